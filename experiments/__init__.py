@@ -1,0 +1,3 @@
+"""
+How a variant is deployed, loaded and measured.
+"""

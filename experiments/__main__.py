@@ -1,0 +1,14 @@
+"""
+Run a command of the experiments: see ``experiments.cli``.
+"""
+
+import os
+import sys
+
+if os.name != "posix":
+    sys.exit(f"error: this needs Linux, and this is {sys.platform}; run it on a Linux machine")
+
+# What this imports is there on POSIX systems only.
+from experiments.cli import main
+
+sys.exit(main(sys.argv[1:]))

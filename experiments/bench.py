@@ -1,0 +1,183 @@
+"""
+How long every phase takes, over several trials each, beside what it is meant to take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from experiments.errors import HostError
+from experiments.lab import userland
+from experiments.lab.lab import Lab
+from experiments.lock import RunLock
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.options import PROJECT
+from experiments.records import OK, latest_run, read_manifest, read_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.lab.userland import Userland
+
+REPEATS = 5
+INVOCATION_TIMEOUT_S = 300
+RUN_TIMEOUT_S = 900
+
+
+@dataclass(frozen=True)
+class Timing:
+    """
+    One phase: what was measured each time, and the most that its median should be.
+    """
+
+    phase: str
+    unit: str
+    values: list[float]
+    target: float
+
+    def row(self) -> list[str]:
+        """
+        The phase as a row of cells.
+        """
+        middle = statistics.median(self.values)
+        over = middle / self.target - 1
+        return [
+            self.phase,
+            str(len(self.values)),
+            f"{middle:.2f} {self.unit}",
+            f"{min(self.values):.2f} to {max(self.values):.2f}",
+            f"{self.target:g} {self.unit}",
+            "yes" if over <= 0 else f"no, {over:.0%} over",
+        ]
+
+
+def bench(arguments: Sequence[str], cache: Path) -> int:
+    """
+    Measure every phase and print the table; 0, whether the targets are met or not.
+
+    Raises HostError when something that is to be timed fails.
+    """
+    parser = argparse.ArgumentParser(
+        prog="nox -s bench",
+        usage="nox -s bench -- [--repeats N] [--userland-builds N]",
+        description="Time every phase beside its target. The machine should be idle meanwhile.",
+    )
+    parser.add_argument("--repeats", type=int, default=REPEATS, metavar="N")
+    parser.add_argument(
+        "--userland-builds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how often to build the userland from nothing, 0 to leave it out. Default: 1",
+    )
+    options = parser.parse_args(arguments)
+    if os.geteuid() != 0:
+        msg = "timing the lab needs root; run `nox -s bench` as root"
+        raise HostError(msg)
+    ensure([*TO_ENTER, *TO_BUILD])
+    with RunLock():
+        built = userland.find(cache) or userland.build(cache)
+        timings = [_lab_entry(built, options.repeats)]
+    timings += _trials(options.repeats)
+    timings.append(_second_invocation(options.repeats))
+    if options.userland_builds:
+        with RunLock():
+            timings.append(_userland_build(options.userland_builds, cache))
+    headers = ["Phase", "n", "Median", "Range", "Target", "Met"]
+    rows = [timing.row() for timing in timings]
+    print(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True))
+    return 0
+
+
+def _lab_entry(built: Userland, repeats: int) -> Timing:
+    """
+    From the call until the lab's own command can begin.
+    """
+    seconds = []
+    with tempfile.TemporaryDirectory() as state:
+        for _ in range(repeats):
+            started = time.monotonic()
+            with Lab(built.root, Path(state), ["true"]) as lab:
+                seconds.append(time.monotonic() - started)
+                lab.wait()
+    return Timing("lab entry", "s", seconds, 0.5)
+
+
+def _trials(repeats: int) -> list[Timing]:
+    """
+    Deploy and teardown of each runtime, and the runner's memory, from one run.
+    """
+    with tempfile.TemporaryDirectory() as results:
+        command = [sys.executable, "-m", "experiments", "measure", "--results", results]
+        command += ["--variants", "netns,docker", "--blocks", str(repeats), "--minutes", "60"]
+        _run([*command, "--requests", "200"], RUN_TIMEOUT_S)
+        run = latest_run(Path(results))
+        trials = [trial for trial in read_trials(run) if trial.status == OK]
+        peak = read_manifest(run).environment["runner_peak_bytes"] / 1e6
+    timings = []
+    for variant, runtime, target in (("netns", "process", 1.5), ("docker", "container", 6.0)):
+        seconds = [
+            trial.phases_s["deploy"] + trial.phases_s["teardown"]
+            for trial in trials
+            if trial.variant == variant
+        ]
+        timings.append(Timing(f"{runtime} trial: deploy + teardown", "s", seconds, target))
+    return [*timings, Timing("runner's memory, peak", "MB", [peak], 200)]
+
+
+def _second_invocation(repeats: int) -> Timing:
+    """
+    From the command line until the first request, with everything built already.
+    """
+    seconds = []
+    command = [os.environ.get("BRIDGETOLL_NOX_PYTHON", sys.executable), "-m", "nox"]
+    command += ["-s", "netns", "docker", "--", "--blocks", "1", "--requests", "20"]
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as results:
+            began = time.time()
+            _run([*command, "--warmup-requests", "0", "--results", results], INVOCATION_TIMEOUT_S)
+            first = read_trials(latest_run(Path(results)))[0]
+            before_load = first.phases_s["deploy"] + first.phases_s["check"]
+            seconds.append(first.started_at + before_load - began)
+    return Timing("second invocation to first load", "s", seconds, 10)
+
+
+def _userland_build(builds: int, cache: Path) -> Timing:
+    """
+    Everything from an empty cache: wheels, Debian's packages, the Docker image.
+    """
+    seconds = []
+    for _ in range(builds):
+        # Beside the real one, so that it is on the same kind of file system.
+        with tempfile.TemporaryDirectory(dir=cache) as empty:
+            started = time.monotonic()
+            userland.build(Path(empty))
+            seconds.append(time.monotonic() - started)
+    return Timing("userland build", "s", seconds, 90)
+
+
+def _run(command: list[str], timeout_s: float) -> None:
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-15:])
+        msg = f"`{' '.join(command)}` failed with status {done.returncode}:\n{tail}"
+        raise HostError(msg)

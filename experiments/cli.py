@@ -1,0 +1,289 @@
+"""
+The command line behind the sessions: ``python -m experiments COMMAND …``, on the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import BridgetollError, HostError, ResultsError, UsageError
+from experiments.lock import RunLock
+from experiments.machines import choose_machine
+from experiments.machines.local import LocalMachine
+from experiments.options import PROJECT, add_mirror, measure_parser
+from experiments.plan import PROFILES, block_order
+from experiments.records import (
+    COMPLETE,
+    FAILED,
+    RUNNING,
+    Manifest,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
+from experiments.variants import load_variants
+from experiments.workloads import choose_workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.machines import Machine
+
+INTERRUPTED_STATUS = 130
+
+
+def cache_directory() -> Path:
+    """
+    Where userlands are kept: ``BRIDGETOLL_CACHE``, else the user's cache directory.
+    """
+    asked = os.environ.get("BRIDGETOLL_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(asked or f"{base}/bridgetoll").expanduser().resolve()
+
+
+def measure(arguments: Sequence[str]) -> int:
+    """
+    Plan a run, run it on the chosen machine, and leave its folder; the exit status.
+    """
+    options = measure_parser().parse_args(arguments)
+    manifest = plan(options)
+    machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
+    if os.geteuid() != 0:
+        return become_root(["measure", *arguments])
+    with RunLock():
+        print(f"machine: {reason}", flush=True)
+        machine.up()
+        run = new_run(options.results, manifest.run)
+        for table in manifest.variants:
+            table["overlays"] = keep_overlays(run, table["name"], table["overlays"])
+        facts = machine.facts()
+        facts["machine"]["reason"] = reason
+        manifest = dataclasses.replace(manifest, run=run.name, **facts)
+        write_manifest(run, manifest)
+        try:
+            return carry_out(machine, run, manifest)
+        finally:
+            give_back(options.results, run)
+
+
+def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
+    """
+    Run the plan and say what became of it.
+    """
+    trials = sum(map(len, manifest.order))
+    print(
+        f"run {run.name}: variants {len(manifest.variants)}, blocks {len(manifest.order)}, "
+        f"trials {trials}, requests in each {manifest.requests}; no block begins after "
+        f"{manifest.minutes:g} min; Ctrl-C stops it and keeps what is done",
+        flush=True,
+    )
+    status = machine.measure(run)
+    after = read_manifest(run)
+    if after.state == RUNNING:
+        note = f"the run ended early, with status {status}"
+        write_manifest(run, dataclasses.replace(after, state=FAILED, note=note))
+    done = [trial for trial in read_trials(run) if trial.load is not None]
+    failed = len(read_trials(run)) - len(done)
+    print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
+    if status == 0 and failed and after.state == COMPLETE:
+        print("some trials failed; the report names each with its reason")
+        return 1
+    return status
+
+
+def plan(options: argparse.Namespace) -> Manifest:
+    """
+    The manifest of a run that has not begun.
+
+    Raises UsageError for names that are not known.
+    """
+    declared = load_variants(options.variants_file)
+    names = options.variants or list(declared.variants)
+    chosen = declared.choose(names)
+    workload = choose_workload(options.workload)
+    profile = PROFILES[options.profile]
+    now = time.time()
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    chosen_names = [variant.name for variant in chosen]
+    return Manifest(
+        run=stamp,
+        state=RUNNING,
+        seed=options.seed,
+        profile=profile.name,
+        blocks=options.blocks or profile.blocks,
+        minutes=options.minutes or profile.minutes,
+        requests=options.requests,
+        concurrency=min(options.concurrency, options.requests),
+        warmup_requests=options.warmup_requests,
+        workload=dataclasses.asdict(workload),
+        variants=[
+            {**dataclasses.asdict(variant), "overlays": [str(path) for path in variant.overlays]}
+            for variant in chosen
+        ],
+        comparisons=[dataclasses.asdict(pair) for pair in declared.comparisons_among(chosen_names)],
+        order=block_order(chosen_names, options.blocks or profile.blocks, options.seed),
+        machine={},
+        userland={},
+        git=git_state(),
+        created_at=now,
+    )
+
+
+def new_run(results: Path, name: str) -> Path:
+    """
+    Make the folder of a new run.
+
+    Raises ResultsError when it cannot be made or written.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        run = results / name
+        number = 2
+        while run.exists():
+            run = results / f"{name}-{number}"
+            number += 1
+        run.mkdir()
+    except OSError as error:
+        msg = f"no run can be made in {results}: {error.strerror}; name another with --results"
+        raise ResultsError(msg) from error
+    return run
+
+
+def keep_overlays(run: Path, variant: str, overlays: list[str]) -> list[str]:
+    """
+    Copy a user's override files into the run; their names relative to it.
+    """
+    kept = []
+    for number, overlay in enumerate(overlays, start=1):
+        target = run / "overlays" / f"{variant}-{number}-{Path(overlay).name}"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(overlay, target)
+        kept.append(str(target.relative_to(run)))
+    return kept
+
+
+def git_state() -> dict[str, Any]:
+    """
+    The commit of the checkout and whether files differ from it; empty outside of a repository.
+    """
+    git = ["git", "-c", "safe.directory=*", "-C", str(PROJECT)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        status = subprocess.run(
+            [*git, "status", "--porcelain"], check=True, capture_output=True, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": commit, "changed": bool(status.strip())}
+
+
+def become_root(arguments: Sequence[str]) -> int:
+    """
+    Run the same command under sudo; its exit status.
+
+    Raises HostError when there is no sudo.
+    """
+    if shutil.which("sudo") is None:
+        msg = "the lab needs root, to make namespaces, and there is no sudo; run this as root"
+        raise HostError(msg)
+    print("the lab needs root, to make namespaces; asking sudo for it", flush=True)
+    keep = "--preserve-env=BRIDGETOLL_CACHE,XDG_CACHE_HOME,TERM,NO_COLOR"
+    command = ["sudo", keep, sys.executable, "-m", "experiments", *arguments]
+    return subprocess.run(command, check=False, cwd=PROJECT).returncode
+
+
+def give_back(results: Path, run: Path) -> None:
+    """
+    Under sudo, give what was written to the user who asked.
+    """
+    user, group = (os.environ.get(name) for name in ("SUDO_UID", "SUDO_GID"))
+    if user and group:
+        for path in [results, run, *run.rglob("*")]:
+            os.chown(path, int(user), int(group))
+
+
+def enter_lab(arguments: Sequence[str]) -> int:
+    """
+    Run a command, or a shell, inside the lab.
+    """
+    parser = argparse.ArgumentParser(
+        prog="nox -s lab",
+        usage="nox -s lab -- [--mirror URL] [COMMAND …]",
+        description="Run a command inside the lab, or a shell when none is given.",
+    )
+    add_mirror(parser)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    if os.geteuid() != 0:
+        return become_root(["lab", *arguments])
+    machine = LocalMachine(cache_directory(), options.mirror)
+    machine.up()
+    return machine.enter(options.command or ["bash"], ask=True)
+
+
+def build_userland(arguments: Sequence[str]) -> int:
+    """
+    Build the userland if it is not there yet, and say what it is.
+    """
+    parser = argparse.ArgumentParser(
+        prog="nox -s userland",
+        usage="nox -s userland -- [--mirror URL]",
+        description="Build the root file system that every arm uses, if it is not there yet.",
+    )
+    add_mirror(parser)
+    options = parser.parse_args(arguments)
+    if os.geteuid() != 0:
+        return become_root(["userland", *arguments])
+    with RunLock():
+        machine = LocalMachine(cache_directory(), options.mirror)
+        machine.up()
+    found = machine.userland
+    print(f"userland {found.digest}: {len(found.packages)} packages, in {found.directory}")
+    print(f"content sha256 {found.content_sha256}")
+    return 0
+
+
+def run_bench(arguments: Sequence[str]) -> int:
+    """
+    Time every phase; see ``experiments.bench``.
+    """
+    # Imported here, because only this command needs what makes tables.
+    from experiments.bench import bench  # noqa: PLC0415
+
+    return bench(arguments, cache_directory())
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "measure": measure,
+    "lab": enter_lab,
+    "userland": build_userland,
+    "bench": run_bench,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Run a command; its exit status. Errors that a user can mend are printed without a traceback.
+    """
+    try:
+        if not arguments or arguments[0] not in COMMANDS:
+            msg = f"name a command: {', '.join(COMMANDS)}"
+            raise UsageError(msg)
+        return COMMANDS[arguments[0]](arguments[1:])
+    except BridgetollError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED_STATUS

@@ -1,0 +1,268 @@
+"""
+The stack as plain processes in raw network namespaces: an interpreter of the Compose file.
+"""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import signal
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from experiments.deployments.compose import networks, services
+from experiments.deployments.topology import Instance, instances, settle, wire
+from experiments.errors import ComposeError, DeployError
+from experiments.lab.lab import LAB_PATH
+from experiments.lab.launch import launch_command
+from experiments.lab.mounts import Mount
+from experiments.lab.network import NetworkNamespace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from experiments.deployments import Site
+    from experiments.deployments.compose import ComposeProject, Healthcheck, Service
+    from experiments.lab.cgroups import ControlGroup
+
+LOG_TAIL_LINES = 15
+POLL_S = 0.01
+MOUNT_TIMEOUT_S = 10
+
+
+@dataclass
+class _Running:
+    """
+    A started instance.
+    """
+
+    instance: Instance
+    process: subprocess.Popen[bytes]
+    group: ControlGroup
+    log: Path
+    started: float
+    failures: int = 0
+    next_check: float = 0.0
+    healthy: bool = False
+
+
+class ProcessDeployment:
+    """
+    A deployment in raw namespaces; see ``experiments.deployments.Deployment``.
+    """
+
+    def __init__(self, project: ComposeProject, site: Site) -> None:
+        """
+        Reads the project, so that what cannot be honoured is refused before anything is made.
+        """
+        self._site = site
+        self._services = services(project)
+        self._networks = networks(project)
+        self._instances = instances(self._services, self._networks)
+        self._running: dict[str, _Running] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """
+        Make the namespaces, then start the services in the order of their dependencies.
+        """
+        try:
+            wire(self._site.network_namespace, self._networks, self._instances, self._stack)
+            self._start_all()
+            # Only now, so that it comes before the groups are removed, which kills what is in them.
+            self._stack.callback(self._stop)
+            settle(self._site.network_namespace)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        Stop the processes, then remove what was made, in the reverse order.
+        """
+        self._stack.close()
+
+    def address(self, service: str, port: int) -> str:
+        """
+        The first instance's own address.
+        """
+        for instance in self._instances:
+            if instance.service.name == service:
+                return f"{next(iter(instance.addresses.values()))}:{port}"
+        msg = f"service {service!r} is not deployed"
+        raise DeployError(msg)
+
+    def logs(self, lines: int) -> dict[str, str]:
+        """
+        The ends of the files that the services' output goes to.
+        """
+        return {name: _tail(running.log, lines) for name, running in self._running.items()}
+
+    def _start_all(self) -> None:
+        waiting = list(self._instances)
+        while waiting or not all(running.healthy for running in self._running.values()):
+            for instance in list(waiting):
+                if self._may_start(instance.service):
+                    waiting.remove(instance)
+                    self._running[instance.name] = self._start(instance)
+            checked = [running for running in self._running.values() if not running.healthy]
+            if waiting and not checked and not any(map(self._may_start_of, waiting)):
+                names = ", ".join(instance.name for instance in waiting)
+                msg = f"these services wait for each other or for one that is not there: {names}"
+                raise ComposeError(msg)
+            for running in checked:
+                self._check(running)
+            time.sleep(POLL_S)
+
+    def _may_start_of(self, instance: Instance) -> bool:
+        return self._may_start(instance.service)
+
+    def _may_start(self, service: Service) -> bool:
+        for name, condition in service.depends_on.items():
+            copies = [item.name for item in self._instances if item.service.name == name]
+            started = [self._running[copy] for copy in copies if copy in self._running]
+            if not copies or len(started) < len(copies):
+                return False
+            if condition == "service_healthy" and not all(copy.healthy for copy in started):
+                return False
+        return True
+
+    def _start(self, instance: Instance) -> _Running:
+        service = instance.service
+        for target, options in service.tmpfs.items():
+            self._mount_tmpfs(target, options)
+        group = self._site.group.child(instance.name)
+        group.create()
+        self._stack.callback(group.remove)
+        group.set_limits(service.cpus, service.memory_bytes)
+        log = self._site.directory / f"{instance.name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                self._command(instance, service.command, group),
+                cwd=service.working_dir,
+                env=environment(service),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        healthy = service.healthcheck is None
+        return _Running(instance, process, group, log, time.monotonic(), healthy=healthy)
+
+    def _mount_tmpfs(self, target: str, options: str) -> None:
+        mount = Mount("tmpfs", "tmpfs", target, options).command()
+        subprocess.run(["sh", "-euc", mount], check=True, timeout=MOUNT_TIMEOUT_S)
+        self._stack.callback(
+            subprocess.run, ["umount", target], check=True, timeout=MOUNT_TIMEOUT_S
+        )
+
+    def _command(
+        self, instance: Instance, command: tuple[str, ...], group: ControlGroup
+    ) -> list[str]:
+        namespace = NetworkNamespace(instance.name).path
+        become = become_user(instance.service.user)
+        return launch_command(group, namespace, [*become, *command])
+
+    def _check(self, running: _Running) -> None:
+        """
+        Look once whether an instance is healthy, when its next look is due.
+        """
+        check, name = running.instance.service.healthcheck, running.instance.name
+        status = running.process.poll()
+        if status is not None:
+            what = f"service {name} ended with status {status} before it was healthy"
+            raise _unhealthy(what, running)
+        now = time.monotonic()
+        if check is None or now < running.next_check:
+            return
+        if self._passes(check, running):
+            running.healthy = True
+            return
+        age = time.monotonic() - running.started
+        starting = age < check.start_period_s
+        running.failures += not starting
+        pause = check.start_interval_s if starting else min(check.interval_s, check.timeout_s)
+        running.next_check = now + pause
+        if running.failures >= check.retries:
+            what = f"service {name} did not become healthy within {age:.0f} s"
+            raise _unhealthy(what, running)
+
+    def _passes(self, check: Healthcheck, running: _Running) -> bool:
+        service = running.instance.service
+        try:
+            done = subprocess.run(
+                self._command(running.instance, check.command, running.group),
+                check=False,
+                cwd=service.working_dir,
+                env=environment(service),
+                stdin=subprocess.DEVNULL,
+                # With pipes to watch, the wait below ends at once; without, it sleeps and looks.
+                capture_output=True,
+                timeout=check.timeout_s,
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
+
+    def _stop(self) -> None:
+        """
+        Ask every process to stop, the last started first; kill those that outstay their grace.
+        """
+        ordered = list(reversed(self._running.values()))
+        for running in ordered:
+            if running.process.poll() is None:
+                running.process.send_signal(signal.Signals[running.instance.service.stop_signal])
+        for running in ordered:
+            try:
+                running.process.wait(running.instance.service.stop_grace_s)
+            except subprocess.TimeoutExpired:
+                running.process.kill()
+                running.process.wait()
+
+
+def environment(service: Service) -> dict[str, str]:
+    """
+    The whole environment of a service: what Docker sets by default, then the file's own.
+    """
+    name = service.user.partition(":")[0] or "root"
+    try:
+        home = pwd.getpwnam(name).pw_dir
+    except KeyError:
+        home = "/"
+    return {"PATH": LAB_PATH, "HOME": home, **service.environment}
+
+
+def become_user(user: str) -> list[str]:
+    """
+    The command prefix that changes to a Compose ``user`` (``name`` or ``name:group``).
+
+    Raises ComposeError for a user or group that the userland does not have.
+    """
+    if not user or user == "root":
+        return []
+    name, _, group = user.partition(":")
+    try:
+        entry = pwd.getpwnam(name)
+        group_id = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+    except KeyError as error:
+        msg = f"user {user!r} is not in the userland ({error}); name one that is"
+        raise ComposeError(msg) from error
+    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={group_id}", "--init-groups", "--"]
+
+
+def _unhealthy(what: str, running: _Running) -> DeployError:
+    return DeployError(f"{what}; its last lines:\n{_tail(running.log, LOG_TAIL_LINES)}")
+
+
+def _tail(path: Path, lines: int) -> str:
+    text = path.read_text(errors="replace")
+    return "\n".join(text.splitlines()[-lines:]) or "(nothing was printed)"

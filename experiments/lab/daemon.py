@@ -1,0 +1,189 @@
+"""
+A private Docker daemon inside the lab, in namespaces of its own, that leaves nothing behind.
+
+It runs in the network namespace it is given and in a mount and PID namespace of its own, with a
+data root in memory, so that ending its first process ends containerd, the shims and every
+container too. Images come from a store that was filled once; its layers are only bind-mounted.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import docker
+from docker.errors import DockerException
+
+from experiments.errors import DeployError
+from experiments.lab.cgroups import hierarchies
+from experiments.lab.launch import launch_command
+from experiments.lab.mounts import Mount, bind, cgroup_mounts, script
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from experiments.lab.cgroups import ControlGroup
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+POLL_S = 0.02
+LOG_TAIL_LINES = 15
+
+SOCKET = "docker.sock"
+DATA_ROOT = "/var/lib/docker"
+
+DEFAULT_BRIDGE = "198.19.255.1/24"
+"""Address of docker0, which no service of the stack uses; inside the range of RFC 2544."""
+
+ADDRESS_POOL = "base=198.19.0.0/17,size=24"
+"""Where Docker takes subnets from for networks that name none."""
+
+
+@dataclass
+class DockerDaemon:
+    """
+    A running dockerd, as a context.
+
+    ``network_namespace`` is a path such as ``/run/netns/trial``; ``directory`` gets its socket and
+    log; ``group`` is the control group of the daemon itself and ``container_group`` the one below
+    which containers are put. With ``store`` its layers are used read-only and the data root is in
+    memory; with ``fill_store`` the data root is that directory itself.
+    """
+
+    network_namespace: str
+    directory: Path
+    group: ControlGroup
+    container_group: ControlGroup
+    store: Path | None = None
+    fill_store: Path | None = None
+    userland_proxy: bool = True
+
+    @property
+    def socket(self) -> str:
+        """
+        The daemon's address, as ``DOCKER_HOST`` takes it.
+        """
+        return f"unix://{self.directory}/{SOCKET}"
+
+    @property
+    def log(self) -> Path:
+        """
+        What the daemon printed.
+        """
+        return self.directory / "dockerd.log"
+
+    def __enter__(self) -> Self:
+        """
+        Start the daemon and wait until it answers.
+
+        Raises DeployError with its last log lines when it does not within a minute.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.client = docker.DockerClient(base_url=self.socket, version="1.43", timeout=60)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__(None, None, None)
+                tail = "\n".join(self.log.read_text().splitlines()[-LOG_TAIL_LINES:])
+                msg = f"the lab's dockerd did not start; its last lines:\n{tail}"
+                raise DeployError(msg)
+            time.sleep(POLL_S)
+        return self
+
+    def _answers(self) -> bool:
+        # The client leaks its socket when the daemon's is not there yet.
+        if not (self.directory / SOCKET).exists():
+            return False
+        try:
+            return bool(self.client.ping())
+        except (DockerException, OSError):
+            return False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        End the daemon's PID namespace, or let the daemon write its store out first.
+        """
+        self.client.close()
+        if self.fill_store is not None and error is None:
+            # The first process is tini, a child of unshare; dockerd flushes its store on SIGTERM.
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+            init = children.read_text().split()
+            subprocess.run(["kill", "-TERM", *init], check=False, timeout=STOP_TIMEOUT_S)
+        else:
+            self._process.kill()
+        self._process.wait(STOP_TIMEOUT_S)
+        self.group.remove()
+
+    def _arguments(self) -> list[str]:
+        inner = "\n".join(
+            [
+                script(self._mounts()),
+                *self._copy_metadata(),
+                "mount --rbind /run/sys /sys",
+                "exec tini -g -- " + shlex.join(self._daemon_arguments()),
+            ]
+        )
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
+        command = [*unshare, "--propagation", "private", "sh", "-euc", inner]
+        die_with_parent = ["setpriv", "--pdeathsig", "KILL"]
+        return [*die_with_parent, *launch_command(self.group, self.network_namespace, command)]
+
+    def _mounts(self) -> list[Mount]:
+        # sysfs shows the interfaces of the network namespace that mounted it, hence a fresh one.
+        sys_mounts = [
+            Mount("sysfs", "sysfs", "/run/sys"),
+            *(
+                Mount("rbind", mount.target, "/run" + mount.target)
+                for mount in cgroup_mounts(hierarchies(inside_lab=True), "")[:1]
+            ),
+        ]
+        mounts = [Mount("proc", "proc", "/proc"), *sys_mounts]
+        mounts.append(Mount("tmpfs", "exec", "/run/docker", "mode=711"))
+        if self.fill_store is not None:
+            return [*mounts, bind(self.fill_store, DATA_ROOT, writable=True)]
+        mounts.append(Mount("tmpfs", "data", DATA_ROOT, "mode=711"))
+        if self.store is not None:
+            mounts += [
+                bind(diff, f"{DATA_ROOT}/{diff.relative_to(self.store)}")
+                for diff in sorted(self.store.glob("overlay2/*/diff"))
+            ]
+        return mounts
+
+    def _copy_metadata(self) -> list[str]:
+        # The daemon writes to the small files that say which images and layers there are, so it
+        # gets a copy of them; only the layers' contents are used in place.
+        if self.store is None:
+            return []
+        small = [self.store / "image", self.store / "overlay2" / "l"]
+        small += sorted(path for path in self.store.glob("overlay2/*/*") if path.is_file())
+        return [
+            shlex.join(["cp", "-r", str(path), f"{DATA_ROOT}/{path.relative_to(self.store)}"])
+            for path in small
+        ]
+
+    def _daemon_arguments(self) -> list[str]:
+        return [
+            "dockerd",
+            *("--host", self.socket),
+            *("--data-root", DATA_ROOT),
+            *("--exec-root", "/run/docker"),
+            *("--pidfile", "/run/docker/dockerd.pid"),
+            *("--storage-driver", "overlay2"),
+            *("--bip", DEFAULT_BRIDGE),
+            *("--default-address-pool", ADDRESS_POOL),
+            *("--cgroup-parent", f"/{self.container_group.path}"),
+            f"--userland-proxy={str(self.userland_proxy).lower()}",
+        ]

@@ -1,0 +1,60 @@
+"""
+Make the Docker image from the userland: runs inside the lab, once per userland, pulls nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from experiments.errors import BridgetollError, HostError
+from experiments.lab.cgroups import ControlGroup, hierarchies
+from experiments.lab.daemon import DockerDaemon
+from experiments.lab.network import NetworkNamespace
+
+IMAGE = "bridgetoll/userland"
+SOURCE = "/userland"
+STORE = "/store"
+IMPORT_TIMEOUT_S = 600
+
+
+def import_userland() -> None:
+    """
+    Import the tree at ``SOURCE`` as ``IMAGE`` into the image store at ``STORE``.
+
+    Raises HostError when tar or the daemon refuses.
+    """
+    found = hierarchies(inside_lab=True)
+    group, containers = ControlGroup("daemon", found), ControlGroup("containers", found)
+    group.create()
+    with (
+        NetworkNamespace("image") as namespace,
+        DockerDaemon(
+            network_namespace=namespace.path,
+            directory=Path("/run/image"),
+            group=group,
+            container_group=containers,
+            fill_store=Path(STORE),
+        ) as daemon,
+    ):
+        archive = ["tar", "--directory", SOURCE, "--create", "--one-file-system", "--sort=name"]
+        command = ["docker", "--host", daemon.socket, "import", "-", IMAGE]
+        with subprocess.Popen([*archive, "."], stdout=subprocess.PIPE) as tar:
+            done = subprocess.run(
+                command,
+                stdin=tar.stdout,
+                stdout=subprocess.DEVNULL,
+                timeout=IMPORT_TIMEOUT_S,
+                check=False,
+            )
+        if done.returncode or tar.returncode:
+            msg = f"importing the userland failed: docker {done.returncode}, tar {tar.returncode}"
+            raise HostError(msg)
+
+
+if __name__ == "__main__":
+    try:
+        import_userland()
+    except BridgetollError as error:
+        sys.exit(f"error: {error}")

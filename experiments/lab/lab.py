@@ -1,0 +1,237 @@
+"""
+Entering the lab: one command in sealed namespaces, whose end takes everything with it.
+
+The lab has its own network, mount, PID, IPC, UTS and cgroup namespace, and the userland as its
+root, below an overlay in memory. Its first process is a small init (tini) that passes signals
+on. When that process ends, by whatever signal, the kernel ends every process of the PID
+namespace and with them goes every mount, interface and namespace. Only control groups outlive
+processes; the side that made them removes them, or the next run does, from a note of their names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from experiments.errors import HostError
+from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies, remove_directories
+from experiments.lab.mounts import Mount, cgroup_mounts, script
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import IO
+
+CHECKOUT = "/srv/bridgetoll"
+"""Where the lab sees the project's own files, read-only."""
+
+SCRATCH_SHARE = "75%"
+"""How much of the memory the lab's scratch file system may take at most."""
+
+LAB_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH inside the lab, and Docker's default for containers."""
+
+KILL_TIMEOUT_S = 20.0
+
+
+@dataclass
+class Lab:
+    """
+    A context in which one command runs inside the lab.
+
+    ``root`` is the userland, ``state`` a directory of the caller's for notes that outlive a crash.
+    """
+
+    root: Path
+    state: Path
+    command: Sequence[str]
+    mounts: Sequence[Mount] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stdin: int | IO[bytes] | None = subprocess.DEVNULL
+    stdout: int | IO[bytes] | None = None
+    stderr: int | IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """
+        Make the control groups and start the command.
+
+        Raises HostError when a namespace, a mount or a control group cannot be made.
+        """
+        remove_stale_groups(self.state)
+        found = hierarchies(inside_lab=False)
+        name = f"bridgetoll-{uuid.uuid4().hex[:8]}"
+        self._group = ControlGroup(name, found)
+        self._note = self.state / f"{name}.json"
+        self.state.mkdir(parents=True, exist_ok=True)
+        groups = [str(path) for path in self._group.directories()]
+        self._note.write_text(json.dumps({"owner": os.getpid(), "groups": groups}))
+        scratch = self.state / "scratch"
+        scratch.mkdir(exist_ok=True)
+        ready_read, ready_write = os.pipe()
+        try:
+            self._group.create()
+            self._process = subprocess.Popen(
+                self._arguments(scratch, ready_write),
+                env={"PATH": LAB_PATH, **self.environment},
+                stdin=self.stdin,
+                stdout=self.stdout,
+                stderr=self.stderr,
+                pass_fds=(ready_write,),
+                # Ctrl-C reaches the caller alone, which then stops the lab in an orderly way.
+                start_new_session=True,
+            )
+            os.close(ready_write)
+            ready_write = -1
+            self._await_ready(ready_read)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        finally:
+            os.close(ready_read)
+            if ready_write >= 0:
+                os.close(ready_write)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        Kill the lab if it still runs, and remove its control groups.
+        """
+        process: subprocess.Popen[bytes] | None = getattr(self, "_process", None)
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait(KILL_TIMEOUT_S)
+        self._group.remove()
+        self._note.unlink(missing_ok=True)
+
+    def _await_ready(self, ready_read: int) -> None:
+        """
+        Wait until the last mount is made; the pipe ends early when a step before that fails.
+
+        One line is read and not the whole pipe, whose other end `unshare` keeps open.
+        """
+        with open(ready_read, "rb", closefd=False) as ready:
+            if ready.readline() == b"ready\n":
+                return
+        status = self._process.wait()
+        msg = (
+            f"the lab could not be entered (status {status}; its own words are above). "
+            "It needs root and a kernel with namespaces, overlayfs and control groups"
+        )
+        raise HostError(msg)
+
+    def _arguments(self, scratch: Path, ready: int) -> list[str]:
+        """
+        The command line, from the outside in: die with the parent, PID namespace, groups, the rest.
+        """
+        root = f"{scratch}/root"
+        inner = "\n".join(
+            [
+                script([Mount("tmpfs", "scratch", str(scratch), f"mode=755,size={SCRATCH_SHARE}")]),
+                f"cd {shlex.quote(str(scratch))}",
+                "mkdir upper work",
+                script(self._root_mounts(str(scratch), root)),
+                "cd root",
+                "mkdir .outside",
+                # Not chroot: runc refuses to work in one.
+                "pivot_root . .outside",
+                "cd /",
+                "umount -l /.outside",
+                "rmdir /.outside",
+                # The lab's own group must hold child groups only, or cgroup v2 delegates nothing.
+                *(
+                    f"mkdir '{hierarchy.mount}/{RUNNER_GROUP}'\n"
+                    f"echo 0 >'{hierarchy.mount}/{RUNNER_GROUP}/cgroup.procs'"
+                    for hierarchy in self._group.hierarchies
+                ),
+                "ip link set lo up",
+                "hostname bridgetoll",
+                f"echo ready >&{ready}",
+                f"exec {ready}>&-",
+                'exec tini -- "$@"',
+            ]
+        )
+        # cgroup namespaces begin at the group that the caller is in, hence this order.
+        unshare = "unshare --net --mount --ipc --uts --cgroup --propagation private"
+        # bash, because other shells know no file descriptor above 9.
+        enter = f'exec {unshare} bash -euc {shlex.quote(inner)} lab "$@"'
+        outer = f"{self._group.join_command()}\n{enter}"
+        return [
+            *("setpriv", "--pdeathsig", "KILL"),
+            *("unshare", "--pid", "--fork", "--kill-child=KILL"),
+            *("sh", "-euc", outer, "lab"),
+            *self.command,
+        ]
+
+    def _root_mounts(self, scratch: str, root: str) -> list[Mount]:
+        layers = f"lowerdir={self.root},upperdir={scratch}/upper,workdir={scratch}/work"
+        return [
+            Mount("overlay", "userland", root, layers),
+            Mount("proc", "proc", f"{root}/proc"),
+            Mount("rbind", "/dev", f"{root}/dev"),
+            Mount("tmpfs", "shm", f"{root}/dev/shm", "mode=1777"),  # noqa: S108 - in the lab
+            Mount("sysfs", "sysfs", f"{root}/sys"),
+            *cgroup_mounts(self._group.hierarchies, root),
+            Mount("tmpfs", "run", f"{root}/run", "mode=755"),
+            Mount("tmpfs", "tmp", f"{root}/tmp", "mode=1777"),  # noqa: S108 - in the lab
+            *(replace(mount, target=root + mount.target) for mount in self.mounts),
+        ]
+
+    def first_process(self) -> int:
+        """
+        The process id, as the caller sees it, of the lab's first process.
+
+        Raises HostError when the lab has ended.
+        """
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            return int(children.read_text().split()[0])
+        msg = "the lab has ended, so it has no first process"
+        raise HostError(msg)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """
+        Send a signal to the lab's first process, which passes it on to the command.
+        """
+        with contextlib.suppress(HostError, ProcessLookupError):
+            os.kill(self.first_process(), number)
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """
+        Wait for the command; its exit status, which is not 0 when a signal ended it.
+
+        Raises subprocess.TimeoutExpired after ``timeout_s`` seconds.
+        """
+        status = self._process.wait(timeout_s)
+        return status if status >= 0 else 128 - status
+
+
+def remove_stale_groups(state: Path) -> None:
+    """
+    Remove the control groups of labs whose owner died before it could.
+
+    Only groups named in notes that the owner itself left in ``state`` are touched.
+    """
+    for note in sorted(state.glob("bridgetoll-*.json")):
+        try:
+            content = json.loads(note.read_text())
+            owner, groups = int(content["owner"]), [Path(path) for path in content["groups"]]
+        except (ValueError, KeyError, TypeError):
+            # Its writer died in the middle of writing it, before it made any group.
+            note.unlink(missing_ok=True)
+            continue
+        if not Path(f"/proc/{owner}").exists():
+            remove_directories(groups)
+            note.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""
+Mounts as data, and the shell script that realises them inside new namespaces.
+
+A script of ``mount`` commands rather than system calls from Python: starting an interpreter in
+each namespace would cost more than all the mounts together, and a script can be read.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import PurePath
+
+    from experiments.lab.cgroups import Hierarchy
+
+
+@dataclass(frozen=True)
+class Mount:
+    """
+    One file system at one place.
+
+    ``kind`` is a file system type, ``bind`` or ``rbind``; ``target`` is created when missing.
+    """
+
+    kind: str
+    source: str
+    target: str
+    options: str = ""
+    is_file: bool = False
+
+    def command(self) -> str:
+        """
+        The shell commands that make the mount.
+        """
+        target = shlex.quote(self.target)
+        source = shlex.quote(self.source)
+        make = f'[ -e {target} ] || {{ mkdir -p "$(dirname {target})"; : >{target}; }}'
+        lines = [make if self.is_file else f"mkdir -p {target}"]
+        if self.kind in {"bind", "rbind"}:
+            lines.append(f"mount --{self.kind} {source} {target}")
+            if self.options:
+                lines.append(f"mount -o remount,bind,{self.options} {target}")
+        else:
+            options = f"-o {shlex.quote(self.options)} " if self.options else ""
+            lines.append(f"mount -t {self.kind} {options}{source} {target}")
+        return "\n".join(lines)
+
+
+def script(mounts: Iterable[Mount]) -> str:
+    """
+    The shell script that makes the mounts in order; run it with ``sh -eu``.
+    """
+    return "\n".join(mount.command() for mount in mounts)
+
+
+def cgroup_mounts(found: Iterable[Hierarchy], root: str) -> list[Mount]:
+    """
+    Mounts that show the same hierarchies below ``root``, as seen from the current cgroup namespace.
+    """
+    place = "/sys/fs/cgroup"
+    mounts = []
+    if not any(str(hierarchy.mount) == place for hierarchy in found):
+        mounts.append(Mount("tmpfs", "cgroup", root + place, "mode=755"))
+    for hierarchy in found:
+        target = root + str(hierarchy.mount)
+        if hierarchy.version == 2:
+            mounts.append(Mount("cgroup2", "cgroup2", target))
+        else:
+            mounts.append(Mount("cgroup", "cgroup", target, hierarchy.mount_options))
+    return mounts
+
+
+def bind(source: PurePath | str, target: str, *, writable: bool = False) -> Mount:
+    """
+    A bind mount, read-only unless told otherwise.
+    """
+    return Mount("bind", str(source), target, "" if writable else "ro")

@@ -1,0 +1,58 @@
+"""
+Network namespaces inside the lab, made and removed by name, tracked one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from pyroute2 import IPRoute, netns
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+NAMESPACE_DIRECTORY = "/run/netns"
+
+
+@dataclass
+class NetworkNamespace:
+    """
+    A network namespace with its loopback interface up, as a context.
+    """
+
+    name: str
+
+    @property
+    def path(self) -> str:
+        """
+        The namespace as a file, for ``nsenter --net=``.
+        """
+        return f"{NAMESPACE_DIRECTORY}/{self.name}"
+
+    def __enter__(self) -> Self:
+        """
+        Make the namespace.
+        """
+        netns.create(self.name)
+        with self.open() as ipr:
+            ipr.link("set", index=ipr.link_lookup(ifname="lo")[0], state="up")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        Remove the namespace's name; the kernel removes it when the last process in it ends.
+        """
+        netns.remove(self.name)
+
+    def open(self) -> IPRoute:
+        """
+        A netlink socket inside the namespace.
+        """
+        # Without flags=0 a name that does not exist would silently be created.
+        return IPRoute(netns=self.name, flags=0)

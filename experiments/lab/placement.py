@@ -1,0 +1,82 @@
+"""
+Which CPUs the client and the stack run on: apart from each other, where there are two or more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import DeployError
+
+if TYPE_CHECKING:
+    from experiments.lab.cgroups import ControlGroup
+
+
+@dataclass(frozen=True)
+class Placement:
+    """
+    CPU numbers for the client and for the stack, Docker's daemons included.
+    """
+
+    client: frozenset[int]
+    stack: frozenset[int]
+
+    @property
+    def apart(self) -> bool:
+        """
+        Whether client and stack share no CPU.
+        """
+        return not self.client & self.stack
+
+
+def choose_placement(cpus: set[int]) -> Placement:
+    """
+    The lowest CPU for the client, which is single-threaded, and the rest for the stack.
+
+    With one CPU both share it.
+    """
+    first, *rest = sorted(cpus)
+    return Placement(frozenset({first}), frozenset(rest or {first}))
+
+
+def parse_cpu_list(text: str) -> set[int]:
+    """
+    A kernel CPU list such as ``0-2,4`` as numbers.
+    """
+    numbers: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        if first:
+            numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def prove_placement(group: ControlGroup, cpus: frozenset[int]) -> int:
+    """
+    Look at every process in the group and below; the number of processes looked at.
+
+    Raises DeployError when one may run outside of ``cpus``, or when there is no process at all.
+    """
+    checked = 0
+    directory = group.directory("cpuset") or group.directories()[0]
+    for file in sorted(directory.glob("**/cgroup.procs")):
+        for pid in file.read_text().split():
+            try:
+                status = Path(f"/proc/{pid}/status").read_text()
+            except OSError:
+                continue
+            fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+            allowed = parse_cpu_list(fields["Cpus_allowed_list"])
+            if not allowed <= cpus:
+                msg = (
+                    f"process {pid} ({fields['Name']}) may run on CPUs {sorted(allowed)}, and the "
+                    f"stack was to stay on {sorted(cpus)}"
+                )
+                raise DeployError(msg)
+            checked += 1
+    if not checked:
+        msg = f"no process is in {directory}, where the stack should be"
+        raise DeployError(msg)
+    return checked

@@ -1,0 +1,335 @@
+"""
+The userland: one Debian root file system that every arm uses, built once and cached.
+
+Its cache name is the digest of everything that goes into it. It is built beside its final place
+and renamed there when whole, so a half-built one is never taken for a whole one. Its only copy is
+the layer of the Docker image that is made from it: raw namespaces run in that same directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+from experiments.lab.lab import CHECKOUT, Lab
+from experiments.lab.mounts import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent.parent
+PACKAGES_FILE = HERE / "userland-packages.txt"
+SETUP_FILE = HERE / "userland-setup.sh"
+LOCK_FILE = PROJECT / "requirements" / "userland.txt"
+
+SUITE = "trixie"
+PYTHON_VERSION = "3.13"
+"""The version of the suite's own interpreter, for which the wheels are chosen."""
+
+WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+
+EPOCH_S = 1_750_000_000
+"""What files made during the build get as their time: fixed, so that equal builds are equal."""
+
+NEEDED_BYTES = 5 * 10**9
+"""Free space that a build needs: the tree twice while the image is made, and Debian's archives."""
+
+DPKG_EXCLUDES = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*/*")
+
+BUILD_TIMEOUT_S = 1800
+
+SEALED = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+)
+"""In front of the bootstrap: what it starts and mounts ends with it, however it ends."""
+
+MARKER = "userland.json"
+
+
+@dataclass(frozen=True)
+class Userland:
+    """
+    A whole userland in the cache.
+
+    ``packages`` and ``wheels`` map names to versions; ``content_sha256`` covers every path with its
+    mode, owner and bytes; ``build_seconds`` are per phase.
+    """
+
+    digest: str
+    content_sha256: str
+    mirror: str
+    packages: dict[str, str]
+    wheels: dict[str, str]
+    layer: str
+    build_seconds: dict[str, float]
+    directory: Path
+
+    @property
+    def root(self) -> Path:
+        """
+        The root directory.
+        """
+        return self.image_store / self.layer
+
+    @property
+    def image_store(self) -> Path:
+        """
+        A Docker data root that holds the image and nothing else.
+        """
+        return self.directory / "store"
+
+
+def package_names(text: str) -> list[str]:
+    """
+    The packages named in a list with ``#`` comments.
+    """
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def digest_of(mirror: str) -> str:
+    """
+    The digest of everything that goes into a userland from this mirror, as 16 hex digits.
+    """
+    parts = {
+        "bootstrap": bootstrap_command("", mirror, ""),
+        "setup": SETUP_FILE.read_text(),
+        "lock": LOCK_FILE.read_text(),
+        "machine": platform.machine(),
+        "epoch": EPOCH_S,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
+    """
+    The mmdebstrap command that makes the tree at ``root``.
+    """
+    packages = ",".join(package_names(PACKAGES_FILE.read_text()))
+    # A cluster made at installation would hold a random identifier, and nobody uses it.
+    no_cluster = (
+        'mkdir -p "$1/etc/postgresql-common" && '
+        'echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
+    )
+    setup = f'{SETUP_FILE.name} "$1" "{wheels}" "{LOCK_FILE.name}"'
+    if root:
+        setup = f'"{SETUP_FILE}" "$1" "{wheels}" "{LOCK_FILE}"'
+    command = ["mmdebstrap", "--variant=minbase", f"--include={packages}"]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in DPKG_EXCLUDES]
+    command += [f"--essential-hook={no_cluster}", f"--customize-hook={setup}"]
+    if mirror:
+        # A snapshot's Release file is past its date by nature.
+        command.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    return [*command, SUITE, root, *([mirror] if mirror else [])]
+
+
+def find(cache: Path, mirror: str = "") -> Userland | None:
+    """
+    The whole userland for this checkout in the cache, or None.
+    """
+    directory = cache / "userland" / digest_of(mirror)
+    try:
+        content = json.loads((directory / MARKER).read_text())
+    except FileNotFoundError:
+        return None
+    return Userland(**content, directory=directory)
+
+
+def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> Userland:
+    """
+    Build the userland and its Docker image into the cache; takes about a minute and a half.
+
+    The caller holds the run lock. Raises HostError for too little disk space, which is looked at
+    first, or a step that fails, with the step's own output above.
+    """
+    home = cache / "userland"
+    home.mkdir(parents=True, exist_ok=True)
+    check_disk(home)
+    for leftover in home.glob("*.partial"):
+        shutil.rmtree(leftover)
+    digest = digest_of(mirror)
+    partial = home / f"{digest}.partial"
+    root, store = partial / "root", partial / "store"
+    store.mkdir(parents=True)
+    seconds: dict[str, float] = {}
+
+    def step(name: str, text: str, action: Callable[[], None]) -> None:
+        say(f"userland: {text}")
+        started = time.monotonic()
+        action()
+        seconds[name] = round(time.monotonic() - started, 2)
+
+    wheels = cache / "wheels" / hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:16]
+    step("wheels", "fetching the locked wheels", lambda: fetch_wheels(wheels))
+    step(
+        "bootstrap",
+        f"installing Debian {SUITE} and the wheels into it (about 50 s)",
+        lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror, str(wheels))]),
+    )
+    clamp_times(root, time.time() - seconds["wheels"] - seconds["bootstrap"])
+    content: list[str] = []
+    step("digest", "taking its digest", lambda: content.append(tree_digest(root)))
+    step("image", "making the Docker image (about 25 s)", lambda: make_image(root, store, cache))
+    (layer,) = (path for path in (store / "overlay2").iterdir() if path.name != "l")
+    packages, wheel_versions = installed(root)
+    shutil.rmtree(root)
+    whole = Userland(
+        digest=digest,
+        content_sha256=content[0],
+        mirror=mirror,
+        packages=packages,
+        wheels=wheel_versions,
+        layer=f"overlay2/{layer.name}/diff",
+        build_seconds=seconds,
+        directory=home / digest,
+    )
+    marker = {key: value for key, value in asdict(whole).items() if key != "directory"}
+    with (partial / MARKER).open("w") as file:
+        json.dump(marker, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(whole.directory)
+    return whole
+
+
+def check_disk(directory: Path) -> None:
+    """
+    Raises HostError when there is too little room for a build.
+    """
+    free = shutil.disk_usage(directory).free
+    if free < NEEDED_BYTES:
+        msg = (
+            f"{directory} has {free / 1e9:.1f} GB free and building the userland needs "
+            f"{NEEDED_BYTES / 1e9:.0f} GB; free some, or set BRIDGETOLL_CACHE to another disk"
+        )
+        raise HostError(msg)
+
+
+def fetch_wheels(wheels: Path) -> None:
+    """
+    Download the locked wheels for the userland's interpreter, each checked against its hash.
+    """
+    if wheels.exists():
+        return
+    partial = wheels.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    machine = platform.machine()
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"]
+    # The lock is complete, and pip would take the markers of the interpreter it runs in.
+    command += ["--no-deps", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
+    command += [f"--platform={name}_{machine}" for name in WHEEL_PLATFORMS]
+    run_step([*command, f"--dest={partial}", f"--requirement={LOCK_FILE}"])
+    partial.rename(wheels)
+
+
+def run_step(command: list[str]) -> None:
+    """
+    Run a command of the build; HostError with its last lines when it fails.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=BUILD_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{command[0]} did not finish within {BUILD_TIMEOUT_S} s; is the mirror reachable?"
+        raise HostError(msg) from error
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        msg = (
+            f"{command[0]} failed with status {done.returncode} while the userland was built:\n"
+            f"{tail}\nIf a download failed, try again; --mirror names another Debian mirror"
+        )
+        raise HostError(msg)
+
+
+def make_image(root: Path, store: Path, cache: Path) -> None:
+    """
+    Import the tree as a Docker image, by the lab's own dockerd running in that very tree.
+    """
+    with Lab(
+        root=root,
+        state=cache / "labs",
+        command=["python3", "-m", "experiments.lab.image"],
+        mounts=[
+            bind(PROJECT, CHECKOUT),
+            bind(root, "/userland"),
+            bind(store, "/store", writable=True),
+        ],
+        environment={"PYTHONPATH": CHECKOUT, "PYTHONDONTWRITEBYTECODE": "1"},
+    ) as lab:
+        status = lab.wait(BUILD_TIMEOUT_S)
+    if status:
+        msg = f"making the Docker image failed with status {status}; its own words are above"
+        raise HostError(msg)
+
+
+def clamp_times(root: Path, started: float) -> None:
+    """
+    Give everything that was made since ``started`` (seconds since the epoch) one fixed time.
+    """
+    for path in walk(root):
+        if path.lstat().st_mtime >= started:
+            os.utime(path, (EPOCH_S, EPOCH_S), follow_symlinks=False)
+
+
+def tree_digest(root: Path) -> str:
+    """
+    SHA-256 over every path below ``root`` with its mode, owner, size, target and bytes.
+    """
+    digest = hashlib.sha256()
+    for path in walk(root):
+        status = path.lstat()
+        name = path.relative_to(root)
+        digest.update(f"{name}\0{status.st_mode:o} {status.st_uid} {status.st_gid}\0".encode())
+        if stat.S_ISLNK(status.st_mode):
+            digest.update(os.fsencode(path.readlink()))
+        elif stat.S_ISREG(status.st_mode):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def walk(root: Path) -> Iterable[Path]:
+    """
+    Every path below ``root``, in sorted order, without following links.
+    """
+    for directory, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted([*folders, *files]):
+            yield Path(directory) / name
+
+
+def installed(root: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """
+    What is installed in the tree: Debian packages, and Python distributions, with versions.
+    """
+    packages = {}
+    for block in (root / "var/lib/dpkg/status").read_text().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line[:40])
+        if "installed" in fields.get("Status", ""):
+            packages[fields["Package"]] = fields["Version"]
+    wheels = {}
+    for metadata in root.glob("usr/local/lib/python3*/dist-packages/*.dist-info"):
+        name, _, version = metadata.name.removesuffix(".dist-info").partition("-")
+        wheels[name] = version
+    return dict(sorted(packages.items())), dict(sorted(wheels.items()))

@@ -1,0 +1,130 @@
+"""
+ApacheBench, the load generator of the published report: a closed loop, single-threaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from experiments.errors import LoadError
+from experiments.lab.launch import launch_command
+from experiments.load.ab_output import AbReport, parse, parse_percentiles
+from experiments.records import LoadResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.load import Client, LoadPlan
+
+TEXT_FILE = "ab.txt"
+PERCENTILES_FILE = "ab-percentiles.csv"
+BODY_FILE = "request-body.json"
+RESPONSE_TIMEOUT_S = 30
+"""ab's own default for ``-s``; written out, because a stalled response ends the run."""
+
+
+class ApacheBench:
+    """
+    The adapter for ``ab``; see ``experiments.load.LoadGenerator``.
+    """
+
+    name = "ab"
+
+    def run(self, plan: LoadPlan, client: Client, directory: Path) -> LoadResult:
+        """
+        Run ab once and read its report; its text stays in ``directory`` whatever happens.
+        """
+        command = self._command(plan, directory)
+        try:
+            done = subprocess.run(
+                launch_command(client.group, client.network_namespace, command),
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=plan.limit_s,
+            )
+        except subprocess.TimeoutExpired as error:
+            (directory / TEXT_FILE).write_bytes(error.output or b"")
+            msg = (
+                f"ab did not finish {plan.requests} requests to {plan.address} within "
+                f"{plan.limit_s:.0f} s and was ended; its output so far is in {TEXT_FILE}"
+            )
+            raise LoadError(msg) from error
+        (directory / TEXT_FILE).write_bytes(done.stdout)
+        text = done.stdout.decode(errors="replace")
+        if done.returncode == 127:
+            msg = f"ab is not in the userland: {text.strip()}; its package is apache2-utils"
+            raise LoadError(msg)
+        report = parse(text)
+        if done.returncode:
+            msg = f"ab ended with status {done.returncode}; its output is in {TEXT_FILE}"
+            raise LoadError(msg)
+        try:
+            percentiles = (directory / PERCENTILES_FILE).read_text()
+        except OSError as error:
+            msg = f"ab wrote no percentile file: {error}"
+            raise LoadError(msg) from error
+        return result_of(report, parse_percentiles(percentiles), plan, command)
+
+    def _command(self, plan: LoadPlan, directory: Path) -> list[str]:
+        # -l: the first answer's length is no reference for the others. -q: no progress lines.
+        command = ["ab", "-l", "-q", "-s", str(RESPONSE_TIMEOUT_S)]
+        command += ["-e", str(directory / PERCENTILES_FILE)]
+        if plan.workload.post_json is not None:
+            body = directory / BODY_FILE
+            body.write_text(json.dumps(plan.workload.post_json))
+            command += ["-p", str(body), "-T", "application/json"]
+        command += ["-n", str(plan.requests), "-c", str(plan.concurrency)]
+        return [*command, f"http://{plan.address}{plan.workload.path}"]
+
+
+def result_of(
+    report: AbReport, percentiles_ms: dict[int, float], plan: LoadPlan, command: list[str]
+) -> LoadResult:
+    """
+    A report as a load result; RPS is taken from counts and time, which have more digits.
+
+    Raises LoadError for a report that contradicts the plan.
+    """
+    if report.requests_completed > plan.requests or report.concurrency != plan.concurrency:
+        msg = (
+            f"ab reports {report.requests_completed} requests at concurrency "
+            f"{report.concurrency}; asked for were {plan.requests} at {plan.concurrency}"
+        )
+        raise LoadError(msg)
+    if report.duration_s <= 0 or not report.requests_completed:
+        msg = f"ab completed {report.requests_completed} requests in {report.duration_s} s"
+        raise LoadError(msg)
+    failed_otherwise = report.requests_failed - report.failed_length
+    total = report.connection_times_ms.get("total", {})
+    seconds_per_request = report.duration_s / report.requests_completed
+    slowest_ms = percentiles_ms.get(100, total.get("max", 0.0))
+
+    def quantile_us(percent: int) -> float:
+        # ab looks the value up at index 0.5 + count * percent / 100, which for few requests lies
+        # beyond its table (support/ab.c, output_results); what it prints then is not a latency.
+        beyond = int(0.5 + report.requests_completed * percent / 100) >= report.requests_completed
+        return (slowest_ms if beyond else percentiles_ms[percent]) * 1e3
+
+    return LoadResult(
+        tool=ApacheBench.name,
+        command=command,
+        requests=plan.requests,
+        concurrency=plan.concurrency,
+        requests_completed=report.requests_completed,
+        requests_failed=report.requests_failed,
+        requests_ok=max(0, report.requests_completed - report.responses_non_2xx - failed_otherwise),
+        responses_non_2xx=report.responses_non_2xx,
+        duration_s=report.duration_s,
+        requests_per_second=1 / seconds_per_request,
+        latency_mean_us=plan.concurrency * seconds_per_request * 1e6,
+        latency_p50_us=quantile_us(50),
+        latency_p90_us=quantile_us(90),
+        latency_p99_us=quantile_us(99),
+        latency_max_us=slowest_ms * 1e3,
+        details=dataclasses.asdict(report),
+    )

@@ -1,0 +1,127 @@
+"""
+This host's own kernel, with the sealed lab on it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from experiments.errors import HostError
+from experiments.lab import userland
+from experiments.lab.lab import CHECKOUT, Lab
+from experiments.lab.mounts import bind
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import FrameType
+
+RUN = "/srv/run"
+"""Where the lab sees the folder of the run, the only place of the host that it can write to."""
+
+IMAGE_STORE = "/srv/image-store"
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class LocalMachine:
+    """
+    The machine that this process runs on; see ``experiments.machines.Machine``.
+    """
+
+    name = "local"
+
+    def __init__(self, cache: Path, mirror: str = "") -> None:
+        """
+        ``cache`` holds userlands and the notes of labs; ``mirror`` is empty for Debian's own.
+        """
+        self._cache = cache
+        self._mirror = mirror
+
+    def up(self) -> None:
+        """
+        See that the host has what the lab needs, and build the userland if it is not there.
+        """
+        if os.geteuid() != 0:
+            msg = "the lab needs root, to make namespaces; run this as root or install sudo"
+            raise HostError(msg)
+        ensure(TO_ENTER)
+        found = userland.find(self._cache, self._mirror)
+        if found is None:
+            ensure(TO_BUILD)
+            found = userland.build(self._cache, self._mirror)
+            print(f"userland: built in {sum(found.build_seconds.values()):.0f} s")
+        self.userland = found
+
+    def facts(self) -> dict[str, Any]:
+        """
+        The machine's name and the userland's identity and contents.
+        """
+        return {
+            "machine": {"name": self.name},
+            "userland": {
+                "digest": self.userland.digest,
+                "content_sha256": self.userland.content_sha256,
+                "mirror": self._mirror or "default",
+                "packages": self.userland.packages,
+                "wheels": self.userland.wheels,
+            },
+        }
+
+    def measure(self, run: Path) -> int:
+        """
+        Run the plan inside the lab.
+        """
+        mounts_of_run = bind(run.resolve(), RUN, writable=True)
+        return self.enter(["python3", "-m", "experiments.runner", RUN], [mounts_of_run])
+
+    def enter(
+        self, command: Sequence[str], mounts: Sequence[Any] = (), *, ask: bool = False
+    ) -> int:
+        """
+        Run any command inside the lab; its exit status.
+
+        Signals that would end this process are passed on to the command instead, so that it can
+        stop in an orderly way. With ``ask`` the command may read from the terminal.
+        """
+        lab = Lab(
+            root=self.userland.root,
+            state=self._cache / "labs",
+            command=command,
+            mounts=[
+                bind(userland.PROJECT, CHECKOUT),
+                bind(self.userland.image_store, IMAGE_STORE),
+                *mounts,
+            ],
+            environment={
+                "PYTHONPATH": CHECKOUT,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HOME": "/root",
+                **{name: os.environ[name] for name in ("TERM", "NO_COLOR") if name in os.environ},
+            },
+            **({"stdin": sys.stdin.fileno()} if ask else {}),
+        )
+        stop = False
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            nonlocal stop
+            stop = True
+            lab.send_signal(signal.Signals(number))
+
+        def stop_now(_number: int, _frame: FrameType | None) -> NoReturn:
+            raise KeyboardInterrupt
+
+        before = {number: signal.signal(number, stop_now) for number in STOP_SIGNALS}
+        try:
+            with lab:
+                for number in STOP_SIGNALS:
+                    signal.signal(number, pass_on)
+                status = lab.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return 130 if stop and status else status

@@ -1,0 +1,186 @@
+"""
+The options that a user gives after ``--``, for every session alike. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from experiments.errors import UsageError
+from experiments.plan import (
+    CONCURRENCY,
+    DEFAULT_PROFILE,
+    DEFAULT_SEED,
+    PROFILES,
+    REQUESTS,
+    WARMUP_REQUESTS,
+)
+from experiments.variants import VARIANTS_FILE
+
+PROJECT = Path(__file__).parent.parent
+RESULTS = PROJECT / "results"
+
+MACHINES = ("auto", "local", "vagrant")
+
+EXAMPLES = """\
+examples:
+  nox -s netns docker                          the main job: both systems, ten blocks
+  nox -s netns docker -- --profile quick       a look, in two minutes
+  nox -s netns docker -- --workload fixed      the network path alone, no application behind it
+  nox -s measure -- --variants netns,docker    just these two
+  nox -s report                                the report of the latest run, made again
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """
+    A parser whose mistakes are this project's errors, and whose words fit ``nox``.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        msg = f"{message}; `nox -s {self.prog.split()[-1]} -- --help` explains the options"
+        raise UsageError(msg)
+
+
+def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
+    """
+    The parser of everything that measures.
+    """
+    parser = _Parser(
+        prog=f"nox -s {session}",
+        usage=f"nox -s {session} -- [OPTION …]",
+        description="Measure variants of the stack, interleaved in random blocks.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    profiles = "; ".join(
+        f"{p.name}: {p.blocks} blocks, {p.minutes:g} min ({p.about})" for p in PROFILES.values()
+    )
+    parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=DEFAULT_PROFILE,
+        help=f"{profiles}. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--blocks", type=_whole, metavar="N", help="blocks to run, instead of the profile's"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="M",
+        help="begin no block after so many minutes, instead of the profile's",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        metavar="N",
+        help="decides the order of the trials within each block. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--machine",
+        choices=MACHINES,
+        default="auto",
+        help="where to measure: in a Vagrant VM, or on this host's kernel in the sealed lab; "
+        "auto takes what is usable. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--workload",
+        default="products",
+        metavar="NAME",
+        help="products (the published one), orders, or fixed; experiments/workloads.toml "
+        "describes them. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--variants",
+        type=_names,
+        metavar="NAME[,NAME…]",
+        help="measure exactly these, instead of what the sessions stand for",
+    )
+    parser.add_argument(
+        "--variants-file",
+        type=Path,
+        default=VARIANTS_FILE,
+        metavar="FILE",
+        help="take the variants from this file. Default: experiments/variants.toml",
+    )
+    parser.add_argument(
+        "--requests",
+        type=_whole,
+        default=REQUESTS,
+        metavar="N",
+        help="requests in each trial. Default: %(default)s, as published",
+    )
+    parser.add_argument(
+        "--warmup-requests",
+        type=_whole_or_none,
+        default=WARMUP_REQUESTS,
+        metavar="N",
+        help="requests before those that count; 0 for a cold start. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=_whole,
+        default=CONCURRENCY,
+        metavar="N",
+        help="requests under way at once. Default: %(default)s, as published",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        metavar="DIR",
+        help="where the run's folder is made. Default: results/",
+    )
+    add_mirror(parser)
+    return parser
+
+
+def add_mirror(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the option that names the Debian mirror.
+    """
+    parser.add_argument(
+        "--mirror",
+        default="",
+        metavar="URL",
+        help="the Debian mirror that the userland is built from; a dated snapshot makes the build "
+        "reproducible to the bit. Default: Debian's own",
+    )
+
+
+def _whole(text: str) -> int:
+    number = _whole_or_none(text)
+    if number == 0:
+        msg = f"{text!r} is not a whole number above zero"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _whole_or_none(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        msg = f"{text!r} is not a whole number"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        msg = f"{text!r} is not a number of minutes above zero"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        msg = "no name is given"
+        raise argparse.ArgumentTypeError(msg)
+    return names

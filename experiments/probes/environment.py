@@ -1,0 +1,84 @@
+"""
+The machine as the lab sees it: kernel, CPUs, memory, control groups, and what may disturb.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from pathlib import Path
+from typing import Any
+
+from experiments.lab.cgroups import hierarchies, layout
+
+SYSCTLS = (
+    "kernel/pid_max",
+    "kernel/sched_autogroup_enabled",
+    "kernel/randomize_va_space",
+    "net/core/somaxconn",
+    "net/core/netdev_max_backlog",
+    "net/core/default_qdisc",
+    "net/core/rmem_default",
+    "net/core/wmem_default",
+    "net/ipv4/ip_forward",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv4/tcp_congestion_control",
+    "net/ipv4/tcp_fin_timeout",
+    "net/ipv4/tcp_max_syn_backlog",
+    "net/ipv4/tcp_rmem",
+    "net/ipv4/tcp_syncookies",
+    "net/ipv4/tcp_tw_reuse",
+    "net/ipv4/tcp_wmem",
+    "net/netfilter/nf_conntrack_max",
+    "net/bridge/bridge-nf-call-iptables",
+    "vm/overcommit_memory",
+    "vm/swappiness",
+)
+"""The settings, below /proc/sys, that can change what is measured."""
+
+
+def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> dict[str, Any]:
+    """
+    Facts about the machine; a fact that the kernel does not tell is None.
+    """
+    cpuinfo = _read(proc / "cpuinfo") or ""
+    models = [
+        line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "model name" in line
+    ]
+    meminfo = dict(
+        line.split(":", 1) for line in (_read(proc / "meminfo") or "").splitlines() if ":" in line
+    )
+    clock = sys / "devices/system/clocksource/clocksource0/current_clocksource"
+    governor = sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"
+    return {
+        "kernel": platform.release(),
+        "kernel_build": platform.version(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "cpu_model": models[0] if models else None,
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "memory_bytes": int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
+        "swap_bytes": int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
+        "cgroup_layout": layout(hierarchies(inside_lab=True)),
+        "virtualised": "hypervisor" in cpuinfo,
+        "clock_source": _read(clock),
+        "cpu_governor": _read(governor),
+        "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "sysctls": {name: _read(proc / "sys" / name) for name in SYSCTLS},
+    }
+
+
+def stolen_s(proc: Path = Path("/proc")) -> float:
+    """
+    Seconds that the hypervisor gave to others while this machine wanted to run, over all CPUs.
+    """
+    fields = (proc / "stat").read_text().splitlines()[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,41 @@
+"""
+What the network of a deployment consists of: links, routes, firewall rules and settings.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+from experiments.probes.environment import SYSCTLS
+
+TIMEOUT_S = 20
+
+
+def network_state(network_namespace: str) -> dict[str, Any]:
+    """
+    The state of a network namespace (a path), in lines as its own tools print them.
+    """
+    settings = [name for name in SYSCTLS if name.startswith("net/")]
+    show = " ".join(f"/proc/sys/{name}" for name in settings)
+    return {
+        "links": _lines(network_namespace, "ip -brief link"),
+        "addresses": _lines(network_namespace, "ip -brief address"),
+        "routes": _lines(network_namespace, "ip route"),
+        "firewall": _lines(network_namespace, "iptables-save"),
+        "sysctls": _lines(network_namespace, f"grep --with-filename . {show} 2>/dev/null || true"),
+    }
+
+
+def _lines(network_namespace: str, command: str) -> list[str]:
+    done = subprocess.run(
+        ["nsenter", f"--net={network_namespace}", "--", "sh", "-c", command],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    if done.returncode:
+        return [f"`{command}` failed: {done.stderr.strip()}"]
+    # Comments of iptables-save hold the time of day.
+    return [line.rstrip() for line in done.stdout.splitlines() if not line.startswith("#")]

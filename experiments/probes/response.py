@@ -1,0 +1,81 @@
+"""
+Looking at the answer before any load starts: its status and body must be the expected ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from pyroute2 import netns
+
+from experiments.errors import LoadError
+from experiments.workloads import contains
+
+if TYPE_CHECKING:
+    from experiments.workloads import Workload
+
+TIMEOUT_S = 30
+SHOWN_CHARACTERS = 300
+ANSWERS = 4
+"""How many answers are looked at: with round-robin over two backends, two from each."""
+
+
+def check_answers(network_namespace: str, address: str, workload: Workload) -> dict[str, Any]:
+    """
+    Ask a few times and compare with what the workload expects; facts about the last answer.
+
+    Raises LoadError, with what came instead, when one answer is not the expected one.
+    """
+    # A thread can be in another network namespace than the rest of its process.
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        executor.submit(netns.setns, network_namespace, flags=0, fork=False).result()
+        answers = [executor.submit(_ask, address, workload).result() for _ in range(ANSWERS)]
+    for status, body, _ in answers:
+        _compare(status, body, workload)
+    status, body, server = answers[-1]
+    return {
+        "answers": len(answers),
+        "status": status,
+        "server": server,
+        "body_bytes": len(body),
+        "body_sha256": hashlib.sha256(body).hexdigest(),
+    }
+
+
+def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:
+    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+    try:
+        if workload.post_json is None:
+            connection.request("GET", workload.path)
+        else:
+            body = json.dumps(workload.post_json)
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", workload.path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), answer.getheader("Server", "")
+    except (OSError, http.client.HTTPException) as error:
+        msg = f"http://{address}{workload.path} does not answer: {error!r}"
+        raise LoadError(msg) from error
+    finally:
+        connection.close()
+
+
+def _compare(status: int, body: bytes, workload: Workload) -> None:
+    shown = body[:SHOWN_CHARACTERS].decode(errors="replace")
+    where = f"workload {workload.name} ({workload.path})"
+    if status != workload.expect_status:
+        msg = f"{where}: status {status}, expected {workload.expect_status}; the body: {shown}"
+        raise LoadError(msg)
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        msg = f"{where}: the body is not JSON: {shown}"
+        raise LoadError(msg) from error
+    if not contains(content, workload.expect_json):
+        expected = json.dumps(workload.expect_json)[:SHOWN_CHARACTERS]
+        msg = f"{where}: the body is {shown}, and should hold {expected}"
+        raise LoadError(msg)

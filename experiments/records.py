@@ -1,0 +1,266 @@
+"""
+What is stored: the manifest of a run and one record per trial, versioned.
+
+A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record a line, appended and flushed
+when its trial ends), and ``raw/<trial>/`` with what the tools printed. This module is all that
+the analysis knows of the experiments, so it depends on nothing.
+
+Schema history:
+    1  the first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import ResultsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "COMPLETE",
+    "ERROR",
+    "FAILED",
+    "INTERRUPTED",
+    "MANIFEST",
+    "OK",
+    "RAW",
+    "RUNNING",
+    "SCHEMA_VERSION",
+    "TRIALS",
+    "LoadResult",
+    "Manifest",
+    "ResultsError",
+    "TrialRecord",
+    "append_trial",
+    "latest_run",
+    "read_manifest",
+    "read_trials",
+    "write_manifest",
+]
+
+SCHEMA_VERSION = 1
+
+MANIFEST = "manifest.json"
+TRIALS = "trials.jsonl"
+RAW = "raw"
+
+COMPLETE = "complete"
+INTERRUPTED = "interrupted"
+FAILED = "failed"
+RUNNING = "running"
+"""States of a run; one that is still ``running`` when nobody runs it was killed."""
+
+OK = "ok"
+ERROR = "error"
+"""States of a trial; an error is never a number."""
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """
+    What a load generator measured over one trial.
+
+    Latencies are in microseconds, from the connection's start to its last byte; the median and the
+    other quantiles are over requests. ``requests_ok`` are answered with a 2xx status and without a
+    connection, receive or protocol error; a body of another length alone is not one of those,
+    because the reference length is just that of the first answer. ``details`` is everything that
+    the tool printed, parsed.
+    """
+
+    tool: str
+    command: list[str]
+    requests: int
+    concurrency: int
+    requests_completed: int
+    requests_failed: int
+    requests_ok: int
+    responses_non_2xx: int
+    duration_s: float
+    requests_per_second: float
+    latency_mean_us: float
+    latency_p50_us: float
+    latency_p90_us: float
+    latency_p99_us: float
+    latency_max_us: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """
+    One fresh deployment of one variant, loaded once, torn down.
+
+    ``number`` counts trials from 1, ``block`` blocks from 1 and ``position`` the trial's place in
+    its block from 1. ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
+    ``check`` is the answer that was looked at before the load, ``placement`` the CPUs of client and
+    stack. ``load`` is None exactly when ``status`` is an error.
+    """
+
+    number: int
+    block: int
+    position: int
+    variant: str
+    status: str
+    started_at: float
+    phases_s: dict[str, float]
+    check: dict[str, Any]
+    placement: dict[str, Any]
+    load: LoadResult | None
+    error: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """
+    Everything about a run that is not a trial.
+
+    ``variants`` and ``comparisons`` are as declared, ``order`` is a list of blocks, each a list of
+    variant names in the order of their trials. ``environment`` is what the probes saw inside the
+    lab, ``machine`` which machine it was and why it was taken.
+    """
+
+    run: str
+    state: str
+    seed: int
+    profile: str
+    blocks: int
+    minutes: float
+    requests: int
+    concurrency: int
+    warmup_requests: int
+    workload: dict[str, Any]
+    variants: list[dict[str, Any]]
+    comparisons: list[dict[str, str]]
+    order: list[list[str]]
+    machine: dict[str, Any]
+    userland: dict[str, Any]
+    git: dict[str, Any]
+    created_at: float
+    finished_at: float | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    network_state: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+def write_manifest(run: Path, manifest: Manifest) -> None:
+    """
+    Write the manifest so that a crash leaves the old one or the new one, whole.
+
+    Raises ResultsError when the folder cannot be written.
+    """
+    text = json.dumps(dataclasses.asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False)
+    partial = run / f"{MANIFEST}.partial"
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(run / MANIFEST)
+    except OSError as error:
+        msg = f"{run} cannot be written: {error.strerror}; free space there, or use --results"
+        raise ResultsError(msg) from error
+
+
+def read_manifest(run: Path) -> Manifest:
+    """
+    Read a run's manifest.
+
+    Raises ResultsError when it is missing, broken, or of a schema this version does not know.
+    """
+    path = run / MANIFEST
+    content = _parse(path, _read(path))
+    return Manifest(**_fields(Manifest, content, str(path)))
+
+
+def append_trial(run: Path, record: TrialRecord) -> None:
+    """
+    Append one record and see to it that it is on the disk.
+
+    Raises ResultsError when it cannot be written.
+    """
+    line = json.dumps(dataclasses.asdict(record), sort_keys=True, ensure_ascii=False)
+    try:
+        with (run / TRIALS).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        msg = f"{run / TRIALS} cannot be written: {error.strerror}; free space there"
+        raise ResultsError(msg) from error
+
+
+def read_trials(run: Path) -> list[TrialRecord]:
+    """
+    Read a run's trials, in the order they ended; none when the run has not finished any.
+
+    A last line without its newline was cut off by a crash and is left out. Raises ResultsError for
+    anything else that is not a record.
+    """
+    path = run / TRIALS
+    if not path.exists():
+        return []
+    records = []
+    for number, line in enumerate(_read(path).split("\n")[:-1], start=1):
+        where = f"{path}, line {number}"
+        fields = _fields(TrialRecord, _parse(where, line), where)
+        load = fields["load"]
+        if load is not None:
+            fields["load"] = LoadResult(**_fields(LoadResult, load, f"{where}, load"))
+        records.append(TrialRecord(**fields))
+    return records
+
+
+def latest_run(results: Path) -> Path:
+    """
+    The run that was begun last, by its name, which begins with its date and time.
+
+    Raises ResultsError when there is none.
+    """
+    runs = sorted(path.parent for path in results.glob(f"[0-9]*/{MANIFEST}"))
+    if not runs:
+        msg = f"{results} holds no run yet; `nox -s netns docker` makes one"
+        raise ResultsError(msg)
+    return runs[-1]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ResultsError(msg) from error
+
+
+def _parse(where: object, text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        msg = f"{where} is not JSON: {error}"
+        raise ResultsError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{where} must be a JSON object"
+        raise ResultsError(msg)
+    return content
+
+
+def _fields(kind: type, content: dict[str, Any], where: str) -> dict[str, Any]:
+    version = content.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        msg = f"{where}: schema version {version}, and this version reads {SCHEMA_VERSION}"
+        raise ResultsError(msg)
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    unknown = content.keys() - known.keys()
+    missing = {
+        name
+        for name, item in known.items()
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    } - content.keys()
+    if unknown or missing:
+        msg = f"{where}: unknown fields {sorted(unknown)}, missing fields {sorted(missing)}"
+        raise ResultsError(msg)
+    return content

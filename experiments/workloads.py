@@ -1,0 +1,88 @@
+"""
+Workloads: an endpoint, how it is loaded, and the services that it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UsageError
+
+WORKLOADS_FILE = Path(__file__).with_name("workloads.toml")
+SERVICES = Path(__file__).parent.parent / "services"
+
+ENTRY_SERVICE = "gateway"
+ENTRY_PORT = 3000
+"""The service that clients call and its port inside its own network namespace, as published."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """
+    One workload.
+
+    ``post_json`` is the body of every request, or None for GET; ``expect_json`` is what the answer
+    must contain.
+    """
+
+    name: str
+    about: str
+    services: tuple[str, ...]
+    path: str
+    expect_status: int
+    expect_json: Any
+    post_json: Any = None
+
+
+def load_workloads(path: Path = WORKLOADS_FILE) -> dict[str, Workload]:
+    """
+    Read the workloads, by name.
+
+    Raises UsageError for a file that cannot be read or lacks a key.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))["workloads"]
+        workloads = {}
+        for name, table in tables.items():
+            file = table.pop("expect_json_file", None)
+            if file is not None:
+                table["expect_json"] = json.loads((SERVICES / file).read_text(encoding="utf-8"))
+            workloads[name] = Workload(name=name, **{**table, "services": tuple(table["services"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path} does not describe workloads: {type(error).__name__}: {error}"
+        raise UsageError(msg) from error
+    return workloads
+
+
+def choose_workload(name: str) -> Workload:
+    """
+    The workload of that name.
+
+    Raises UsageError when there is none.
+    """
+    workloads = load_workloads()
+    if name not in workloads:
+        msg = f"unknown workload {name!r}; the known ones are: {', '.join(workloads)}"
+        raise UsageError(msg)
+    return workloads[name]
+
+
+def contains(actual: object, expected: object) -> bool:
+    """
+    Whether a JSON value holds what is expected: objects by the expected keys, the rest exactly.
+    """
+    if isinstance(expected, dict):
+        return isinstance(actual, dict) and all(
+            key in actual and contains(actual[key], value) for key, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return (
+            isinstance(actual, list)
+            and len(actual) == len(expected)
+            and all(map(contains, actual, expected))
+        )
+    return type(actual) is type(expected) and actual == expected

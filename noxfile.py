@@ -1,0 +1,225 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox>=2025.5.1"]
+# ///
+"""
+Bridgetoll: what Docker costs compared with raw Linux network namespaces.
+
+  nox -s netns docker                        measure both systems, write results/<run>/report.md
+  nox -s netns docker -- --profile quick     the same in two minutes, for a first look
+  nox -s netns docker -- --help              every option
+  nox -s tests                               check everything: style, types, units, the real lab
+
+What is named first is only enlisted; one `measure` then runs all of it, interleaved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nox
+
+# nox executes this file by its path, so the packages beside it are not importable by themselves.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from experiments.errors import BridgetollError
+from experiments.options import measure_parser
+from experiments.records import MANIFEST
+from experiments.variants import load_variants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+
+LOCKS = Path("requirements")
+ORDERLY_STOP_S = 90
+"""How long an interrupted run may take to tear down before it is ended by force."""
+
+enlisted: list[str] = []
+"""Variants that the sessions so far stand for."""
+
+
+def install(session: nox.Session, lock: str) -> None:
+    """
+    Install a lock file into the session's environment, unless it is there already.
+    """
+    path = LOCKS / f"{lock}.txt"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed-lock"
+    if not stamp.exists() or stamp.read_text() != digest:
+        session.install("--require-hashes", "-r", str(path))
+        stamp.write_text(digest)
+
+
+def enlist(session: nox.Session, group: str) -> None:
+    """
+    Add a group's variants to the run that `measure` makes in the end.
+    """
+    try:
+        options = measure_parser(group).parse_args(session.posargs)
+        declared = load_variants(options.variants_file)
+    except BridgetollError as error:
+        session.error(str(error))
+    if group not in declared.groups:
+        session.error(
+            f"{options.variants_file} declares no group {group!r}; add one under [groups], "
+            "or name variants with `nox -s measure -- --variants …`"
+        )
+    enlisted.extend(declared.groups[group])
+    session.notify("measure")
+
+
+def variant_session(group: str, text: str) -> Callable[[nox.Session], None]:
+    """
+    A session that enlists one group.
+    """
+
+    def run(session: nox.Session) -> None:
+        enlist(session, group)
+
+    run.__name__ = group
+    run.__doc__ = text
+    return nox.session(name=group, venv_backend="none", default=False)(run)
+
+
+netns = variant_session("netns", "Enlist the stack in raw network namespaces, then measure.")
+docker = variant_session("docker", "Enlist the stack in Docker Compose, then measure.")
+
+
+@nox.session(default=False)
+def measure(session: nox.Session) -> None:
+    """
+    Measure what was enlisted (or --variants), interleaved in random blocks, then report.
+    """
+    arguments = list(session.posargs)
+    try:
+        options = measure_parser().parse_args(arguments)
+    except BridgetollError as error:
+        session.error(str(error))
+    if options.variants is None and enlisted:
+        arguments += ["--variants", ",".join(dict.fromkeys(enlisted))]
+    install(session, "host")
+    before = runs(options.results)
+    try:
+        session.run(
+            "python",
+            "-m",
+            "experiments",
+            "measure",
+            *arguments,
+            interrupt_timeout=ORDERLY_STOP_S,
+            terminate_timeout=ORDERLY_STOP_S,
+        )
+    except KeyboardInterrupt:
+        # nox runs no further session now, and what has been measured deserves its report.
+        for run in sorted(runs(options.results) - before):
+            session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
+        raise
+    finally:
+        # Also after a failure, but not when it came before there was a run.
+        for run in sorted(runs(options.results) - before):
+            session.notify("report", [str(run)])
+
+
+def runs(results: Path) -> set[Path]:
+    """
+    The folders of the runs that have begun.
+    """
+    return {manifest.parent for manifest in results.glob(f"*/{MANIFEST}")}
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """
+    Make report.md again from the latest run's records, or from the run named after --; no root.
+    """
+    install(session, "host")
+    session.run("python", "-m", "analysis", *session.posargs)
+
+
+@nox.session(default=False)
+def userland(session: nox.Session) -> None:
+    """
+    Build the root file system that every arm uses, if it is not in the cache; root.
+    """
+    install(session, "host")
+    session.run("python", "-m", "experiments", "userland", *session.posargs)
+
+
+@nox.session(default=False)
+def lab(session: nox.Session) -> None:
+    """
+    Run a command inside the sealed lab, or a shell to look around in; root.
+    """
+    install(session, "host")
+    session.run("python", "-m", "experiments", "lab", *session.posargs)
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """
+    Check style with ruff and types with mypy.
+    """
+    install(session, "dev")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def unit(session: nox.Session) -> None:
+    """
+    Test everything that is pure; seconds, no root.
+    """
+    install(session, "dev")
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """
+    Check everything: style, types, units, the real lab, the main command on a clean clone; root.
+    """
+    install(session, "dev")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("pytest", "tests/unit")
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        session.error(
+            "the lab's tests need root on Linux; `nox -s lint unit` is what needs neither"
+        )
+    session.run("python", "-m", "experiments", "userland")
+    session.run("pytest", "tests/lab")
+    pure = Path(session.create_tmp()) / "pytest"
+    shutil.rmtree(pure, ignore_errors=True)
+    lock = str(LOCKS / "lab-tests.txt")
+    session.run(
+        *("python", "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"),
+        *("--target", str(pure), "-r", lock),
+    )
+    session.run("python", "-m", "tests.inside", str(pure))
+    session.run("pytest", "tests/end_to_end")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """
+    Time every phase over at least five trials each and print the table; about six minutes; root.
+    """
+    install(session, "host")
+    # The bench starts nox again, which is not in the session's own environment.
+    environment = {"BRIDGETOLL_NOX_PYTHON": sys.executable}
+    session.run("python", "-m", "experiments", "bench", *session.posargs, env=environment)
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,3 @@
+"""
+The README's main command, on a clean clone.
+"""

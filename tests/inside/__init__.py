@@ -1,0 +1,3 @@
+"""
+Tests that run inside the lab: real deployments, real dockerd, real ab.
+"""

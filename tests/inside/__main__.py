@@ -1,0 +1,30 @@
+"""
+Run these tests inside the lab: ``python -m tests.inside DIRECTORY``, on the host, as root.
+
+The directory holds pytest for the userland's interpreter; it is put at the end of the path, so
+that the userland's own packages are the ones tested.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from experiments.cli import cache_directory
+from experiments.lab.lab import CHECKOUT
+from experiments.lab.mounts import bind
+from experiments.machines.local import LocalMachine
+
+PYTEST = "/srv/pytest"
+
+machine = LocalMachine(cache_directory())
+machine.up()
+command = ["env", f"PYTHONPATH={CHECKOUT}:{PYTEST}", "python3", "-m", "pytest"]
+command += [
+    "-p",
+    "no:cacheprovider",
+    "-c",
+    f"{CHECKOUT}/pyproject.toml",
+    f"{CHECKOUT}/tests/inside",
+]
+sys.exit(machine.enter([*command, *sys.argv[2:]], [bind(Path(sys.argv[1]).resolve(), PYTEST)]))

@@ -1,0 +1,294 @@
+"""
+Real deployments of the real stack, in raw namespaces and by Docker Compose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.deployments.compose import ComposeProject, resolve
+from experiments.errors import ComposeError, DeployError
+from experiments.lab.image import IMAGE
+from experiments.lab.network import NAMESPACE_DIRECTORY
+from experiments.lab.placement import parse_cpu_list, prove_placement
+from experiments.probes.network_state import network_state
+from experiments.probes.response import check_answers
+from experiments.runner import DEPLOYMENTS
+from experiments.variants import load_variants
+from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+from tests.inside.conftest import processes
+
+if TYPE_CHECKING:
+    from experiments.deployments import Deployment, Site
+
+VARIANTS = load_variants().variants
+RUNTIMES = ["process", "container"]
+
+
+def project(variant: str, *services: str, overlay: Path | None = None) -> ComposeProject:
+    """
+    A variant's project with these services, and one more override file.
+    """
+    files = VARIANTS[variant].compose_files(SERVICES)
+    return resolve([*files, overlay] if overlay else files, services)
+
+
+def plain(runtime: str) -> str:
+    """
+    The matched variant of a runtime.
+    """
+    return {"process": "netns", "container": "docker"}[runtime]
+
+
+def deploy(runtime: str, made: ComposeProject, site: Site) -> Deployment:
+    """
+    A deployment that is not up yet.
+    """
+    return DEPLOYMENTS[runtime](made, site)
+
+
+def stack_cpus(site: Site) -> frozenset[int]:
+    """
+    The CPUs that the stack's group was given.
+    """
+    directory = site.group.directory("cpuset")
+    assert directory is not None
+    return frozenset(parse_cpu_list((directory / "cpuset.cpus").read_text()))
+
+
+def write(site: Site, text: str) -> Path:
+    """
+    An override file with this text.
+    """
+    path = site.directory / "overlay.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("workload", ["products", "orders", "fixed"])
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_every_variant_answers_every_workload_and_leaves_nothing(
+    variant: str, workload: str, site: Site
+) -> None:
+    """
+    Up, checked, on its own CPUs, down; then no process, namespace or group of it is left.
+    """
+    before = processes()
+    wanted = choose_workload(workload)
+    made = project(variant, *wanted.services)
+    with deploy(VARIANTS[variant].levels["runtime"], made, site) as deployment:
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT)
+        facts = check_answers(site.network_namespace, address, wanted)
+        assert facts["status"] == wanted.expect_status
+        prove_placement(site.group, stack_cpus(site))
+        names = deployment.logs(1)
+        if VARIANTS[variant].levels["runtime"] == "container":
+            assert set(names) == {f"bridgetoll-{name}-1" for name in wanted.services}
+        else:
+            assert set(names) == set(wanted.services)
+    deadline = time.monotonic() + 5
+    while processes() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes() - before == set()
+    assert [path.name for path in Path(NAMESPACE_DIRECTORY).iterdir()] == [site.network_namespace]
+    for directory in site.group.directories():
+        assert [path.name for path in directory.iterdir() if path.is_dir()] == []
+
+
+def test_raw_namespaces_are_one_for_each_service_on_one_bridge(site: Site) -> None:
+    """
+    Each with its own address, and the host's end of each veth pair on the bridge.
+    """
+    made = project("netns", *choose_workload("products").services)
+    with deploy("process", made, site):
+        names = {path.name for path in Path(NAMESPACE_DIRECTORY).iterdir()}
+        assert names == {site.network_namespace, "gateway", "product-1", "product-2"}
+        inside = network_state(f"{NAMESPACE_DIRECTORY}/product-1")
+        assert any("198.18.0.21/24" in line for line in inside["addresses"])
+        assert inside["routes"][0].startswith("default via 198.18.0.1 dev eth0")
+        outside = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}")
+        assert sum(line.startswith("veth") for line in outside["links"]) == 3
+        assert outside["firewall"] == []
+
+
+def test_the_published_tiers_are_three_routed_bridges(site: Site) -> None:
+    """
+    Frontend, backend and database, and the host forwards between them.
+    """
+    made = project("netns-as-published", *choose_workload("orders").services)
+    with deploy("process", made, site):
+        state = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}")
+        bridges = {
+            line.split()[0] for line in state["links"] if not line.startswith(("veth", "lo"))
+        }
+        assert bridges == {"frontend", "backend", "database"}
+        assert "/proc/sys/net/ipv4/ip_forward:1" in state["sysctls"]
+
+
+def test_the_published_port_is_served_by_docker_proxy(site: Site) -> None:
+    """
+    And the matched variant has no proxy.
+    """
+    services = choose_workload("fixed").services
+    with deploy("container", project("docker-as-published", *services), site) as deployment:
+        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT) == "127.0.0.1:3000"
+        assert any("docker-proxy" in command for command in processes())
+
+
+def test_without_a_published_port_there_is_no_proxy(site: Site) -> None:
+    """
+    The client goes straight to the container's address.
+    """
+    services = choose_workload("fixed").services
+    with deploy("container", project("docker", *services), site) as deployment:
+        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT) == "198.18.0.11:3000"
+        assert not any("docker-proxy" in command for command in processes())
+
+
+def read_knob(site: Site, controller: str, names: tuple[str, ...]) -> list[str]:
+    """
+    The contents of a knob, under whichever of its names there is, in each service's group.
+    """
+    directory = site.group.directory(controller)
+    assert directory is not None
+    groups = [path for path in directory.iterdir() if path.is_dir() and path.name != "daemon"]
+    return [
+        (group / name).read_text().split()[0]
+        for group in groups
+        for name in names
+        if (group / name).exists()
+    ]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_limits_are_on_the_same_knobs_with_the_same_values(runtime: str, site: Site) -> None:
+    """
+    Half a CPU and 128 MiB, for processes as for containers.
+    """
+    overlay = write(
+        site,
+        "services: {gateway: {deploy: {resources: {limits: {cpus: '0.5', memory: 128M}}}}}",
+    )
+    made = project(plain(runtime), "gateway", overlay=overlay)
+    with deploy(runtime, made, site):
+        assert read_knob(site, "cpu", ("cpu.max", "cpu.cfs_quota_us")) == ["50000"]
+        memory = read_knob(site, "memory", ("memory.max", "memory.limit_in_bytes"))
+        assert memory == [str(128 * 2**20)]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_replicas_are_honoured(runtime: str, site: Site) -> None:
+    """
+    Three of one service, each with an address of its own.
+    """
+    overlay = write(
+        site,
+        "services: {product-1: {networks: !override {stack: {}}, deploy: {replicas: 3}}}",
+    )
+    made = project(plain(runtime), "product-1", overlay=overlay)
+    with deploy(runtime, made, site) as deployment:
+        assert len(deployment.logs(1)) == 3
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_service_that_ends_shows_its_last_words(runtime: str, site: Site) -> None:
+    """
+    The error holds what the service printed.
+    """
+    overlay = write(
+        site, "services: {product-1: {command: [sh, -c, 'echo no bread today; exit 3']}}"
+    )
+    made = project(plain(runtime), "gateway", "product-1", overlay=overlay)
+    with pytest.raises(DeployError, match="no bread today"):
+        deploy(runtime, made, site).__enter__()
+    assert not any("services.gateway" in command for command in processes())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_service_that_never_becomes_healthy_shows_its_last_words(
+    runtime: str, site: Site
+) -> None:
+    """
+    After its own start period and retries.
+    """
+    overlay = write(
+        site,
+        "services: {product-1: {command: [sh, -c, 'echo asleep; sleep 60'],"
+        " healthcheck: {start_period: 1s, interval: 10m, retries: 1, timeout: 1s}}}",
+    )
+    made = project(plain(runtime), "product-1", overlay=overlay)
+    if runtime == "container":
+        # Docker looks again only after its interval, so that is what has to be short here.
+        made.config["services"]["product-1"]["healthcheck"]["interval"] = "1s"
+        overlay.write_text(overlay.read_text().replace("10m", "1s"))
+    with pytest.raises(DeployError, match=r"(?s)healthy.*asleep"):
+        deploy(runtime, made, site).__enter__()
+
+
+def test_a_dependency_is_healthy_before_its_dependant_starts(site: Site) -> None:
+    """
+    Orders needs its stores, also when only orders is named.
+    """
+    with deploy("process", project("netns", "orders"), site) as deployment:
+        assert list(deployment.logs(1)) == ["postgres", "redis", "orders"]
+
+
+def test_services_that_wait_for_each_other_are_refused(site: Site) -> None:
+    """
+    Docker Compose refuses them when it reads the file.
+    """
+    overlay = write(
+        site,
+        "services: {product-1: {depends_on: [product-2]}, product-2: {depends_on: [product-1]}}",
+    )
+    with pytest.raises(ComposeError, match="cycle"):
+        project("netns", "product-1", overlay=overlay)
+
+
+def test_a_broken_compose_file_is_refused_with_compose_s_own_words(site: Site) -> None:
+    """
+    And with the names of the files.
+    """
+    overlay = write(site, "services: {gateway: {comand: [true]}}")
+    with pytest.raises(ComposeError, match=r"(?s)overlay\.yaml.*comand"):
+        project("netns", "gateway", overlay=overlay)
+
+
+def test_both_arms_have_the_same_bytes_and_nothing_was_pulled(site: Site) -> None:
+    """
+    The interpreter in a container is the interpreter of the lab, and there is one image.
+    """
+    interpreter = Path("/usr/bin/python3").resolve()
+    own = hashlib.sha256(interpreter.read_bytes()).hexdigest()
+    with deploy("container", project("docker", "gateway"), site):
+        docker = ["docker", "--host", f"unix://{site.directory}/docker.sock"]
+        digest = subprocess.run(
+            [*docker, "exec", "bridgetoll-gateway-1", "sha256sum", str(interpreter)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()[0]
+        images = subprocess.run(
+            [*docker, "images", "--format", "{{.Repository}}"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+    assert digest == own
+    assert images == [IMAGE]
+
+
+def test_the_interpreter_is_a_user_where_the_file_names_one(site: Site) -> None:
+    """
+    PostgreSQL refuses to run as root, in either arm.
+    """
+    with deploy("process", project("netns", "postgres"), site):
+        pids = site.group.child("postgres").process_ids()
+        owners = {Path(f"/proc/{pid}").owner() for pid in pids}
+    assert owners == {"postgres"}

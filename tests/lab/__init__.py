@@ -1,0 +1,3 @@
+"""
+Lab tests: real namespaces and control groups, seen from the host; root.
+"""

@@ -1,0 +1,49 @@
+"""
+The userland that the session built, and a look at everything that a lab could leave behind.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.cli import cache_directory
+from experiments.lab import userland
+
+if TYPE_CHECKING:
+    from experiments.lab.userland import Userland
+
+
+@pytest.fixture(scope="session")
+def built() -> Userland:
+    """
+    The userland from the cache; the `tests` session builds it first.
+    """
+    found = userland.find(cache_directory())
+    assert found is not None, "run `nox -s userland` first"
+    return found
+
+
+def residue() -> dict[str, object]:
+    """
+    Mounts, interfaces, control groups and processes' namespaces, as the host sees them now.
+    """
+    namespaces = set()
+    for link in Path("/proc").glob("[0-9]*/ns/*"):
+        try:
+            namespaces.add(str(link.readlink()))
+        except OSError:
+            continue
+    groups = {
+        directory for directory, _, _ in os.walk("/sys/fs/cgroup") if "bridgetoll" in directory
+    }
+    return {
+        "mounts": Path("/proc/self/mountinfo").read_text(),
+        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "groups": groups,
+        "namespaces": namespaces,
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+    }

@@ -1,0 +1,238 @@
+"""
+Whole runs by the command behind the sessions: what goes wrong, and that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.__main__ import main as report
+from experiments.lock import RunLock
+from experiments.options import PROJECT
+from experiments.records import ERROR, INTERRUPTED, latest_run, read_manifest, read_trials
+from experiments.variants import VARIANTS_FILE
+from tests.lab.conftest import residue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY = ["--requests", "20", "--warmup-requests", "0", "--workload", "fixed"]
+
+
+def measure(*arguments: str) -> subprocess.Popen[str]:
+    """
+    The measuring command, started.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "experiments", "measure", *arguments],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 120) -> str:
+    """
+    Everything that it printed until its end.
+    """
+    with process:
+        return process.communicate(timeout=timeout_s)[0]
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """
+    Read lines until one holds the text.
+    """
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"it ended without saying {text!r}")
+
+
+def variants_file(tmp_path: Path, runtime: str, overlay: str) -> Path:
+    """
+    A user's own variants file with one variant, which has an override file.
+    """
+    (tmp_path / "own.yaml").write_text(overlay)
+    file = tmp_path / "own.toml"
+    file.write_text(
+        f'[variants.own]\nabout = "own"\nruntime = "{runtime}"\nnetwork = "bridge"\n'
+        'entry = "direct"\ndiscovery = "addresses"\noverlays = ["own.yaml"]\n'
+    )
+    return file
+
+
+@pytest.mark.usefixtures("built")
+def test_a_run_is_recorded_as_it_was_planned(tmp_path: Path) -> None:
+    """
+    Trials in the planned order, raw output beside them, the environment in the manifest.
+    """
+    before = residue()
+    process = measure(
+        "--results", str(tmp_path), *TINY, "--blocks", "2", "--variants", "netns,docker"
+    )
+    text = finish(process)
+    assert process.returncode == 0, text
+    assert "machine: this host's kernel, in the sealed lab" in text
+    run = latest_run(tmp_path)
+    manifest, trials = read_manifest(run), read_trials(run)
+    assert manifest.state == "complete"
+    assert [trial.variant for trial in trials] == [
+        name for block in manifest.order for name in block
+    ]
+    for trial in trials:
+        raw = run / "raw" / f"{trial.number:03}-{trial.variant}"
+        assert "Complete requests:      20" in (raw / "ab.txt").read_text()
+        assert trial.phases_s.keys() == {"deploy", "check", "warmup", "load", "teardown"}
+        assert trial.load is not None
+        assert trial.load.requests_ok == 20
+        assert trial.placement["pinned"]
+    assert manifest.environment["sysctls"]["net/core/somaxconn"]
+    assert manifest.userland["packages"]["docker.io"]
+    assert manifest.userland["wheels"]["flask"]
+    assert any("DOCKER" in rule for rule in manifest.network_state["docker"]["firewall"])
+    assert manifest.network_state["netns"]["firewall"] == []
+    assert residue() == before
+
+
+@pytest.mark.usefixtures("built")
+def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(tmp_path: Path) -> None:
+    """
+    Status 130, every finished trial kept, a report that says it was interrupted, nothing left.
+    """
+    before = residue()
+    process = measure("--results", str(tmp_path), *TINY, "--blocks", "50", "--variants", "docker")
+    wait_for_line(process, "[2/50]")
+    process.send_signal(signal.SIGINT)
+    text = finish(process)
+    assert process.returncode == 130, text
+    run = latest_run(tmp_path)
+    assert read_manifest(run).state == INTERRUPTED
+    assert 2 <= len(read_trials(run)) < 50
+    assert "trials are in" in text
+    assert report([str(run)]) == 0
+    assert "**This run is interrupted**" in (run / "report.md").read_text()
+    assert residue() == before
+
+
+@pytest.mark.usefixtures("built")
+def test_kill_9_loses_no_finished_trial(tmp_path: Path) -> None:
+    """
+    The records are on the disk, the report says that the run did not end, and the lab is gone.
+    """
+    before = residue()
+    process = measure("--results", str(tmp_path), *TINY, "--blocks", "50", "--variants", "netns")
+    wait_for_line(process, "[2/50]")
+    process.kill()
+    finish(process)
+    run = latest_run(tmp_path)
+    assert len(read_trials(run)) >= 2
+    assert report([str(run)]) == 0
+    assert "**This run did not end**" in (run / "report.md").read_text()
+    deadline = time.monotonic() + 10
+    while residue()["namespaces"] != before["namespaces"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert residue()["namespaces"] == before["namespaces"]
+    # The next run takes away the control groups that the dead one left.
+    again = measure("--results", str(tmp_path), *TINY, "--blocks", "1", "--variants", "netns")
+    assert "1 of 1 trials" in finish(again)
+    assert residue() == before
+
+
+@pytest.mark.usefixtures("built")
+def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    """
+    With the holder's process; nothing is made.
+    """
+    with RunLock():
+        process = measure("--results", str(tmp_path), *TINY)
+        text = finish(process)
+    assert process.returncode == 1
+    assert f"another run holds this machine: process {os.getpid()} (" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("runtime", ["process", "container"])
+def test_a_service_that_fails_is_an_error_with_its_last_lines(tmp_path: Path, runtime: str) -> None:
+    """
+    The run ends after the second failure in a row, and both are recorded.
+    """
+    broken = "services: {gateway: {command: [sh, -c, 'echo out of paper; exit 1']}}"
+    file = variants_file(tmp_path, runtime, broken)
+    process = measure("--results", str(tmp_path / "results"), *TINY, "--variants-file", str(file))
+    text = finish(process)
+    assert process.returncode == 1
+    assert "variant own failed 2 times in a row" in text
+    run = latest_run(tmp_path / "results")
+    trials = read_trials(run)
+    assert [trial.status for trial in trials] == [ERROR, ERROR]
+    assert "out of paper" in trials[0].error
+    assert (run / "overlays").is_dir()
+    assert report([str(run)]) == 0
+    assert "out of paper" in (run / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("built")
+def test_a_key_that_cannot_be_honoured_ends_the_run_before_any_trial(tmp_path: Path) -> None:
+    """
+    By its name, and the manifest says that the run failed.
+    """
+    file = variants_file(tmp_path, "process", 'services: {gateway: {ports: ["80:80"]}}')
+    process = measure("--results", str(tmp_path / "results"), *TINY, "--variants-file", str(file))
+    text = finish(process)
+    assert process.returncode == 1
+    assert "services.gateway.ports: raw namespaces cannot honour this key" in text
+    run = latest_run(tmp_path / "results")
+    assert read_manifest(run).state == "failed"
+    assert read_trials(run) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variants", "netsn"], "unknown variant 'netsn'; the known ones are"),
+        (["--profile", "slow"], "invalid choice: 'slow'"),
+        (["--workload", "none"], "unknown workload 'none'"),
+        (["--machine", "vagrant"], "no Vagrantfile and no box yet"),
+        (["--variants-file", "/dev/null"], "declares no variant"),
+    ],
+)
+def test_a_wrong_word_is_status_2_and_one_line(arguments: list[str], message: str) -> None:
+    """
+    Without a traceback.
+    """
+    process = measure(*arguments)
+    text = finish(process)
+    assert process.returncode == 2
+    assert text.startswith("error: ")
+    assert message in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.usefixtures("built")
+def test_a_results_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """
+    Before anything runs.
+    """
+    (tmp_path / "file").write_text("")
+    process = measure("--results", str(tmp_path / "file"), *TINY)
+    text = finish(process)
+    assert process.returncode == 1
+    assert f"no run can be made in {tmp_path / 'file'}" in text
+
+
+def test_the_project_s_own_variants_are_the_default() -> None:
+    """
+    The file that the sessions read is the committed one.
+    """
+    assert VARIANTS_FILE == PROJECT / "experiments" / "variants.toml"

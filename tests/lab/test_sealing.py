@@ -1,0 +1,221 @@
+"""
+The lab is sealed, and its end takes everything with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.errors import HostError
+from experiments.lab.lab import Lab
+from experiments.lab.mounts import bind
+from tests.lab.conftest import residue
+
+if TYPE_CHECKING:
+    from experiments.lab.userland import Userland
+
+BUSY = """
+ip netns add inner
+ip link add veth0 type veth peer name veth1
+ip link set veth1 netns inner
+mount -t tmpfs tmpfs /mnt
+mkdir /sys/fs/cgroup/*/made 2>/dev/null || mkdir /sys/fs/cgroup/made
+setsid sleep 1000 &
+sh -c 'trap "" TERM INT HUP; sleep 1000' &
+echo busy >/srv/out/busy
+exec sleep 1000
+"""
+"""Makes one of everything that could be left behind."""
+
+
+def output(built: Userland, tmp_path: Path, command: str) -> str:
+    """
+    What a shell command prints inside the lab.
+    """
+    file = tmp_path / "output"
+    with (
+        file.open("wb") as out,
+        Lab(built.root, tmp_path / "labs", ["sh", "-euc", command], stdout=out) as lab,
+    ):
+        assert lab.wait(60) == 0
+    return file.read_text()
+
+
+def wait_for(path: Path) -> None:
+    """
+    Wait until a file is there.
+    """
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.01)
+
+
+def settled(before: dict[str, object]) -> dict[str, object]:
+    """
+    What is there once the kernel has finished tearing down, or after ten seconds.
+    """
+    deadline = time.monotonic() + 10
+    while (after := residue()) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return after
+
+
+def test_there_is_no_interface_but_loopback_and_no_route(built: Userland, tmp_path: Path) -> None:
+    """
+    No way out, neither by IPv4 nor by IPv6.
+    """
+    links = output(
+        built, tmp_path, "ip -brief link; echo routes; ip route; ip -6 route show default"
+    )
+    assert links.split("\n")[0].startswith("lo ")
+    assert links.split("\n")[1:] == ["routes", ""]
+    code = "import socket; socket.create_connection(('198.51.100.1', 80), 2)"
+    text = output(built, tmp_path, f'python3 -c "{code}" 2>&1 || true')
+    assert "Network is unreachable" in text
+
+
+def test_its_root_is_the_userland_and_processes_see_only_themselves(
+    built: Userland, tmp_path: Path
+) -> None:
+    """
+    The host's files and processes are not there.
+    """
+    text = output(
+        built, tmp_path, "cat /etc/hostname; ls /proc | grep -c '^[0-9]'; cat /proc/1/comm"
+    )
+    hostname, processes, first = text.split()
+    assert (hostname, first) == ("bridgetoll", "tini")
+    assert int(processes) < 8
+    assert output(built, tmp_path, f"test -e {Path(__file__)} || echo absent") == "absent\n"
+
+
+def test_writing_in_it_leaves_the_userland_as_it_was(built: Userland, tmp_path: Path) -> None:
+    """
+    Its root is a throw-away layer over the userland.
+    """
+    output(built, tmp_path, "echo dirt >/etc/dirt; rm /usr/bin/python3; echo x >/etc/hostname")
+    assert not (built.root / "etc/dirt").exists()
+    assert (built.root / "usr/bin/python3").is_symlink()
+    assert output(built, tmp_path, "cat /etc/hostname; python3 -c 'print(1)'") == "bridgetoll\n1\n"
+
+
+def test_a_mount_is_read_only_unless_it_is_said_to_be_writable(
+    built: Userland, tmp_path: Path
+) -> None:
+    """
+    Only the run's folder is written to.
+    """
+    (tmp_path / "shared").mkdir()
+    for writable, status in ((False, 1), (True, 0)):
+        with Lab(
+            built.root,
+            tmp_path / "labs",
+            ["sh", "-c", "echo x >/srv/out/file"],
+            mounts=[bind(tmp_path / "shared", "/srv/out", writable=writable)],
+            stderr=subprocess.DEVNULL,
+        ) as lab:
+            assert bool(lab.wait(30)) == bool(status)
+    assert (tmp_path / "shared/file").read_text() == "x\n"
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
+)
+def test_killing_its_first_process_leaves_nothing_behind(
+    built: Userland, tmp_path: Path, number: signal.Signals
+) -> None:
+    """
+    By any signal: no process, mount, namespace, interface or control group.
+    """
+    before = residue()
+    with Lab(
+        built.root,
+        tmp_path / "labs",
+        ["sh", "-c", BUSY],
+        mounts=[bind(tmp_path, "/srv/out", writable=True)],
+    ) as lab:
+        wait_for(tmp_path / "busy")
+        during = residue()
+        assert during["groups"] != before["groups"]
+        assert during["namespaces"] != before["namespaces"]
+        assert during["mounts"] == before["mounts"]
+        os.kill(lab.first_process(), number)
+        assert lab.wait(30) != 0
+    assert settled(before) == before
+    assert [path.name for path in (tmp_path / "labs").iterdir()] == ["scratch"]
+
+
+def test_leaving_the_context_ends_a_lab_that_still_runs(built: Userland, tmp_path: Path) -> None:
+    """
+    Nothing goes on by itself.
+    """
+    before = residue()
+    with Lab(
+        built.root,
+        tmp_path / "labs",
+        ["sh", "-c", BUSY],
+        mounts=[bind(tmp_path, "/srv/out", writable=True)],
+    ):
+        wait_for(tmp_path / "busy")
+    assert settled(before) == before
+
+
+def test_killing_its_owner_ends_it_and_the_next_lab_removes_its_groups(
+    built: Userland, tmp_path: Path
+) -> None:
+    """
+    After kill -9 only empty control groups are left, and a note says which.
+    """
+    before = residue()
+    code = f"""
+from pathlib import Path
+from experiments.lab.lab import Lab
+from experiments.lab.mounts import bind
+here = Path({str(tmp_path)!r})
+with Lab(Path({str(built.root)!r}), here / "labs", ["sh", "-c", {BUSY!r}],
+         mounts=[bind(here, "/srv/out", writable=True)]) as lab:
+    lab.wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", code]) as owner:
+        wait_for(tmp_path / "busy")
+        owner.kill()
+    deadline = time.monotonic() + 10
+    while residue()["namespaces"] != before["namespaces"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    after = residue()
+    assert {**after, "groups": None} == {**before, "groups": None}
+    assert after["groups"] != before["groups"]
+    output(built, tmp_path, "true")
+    assert settled(before) == before
+
+
+def test_a_lab_that_cannot_be_entered_says_so_and_leaves_nothing(
+    built: Userland, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    With the failing program's own words above.
+    """
+    before = residue()
+    missing = bind(tmp_path / "not-there", "/srv/x")
+    with pytest.raises(HostError, match="the lab could not be entered"):
+        Lab(built.root, tmp_path / "labs", ["true"], mounts=[missing]).__enter__()
+    assert "not-there" in capfd.readouterr().err
+    assert settled(before) == before
+
+
+def test_the_status_of_the_command_is_the_lab_s(built: Userland, tmp_path: Path) -> None:
+    """
+    Also when the command is not there at all.
+    """
+    for command, status in ((["sh", "-c", "exit 7"], 7), (["no-such-command"], 127)):
+        with Lab(built.root, tmp_path / "labs", command, stderr=subprocess.DEVNULL) as lab:
+            assert lab.wait(30) == status

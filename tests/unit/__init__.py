@@ -1,0 +1,3 @@
+"""
+Unit tests: everything that is pure, in seconds, without root.
+"""

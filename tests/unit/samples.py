@@ -1,0 +1,107 @@
+"""
+Small records for the tests.
+"""
+
+from __future__ import annotations
+
+from experiments.records import ERROR, OK, LoadResult, Manifest, TrialRecord
+
+
+def load(requests_per_second: float, failed: int = 0, non_2xx: int = 0) -> LoadResult:
+    """
+    A load of 1000 requests at this rate.
+    """
+    seconds = 1000 / requests_per_second
+    return LoadResult(
+        tool="ab",
+        command=["ab"],
+        requests=1000,
+        concurrency=50,
+        requests_completed=1000,
+        requests_failed=failed,
+        requests_ok=1000 - non_2xx,
+        responses_non_2xx=non_2xx,
+        duration_s=seconds,
+        requests_per_second=requests_per_second,
+        latency_mean_us=50 * seconds * 1e3,
+        latency_p50_us=45 * seconds * 1e3,
+        latency_p90_us=60 * seconds * 1e3,
+        latency_p99_us=90 * seconds * 1e3,
+        latency_max_us=95 * seconds * 1e3,
+    )
+
+
+def trial(number: int, block: int, variant: str, requests_per_second: float) -> TrialRecord:
+    """
+    A trial that went well.
+    """
+    return TrialRecord(
+        number=number,
+        block=block,
+        position=1,
+        variant=variant,
+        status=OK,
+        started_at=1e9 + number,
+        phases_s={"deploy": 1.0, "load": 4.0, "teardown": 0.1},
+        check={"status": 200},
+        placement={"client": [0], "stack": [1], "apart": True, "pinned": True},
+        load=load(requests_per_second),
+    )
+
+
+def failed_trial(number: int, block: int, variant: str) -> TrialRecord:
+    """
+    A trial that failed, with a reason that would break a table.
+    """
+    return TrialRecord(
+        number=number,
+        block=block,
+        position=2,
+        variant=variant,
+        status=ERROR,
+        started_at=1e9 + number,
+        phases_s={"deploy": 60.0},
+        check={},
+        placement={"client": [0], "stack": [1], "apart": True, "pinned": True},
+        load=None,
+        error="gateway did not become healthy\nits last line: a | b",
+    )
+
+
+def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
+    """
+    The manifest of a run of one pair.
+    """
+    names = ["netns", "docker"]
+    return Manifest(
+        run="20260101T000000Z",
+        state=state,
+        seed=1,
+        profile="quick",
+        blocks=blocks,
+        minutes=5,
+        requests=1000,
+        concurrency=50,
+        warmup_requests=200,
+        workload={
+            "name": "products",
+            "about": "gateway to product",
+            "services": ["gateway", "product-1"],
+            "path": "/api/products",
+            "post_json": None,
+        },
+        variants=[
+            {"name": name, "about": f"about {name}", "levels": {"runtime": name}, "overlays": []}
+            for name in names
+        ],
+        comparisons=[
+            {"name": "matched", "about": "a pair", "baseline": "netns", "treatment": "docker"}
+        ],
+        order=[names] * blocks,
+        machine={"name": "local", "reason": "this host"},
+        userland={"digest": "0" * 16, "packages": {"runc": "1.1"}, "wheels": {"flask": "3.1"}},
+        git={"commit": "f" * 40, "changed": False},
+        created_at=1.7e9,
+        environment={"kernel": "6.12", "cpus": [0, 1], "memory_bytes": 2**34},
+        note="Ctrl-C" if state == "interrupted" else "",
+    )

@@ -1,0 +1,138 @@
+"""
+Control groups on v1, hybrid and v2 hosts, from what the kernel says of its mounts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.errors import HostError
+from experiments.lab.cgroups import ControlGroup, Hierarchy, hierarchies, layout
+from experiments.lab.mounts import cgroup_mounts
+
+V1 = """\
+20 1 0:19 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+21 20 0:20 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
+22 20 0:21 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+23 20 0:22 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+"""
+V1_OWN = "3:memory:/user/a\n2:cpu,cpuacct:/\n1:name=systemd:/session\n"
+HYBRID = V1 + "24 20 0:23 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+V2 = "20 1 0:19 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+IN_CONTAINER = "22 20 0:21 /docker/x /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+
+
+def proc(tmp_path: Path, mounts: str, own: str) -> Path:
+    """
+    A process's own view of its mounts and groups.
+    """
+    (tmp_path / "mountinfo").write_text(mounts)
+    (tmp_path / "cgroup").write_text(own)
+    return tmp_path
+
+
+def test_v1_groups_are_made_below_the_caller_s_own(tmp_path: Path) -> None:
+    """
+    So that a limit on the caller goes on to hold for the lab.
+    """
+    found = hierarchies(inside_lab=False, proc=proc(tmp_path, V1, V1_OWN))
+    assert layout(found) == "v1"
+    bases = {",".join(each.controllers): str(each.base) for each in found}
+    assert bases == {
+        "cpu,cpuacct": "/sys/fs/cgroup/cpu,cpuacct",
+        "memory": "/sys/fs/cgroup/memory/user/a",
+        "name=systemd": "/sys/fs/cgroup/systemd/session",
+    }
+
+
+def test_inside_the_lab_groups_are_made_below_the_visible_root(tmp_path: Path) -> None:
+    """
+    There the lab's own group is the root.
+    """
+    found = hierarchies(inside_lab=True, proc=proc(tmp_path, V1, V1_OWN))
+    assert all(each.base == each.mount for each in found)
+
+
+def test_a_hybrid_host_has_both(tmp_path: Path) -> None:
+    """
+    The v2 hierarchy is one more place, without controllers.
+    """
+    found = hierarchies(inside_lab=False, proc=proc(tmp_path, HYBRID, V1_OWN + "0::/\n"))
+    assert layout(found) == "hybrid"
+    assert [each.mount.name for each in found if each.version == 2] == ["unified"]
+
+
+def test_a_v2_host_has_one_hierarchy(tmp_path: Path) -> None:
+    """
+    Groups are made below its root, whatever session the caller is in.
+    """
+    found = hierarchies(inside_lab=False, proc=proc(tmp_path, V2, "0::/user.slice/session-1\n"))
+    assert layout(found) == "v2"
+    assert [each.base for each in found] == [Path("/sys/fs/cgroup")]
+    assert [mount.kind for mount in cgroup_mounts(found, "/new")] == ["cgroup2"]
+
+
+def test_a_mount_of_a_part_of_a_hierarchy_is_understood(tmp_path: Path) -> None:
+    """
+    As in a container without a cgroup namespace, where paths begin outside of the mount.
+    """
+    here = proc(tmp_path, IN_CONTAINER, "3:memory:/docker/x/y\n")
+    (found,) = hierarchies(inside_lab=False, proc=here)
+    assert found.base == Path("/sys/fs/cgroup/memory/y")
+
+
+def test_a_host_without_control_groups_is_an_error(tmp_path: Path) -> None:
+    """
+    That says what to do.
+    """
+    with pytest.raises(HostError, match="mount one at /sys/fs/cgroup"):
+        hierarchies(inside_lab=False, proc=proc(tmp_path, "", "0::/\n"))
+
+
+def test_v1_mounts_are_made_again_with_their_own_options(tmp_path: Path) -> None:
+    """
+    A named hierarchy has no controller, and says so.
+    """
+    found = hierarchies(inside_lab=True, proc=proc(tmp_path, HYBRID, V1_OWN))
+    options = {mount.target: mount.options for mount in cgroup_mounts(found, "/new")}
+    assert options["/new/sys/fs/cgroup/cpu,cpuacct"] == "cpu,cpuacct"
+    assert options["/new/sys/fs/cgroup/systemd"] == "none,name=systemd"
+    assert options["/new/sys/fs/cgroup"] == "mode=755"
+
+
+def test_v2_limits_are_docker_s(tmp_path: Path) -> None:
+    """
+    Half a CPU is 50 ms of every 100 ms; memory is in bytes.
+    """
+    directory = tmp_path / "stack"
+    directory.mkdir()
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    for knob in ("cpu.max", "memory.max"):
+        (directory / knob).write_text("max")
+    ControlGroup("stack", [Hierarchy(2, tmp_path, tmp_path, ())]).set_limits(0.5, 2**26)
+    assert (directory / "cpu.max").read_text() == "50000 100000"
+    assert (directory / "memory.max").read_text() == "67108864"
+
+
+def test_v1_limits_are_docker_s(tmp_path: Path) -> None:
+    """
+    The same values, under the older names.
+    """
+    directory = tmp_path / "stack"
+    directory.mkdir()
+    found = [Hierarchy(1, tmp_path, tmp_path, ("cpu", "memory"))]
+    ControlGroup("stack", found).set_limits(0.25, 2**26)
+    assert (directory / "cpu.cfs_period_us").read_text() == "100000"
+    assert (directory / "cpu.cfs_quota_us").read_text() == "25000"
+    assert (directory / "memory.limit_in_bytes").read_text() == "67108864"
+
+
+def test_a_limit_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
+    """
+    A limit in name only would be half-true.
+    """
+    group = ControlGroup("stack", [Hierarchy(1, tmp_path, tmp_path, ("pids",))])
+    with pytest.raises(HostError, match="no cpu controller"):
+        group.set_limits(0.5, None)

@@ -1,0 +1,201 @@
+"""
+Reading the Compose file strictly: what raw namespaces honour, and what they refuse by name.
+"""
+
+from __future__ import annotations
+
+import copy
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+
+from experiments.deployments.compose import ComposeProject, networks, seconds, services
+from experiments.deployments.topology import instances
+from experiments.errors import ComposeError
+
+CONFIG: dict[str, Any] = {
+    "name": "bridgetoll",
+    "x-health": {"anything": 1},
+    "networks": {
+        "stack": {
+            "name": "bridgetoll_stack",
+            "driver_opts": {"com.docker.network.bridge.name": "stack"},
+            "ipam": {"config": [{"subnet": "198.18.0.0/24", "gateway": "198.18.0.1"}]},
+        }
+    },
+    "services": {
+        "web": {
+            "image": "bridgetoll/userland",
+            "pull_policy": "never",
+            "entrypoint": None,
+            "command": ["python3", "-m", "web"],
+            "environment": {"PORT": "80", "EMPTY": None},
+            "depends_on": {"store": {"condition": "service_healthy", "required": True}},
+            "healthcheck": {
+                "test": ["CMD", "check", "80"],
+                "interval": "1h0m0s",
+                "timeout": "5s",
+                "retries": 2,
+                "start_period": "1m0s",
+                "start_interval": "100ms",
+            },
+            "deploy": {
+                "replicas": 2,
+                "resources": {"limits": {"cpus": 0.5, "memory": "67108864"}},
+                "placement": {},
+            },
+            "networks": {"stack": None},
+            "stop_grace_period": "1s",
+            "volumes": [
+                {"type": "bind", "source": "/srv", "target": "/srv", "read_only": True, "bind": {}}
+            ],
+            "working_dir": "/srv",
+        },
+        "store": {
+            "image": "bridgetoll/userland:latest",
+            "command": ["store"],
+            "user": "redis",
+            "tmpfs": ["/data", "/more:size=1m"],
+            "networks": {"stack": {"ipv4_address": "198.18.0.2"}},
+        },
+    },
+}
+
+
+def project(**changes: Any) -> ComposeProject:  # noqa: ANN401 - JSON holds anything
+    """
+    The configuration above, with keys of the service ``web`` replaced.
+    """
+    config = copy.deepcopy(CONFIG)
+    config["services"]["web"].update(changes)
+    return ComposeProject((), (), config)
+
+
+def test_everything_that_is_honoured_is_read() -> None:
+    """
+    Command, environment, dependencies, health, limits, replicas, temporary file systems.
+    """
+    web = services(project())["web"]
+    assert web.command == ("python3", "-m", "web")
+    assert web.environment == {"PORT": "80", "EMPTY": ""}
+    assert web.depends_on == {"store": "service_healthy"}
+    assert web.healthcheck is not None
+    assert web.healthcheck.command == ("check", "80")
+    assert (web.healthcheck.start_period_s, web.healthcheck.start_interval_s) == (60, 0.1)
+    assert (web.cpus, web.memory_bytes, web.replicas) == (0.5, 67108864, 2)
+    assert web.stop_grace_s == 1
+    store = services(project())["store"]
+    assert (store.cpus, store.memory_bytes, store.replicas) == (None, None, 1)
+    assert store.user == "redis"
+    assert store.tmpfs["/more"].endswith(",size=1m")
+
+
+def test_replicas_take_the_lowest_free_addresses() -> None:
+    """
+    Fixed addresses and the host's own are left out.
+    """
+    made = instances(services(project()), networks(project()))
+    addresses = {instance.name: instance.addresses["stack"] for instance in made}
+    assert addresses == {
+        "web-1": IPv4Address("198.18.0.3"),
+        "web-2": IPv4Address("198.18.0.4"),
+        "store": IPv4Address("198.18.0.2"),
+    }
+
+
+def test_replicas_cannot_share_a_fixed_address() -> None:
+    """
+    Docker refuses that too.
+    """
+    shared = project(networks={"stack": {"ipv4_address": "198.18.0.9"}})
+    with pytest.raises(ComposeError, match=r"services\.web\.networks\.stack: 2 replicas cannot"):
+        instances(services(shared), networks(shared))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("ports", [{"published": "80"}], r"services\.web\.ports: raw namespaces cannot honour"),
+        ("cap_add", ["NET_ADMIN"], r"services\.web\.cap_add"),
+        ("network_mode", "host", r"services\.web\.network_mode"),
+        ("privileged", True, r"services\.web\.privileged"),
+        ("image", "nginx", r"services\.web\.image: .*'nginx'; only bridgetoll/userland"),
+        ("command", None, r"services\.web has no command"),
+        ("networks", {}, r"services\.web has no network"),
+        ("networks", {"stack": {"aliases": ["a"]}}, r"networks\.stack\.aliases"),
+        ("deploy", {"mode": "global"}, r"services\.web\.deploy\.mode"),
+        ("deploy", {"resources": {"reservations": {"cpus": 1}}}, r"resources\.reservations"),
+        ("deploy", {"resources": {"limits": {"pids": 5}}}, r"resources\.limits\.pids"),
+        (
+            "depends_on",
+            {"store": {"condition": "service_completed_successfully"}},
+            r"depends_on\.store\.condition",
+        ),
+        (
+            "volumes",
+            [{"type": "bind", "source": "/a", "target": "/b"}],
+            r"services\.web\.volumes: .*'/a:/b'; .* bind a path to itself",
+        ),
+        ("volumes", [{"type": "volume", "source": "a", "target": "/b"}], r"web\.volumes"),
+        (
+            "healthcheck",
+            {"test": ["CMD", "true"], "interval": "30s"},
+            r"healthcheck\.interval: .*'30s'; a check in the middle",
+        ),
+        ("stop_grace_period", "soon", "'soon' is not a duration"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_name(key: str, value: object, message: str) -> None:
+    """
+    No key is passed over in silence.
+    """
+    with pytest.raises(ComposeError, match=message):
+        services(project(**{key: value}))
+
+
+def test_a_top_level_key_that_cannot_be_honoured_is_refused() -> None:
+    """
+    Named volumes, secrets and configurations have no place in raw namespaces.
+    """
+    config = {**CONFIG, "volumes": {"data": {}}}
+    with pytest.raises(ComposeError, match="volumes: raw namespaces cannot honour this key"):
+        services(ComposeProject((), (), config))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"driver": "macvlan"}, r"networks\.stack\.driver: .*'macvlan'"),
+        ({"internal": True}, r"networks\.stack\.internal"),
+        ({"ipam": {"config": []}}, "exactly one subnet, not 0"),
+        (
+            {"ipam": {"config": [{"subnet": "10.0.0.0/24"}]}},
+            r"10\.0\.0\.0/24 is outside of 198\.18",
+        ),
+        ({"ipam": {"config": [{"subnet": "198.18.0.1/24"}]}}, "has host bits set"),
+        ({"driver_opts": {"com.docker.network.bridge.name": "x" * 16}}, "longer than the 15"),
+        ({"driver_opts": {"com.docker.network.driver.mtu": "9000"}}, "driver.mtu"),
+    ],
+)
+def test_a_network_that_is_not_a_plain_bridge_of_the_lab_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    """
+    Only bridges, only addresses that are reserved for benchmarks.
+    """
+    config = copy.deepcopy(CONFIG)
+    config["networks"]["stack"].update(changes)
+    with pytest.raises(ComposeError, match=message):
+        networks(ComposeProject((), (), config))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1h0m0s", 3600), ("100ms", 0.1), ("1m30s", 90), ("1.5s", 1.5), ("2m", 120), ("5us", 5e-6)],
+)
+def test_durations_are_read_as_compose_prints_them(text: str, value: float) -> None:
+    """
+    In seconds.
+    """
+    assert seconds(text) == pytest.approx(value)

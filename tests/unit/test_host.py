@@ -1,0 +1,225 @@
+"""
+The host side: locking, packages, placement, progress, and the choice of a machine.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from experiments.errors import DeployError, HostError, LockedError, UsageError
+from experiments.lab import userland
+from experiments.lab.cgroups import ControlGroup, Hierarchy
+from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
+from experiments.lock import RunLock
+from experiments.machines import choose_machine
+from experiments.machines.host_packages import Need, ensure
+from experiments.progress import Progress, format_seconds
+from tests.unit.samples import failed_trial, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_second_run_is_refused_and_the_holder_named(tmp_path: Path) -> None:
+    """
+    With its process id, so that it can be found.
+    """
+    lock = tmp_path / "lock"
+    with RunLock(lock), pytest.raises(LockedError, match=f"process {os.getpid()} \\("):
+        RunLock(lock).__enter__()
+    with RunLock(lock):
+        pass
+
+
+def test_the_lock_of_a_dead_holder_is_free(tmp_path: Path) -> None:
+    """
+    The kernel frees it, also after a kill.
+    """
+    lock = tmp_path / "lock"
+    code = "import os, sys; from pathlib import Path; from experiments.lock import RunLock; "
+    code += "RunLock(Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code, str(lock)], check=False)
+    assert done.returncode == -9
+    with RunLock(lock):
+        pass
+
+
+def test_a_missing_package_is_named_where_it_cannot_be_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Without apt-get, or without root.
+    """
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(HostError, match=r"lacks: mmdebstrap \(to build\). Install mmdebstrap"):
+        ensure([Need("no-such-command", "mmdebstrap", "to build")])
+
+
+def test_nothing_is_installed_when_nothing_is_missing() -> None:
+    """
+    And nothing is said.
+    """
+    ensure([Need("sh", "dash", "to run")], say=pytest.fail)
+
+
+def test_too_little_disk_is_found_before_building(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The error says how much there is, how much is needed, and what to do.
+    """
+    monkeypatch.setattr(userland, "NEEDED_BYTES", 10**18)
+    with pytest.raises(
+        HostError, match=r"GB free and building the userland needs .* GB; free some"
+    ):
+        userland.build(tmp_path)
+    assert list((tmp_path / "userland").iterdir()) == []
+
+
+def test_a_half_built_userland_is_not_found(tmp_path: Path) -> None:
+    """
+    Only the marker, which is written last, makes it whole.
+    """
+    assert userland.find(tmp_path) is None
+    (tmp_path / "userland" / f"{userland.digest_of('')}.partial").mkdir(parents=True)
+    assert userland.find(tmp_path) is None
+    (tmp_path / "userland" / userland.digest_of("")).mkdir()
+    assert userland.find(tmp_path) is None
+
+
+def test_the_digest_covers_the_mirror_and_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Another input is another userland.
+    """
+    plain = userland.digest_of("")
+    assert userland.digest_of("") == plain
+    assert userland.digest_of("http://mirror.example/20260101") != plain
+    monkeypatch.setattr(userland, "package_names", lambda _text: ["python3"])
+    assert userland.digest_of("") != plain
+
+
+def test_package_lists_have_comments() -> None:
+    """
+    Blank lines and what follows a ``#`` do not count.
+    """
+    assert userland.package_names("# all\n\npython3  # the interpreter\ntini\n") == [
+        "python3",
+        "tini",
+    ]
+
+
+def test_client_and_stack_are_apart_where_there_are_two_cpus() -> None:
+    """
+    And share the only one where there is one.
+    """
+    two = choose_placement({3, 1})
+    assert (set(two.client), set(two.stack), two.apart) == ({1}, {3}, True)
+    one = choose_placement({0})
+    assert (set(one.client), set(one.stack), one.apart) == ({0}, {0}, False)
+    assert choose_placement(set(range(4))).stack == {1, 2, 3}
+
+
+def test_cpu_lists_are_read_as_the_kernel_prints_them() -> None:
+    """
+    Ranges and single numbers.
+    """
+    assert parse_cpu_list("0-2,5\n") == {0, 1, 2, 5}
+    assert parse_cpu_list("\n") == set()
+
+
+def test_a_process_outside_of_its_cpus_is_found(tmp_path: Path) -> None:
+    """
+    This process may run somewhere, and not on a CPU that does not exist.
+    """
+    group = tmp_path / "stack" / "gateway"
+    group.mkdir(parents=True)
+    (group / "cgroup.procs").write_text(f"{os.getpid()}\n")
+    stack = ControlGroup("stack", [Hierarchy(1, tmp_path, tmp_path, ("cpuset",))])
+    assert prove_placement(stack, frozenset(os.sched_getaffinity(0))) == 1
+    with pytest.raises(DeployError, match=rf"process {os.getpid()} .* stay on \[4096\]"):
+        prove_placement(stack, frozenset({4096}))
+    (group / "cgroup.procs").write_text("")
+    with pytest.raises(DeployError, match="no process is in"):
+        prove_placement(stack, frozenset({0}))
+
+
+def test_vagrant_is_answered_with_what_is_missing(tmp_path: Path) -> None:
+    """
+    And with what to use instead.
+    """
+    with pytest.raises(UsageError, match=r"no Vagrantfile and no box yet .* use --machine local"):
+        choose_machine("vagrant", tmp_path, "")
+
+
+def test_the_choice_of_a_machine_gives_its_reason(tmp_path: Path) -> None:
+    """
+    In one line.
+    """
+    assert "as asked" in choose_machine("local", tmp_path, "")[1]
+    assert "no Vagrant VM" in choose_machine("auto", tmp_path, "")[1]
+
+
+def test_another_system_than_linux_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    By its name.
+    """
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(HostError, match="needs Linux, and this is darwin"):
+        choose_machine("auto", tmp_path, "")
+
+
+def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
+    """
+    One for each trial: what it measured, and the time left.
+    """
+    out = io.StringIO()
+    progress = Progress([["netns", "docker"]] * 2, 5, Console(file=out, soft_wrap=True))
+    progress.phase(1, 1, "netns", "deploy")
+    progress.finished(trial(1, 1, "netns", 250))
+    progress.finished(failed_trial(2, 1, "docker"))
+    first, second, *_ = out.getvalue().splitlines()
+    assert "[1/4] block 1/2  netns" in first
+    assert "250.00 requests/s" in first
+    assert first.endswith("s left")
+    assert "docker  ERROR: gateway did not become healthy" in second
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_terminal_shows_what_is_being_done() -> None:
+    """
+    In a line that is rewritten, cut to the terminal's width.
+    """
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=40)
+    progress = Progress([["netns"]], 5, console)
+    progress.phase(1, 1, "netns", "warmup")
+    assert "[1/1] block 1/1  netns: warmup" in out.getvalue()
+    assert "\r" in out.getvalue()
+    assert len(out.getvalue().rpartition("\x1b[2K")[2]) < 40
+
+
+def test_the_time_left_is_never_more_than_the_budget() -> None:
+    """
+    A block that is not begun any more takes no time.
+    """
+    progress = Progress([["netns"]] * 1000, 1, Console(file=io.StringIO()))
+    progress.finished(trial(1, 1, "netns", 250))
+    assert progress.seconds_left() < 70
+
+
+def test_durations_are_written_for_people() -> None:
+    """
+    Seconds below a minute, minutes and seconds above.
+    """
+    assert format_seconds(41.6) == "42 s"
+    assert format_seconds(185) == "3 min 05 s"

@@ -1,0 +1,122 @@
+"""
+What is stored: nothing is lost, nothing half-written is believed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.records import (
+    MANIFEST,
+    TRIALS,
+    ResultsError,
+    append_trial,
+    latest_run,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
+from tests.unit.samples import failed_trial, manifest, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
+    """
+    Every field, and no partial file left.
+    """
+    write_manifest(tmp_path, manifest())
+    assert read_manifest(tmp_path) == manifest()
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+
+
+def test_trials_come_back_in_order(tmp_path: Path) -> None:
+    """
+    Results and errors alike.
+    """
+    records = [trial(1, 1, "netns", 250.0), failed_trial(2, 1, "docker")]
+    for record in records:
+        append_trial(tmp_path, record)
+    assert read_trials(tmp_path) == records
+
+
+def test_a_run_without_trials_has_none(tmp_path: Path) -> None:
+    """
+    A run that was interrupted at once is still a run.
+    """
+    assert read_trials(tmp_path) == []
+
+
+def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path: Path) -> None:
+    """
+    All trials before it are kept.
+    """
+    append_trial(tmp_path, trial(1, 1, "netns", 250.0))
+    append_trial(tmp_path, trial(2, 1, "docker", 200.0))
+    path = tmp_path / TRIALS
+    path.write_text(path.read_text()[:-40])
+    assert [record.number for record in read_trials(tmp_path)] == [1]
+
+
+def test_a_broken_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
+    """
+    That is no crash but damage.
+    """
+    append_trial(tmp_path, trial(1, 1, "netns", 250.0))
+    path = tmp_path / TRIALS
+    path.write_text("{oops\n" + path.read_text())
+    with pytest.raises(ResultsError, match=r"trials\.jsonl, line 1 is not JSON"):
+        read_trials(tmp_path)
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    """
+    With both versions.
+    """
+    content = dataclasses.asdict(manifest())
+    content["schema_version"] = 99
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="schema version 99, and this version reads 1"):
+        read_manifest(tmp_path)
+
+
+def test_unknown_and_missing_fields_are_named(tmp_path: Path) -> None:
+    """
+    A record of something else is not taken for one of ours.
+    """
+    content = dataclasses.asdict(manifest())
+    content["extra"] = content.pop("seed")
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(
+        ResultsError, match=r"unknown fields \['extra'\], missing fields \['seed'\]"
+    ):
+        read_manifest(tmp_path)
+
+
+def test_the_latest_run_is_found_by_its_name(tmp_path: Path) -> None:
+    """
+    Folders without a manifest are no runs.
+    """
+    with pytest.raises(ResultsError, match="holds no run yet"):
+        latest_run(tmp_path)
+    for name in ("20260101T000000Z", "20260102T000000Z"):
+        (tmp_path / name).mkdir()
+        write_manifest(tmp_path / name, manifest())
+    (tmp_path / "20260103T000000Z").mkdir()
+    assert latest_run(tmp_path).name == "20260102T000000Z"
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """
+    A file in the folder's place is as unwritable as can be, for root too.
+    """
+    (tmp_path / "run").write_text("")
+    with pytest.raises(ResultsError, match="cannot be written"):
+        write_manifest(tmp_path / "run", manifest())
+    with pytest.raises(ResultsError, match="cannot be written"):
+        append_trial(tmp_path / "run", trial(1, 1, "netns", 250.0))

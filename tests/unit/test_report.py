@@ -1,0 +1,150 @@
+"""
+The report: the published form, honest sentences, and the same bytes every time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from analysis.__main__ import REPORT, main
+from analysis.report import render
+from experiments.records import append_trial, write_manifest
+from tests.unit.samples import failed_trial, manifest, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from experiments.records import TrialRecord
+
+
+def paired(ratios: list[float]) -> list[TrialRecord]:
+    """
+    One block for each ratio of docker's time per request to netns's.
+    """
+    trials = []
+    for block, ratio in enumerate(ratios, start=1):
+        trials.append(trial(2 * block - 1, block, "netns", 250))
+        trials.append(trial(2 * block, block, "docker", 250 / ratio))
+    return trials
+
+
+def test_it_has_the_published_sections_and_rows() -> None:
+    """
+    A reader of the published report finds everything in its place.
+    """
+    text = render(manifest(), paired([1.2, 1.3]))
+    for heading in (
+        "## Overview",
+        "## Benchmark parameters",
+        "## 1. Key metrics",
+        "## 2. Variants in detail",
+        "## 3. Conclusions",
+        "## Environment",
+        "## How to reproduce",
+    ):
+        assert heading in text
+    for row in (
+        "| Requests per second (RPS)",
+        "| Mean latency (ms)",
+        "| Median latency (ms)",
+        "| 99th percentile latency (ms)",
+        "| Failed requests",
+        "| Reliability",
+    ):
+        assert row in text
+
+
+def test_a_clear_difference_is_stated_with_its_intervals() -> None:
+    """
+    In per cent and in microseconds, with the number of blocks.
+    """
+    text = render(manifest(), paired([1.24, 1.25, 1.26]))
+    assert "docker is slower; +25.0 % [" in text
+    assert "µs [" in text
+    assert "(3 blocks)" in text
+
+
+def test_an_unclear_difference_is_not_given_a_direction() -> None:
+    """
+    When the interval holds zero the report cannot tell.
+    """
+    text = render(manifest(), paired([0.9, 1.2, 1.0]))
+    assert "cannot tell" in text
+    assert "slower" not in text
+    assert "faster" not in text
+
+
+def test_one_block_is_a_reading_not_a_result() -> None:
+    """
+    N = 1 supports no comparison.
+    """
+    text = render(manifest(), paired([2.0]))
+    assert "this is a reading, not a result" in text
+    assert "slower" not in text
+
+
+def test_an_interrupted_run_says_so_at_the_top() -> None:
+    """
+    Before any number.
+    """
+    text = render(manifest("interrupted", blocks=5), paired([1.1, 1.2]))
+    assert text.index("**This run is interrupted**: 4 of 10") < text.index("## Overview")
+
+
+def test_failed_trials_are_listed_and_break_no_table() -> None:
+    """
+    Pipes and line ends in a reason stay inside their cell.
+    """
+    text = render(manifest(), [*paired([1.1]), failed_trial(3, 2, "docker")])
+    assert "**1 of 3 trials failed**" in text
+    assert "healthy its last line: a \\| b" in text
+
+
+def test_a_run_without_trials_still_has_a_report() -> None:
+    """
+    It says that there is nothing to say.
+    """
+    text = render(manifest("interrupted"), [])
+    assert "no block has a trial of both, so nothing can be said" in text
+
+
+def test_shared_cpus_are_said_at_the_top() -> None:
+    """
+    The client's work is then part of every number.
+    """
+    shared = [
+        dataclasses.replace(each, placement={**each.placement, "apart": False})
+        for each in paired([1.1, 1.2])
+    ]
+    assert "**Client and stack shared CPUs**" in render(manifest(), shared)
+
+
+def test_the_same_folder_gives_the_same_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    And the command says where the report is.
+    """
+    run = tmp_path / "20260101T000000Z"
+    run.mkdir()
+    write_manifest(run, manifest())
+    for record in paired([1.1, 1.2, 1.3]):
+        append_trial(run, record)
+    assert main(["--results", str(tmp_path)]) == 0
+    first = (run / REPORT).read_bytes()
+    assert main([str(run)]) == 0
+    assert (run / REPORT).read_bytes() == first
+    assert f"report: {run / REPORT}" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_run_is_an_error_with_the_next_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Status 1, and the command that makes a run.
+    """
+    assert main(["--results", str(tmp_path)]) == 1
+    assert "`nox -s netns docker` makes one" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""
+Workloads: what they need and what they expect.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.errors import UsageError
+from experiments.workloads import choose_workload, contains, load_workloads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_three_workloads_name_their_services() -> None:
+    """
+    Only what a workload names is started.
+    """
+    services = {name: workload.services for name, workload in load_workloads().items()}
+    assert services == {
+        "products": ("gateway", "product-1", "product-2"),
+        "orders": ("gateway", "orders", "postgres", "redis"),
+        "fixed": ("gateway",),
+    }
+
+
+def test_the_expected_products_are_the_catalogue() -> None:
+    """
+    The body is compared with the same file that the service reads.
+    """
+    assert len(choose_workload("products").expect_json["products"]) == 10
+
+
+def test_an_unknown_workload_is_answered_with_the_known_ones() -> None:
+    """
+    The error lists what there is.
+    """
+    with pytest.raises(UsageError, match=r"unknown workload 'x'; .* products, orders, fixed"):
+        choose_workload("x")
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    """
+    The error names the file and what is wrong.
+    """
+    file = tmp_path / "workloads.toml"
+    for text in ("workloads = 1", "[workloads.a]\npath = '/'", "[", ""):
+        file.write_text(text)
+        with pytest.raises(UsageError, match="does not describe workloads"):
+            load_workloads(file)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "holds"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"a": {"b": [1, {"c": 2, "d": 3}]}}, {"a": {"b": [1, {"c": 2}]}}, True),
+        ([1, 2], [1], False),
+        ([1], {"a": 1}, False),
+        (True, 1, False),
+        (1.0, 1, False),
+        (None, None, True),
+    ],
+)
+def test_an_answer_holds_the_expected_keys_and_values(
+    actual: object, expected: object, *, holds: bool
+) -> None:
+    """
+    Objects by the expected keys, everything else exactly, types included.
+    """
+    assert contains(actual, expected) is holds

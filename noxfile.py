@@ -18,9 +18,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import nox
 
@@ -34,6 +35,7 @@ from experiments.variants import load_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -108,6 +110,7 @@ def measure(session: nox.Session) -> None:
         arguments += ["--variants", ",".join(dict.fromkeys(enlisted))]
     install(session, "host")
     before = runs(options.results)
+    signal.signal(signal.SIGINT, first_interrupt)
     try:
         session.run(
             "python",
@@ -124,9 +127,18 @@ def measure(session: nox.Session) -> None:
             session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
         raise
     finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         # Also after a failure, but not when it came before there was a run.
         for run in sorted(runs(options.results) - before):
             session.notify("report", [str(run)])
+
+
+def first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """
+    Let the first Ctrl-C stop the run in its orderly way, which a second one would break off.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def runs(results: Path) -> set[Path]:
@@ -213,7 +225,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """
-    Time every phase over at least five trials each and print the table; about six minutes; root.
+    Time every phase over at least five trials each and print the table; about ten minutes; root.
     """
     install(session, "host")
     # The bench starts nox again, which is not in the session's own environment.

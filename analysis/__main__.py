@@ -57,6 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except (TypeError, KeyError, AttributeError) as error:
+        # Records that are whole JSON, but not as this version writes them.
+        print(f"error: {run} holds a value that no run has: {error!r}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"error: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
         return 1

@@ -26,7 +26,7 @@ CONFIDENCE = 0.95
 
 METRICS: dict[str, Callable[[LoadResult], float]] = {
     "requests_per_second": lambda load: load.requests_per_second,
-    "us_per_request": lambda load: load.duration_s / load.requests_completed * 1e6,
+    "us_per_request": lambda load: 1e6 / load.requests_per_second,
     "latency_mean_us": lambda load: load.latency_mean_us,
     "latency_p50_us": lambda load: load.latency_p50_us,
     "latency_p99_us": lambda load: load.latency_p99_us,
@@ -58,13 +58,17 @@ class VariantSummary:
     One variant over its trials.
 
     ``medians`` maps each of METRICS to its median over trials and ``ranges`` to its least and
-    greatest value; ``requests_failed`` and ``responses_non_2xx`` are sums, ``reliability`` the
-    share of all asked requests that were answered as they should be (None without trials).
+    greatest value. ``errors`` counts the trials without a result, ``aborted`` those of them that
+    ended during the load. ``requests`` are all that were asked for, by aborted loads too;
+    ``requests_failed`` and ``responses_non_2xx`` are sums over whole loads; ``reliability`` is the
+    share of ``requests`` answered as they should be, where an aborted load counts as none of its
+    requests answered, so it is a lower bound then. None when nothing was asked.
     """
 
     variant: str
     trials: int
     errors: int
+    aborted: int
     medians: dict[str, float]
     ranges: dict[str, tuple[float, float]]
     requests: int
@@ -87,18 +91,22 @@ class Difference:
     us_per_request: Interval
 
 
-def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
+def summarise(
+    variant: str, trials: Sequence[TrialRecord], requests_per_trial: int
+) -> VariantSummary:
     """
     Summarise the trials of one variant; trials of others are passed over.
     """
     own = [trial for trial in trials if trial.variant == variant]
     loads = [trial.load for trial in own if trial.status == OK and trial.load is not None]
     values = {name: [metric(load) for load in loads] for name, metric in METRICS.items()}
-    requests = sum(load.requests for load in loads)
+    aborted = sum(trial.status != OK and "load" in trial.phases_s for trial in own)
+    requests = sum(load.requests for load in loads) + aborted * requests_per_trial
     return VariantSummary(
         variant=variant,
         trials=len(loads),
         errors=len(own) - len(loads),
+        aborted=aborted,
         medians={name: statistics.median(each) for name, each in values.items() if each},
         ranges={name: (min(each), max(each)) for name, each in values.items() if each},
         requests=requests,

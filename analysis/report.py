@@ -28,7 +28,10 @@ def render(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     The whole report.
     """
-    summaries = {table["name"]: summarise(table["name"], trials) for table in manifest.variants}
+    summaries = {
+        table["name"]: summarise(table["name"], trials, manifest.requests)
+        for table in manifest.variants
+    }
     pairs = [
         (pair, compare(pair["baseline"], pair["treatment"], trials))
         for pair in manifest.comparisons
@@ -114,12 +117,41 @@ def _warnings(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
         lines.append(f"**{len(failed)} of {len(trials)} trials failed**; they are listed below.")
+    lines += _disturbances(manifest)
     apart = [trial.placement["pinned"] and trial.placement["apart"] for trial in trials]
     if not all(apart):
         lines.append(
             "**Client and stack shared CPUs**: the client's own work is part of every number."
         )
     return "\n\n".join(f"> {line.strip()}" for line in lines)
+
+
+STOLEN_SHARE = 0.01
+"""Above this share of a run's CPU time a hypervisor's theft is said at the top."""
+
+BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
+
+
+def _disturbances(manifest: Manifest) -> list[str]:
+    lines = []
+    seen = manifest.environment
+    if manifest.finished_at is not None and seen.get("stolen_s") and seen.get("cpus"):
+        available_s = (manifest.finished_at - manifest.created_at) * len(seen["cpus"])
+        share = seen["stolen_s"] / available_s
+        if share > STOLEN_SHARE:
+            lines.append(
+                f"**The hypervisor took {share * 100:.1f} % of the CPU time** for others while "
+                "this ran; that widens the intervals, and the rates would be higher without."
+            )
+    for variant in manifest.variants:
+        state = manifest.network_state.get(variant["name"])
+        container = variant["levels"].get("runtime") == "container"
+        if state and container and not any(BRIDGE_NETFILTER_ON in s for s in state["sysctls"]):
+            lines.append(
+                f"**{variant['name']} ran without br_netfilter**, which a Docker host has: frames "
+                "between containers passed no firewall rules, so Docker looks cheaper here."
+            )
+    return lines
 
 
 def _overview(
@@ -143,7 +175,7 @@ def _overview(
 def _parameters(manifest: Manifest) -> str:
     workload = manifest.workload
     rows = [
-        ["Tool", "Apache Benchmark (ab), with `-l`"],
+        ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
         ["Concurrency", str(manifest.concurrency)],
         ["Requests per trial", str(manifest.requests)],
         ["Requests before those, not counted", str(manifest.warmup_requests)],
@@ -205,6 +237,8 @@ def _pair_table(
             str(difference.blocks if difference else 0),
         ],
     ]
+    if baseline.errors or treatment.errors:
+        rows.append(["Trials without a result", *map(_without_result, (baseline, treatment)), ""])
     names = [
         f"{kind} ({summary.variant})"
         for kind, summary in (("Baseline", baseline), ("Treatment", treatment))
@@ -213,7 +247,19 @@ def _pair_table(
 
 
 def _reliability(summary: VariantSummary) -> str:
-    return "–" if summary.reliability is None else f"{summary.reliability * 100:.2f} %"
+    if summary.reliability is None:
+        return "–"
+    # Of an aborted load nobody knows how many of its requests were answered.
+    at_least = "at least " if summary.aborted else ""
+    return f"{at_least}{summary.reliability * 100:.2f} %"
+
+
+def _without_result(summary: VariantSummary) -> str:
+    if not summary.aborted:
+        return str(summary.errors)
+    return (
+        f"{summary.errors} ({summary.aborted} ended during the load, counted in reliability alone)"
+    )
 
 
 def _details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
@@ -267,8 +313,11 @@ def _conclusions(pairs: Sequence[tuple[dict[str, str], Difference | None]]) -> s
     limits += [
         "A difference between whole systems does not say which part of it costs what.",
         (
-            "Raw-namespace services write their output to a file, containers through Docker's "
-            "shim and log driver; that is part of the difference."
+            "The runtimes differ in all that each brings by default. Only containers have a "
+            "seccomp filter, fewer capabilities, a root overlay, firewall rules with connection "
+            "tracking on their path, and output through a shim and a log driver (raw-namespace "
+            "services write to a file); and only beside containers do a daemon, containerd and "
+            "shims run, on the stack's CPUs."
         ),
         "The numbers are this machine's; the differences in per cent carry further than the rates.",
     ]
@@ -289,7 +338,10 @@ def _environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     packages = userland.get("packages", {})
     wheels = userland.get("wheels", {})
     memory = seen.get("memory_bytes")
-    pinned = "pinned" if placement.get("pinned") else "not pinned"
+    pinned = "pinning unknown"
+    if "pinned" in placement:
+        pinned = "pinned" if placement["pinned"] else "not pinned"
+    stolen_s = seen.get("stolen_s")
     rows = [
         ["Machine", manifest.machine.get("reason", "unknown")],
         ["Kernel", f"{seen.get('kernel')} ({seen.get('architecture')})"],
@@ -305,8 +357,17 @@ def _environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
                 f"{_numbers(placement.get('stack'))}, {pinned}"
             ),
         ],
-        ["CPU time stolen by the hypervisor", f"{seen.get('stolen_s', 0):.2f} s"],
-        ["Userland", f"Debian 13, digest {userland.get('digest')}"],
+        [
+            "CPU time stolen by the hypervisor",
+            "unknown" if stolen_s is None else f"{stolen_s:.2f} s",
+        ],
+        [
+            "Userland",
+            (
+                f"Debian 13, inputs {_known(userland.get('digest'))}, "
+                f"content SHA-256 {_known(userland.get('content_sha256'))[:16]}"
+            ),
+        ],
         ["Docker", f"{packages.get('docker.io')}, runc {packages.get('runc')}"],
         [
             "Python",
@@ -316,6 +377,10 @@ def _environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         ["Project", _project(manifest.git)],
     ]
     return "## Environment\n\n" + table(["What", "Value"], rows)
+
+
+def _known(value: object) -> str:
+    return "unknown" if value is None else str(value)
 
 
 def _yes_no(value: object) -> str:
@@ -342,13 +407,25 @@ def _reproduce(manifest: Manifest) -> str:
         f"--requests {manifest.requests} --concurrency {manifest.concurrency} "
         f"--warmup-requests {manifest.warmup_requests}"
     )
+    run = f"results/{manifest.run}"
+    if not manifest.any_length:
+        command += " --same-length"
+    if manifest.variants_file:
+        command += f" --variants-file {run}/{manifest.variants_file}"
+    mirror = manifest.userland.get("mirror", "default")
+    if mirror != "default":
+        command += f" --mirror {mirror}"
+    commit = manifest.git.get("commit")
+    checkout = f"a checkout of commit {commit}" if commit else "a checkout"
+    if manifest.git.get("changed"):
+        checkout += " (whose files were changed, so what ran is not quite that commit)"
     return "\n\n".join(
         [
             "## How to reproduce",
-            "On a Debian or Ubuntu machine, as root, with Python 3.11 or later:",
+            f"On a Debian or Ubuntu machine, as root, with Python 3.11 or later, in {checkout}:",
             f"```\npip install nox\n{command}\n```",
             "This report is made again from the run's folder, without root, by:",
-            f"```\nnox -s report -- results/{manifest.run}\n```",
+            f"```\nnox -s report -- {run}\n```",
             (
                 "`trials.jsonl` holds one record for each trial, `raw/` what the tools printed, "
                 "and `manifest.json` the machine, its settings, every version, and the order of "

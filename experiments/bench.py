@@ -77,9 +77,9 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
     parser.add_argument(
         "--userland-builds",
         type=int,
-        default=1,
+        default=REPEATS,
         metavar="N",
-        help="how often to build the userland from nothing, 0 to leave it out. Default: 1",
+        help="builds of the userland from nothing, 0 to leave it out. Default: %(default)s",
     )
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
@@ -90,7 +90,7 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
         built = userland.find(cache) or userland.build(cache)
         timings = [_lab_entry(built, options.repeats)]
     timings += _trials(options.repeats)
-    timings.append(_second_invocation(options.repeats))
+    timings += _invocations(options.repeats)
     if options.userland_builds:
         with RunLock():
             timings.append(_userland_build(options.userland_builds, cache))
@@ -116,7 +116,7 @@ def _lab_entry(built: Userland, repeats: int) -> Timing:
 
 def _trials(repeats: int) -> list[Timing]:
     """
-    Deploy and teardown of each runtime, and the runner's memory, from one run.
+    Deploy and teardown of each runtime, from one run.
     """
     with tempfile.TemporaryDirectory() as results:
         command = [sys.executable, "-m", "experiments", "measure", "--results", results]
@@ -124,7 +124,6 @@ def _trials(repeats: int) -> list[Timing]:
         _run([*command, "--requests", "200"], RUN_TIMEOUT_S)
         run = latest_run(Path(results))
         trials = [trial for trial in read_trials(run) if trial.status == OK]
-        peak = read_manifest(run).environment["runner_peak_bytes"] / 1e6
     timings = []
     for variant, runtime, target in (("netns", "process", 1.5), ("docker", "container", 6.0)):
         seconds = [
@@ -133,24 +132,32 @@ def _trials(repeats: int) -> list[Timing]:
             if trial.variant == variant
         ]
         timings.append(Timing(f"{runtime} trial: deploy + teardown", "s", seconds, target))
-    return [*timings, Timing("runner's memory, peak", "MB", [peak], 200)]
+    return timings
 
 
-def _second_invocation(repeats: int) -> Timing:
+def _invocations(repeats: int) -> list[Timing]:
     """
-    From the command line until the first request, with everything built already.
+    From the command line until the first request, with everything built; the runner's memory.
+
+    Each has a seed of its own, so that the first deployment is not always of the same variant.
     """
-    seconds = []
+    seconds, peaks = [], []
     command = [os.environ.get("BRIDGETOLL_NOX_PYTHON", sys.executable), "-m", "nox"]
     command += ["-s", "netns", "docker", "--", "--blocks", "1", "--requests", "20"]
-    for _ in range(repeats):
+    command += ["--warmup-requests", "0"]
+    for seed in range(1, repeats + 1):
         with tempfile.TemporaryDirectory() as results:
             began = time.time()
-            _run([*command, "--warmup-requests", "0", "--results", results], INVOCATION_TIMEOUT_S)
-            first = read_trials(latest_run(Path(results)))[0]
+            _run([*command, "--seed", str(seed), "--results", results], INVOCATION_TIMEOUT_S)
+            run = latest_run(Path(results))
+            first = read_trials(run)[0]
+            peaks.append(read_manifest(run).environment["runner_peak_bytes"] / 1e6)
             before_load = first.phases_s["deploy"] + first.phases_s["check"]
             seconds.append(first.started_at + before_load - began)
-    return Timing("second invocation to first load", "s", seconds, 10)
+    return [
+        Timing("second invocation to first load", "s", seconds, 10),
+        Timing("runner's memory, peak", "MB", peaks, 200),
+    ]
 
 
 def _userland_build(builds: int, cache: Path) -> Timing:

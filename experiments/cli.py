@@ -30,7 +30,7 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
-from experiments.variants import load_variants
+from experiments.variants import VARIANTS_FILE, load_variants, variants_toml
 from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
@@ -61,10 +61,14 @@ def measure(arguments: Sequence[str]) -> int:
         return become_root(["measure", *arguments])
     with RunLock():
         print(f"machine: {reason}", flush=True)
-        machine.up()
+        # Made first, so that a folder that cannot be written shows before minutes of building.
         run = new_run(options.results, manifest.run)
-        for table in manifest.variants:
-            table["overlays"] = keep_overlays(run, table["name"], table["overlays"])
+        try:
+            machine.up()
+        except BaseException:
+            run.rmdir()
+            raise
+        manifest = keep_variants(run, manifest)
         facts = machine.facts()
         facts["machine"]["reason"] = reason
         manifest = dataclasses.replace(manifest, run=run.name, **facts)
@@ -124,6 +128,7 @@ def plan(options: argparse.Namespace) -> Manifest:
         requests=options.requests,
         concurrency=min(options.concurrency, options.requests),
         warmup_requests=options.warmup_requests,
+        any_length=not options.same_length,
         workload=dataclasses.asdict(workload),
         variants=[
             {**dataclasses.asdict(variant), "overlays": [str(path) for path in variant.overlays]}
@@ -131,6 +136,7 @@ def plan(options: argparse.Namespace) -> Manifest:
         ],
         comparisons=[dataclasses.asdict(pair) for pair in declared.comparisons_among(chosen_names)],
         order=block_order(chosen_names, options.blocks or profile.blocks, options.seed),
+        variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
         machine={},
         userland={},
         git=git_state(),
@@ -156,6 +162,22 @@ def new_run(results: Path, name: str) -> Path:
         msg = f"no run can be made in {results}: {error.strerror}; name another with --results"
         raise ResultsError(msg) from error
     return run
+
+
+def keep_variants(run: Path, manifest: Manifest) -> Manifest:
+    """
+    Copy what the user's own variants consist of into the run, where it can be run from again.
+    """
+    variants = [
+        {**table, "overlays": keep_overlays(run, table["name"], table["overlays"])}
+        for table in manifest.variants
+    ]
+    if not manifest.variants_file:
+        return dataclasses.replace(manifest, variants=variants)
+    (run / VARIANTS_FILE.name).write_text(
+        variants_toml(variants, manifest.comparisons), encoding="utf-8"
+    )
+    return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)
 
 
 def keep_overlays(run: Path, variant: str, overlays: list[str]) -> list[str]:
@@ -200,7 +222,13 @@ def become_root(arguments: Sequence[str]) -> int:
     print("the lab needs root, to make namespaces; asking sudo for it", flush=True)
     keep = "--preserve-env=BRIDGETOLL_CACHE,XDG_CACHE_HOME,TERM,NO_COLOR"
     command = ["sudo", keep, sys.executable, "-m", "experiments", *arguments]
-    return subprocess.run(command, check=False, cwd=PROJECT).returncode
+    with subprocess.Popen(command, cwd=PROJECT) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                # The terminal has told the command too, and this process may not signal root's.
+                continue
 
 
 def give_back(results: Path, run: Path) -> None:
@@ -227,9 +255,10 @@ def enter_lab(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
         return become_root(["lab", *arguments])
-    machine = LocalMachine(cache_directory(), options.mirror)
-    machine.up()
-    return machine.enter(options.command or ["bash"], ask=True)
+    with RunLock():
+        machine = LocalMachine(cache_directory(), options.mirror)
+        machine.up()
+        return machine.enter(options.command or ["bash"], ask=True)
 
 
 def build_userland(arguments: Sequence[str]) -> int:

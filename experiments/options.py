@@ -129,6 +129,12 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         help="requests under way at once. Default: %(default)s, as published",
     )
     parser.add_argument(
+        "--same-length",
+        action="store_true",
+        help="let ab count an answer of another length than the first as failed (ab without -l, "
+        "as published), although the first may have been the bad one",
+    )
+    parser.add_argument(
         "--results",
         type=Path,
         default=RESULTS,

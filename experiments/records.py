@@ -122,8 +122,11 @@ class Manifest:
     Everything about a run that is not a trial.
 
     ``variants`` and ``comparisons`` are as declared, ``order`` is a list of blocks, each a list of
-    variant names in the order of their trials. ``environment`` is what the probes saw inside the
-    lab, ``machine`` which machine it was and why it was taken.
+    variant names in the order of their trials. ``any_length`` says that an answer may have another
+    length than the first one without being counted as failed. ``variants_file`` is empty for the
+    project's own variants, else the name of a file in the run that declares these.
+    ``environment`` is what the probes saw inside the lab, ``machine`` which machine it was and why
+    it was taken.
     """
 
     run: str
@@ -135,10 +138,12 @@ class Manifest:
     requests: int
     concurrency: int
     warmup_requests: int
+    any_length: bool
     workload: dict[str, Any]
     variants: list[dict[str, Any]]
     comparisons: list[dict[str, str]]
     order: list[list[str]]
+    variants_file: str
     machine: dict[str, Any]
     userland: dict[str, Any]
     git: dict[str, Any]

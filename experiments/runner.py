@@ -107,12 +107,37 @@ class Runner:
         self.client_group = ControlGroup("client", found)
         self.runner_group = ControlGroup(RUNNER_GROUP, found)
         self.number = 0
+        self.stolen_before_s = stolen_s()
 
     def execute(self) -> str:
         """
         Run every planned trial that the budget allows; the state that the run ended in.
 
-        Raises BridgetollError for a plan that cannot be run at all.
+        Whatever ends it, the manifest says what it was. Raises again what no user can mend.
+        """
+        try:
+            self._blocks(self._prepare())
+            state, note = COMPLETE, ""
+        except KeyboardInterrupt:
+            state, note = INTERRUPTED, "interrupted by the user; what had finished is kept"
+        except BridgetollError as error:
+            state, note = FAILED, str(error)
+        except Exception as error:
+            self._update(state=FAILED, note=f"a fault of the project: {error!r}")
+            raise
+        seen = {
+            **self.manifest.environment,
+            "stolen_s": stolen_s() - self.stolen_before_s,
+            "runner_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        self._update(environment=seen, state=state, note=note, finished_at=time.time())
+        if note:
+            self.progress.say(f"{state}: {note}")
+        return state
+
+    def _prepare(self) -> dict[str, ComposeProject]:
+        """
+        Look at the machine, place the client, and read what each variant is to deploy.
         """
         # Before this process is bound to the client's CPU, so that all CPUs are seen.
         self._update(environment=environment())
@@ -126,23 +151,7 @@ class Runner:
         for name, project in projects.items():
             # Reads the whole description, so that a key it cannot honour shows before any trial.
             DEPLOYMENTS[self.variants[name].levels["runtime"]](project, self._site(0))
-        stolen_before = stolen_s()
-        state, note = COMPLETE, ""
-        try:
-            self._blocks(projects)
-        except KeyboardInterrupt:
-            state, note = INTERRUPTED, "interrupted by the user; what had finished is kept"
-        except BridgetollError as error:
-            state, note = FAILED, str(error)
-        seen = {
-            **self.manifest.environment,
-            "stolen_s": stolen_s() - stolen_before,
-            "runner_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-        self._update(environment=seen, state=state, note=note, finished_at=time.time())
-        if note:
-            self.progress.say(f"{state}: {note}")
-        return state
+        return projects
 
     def _blocks(self, projects: dict[str, ComposeProject]) -> None:
         deadline = time.monotonic() + self.manifest.minutes * 60
@@ -225,7 +234,8 @@ class Runner:
             deployment = stack.enter_context(DEPLOYMENTS[variant.levels["runtime"]](project, site))
         stack.callback(self._keep_logs, deployment, raw)
         with self._phase(record, "check"):
-            address = deployment.address(ENTRY_SERVICE, ENTRY_PORT)
+            published = variant.levels["entry"] == "published"
+            address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=published)
             check = check_answers(site.network_namespace, address, self.workload)
             placed = dict(record.placement)
             if self.pinned:
@@ -251,6 +261,7 @@ class Runner:
             requests=requests,
             concurrency=min(self.manifest.concurrency, requests),
             limit_s=LOAD_BASE_S + LOAD_PER_REQUEST_S * requests,
+            any_length=self.manifest.any_length,
         )
 
     @contextmanager

@@ -4,12 +4,16 @@ Factors, their levels, and the variants that combine them, read from TOML and va
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 VARIANTS_FILE = Path(__file__).with_name("variants.toml")
 
@@ -157,6 +161,28 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
             for number, table in enumerate(comparisons, start=1)
         ),
     )
+
+
+def variants_toml(
+    variants: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, str]]
+) -> str:
+    """
+    A variants file that declares these: tables with the fields of Variant and of Comparison.
+    """
+
+    def toml(value: str | list[str]) -> str:
+        # What JSON writes for strings and lists of them is TOML too.
+        return json.dumps(value, ensure_ascii=False)
+
+    lines = []
+    for variant in variants:
+        lines += [f"[variants.{toml(variant['name'])}]", f"about = {toml(variant['about'])}"]
+        lines += [f"{factor} = {toml(level)}" for factor, level in variant["levels"].items()]
+        lines += [f"overlays = {toml(variant['overlays'])}", ""]
+    for comparison in comparisons:
+        lines += ["[[comparisons]]", *(f"{key} = {toml(comparison[key])}" for key in comparison)]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:

@@ -58,9 +58,12 @@ class Deployment(Protocol):
         Tear down; nothing of the deployment is left.
         """
 
-    def address(self, service: str, port: int) -> str:
+    def address(self, service: str, port: int, *, published: bool) -> str:
         """
         Where a client in the site's network namespace reaches the service's port: ``host:port``.
+
+        With ``published`` that is the port that the host publishes for it, else the service's own.
+        Raises DeployError when there is no such address.
         """
 
     def logs(self, lines: int) -> dict[str, str]:

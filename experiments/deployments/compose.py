@@ -10,10 +10,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.errors import ComposeError
 from experiments.lab.image import IMAGE
@@ -79,7 +80,7 @@ class Service:
     addresses: Mapping[str, ipaddress.IPv4Address | None]
     tmpfs: Mapping[str, str]
     stop_grace_s: float
-    stop_signal: str
+    stop_signal: signal.Signals
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _service(name: str, table: Mapping[str, Any]) -> Service:
         addresses=_addresses(reader),
         tmpfs=_tmpfs(reader),
         stop_grace_s=seconds(reader.take("stop_grace_period") or "10s"),
-        stop_signal=str(reader.take("stop_signal") or "SIGTERM"),
+        stop_signal=_stop_signal(reader),
         replicas=replicas,
         cpus=cpus,
         memory_bytes=memory_bytes,
@@ -231,6 +232,19 @@ def _refuse_foreign_volumes(reader: _Reader) -> None:
                 f"{source}:{target}",
                 "raw namespaces share one root: bind a path to itself",
             )
+
+
+def _stop_signal(reader: _Reader) -> signal.Signals:
+    """
+    A signal as Docker takes it: by name, with or without SIG, or by number.
+    """
+    value = str(reader.take("stop_signal") or "SIGTERM")
+    try:
+        if value.isdecimal():
+            return signal.Signals(int(value))
+        return signal.Signals[f"SIG{value.upper().removeprefix('SIG')}"]
+    except (KeyError, ValueError):
+        reader.refuse("stop_signal", value, "name one such as SIGTERM or SIGQUIT")
 
 
 TMPFS_OPTIONS = "noexec,nosuid,nodev,mode=1777"
@@ -352,7 +366,7 @@ class _Reader:
     def take(self, key: str) -> Any:  # noqa: ANN401 - JSON holds anything
         return self.table.pop(key, None)
 
-    def refuse(self, key: str, value: object, reason: str = "") -> None:
+    def refuse(self, key: str, value: object, reason: str = "") -> NoReturn:
         msg = f"{self.where}.{key}: raw namespaces cannot honour {value!r}"
         raise ComposeError(f"{msg}; {reason}" if reason else msg)
 

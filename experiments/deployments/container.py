@@ -78,18 +78,27 @@ class ContainerDeployment:
         """
         self._stack.close()
 
-    def address(self, service: str, port: int) -> str:
+    def address(self, service: str, port: int, *, published: bool) -> str:
         """
-        The published host port where there is one, else the first container's own address.
+        The host's published port, or the first container's own address, whichever is asked for.
         """
         for container in self._containers():
             if container.labels.get(SERVICE_LABEL) != service:
                 continue
             settings = container.attrs["NetworkSettings"]
-            for published in settings["Ports"].get(f"{port}/tcp") or []:
-                return f"{published['HostIp']}:{published['HostPort']}"
-            for network in settings["Networks"].values():
-                return f"{network['IPAddress']}:{port}"
+            if not published:
+                for network in settings["Networks"].values():
+                    return f"{network['IPAddress']}:{port}"
+            for binding in settings["Ports"].get(f"{port}/tcp") or []:
+                if ":" not in binding["HostIp"]:
+                    # 0.0.0.0 is every address of the host, and the client is on the host.
+                    host = binding["HostIp"].replace("0.0.0.0", "127.0.0.1")
+                    return f"{host}:{binding['HostPort']}"
+            msg = (
+                f"service {service!r} publishes no port {port} for IPv4, and the variant's entry "
+                "is 'published'; give it one under ports, or use entry = 'direct'"
+            )
+            raise DeployError(msg)
         msg = f"service {service!r} is not deployed"
         raise DeployError(msg)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import grp
 import pwd
-import signal
 import subprocess
 import time
 from contextlib import ExitStack
@@ -73,11 +72,9 @@ class ProcessDeployment:
         try:
             wire(self._site.network_namespace, self._networks, self._instances, self._stack)
             self._start_all()
-            # Only now, so that it comes before the groups are removed, which kills what is in them.
-            self._stack.callback(self._stop)
             settle(self._site.network_namespace)
         except BaseException:
-            self._stack.close()
+            self._tear_down()
             raise
         return self
 
@@ -90,12 +87,20 @@ class ProcessDeployment:
         """
         Stop the processes, then remove what was made, in the reverse order.
         """
-        self._stack.close()
+        self._tear_down()
 
-    def address(self, service: str, port: int) -> str:
+    def _tear_down(self) -> None:
+        # The stop comes first: removing a control group kills what is in it.
+        with self._stack:
+            self._stop()
+
+    def address(self, service: str, port: int, *, published: bool) -> str:
         """
-        The first instance's own address.
+        The first instance's own address; raw namespaces publish no ports.
         """
+        if published:
+            msg = f"service {service!r} is in a raw namespace, which publishes no ports"
+            raise DeployError(msg)
         for instance in self._instances:
             if instance.service.name == service:
                 return f"{next(iter(instance.addresses.values()))}:{port}"
@@ -123,6 +128,8 @@ class ProcessDeployment:
             for running in checked:
                 self._check(running)
             time.sleep(POLL_S)
+        for running in self._running.values():
+            _refuse_ended(running, "as soon as the stack was up")
 
     def _may_start_of(self, instance: Instance) -> bool:
         return self._may_start(instance.service)
@@ -177,10 +184,7 @@ class ProcessDeployment:
         Look once whether an instance is healthy, when its next look is due.
         """
         check, name = running.instance.service.healthcheck, running.instance.name
-        status = running.process.poll()
-        if status is not None:
-            what = f"service {name} ended with status {status} before it was healthy"
-            raise _unhealthy(what, running)
+        _refuse_ended(running, "before it was healthy")
         now = time.monotonic()
         if check is None or now < running.next_check:
             return
@@ -220,7 +224,7 @@ class ProcessDeployment:
         ordered = list(reversed(self._running.values()))
         for running in ordered:
             if running.process.poll() is None:
-                running.process.send_signal(signal.Signals[running.instance.service.stop_signal])
+                running.process.send_signal(running.instance.service.stop_signal)
         for running in ordered:
             try:
                 running.process.wait(running.instance.service.stop_grace_s)
@@ -257,6 +261,13 @@ def become_user(user: str) -> list[str]:
         msg = f"user {user!r} is not in the userland ({error}); name one that is"
         raise ComposeError(msg) from error
     return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={group_id}", "--init-groups", "--"]
+
+
+def _refuse_ended(running: _Running, when: str) -> None:
+    status = running.process.poll()
+    if status is not None:
+        what = f"service {running.instance.name} ended with status {status} {when}"
+        raise _unhealthy(what, running)
 
 
 def _unhealthy(what: str, running: _Running) -> DeployError:

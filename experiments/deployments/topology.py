@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SETTLE_TIMEOUT_S = 10.0
 POLL_S = 0.02
+BRIDGE_NETFILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,13 @@ def wire(
                     _assign(inner, link, address, networks[name])
                     if position == 0:
                         inner.route("add", dst="default", gateway=str(networks[name].gateway))
+    # Frames on a bridge pass iptables only where Docker or its like has asked for it; whether the
+    # kernel's default for a new namespace is on depends on who loaded br_netfilter before.
+    settings = [f"[ ! -e {BRIDGE_NETFILTER} ] || echo 0 >{BRIDGE_NETFILTER}"]
     if len(attached) > 1:
-        forward = "echo 1 >/proc/sys/net/ipv4/ip_forward"
-        command = ["nsenter", f"--net={outside.path}", "sh", "-c", forward]
-        subprocess.run(command, check=True, timeout=SETTLE_TIMEOUT_S)
+        settings.append("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    command = ["nsenter", f"--net={outside.path}", "sh", "-euc", "\n".join(settings)]
+    subprocess.run(command, check=True, timeout=SETTLE_TIMEOUT_S)
 
 
 def _assign(ipr: IPRoute, link: int, address: ipaddress.IPv4Address, network: Network) -> None:

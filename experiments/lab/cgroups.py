@@ -190,27 +190,36 @@ class ControlGroup:
         """
         Limit CPU time (in CPUs, such as 0.5) and memory; None leaves either unlimited.
 
-        The same knobs, with the same values, as Docker writes. Raises HostError when the kernel
-        has no such controller.
+        The same knobs, with the same values, as Docker writes: with a memory limit it allows as
+        much swap again, where the kernel accounts for swap. Raises HostError when the kernel has no
+        such controller.
         """
-        wanted: list[tuple[str, str, str, str]] = []
         if cpus is not None:
             quota_us = int(cpus * CPU_PERIOD_US)
-            wanted.append(("cpu", "cpu.max", f"{quota_us} {CPU_PERIOD_US}", "cpu.cfs_quota_us"))
-        if memory_bytes is not None:
-            limit = str(memory_bytes)
-            wanted.append(("memory", "memory.max", limit, "memory.limit_in_bytes"))
-        for controller, v2_knob, value, v1_knob in wanted:
-            directory = self.directory(controller)
-            if directory is None:
-                msg = f"the kernel has no {controller} controller, so the limit cannot be kept"
-                raise HostError(msg)
-            if (directory / v2_knob).exists():
-                (directory / v2_knob).write_text(value)
-                continue
-            if controller == "cpu":
+            directory = self._limiting("cpu")
+            if (directory / "cpu.max").exists():
+                (directory / "cpu.max").write_text(f"{quota_us} {CPU_PERIOD_US}")
+            else:
                 (directory / "cpu.cfs_period_us").write_text(str(CPU_PERIOD_US))
-            (directory / v1_knob).write_text(value.split()[0])
+                (directory / "cpu.cfs_quota_us").write_text(str(quota_us))
+        if memory_bytes is not None:
+            directory = self._limiting("memory")
+            if (directory / "memory.max").exists():
+                limit, swap_limit, swap_bytes = "memory.max", "memory.swap.max", memory_bytes
+            else:
+                # The second is for memory and swap together, and refuses to be below the first.
+                limit = "memory.limit_in_bytes"
+                swap_limit, swap_bytes = "memory.memsw.limit_in_bytes", 2 * memory_bytes
+            (directory / limit).write_text(str(memory_bytes))
+            if (directory / swap_limit).exists():
+                (directory / swap_limit).write_text(str(swap_bytes))
+
+    def _limiting(self, controller: str) -> Path:
+        directory = self.directory(controller)
+        if directory is None:
+            msg = f"the kernel has no {controller} controller, so the limit cannot be kept"
+            raise HostError(msg)
+        return directory
 
     def process_ids(self) -> set[int]:
         """

@@ -29,6 +29,9 @@ class Client:
 class LoadPlan:
     """
     One load: ``requests`` requests, ``concurrency`` at a time, within ``limit_s`` seconds.
+
+    Without ``any_length`` a tool that can do so counts an answer as failed when its length is not
+    that of the first.
     """
 
     address: str
@@ -36,6 +39,7 @@ class LoadPlan:
     requests: int
     concurrency: int
     limit_s: float
+    any_length: bool = True
 
 
 class LoadGenerator(Protocol):

@@ -71,8 +71,9 @@ class ApacheBench:
         return result_of(report, parse_percentiles(percentiles), plan, command)
 
     def _command(self, plan: LoadPlan, directory: Path) -> list[str]:
-        # -l: the first answer's length is no reference for the others. -q: no progress lines.
-        command = ["ab", "-l", "-q", "-s", str(RESPONSE_TIMEOUT_S)]
+        command = ["ab", "-q", "-s", str(RESPONSE_TIMEOUT_S)]
+        if plan.any_length:
+            command.append("-l")
         command += ["-e", str(directory / PERCENTILES_FILE)]
         if plan.workload.post_json is not None:
             body = directory / BODY_FILE
@@ -82,13 +83,29 @@ class ApacheBench:
         return [*command, f"http://{plan.address}{plan.workload.path}"]
 
 
+def _seconds_per_request(report: AbReport) -> float:
+    """
+    Duration over completed requests, from the figure of the report with the most digits.
+    """
+    readings = [(report.duration_s / report.requests_completed, 0.0005 / report.duration_s)]
+    if report.requests_per_second > 0:
+        rate = report.requests_per_second
+        readings.append((1 / rate, 0.005 / rate))
+    if report.latency_mean_ms:
+        mean_ms = report.latency_mean_ms
+        readings.append((mean_ms / 1e3 / report.concurrency, 0.0005 / mean_ms))
+    return min(readings, key=lambda reading: reading[1])[0]
+
+
 def result_of(
     report: AbReport, percentiles_ms: dict[int, float], plan: LoadPlan, command: list[str]
 ) -> LoadResult:
     """
-    A report as a load result; RPS is taken from counts and time, which have more digits.
+    A report as a load result.
 
-    Raises LoadError for a report that contradicts the plan.
+    ab knows its duration to the microsecond but prints it to the millisecond; the rate and the mean
+    are taken from whichever of its figures is rounded least. Raises LoadError for a report that
+    contradicts the plan.
     """
     if report.requests_completed > plan.requests or report.concurrency != plan.concurrency:
         msg = (
@@ -101,7 +118,7 @@ def result_of(
         raise LoadError(msg)
     failed_otherwise = report.requests_failed - report.failed_length
     total = report.connection_times_ms.get("total", {})
-    seconds_per_request = report.duration_s / report.requests_completed
+    seconds_per_request = _seconds_per_request(report)
     slowest_ms = percentiles_ms.get(100, total.get("max", 0.0))
 
     def quantile_us(percent: int) -> float:

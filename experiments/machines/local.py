@@ -14,6 +14,7 @@ from experiments.lab import userland
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.machines.kernel_modules import load_bridge_netfilter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,7 @@ class LocalMachine:
             msg = "the lab needs root, to make namespaces; run this as root or install sudo"
             raise HostError(msg)
         ensure(TO_ENTER)
+        load_bridge_netfilter()
         found = userland.find(self._cache, self._mirror)
         if found is None:
             ensure(TO_BUILD)
@@ -109,6 +111,8 @@ class LocalMachine:
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
             nonlocal stop
+            if not stop:
+                print("stopping: this trial is taken down, then the report is made", flush=True)
             stop = True
             lab.send_signal(signal.Signals(number))
 

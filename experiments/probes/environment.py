@@ -61,7 +61,8 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> dict[st
         "memory_bytes": int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
         "swap_bytes": int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
         "cgroup_layout": layout(hierarchies(inside_lab=True)),
-        "virtualised": "hypervisor" in cpuinfo,
+        # Only x86 has a flag for it.
+        "virtualised": "hypervisor" in cpuinfo if "flags" in cpuinfo else None,
         "clock_source": _read(clock),
         "cpu_governor": _read(governor),
         "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],

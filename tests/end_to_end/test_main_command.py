@@ -5,13 +5,16 @@ The README's main command, on a clean clone, with a tiny profile.
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
+from experiments.lock import RunLock
 from experiments.options import PROJECT
-from experiments.records import latest_run, read_trials
+from experiments.records import INTERRUPTED, latest_run, read_manifest, read_trials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +62,46 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
         [*git, "status", "--porcelain"], cwd=clone, check=True, capture_output=True, text=True
     )
     assert status.stdout == ""
+
+
+def test_an_impatient_ctrl_c_still_ends_in_order_and_with_a_report(tmp_path: Path) -> None:
+    """
+    Three of them on a terminal: nothing runs on behind the prompt, and the report is there.
+    """
+    long = ["--blocks", "50", "--requests", "100", "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "nox", "-s", "measure", "--", "--variants", "docker", *long]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(PROJECT)
+        os.environ.pop("NOX_CURRENT_SESSION", None)
+        os.execv(sys.executable, command)  # noqa: S606 - a terminal of its own needs fork and exec
+    seen = read_until(terminal, "[1/50]")
+    for _ in range(3):
+        os.write(terminal, b"\x03")
+        time.sleep(0.3)
+    seen += read_until(terminal, None)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130, seen
+    assert "stopping" in seen
+    run = latest_run(tmp_path)
+    assert read_manifest(run).state == INTERRUPTED
+    assert "**This run is interrupted**" in (run / "report.md").read_text()
+    with RunLock():
+        pass
+
+
+def read_until(terminal: int, text: str | None) -> str:
+    """
+    What a terminal shows until the text is there, or until its end.
+    """
+    seen = ""
+    deadline = time.monotonic() + 120
+    while text is None or text not in seen:
+        assert time.monotonic() < deadline, seen
+        try:
+            seen += os.read(terminal, 65536).decode(errors="replace")
+        except OSError:
+            # The other end is closed.
+            break
+    return seen

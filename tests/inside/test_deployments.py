@@ -83,7 +83,8 @@ def test_every_variant_answers_every_workload_and_leaves_nothing(
     wanted = choose_workload(workload)
     made = project(variant, *wanted.services)
     with deploy(VARIANTS[variant].levels["runtime"], made, site) as deployment:
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT)
+        published = VARIANTS[variant].levels["entry"] == "published"
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=published)
         facts = check_answers(site.network_namespace, address, wanted)
         assert facts["status"] == wanted.expect_status
         prove_placement(site.group, stack_cpus(site))
@@ -137,7 +138,7 @@ def test_the_published_port_is_served_by_docker_proxy(site: Site) -> None:
     """
     services = choose_workload("fixed").services
     with deploy("container", project("docker-as-published", *services), site) as deployment:
-        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT) == "127.0.0.1:3000"
+        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=True) == "127.0.0.1:3000"
         assert any("docker-proxy" in command for command in processes())
 
 
@@ -147,8 +148,21 @@ def test_without_a_published_port_there_is_no_proxy(site: Site) -> None:
     """
     services = choose_workload("fixed").services
     with deploy("container", project("docker", *services), site) as deployment:
-        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT) == "198.18.0.11:3000"
+        direct = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+        assert direct == "198.18.0.11:3000"
         assert not any("docker-proxy" in command for command in processes())
+        with pytest.raises(DeployError, match="publishes no port 3000"):
+            deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=True)
+
+
+def test_a_direct_client_passes_a_published_port_by(site: Site) -> None:
+    """
+    What a variant calls direct goes to the container, also when a file publishes its port.
+    """
+    services = choose_workload("fixed").services
+    with deploy("container", project("docker-as-published", *services), site) as deployment:
+        direct = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+    assert direct == "198.18.0.11:3000"
 
 
 def read_knob(site: Site, controller: str, names: tuple[str, ...]) -> list[str]:
@@ -166,20 +180,26 @@ def read_knob(site: Site, controller: str, names: tuple[str, ...]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_limits_are_on_the_same_knobs_with_the_same_values(runtime: str, site: Site) -> None:
+def test_limits_are_on_the_same_knobs_with_the_same_values(site: Site) -> None:
     """
-    Half a CPU and 128 MiB, for processes as for containers.
+    Half a CPU and 128 MiB, and swap with it: what Docker writes, raw namespaces get.
     """
     overlay = write(
         site,
         "services: {gateway: {deploy: {resources: {limits: {cpus: '0.5', memory: 128M}}}}}",
     )
-    made = project(plain(runtime), "gateway", overlay=overlay)
-    with deploy(runtime, made, site):
-        assert read_knob(site, "cpu", ("cpu.max", "cpu.cfs_quota_us")) == ["50000"]
-        memory = read_knob(site, "memory", ("memory.max", "memory.limit_in_bytes"))
-        assert memory == [str(128 * 2**20)]
+    found = []
+    for runtime in RUNTIMES:
+        with deploy(runtime, project(plain(runtime), "gateway", overlay=overlay), site):
+            found.append(
+                (
+                    read_knob(site, "cpu", ("cpu.max", "cpu.cfs_quota_us")),
+                    read_knob(site, "memory", ("memory.max", "memory.limit_in_bytes")),
+                    read_knob(site, "memory", ("memory.swap.max", "memory.memsw.limit_in_bytes")),
+                )
+            )
+    assert found[0] == found[1]
+    assert found[0][:2] == (["50000"], [str(128 * 2**20)])
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -237,6 +257,41 @@ def test_a_dependency_is_healthy_before_its_dependant_starts(site: Site) -> None
     """
     with deploy("process", project("netns", "orders"), site) as deployment:
         assert list(deployment.logs(1)) == ["postgres", "redis", "orders"]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_service_is_asked_to_stop_and_given_its_time(runtime: str, site: Site) -> None:
+    """
+    By its own stop signal, before anything kills it.
+    """
+    log = site.directory / "last-words"
+    overlay = write(
+        site,
+        "services: {product-1: {stop_signal: QUIT, healthcheck: {test: [CMD, 'true']}, volumes:"
+        f" ['{site.directory}:{site.directory}'], command: [sh, -c,"
+        f" 'trap \"echo asked >{log}; exit\" QUIT; while :; do sleep 0.05; done']}}}}",
+    )
+    made = project(plain(runtime), "product-1", overlay=overlay)
+    with deploy(runtime, made, site):
+        # A shell that has not set its trap yet would die of the signal.
+        time.sleep(0.5)
+    assert log.read_text() == "asked\n"
+
+
+def test_a_service_that_ends_at_once_is_not_up_although_nobody_checks_its_health(
+    site: Site,
+) -> None:
+    """
+    Without a health check only its life can be looked at.
+    """
+    overlay = write(
+        site,
+        "services: {product-1: {command: [sh, -c, 'echo bye; exit 4'],"
+        " healthcheck: {disable: true}}}",
+    )
+    made = project("netns", "gateway", "product-1", overlay=overlay)
+    with pytest.raises(DeployError, match=r"(?s)product-1 ended with status 4.*bye"):
+        deploy("process", made, site).__enter__()
 
 
 def test_services_that_wait_for_each_other_are_refused(site: Site) -> None:

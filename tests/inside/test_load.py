@@ -4,6 +4,7 @@ Real load on a real answer, and a load generator that fails in every way.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -56,13 +57,28 @@ def test_a_load_is_measured_and_its_text_kept(site: Site, client_group: ControlG
     """
     project = resolve([SERVICES / "compose.yaml"], ["gateway"])
     with ProcessDeployment(project, site) as deployment:
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT)
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
         result = ApacheBench().run(plan(address), client(site, client_group), site.directory)
     assert (result.requests_completed, result.requests_ok) == (40, 40)
     assert 0 < result.latency_p50_us <= result.latency_p99_us <= result.latency_max_us
     assert "Complete requests:      40" in (site.directory / TEXT_FILE).read_text()
     assert (site.directory / PERCENTILES_FILE).exists()
     assert result.details["document_length_variable"]
+
+
+def test_without_any_length_ab_s_own_reference_length_counts(
+    site: Site, client_group: ControlGroup
+) -> None:
+    """
+    As the published report was made.
+    """
+    project = resolve([SERVICES / "compose.yaml"], ["gateway"])
+    with ProcessDeployment(project, site) as deployment:
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+        wanted = dataclasses.replace(plan(address), any_length=False)
+        result = ApacheBench().run(wanted, client(site, client_group), site.directory)
+    assert "-l" not in result.command
+    assert result.details["document_length"] > 0
 
 
 def test_nobody_listening_is_ab_s_own_error(site: Site, client_group: ControlGroup) -> None:
@@ -79,7 +95,7 @@ def test_an_unexpected_answer_is_an_error_before_any_load(site: Site) -> None:
     """
     project = resolve([SERVICES / "compose.yaml"], ["gateway"])
     with ProcessDeployment(project, site) as deployment:
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT)
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
         with pytest.raises(LoadError, match=r"products .*: status 502, expected 200; .*reached"):
             check_answers(site.network_namespace, address, choose_workload("products"))
     with pytest.raises(LoadError, match="does not answer"):

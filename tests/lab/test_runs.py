@@ -193,8 +193,59 @@ def test_a_key_that_cannot_be_honoured_ends_the_run_before_any_trial(tmp_path: P
     assert process.returncode == 1
     assert "services.gateway.ports: raw namespaces cannot honour this key" in text
     run = latest_run(tmp_path / "results")
-    assert read_manifest(run).state == "failed"
+    manifest = read_manifest(run)
+    assert manifest.state == "failed"
+    assert "services.gateway.ports" in manifest.note
     assert read_trials(run) == []
+    assert report([str(run)]) == 0
+    text = (run / "report.md").read_text()
+    assert "services.gateway.ports" in text
+    assert "unknown" in text
+
+
+@pytest.mark.usefixtures("built")
+def test_a_user_s_own_variants_are_kept_so_that_they_can_be_run_again(tmp_path: Path) -> None:
+    """
+    From the run's folder alone, by the words that its report gives.
+    """
+    file = variants_file(tmp_path, "process", 'services: {gateway: {environment: {OWN: "1"}}}')
+    process = measure(
+        "--results", str(tmp_path / "a"), *TINY, "--blocks", "1", "--variants-file", str(file)
+    )
+    text = finish(process)
+    assert process.returncode == 0, text
+    first = latest_run(tmp_path / "a")
+    assert report([str(first)]) == 0
+    kept = first / read_manifest(first).variants_file
+    assert f"--variants-file results/{first.name}/{kept.name}" in (first / "report.md").read_text()
+    file.unlink()
+    (tmp_path / "own.yaml").unlink()
+    again = measure(
+        "--results", str(tmp_path / "b"), *TINY, "--blocks", "1", "--variants-file", str(kept)
+    )
+    text = finish(again)
+    assert again.returncode == 0, text
+    levels = [table["levels"] for table in read_manifest(first).variants]
+    second = latest_run(tmp_path / "b")
+    assert [table["levels"] for table in read_manifest(second).variants] == levels
+    assert "OWN" in next((second / "overlays").iterdir()).read_text()
+
+
+def test_the_lab_is_not_opened_while_something_measures() -> None:
+    """
+    A command in it would be measured too.
+    """
+    with RunLock():
+        done = subprocess.run(
+            [sys.executable, "-m", "experiments", "lab", "true"],
+            cwd=PROJECT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "another run holds this machine" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
         requests=1000,
         concurrency=50,
         warmup_requests=200,
+        any_length=True,
         workload={
             "name": "products",
             "about": "gateway to product",
@@ -98,6 +99,7 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
             {"name": "matched", "about": "a pair", "baseline": "netns", "treatment": "docker"}
         ],
         order=[names] * blocks,
+        variants_file="",
         machine={"name": "local", "reason": "this host"},
         userland={"digest": "0" * 16, "packages": {"runc": "1.1"}, "wheels": {"flask": "3.1"}},
         git={"commit": "f" * 40, "changed": False},

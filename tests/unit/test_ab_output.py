@@ -4,6 +4,7 @@ Reading ab's report: every field, failures, aborted runs, and rubbish.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -119,15 +120,29 @@ def test_other_failures_and_error_answers_are_not_ok() -> None:
     assert result.requests_ok == 500 - 11 - 9
 
 
-def test_the_rate_comes_from_counts_and_time() -> None:
+def test_the_rate_comes_from_the_figure_that_is_rounded_least() -> None:
     """
-    Requests over seconds, and the closed loop's mean latency from the same two numbers.
+    1401.95 requests/s says more than 1000 in 0.713 s; the closed loop's mean latency follows.
     """
     report = parse(sample("length-artefact"))
     result = result_of(report, PERCENTILES, plan(1000, 5), ["ab"])
-    assert result.requests_per_second == pytest.approx(1000 / 0.713)
-    assert result.latency_mean_us == pytest.approx(5 * 713)
+    assert result.requests_per_second == pytest.approx(1401.95, abs=1e-9)
+    assert result.latency_mean_us == pytest.approx(5e6 / 1401.95)
     assert result.latency_p99_us == 3500
+
+
+def test_a_slow_rate_comes_from_the_mean_latency() -> None:
+    """
+    Five requests a second have two decimals, their mean latency of ten seconds seven digits.
+    """
+    slow = dataclasses.replace(
+        parse(sample("length-artefact")),
+        duration_s=200.123,
+        requests_per_second=5.0,
+        latency_mean_ms=1000.617,
+    )
+    result = result_of(slow, PERCENTILES, plan(1000, 5), ["ab"])
+    assert result.latency_mean_us == pytest.approx(1000617)
 
 
 def test_a_quantile_that_ab_reads_beyond_its_table_is_the_slowest() -> None:

@@ -109,11 +109,12 @@ def test_v2_limits_are_docker_s(tmp_path: Path) -> None:
     directory = tmp_path / "stack"
     directory.mkdir()
     (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
-    for knob in ("cpu.max", "memory.max"):
+    for knob in ("cpu.max", "memory.max", "memory.swap.max"):
         (directory / knob).write_text("max")
     ControlGroup("stack", [Hierarchy(2, tmp_path, tmp_path, ())]).set_limits(0.5, 2**26)
     assert (directory / "cpu.max").read_text() == "50000 100000"
     assert (directory / "memory.max").read_text() == "67108864"
+    assert (directory / "memory.swap.max").read_text() == "67108864"
 
 
 def test_v1_limits_are_docker_s(tmp_path: Path) -> None:
@@ -122,11 +123,14 @@ def test_v1_limits_are_docker_s(tmp_path: Path) -> None:
     """
     directory = tmp_path / "stack"
     directory.mkdir()
+    (directory / "memory.memsw.limit_in_bytes").write_text("-1")
     found = [Hierarchy(1, tmp_path, tmp_path, ("cpu", "memory"))]
     ControlGroup("stack", found).set_limits(0.25, 2**26)
     assert (directory / "cpu.cfs_period_us").read_text() == "100000"
     assert (directory / "cpu.cfs_quota_us").read_text() == "25000"
     assert (directory / "memory.limit_in_bytes").read_text() == "67108864"
+    # Memory and swap together, so as much swap again.
+    assert (directory / "memory.memsw.limit_in_bytes").read_text() == "134217728"
 
 
 def test_a_limit_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:

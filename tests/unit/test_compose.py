@@ -5,6 +5,7 @@ Reading the Compose file strictly: what raw namespaces honour, and what they ref
 from __future__ import annotations
 
 import copy
+import signal
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -144,6 +145,8 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
             r"healthcheck\.interval: .*'30s'; a check in the middle",
         ),
         ("stop_grace_period", "soon", "'soon' is not a duration"),
+        ("stop_signal", "SIGSTOPPED", r"services\.web\.stop_signal: .*'SIGSTOPPED'; name one"),
+        ("stop_signal", "999", r"services\.web\.stop_signal"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(key: str, value: object, message: str) -> None:
@@ -188,6 +191,15 @@ def test_a_network_that_is_not_a_plain_bridge_of_the_lab_is_refused(
     config["networks"]["stack"].update(changes)
     with pytest.raises(ComposeError, match=message):
         networks(ComposeProject((), (), config))
+
+
+@pytest.mark.parametrize("value", ["SIGQUIT", "QUIT", "quit", "3", 3])
+def test_a_stop_signal_is_named_as_docker_takes_it(value: object) -> None:
+    """
+    With SIG and without, or by number; without one it is SIGTERM.
+    """
+    assert services(project(stop_signal=value))["web"].stop_signal is signal.SIGQUIT
+    assert services(project())["web"].stop_signal is signal.SIGTERM
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,11 @@ def test_a_block_without_both_is_left_out() -> None:
     difference = compare("netns", "docker", trials)
     assert difference is not None
     assert difference.blocks == 1
-    assert summarise("netns", trials).trials == 2
-    assert (summarise("docker", trials).trials, summarise("docker", trials).errors) == (1, 1)
+    assert summarise("netns", trials, 1000).trials == 2
+    assert (summarise("docker", trials, 1000).trials, summarise("docker", trials, 1000).errors) == (
+        1,
+        1,
+    )
 
 
 def test_without_a_common_block_there_is_no_difference() -> None:
@@ -96,15 +99,26 @@ def test_reliability_counts_requests_over_all_trials() -> None:
     996 length failures do not lower it; four error answers do.
     """
     bad = dataclasses.replace(trial(1, 1, "docker", 100), load=load(100, failed=996, non_2xx=4))
-    summary = summarise("docker", [bad, trial(2, 2, "docker", 100)])
+    summary = summarise("docker", [bad, trial(2, 2, "docker", 100)], 1000)
     assert summary.requests_failed == 996
     assert summary.reliability == pytest.approx(1996 / 2000)
+
+
+def test_a_load_that_broke_off_lowers_reliability() -> None:
+    """
+    Its requests were asked for and nobody knows that any was answered; survivors alone would lie.
+    """
+    broken = failed_trial(2, 2, "docker")
+    broken.phases_s["load"] = 12.0
+    summary = summarise("docker", [trial(1, 1, "docker", 100), broken], 1000)
+    assert (summary.errors, summary.aborted, summary.requests) == (1, 1, 2000)
+    assert summary.reliability == pytest.approx(0.5)
 
 
 def test_a_variant_without_a_good_trial_has_no_medians() -> None:
     """
     And no reliability either.
     """
-    summary = summarise("docker", [failed_trial(1, 1, "docker")])
+    summary = summarise("docker", [failed_trial(1, 1, "docker")], 1000)
     assert summary.medians == {}
     assert summary.reliability is None

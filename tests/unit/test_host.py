@@ -21,6 +21,7 @@ from experiments.lab.placement import choose_placement, parse_cpu_list, prove_pl
 from experiments.lock import RunLock
 from experiments.machines import choose_machine
 from experiments.machines.host_packages import Need, ensure
+from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.progress import Progress, format_seconds
 from tests.unit.samples import failed_trial, trial
 
@@ -176,6 +177,30 @@ def test_another_system_than_linux_is_refused(
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(HostError, match="needs Linux, and this is darwin"):
         choose_machine("auto", tmp_path, "")
+
+
+def test_br_netfilter_is_loaded_and_kept_off_the_host_s_own_bridges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    As dockerd would load it; a host that has it, or has no modules, is left as it is.
+    """
+    settings = tmp_path / "bridge"
+    called = tmp_path / "called"
+    modprobe = tmp_path / "modprobe"
+    modprobe.write_text(
+        f"#!/bin/sh\necho $1 >>{called}\nmkdir {settings}\n"
+        f"echo 1 >{settings}/bridge-nf-call-iptables\n"
+    )
+    modprobe.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    said: list[str] = []
+    load_bridge_netfilter(said.append, settings)
+    load_bridge_netfilter(said.append, settings)
+    assert called.read_text() == "br_netfilter\n"
+    assert (settings / "bridge-nf-call-iptables").read_text() == "0"
+    assert len(said) == 1
+    assert "as dockerd does" in said[0]
 
 
 def test_a_pipe_gets_whole_lines_without_control_characters() -> None:

@@ -148,3 +148,62 @@ def test_a_folder_without_a_run_is_an_error_with_the_next_step(
     """
     assert main(["--results", str(tmp_path)]) == 1
     assert "`nox -s netns docker` makes one" in capsys.readouterr().err
+
+
+def test_trials_without_a_result_stand_beside_reliability() -> None:
+    """
+    A load that broke off counts as unanswered, and the table says so.
+    """
+    broken = failed_trial(5, 3, "docker")
+    broken.phases_s["load"] = 9.0
+    text = render(manifest(), [*paired([1.1, 1.2]), broken])
+    assert "at least 66.67 %" in text
+    assert "1 (1 ended during the load, counted in reliability alone)" in text
+
+
+def test_a_missing_br_netfilter_and_stolen_time_are_said_at_the_top() -> None:
+    """
+    One makes Docker look cheaper than it is; the other widens everything.
+    """
+    plan = manifest()
+    levels = [{**table, "levels": {"runtime": "container"}} for table in plan.variants[1:]]
+    disturbed = dataclasses.replace(
+        plan,
+        variants=[plan.variants[0], *levels],
+        finished_at=plan.created_at + 100,
+        environment={**plan.environment, "stolen_s": 10.0},
+        network_state={"docker": {"sysctls": ["/proc/sys/net/ipv4/ip_forward:1"]}},
+    )
+    text = render(disturbed, paired([1.1, 1.2]))
+    assert text.index("**docker ran without br_netfilter**") < text.index("## Overview")
+    assert "**The hypervisor took 5.0 % of the CPU time**" in text
+    well = {"docker": {"sysctls": ["/proc/sys/net/bridge/bridge-nf-call-iptables:1"]}}
+    text = render(dataclasses.replace(disturbed, network_state=well), paired([1.1, 1.2]))
+    assert "br_netfilter" not in text
+
+
+def test_how_to_reproduce_names_everything_that_was_not_the_default() -> None:
+    """
+    The commit, the mirror, the user's own variants, and ab's reference length.
+    """
+    plan = dataclasses.replace(
+        manifest(), variants_file="variants.toml", any_length=False, userland={"mirror": "http://m"}
+    )
+    text = render(plan, paired([1.1, 1.2]))
+    assert f"a checkout of commit {'f' * 40}" in text
+    assert "--variants-file results/20260101T000000Z/variants.toml" in text
+    assert "--same-length" in text
+    assert "--mirror http://m" in text
+
+
+def test_a_manifest_with_a_value_of_another_kind_is_an_error_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Whoever edited it learns which run it was.
+    """
+    run = tmp_path / "20260101T000000Z"
+    run.mkdir()
+    write_manifest(run, dataclasses.replace(manifest(), variants=[7]))  # type: ignore[list-item]
+    assert main([str(run)]) == 1
+    assert f"error: {run} holds a value that no run has" in capsys.readouterr().err

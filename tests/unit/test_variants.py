@@ -4,12 +4,13 @@ Variants as data: what is declared, and what is refused and how.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from experiments.errors import UsageError
-from experiments.variants import FACTORS, OVERLAYS, load_variants
+from experiments.variants import FACTORS, OVERLAYS, load_variants, variants_toml
 from experiments.workloads import SERVICES
 
 if TYPE_CHECKING:
@@ -135,3 +136,23 @@ def test_without_a_declared_comparison_all_are_compared_with_the_first() -> None
     pairs = load_variants().comparisons_among(["netns", "docker-as-published"])
     assert [(pair.baseline, pair.treatment) for pair in pairs] == [("netns", "docker-as-published")]
     assert load_variants().comparisons_among(["netns", "docker"])[0].name == "matched"
+
+
+def test_declared_variants_are_written_as_they_were_read(tmp_path: Path) -> None:
+    """
+    Also with quotes, dots and letters of other alphabets in their names and words.
+    """
+    (tmp_path / "own.yaml").write_text("services: {}")
+    odd = GOOD.replace("[variants.mine]", '[variants."a.b é"]').replace('"mine"', "'say \"é\"'")
+    odd += 'overlays = ["own.yaml"]\n'
+    odd += GOOD + '[[comparisons]]\nname = "n"\nabout = "x"\n'
+    odd += 'baseline = "mine"\ntreatment = "a.b é"\n'
+    first = load_variants(declare(tmp_path, odd))
+    tables = [
+        {**dataclasses.asdict(each), "overlays": [path.name for path in each.overlays]}
+        for each in first.variants.values()
+    ]
+    pairs = [dataclasses.asdict(pair) for pair in first.comparisons]
+    again = load_variants(declare(tmp_path, variants_toml(tables, pairs)))
+    assert again.variants == first.variants
+    assert again.comparisons == first.comparisons

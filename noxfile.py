@@ -175,6 +175,27 @@ def lab(session: nox.Session) -> None:
     session.run("python", "-m", "experiments", "lab", *session.posargs)
 
 
+def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
+    """
+    A session that does one thing to the VM or to its box.
+    """
+
+    def run(session: nox.Session) -> None:
+        install(session, "host")
+        session.run("python", "-m", "experiments", name, *session.posargs)
+
+    run.__name__ = name
+    run.__doc__ = text
+    return nox.session(name=name, default=False)(run)
+
+
+box = machine_session("box", "Build the VM's box, if it is not in the cache; two minutes; root.")
+up = machine_session("up", "Start the VM, building its box first; what is up is reused; root.")
+pull = machine_session("pull", "Fetch what is still in the VM of runs that broke off; root.")
+halt = machine_session("halt", "Shut the VM down; its disk stays; root.")
+destroy = machine_session("destroy", "Remove the VM and all that it brought to this host; root.")
+
+
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """
@@ -220,6 +241,17 @@ def tests(session: nox.Session) -> None:
     )
     session.run("python", "-m", "tests.inside", str(pure))
     session.run("pytest", "tests/end_to_end")
+
+
+@nox.session(default=False)
+def tests_vm(session: nox.Session) -> None:
+    """
+    Check the VM for real: build, up, two blocks, pull, report, halt, up, destroy; 20 minutes; root.
+    """
+    install(session, "dev")
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        session.error("the VM's tests need root on Linux")
+    session.run("pytest", "tests/vm", "-s", *session.posargs)
 
 
 @nox.session(default=False)

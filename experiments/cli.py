@@ -5,54 +5,29 @@ The command line behind the sessions: ``python -m experiments COMMAND …``, on 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import shutil
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.errors import BridgetollError, HostError, ResultsError, UsageError
+from experiments.errors import BridgetollError, HostError, UsageError
 from experiments.lock import RunLock
-from experiments.machines import choose_machine
-from experiments.machines.local import LocalMachine
+from experiments.machines.choice import choose_machine, vagrant_machine
+from experiments.machines.local import LocalMachine, cache_directory
+from experiments.machines.vagrant_vm import find_or_build_box
+from experiments.measure import measure, plan
 from experiments.options import PROJECT, add_mirror, measure_parser
-from experiments.plan import PROFILES, block_order
-from experiments.records import (
-    COMPLETE,
-    FAILED,
-    RUNNING,
-    Manifest,
-    read_manifest,
-    read_trials,
-    write_manifest,
-)
-from experiments.variants import VARIANTS_FILE, load_variants, variants_toml
-from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.machines import Machine
-
 INTERRUPTED_STATUS = 130
 
 
-def cache_directory() -> Path:
+def run_measure(arguments: Sequence[str]) -> int:
     """
-    Where userlands are kept: ``BRIDGETOLL_CACHE``, else the user's cache directory.
-    """
-    asked = os.environ.get("BRIDGETOLL_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(asked or f"{base}/bridgetoll").expanduser().resolve()
-
-
-def measure(arguments: Sequence[str]) -> int:
-    """
-    Plan a run, run it on the chosen machine, and leave its folder; the exit status.
+    Plan a run and run it on the chosen machine.
     """
     options = measure_parser().parse_args(arguments)
     manifest = plan(options)
@@ -61,153 +36,7 @@ def measure(arguments: Sequence[str]) -> int:
         return become_root(["measure", *arguments])
     with RunLock():
         print(f"machine: {reason}", flush=True)
-        # Made first, so that a folder that cannot be written shows before minutes of building.
-        run = new_run(options.results, manifest.run)
-        try:
-            machine.up()
-        except BaseException:
-            run.rmdir()
-            raise
-        manifest = keep_variants(run, manifest)
-        facts = machine.facts()
-        facts["machine"]["reason"] = reason
-        manifest = dataclasses.replace(manifest, run=run.name, **facts)
-        write_manifest(run, manifest)
-        try:
-            return carry_out(machine, run, manifest)
-        finally:
-            give_back(options.results, run)
-
-
-def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
-    """
-    Run the plan and say what became of it.
-    """
-    trials = sum(map(len, manifest.order))
-    print(
-        f"run {run.name}: variants {len(manifest.variants)}, blocks {len(manifest.order)}, "
-        f"trials {trials}, requests in each {manifest.requests}; no block begins after "
-        f"{manifest.minutes:g} min; Ctrl-C stops it and keeps what is done",
-        flush=True,
-    )
-    status = machine.measure(run)
-    after = read_manifest(run)
-    if after.state == RUNNING:
-        note = f"the run ended early, with status {status}"
-        write_manifest(run, dataclasses.replace(after, state=FAILED, note=note))
-    done = [trial for trial in read_trials(run) if trial.load is not None]
-    failed = len(read_trials(run)) - len(done)
-    print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
-    if status == 0 and failed and after.state == COMPLETE:
-        print("some trials failed; the report names each with its reason")
-        return 1
-    return status
-
-
-def plan(options: argparse.Namespace) -> Manifest:
-    """
-    The manifest of a run that has not begun.
-
-    Raises UsageError for names that are not known.
-    """
-    declared = load_variants(options.variants_file)
-    names = options.variants or list(declared.variants)
-    chosen = declared.choose(names)
-    workload = choose_workload(options.workload)
-    profile = PROFILES[options.profile]
-    now = time.time()
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    chosen_names = [variant.name for variant in chosen]
-    return Manifest(
-        run=stamp,
-        state=RUNNING,
-        seed=options.seed,
-        profile=profile.name,
-        blocks=options.blocks or profile.blocks,
-        minutes=options.minutes or profile.minutes,
-        requests=options.requests,
-        concurrency=min(options.concurrency, options.requests),
-        warmup_requests=options.warmup_requests,
-        any_length=not options.same_length,
-        workload=dataclasses.asdict(workload),
-        variants=[
-            {**dataclasses.asdict(variant), "overlays": [str(path) for path in variant.overlays]}
-            for variant in chosen
-        ],
-        comparisons=[dataclasses.asdict(pair) for pair in declared.comparisons_among(chosen_names)],
-        order=block_order(chosen_names, options.blocks or profile.blocks, options.seed),
-        variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
-        machine={},
-        userland={},
-        git=git_state(),
-        created_at=now,
-    )
-
-
-def new_run(results: Path, name: str) -> Path:
-    """
-    Make the folder of a new run.
-
-    Raises ResultsError when it cannot be made or written.
-    """
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        run = results / name
-        number = 2
-        while run.exists():
-            run = results / f"{name}-{number}"
-            number += 1
-        run.mkdir()
-    except OSError as error:
-        msg = f"no run can be made in {results}: {error.strerror}; name another with --results"
-        raise ResultsError(msg) from error
-    return run
-
-
-def keep_variants(run: Path, manifest: Manifest) -> Manifest:
-    """
-    Copy what the user's own variants consist of into the run, where it can be run from again.
-    """
-    variants = [
-        {**table, "overlays": keep_overlays(run, table["name"], table["overlays"])}
-        for table in manifest.variants
-    ]
-    if not manifest.variants_file:
-        return dataclasses.replace(manifest, variants=variants)
-    (run / VARIANTS_FILE.name).write_text(
-        variants_toml(variants, manifest.comparisons), encoding="utf-8"
-    )
-    return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)
-
-
-def keep_overlays(run: Path, variant: str, overlays: list[str]) -> list[str]:
-    """
-    Copy a user's override files into the run; their names relative to it.
-    """
-    kept = []
-    for number, overlay in enumerate(overlays, start=1):
-        target = run / "overlays" / f"{variant}-{number}-{Path(overlay).name}"
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(overlay, target)
-        kept.append(str(target.relative_to(run)))
-    return kept
-
-
-def git_state() -> dict[str, Any]:
-    """
-    The commit of the checkout and whether files differ from it; empty outside of a repository.
-    """
-    git = ["git", "-c", "safe.directory=*", "-C", str(PROJECT)]
-    try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-        ).stdout.strip()
-        status = subprocess.run(
-            [*git, "status", "--porcelain"], check=True, capture_output=True, text=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {"commit": commit, "changed": bool(status.strip())}
+        return measure(machine, reason, options.results, manifest)
 
 
 def become_root(arguments: Sequence[str]) -> int:
@@ -229,16 +58,6 @@ def become_root(arguments: Sequence[str]) -> int:
             except KeyboardInterrupt:
                 # The terminal has told the command too, and this process may not signal root's.
                 continue
-
-
-def give_back(results: Path, run: Path) -> None:
-    """
-    Under sudo, give what was written to the user who asked.
-    """
-    user, group = (os.environ.get(name) for name in ("SUDO_UID", "SUDO_GID"))
-    if user and group:
-        for path in [results, run, *run.rglob("*")]:
-            os.chown(path, int(user), int(group))
 
 
 def enter_lab(arguments: Sequence[str]) -> int:
@@ -293,11 +112,73 @@ def run_bench(arguments: Sequence[str]) -> int:
     return bench(arguments, cache_directory())
 
 
+def machine_parser(session: str, description: str) -> argparse.ArgumentParser:
+    """
+    The parser of the sessions that are about the VM alone.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"nox -s {session}",
+        usage=f"nox -s {session} -- [--mirror URL]",
+        description=description,
+    )
+    add_mirror(parser)
+    return parser
+
+
+def build_box(arguments: Sequence[str]) -> int:
+    """
+    Build the VM's box if it is not there yet, and say what it is.
+    """
+    description = "Build the box of the VM, with the userland in it, if it is not there yet."
+    options = machine_parser("box", description).parse_args(arguments)
+    if os.geteuid() != 0:
+        return become_root(["box", *arguments])
+    with RunLock():
+        found = find_or_build_box(cache_directory(), options.mirror)
+    print(f"box {found.version}: {found.size_bytes / 1e6:.0f} MB, {found.file}")
+    print(f"sha256 {found.sha256}; {len(found.packages)} packages, kernel {found.kernel}")
+    print(f"userland {found.userland_digest}, content sha256 {found.userland_content_sha256}")
+    return 0
+
+
+def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]:
+    """
+    The command behind a session that does one thing to the VM.
+    """
+
+    def run(arguments: Sequence[str]) -> int:
+        options = machine_parser(session, description).parse_args(arguments)
+        if os.geteuid() != 0:
+            return become_root([session, *arguments])
+        machine, words = vagrant_machine(cache_directory(), options.mirror)
+        with RunLock():
+            if session == "up":
+                print(f"machine: {words}", flush=True)
+                machine.up()
+                machine.push_checkout()
+            elif session == "pull":
+                machine.up()
+                for run in machine.pull_all():
+                    print(f"pulled {run}; `nox -s report -- {run}` makes its report")
+            elif session == "halt":
+                machine.halt()
+            else:
+                machine.destroy()
+        return 0
+
+    return run
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "measure": measure,
+    "measure": run_measure,
     "lab": enter_lab,
     "userland": build_userland,
     "bench": run_bench,
+    "box": build_box,
+    "up": vm_command("up", "Start the VM; build its box first, if it is not there yet."),
+    "pull": vm_command("pull", "Fetch what is still in the VM of runs that broke off."),
+    "halt": vm_command("halt", "Shut the VM down; its disk stays."),
+    "destroy": vm_command("destroy", "Remove the VM and all that it brought to this host."),
 }
 
 

@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import stat
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -22,11 +21,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import HostError
+from experiments.lab.bootstrap import (
+    BUILD_TIMEOUT_S,
+    EPOCH_S,
+    SEALED,
+    SUITE,
+    check_disk,
+    clamp_times,
+    installed_packages,
+    mmdebstrap_command,
+    run_step,
+    walk,
+)
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
@@ -34,28 +45,15 @@ PACKAGES_FILE = HERE / "userland-packages.txt"
 SETUP_FILE = HERE / "userland-setup.sh"
 LOCK_FILE = PROJECT / "requirements" / "userland.txt"
 
-SUITE = "trixie"
 PYTHON_VERSION = "3.13"
 """The version of the suite's own interpreter, for which the wheels are chosen."""
 
 WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
-EPOCH_S = 1_750_000_000
-"""What files made during the build get as their time: fixed, so that equal builds are equal."""
-
 NEEDED_BYTES = 5 * 10**9
 """Free space that a build needs: the tree twice while the image is made, and Debian's archives."""
 
-DPKG_EXCLUDES = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*/*")
-
-BUILD_TIMEOUT_S = 1800
-
-SEALED = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
-)
-"""In front of the bootstrap: what it starts and mounts ends with it, however it ends."""
-
+WHAT = "the userland"
 MARKER = "userland.json"
 
 
@@ -92,14 +90,6 @@ class Userland:
         return self.directory / "store"
 
 
-def package_names(text: str) -> list[str]:
-    """
-    The packages named in a list with ``#`` comments.
-    """
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
-
-
 def digest_of(mirror: str) -> str:
     """
     The digest of everything that goes into a userland from this mirror, as 16 hex digits.
@@ -118,7 +108,6 @@ def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
     """
     The mmdebstrap command that makes the tree at ``root``.
     """
-    packages = ",".join(package_names(PACKAGES_FILE.read_text()))
     # A cluster made at installation would hold a random identifier, and nobody uses it.
     no_cluster = (
         'mkdir -p "$1/etc/postgresql-common" && '
@@ -127,13 +116,8 @@ def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
     setup = f'{SETUP_FILE.name} "$1" "{wheels}" "{LOCK_FILE.name}"'
     if root:
         setup = f'"{SETUP_FILE}" "$1" "{wheels}" "{LOCK_FILE}"'
-    command = ["mmdebstrap", "--variant=minbase", f"--include={packages}"]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in DPKG_EXCLUDES]
-    command += [f"--essential-hook={no_cluster}", f"--customize-hook={setup}"]
-    if mirror:
-        # A snapshot's Release file is past its date by nature.
-        command.append('--aptopt=Acquire::Check-Valid-Until "false"')
-    return [*command, SUITE, root, *([mirror] if mirror else [])]
+    hooks = [f"--essential-hook={no_cluster}", f"--customize-hook={setup}"]
+    return mmdebstrap_command(root, mirror, PACKAGES_FILE, hooks)
 
 
 def find(cache: Path, mirror: str = "") -> Userland | None:
@@ -157,7 +141,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
     """
     home = cache / "userland"
     home.mkdir(parents=True, exist_ok=True)
-    check_disk(home)
+    check_disk(home, NEEDED_BYTES, "building the userland")
     for leftover in home.glob("*.partial"):
         shutil.rmtree(leftover)
     digest = digest_of(mirror)
@@ -177,7 +161,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
     step(
         "bootstrap",
         f"installing Debian {SUITE} and the wheels into it (about 50 s)",
-        lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror, str(wheels))]),
+        lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror, str(wheels))], WHAT),
     )
     clamp_times(root, time.time() - seconds["wheels"] - seconds["bootstrap"])
     content: list[str] = []
@@ -205,19 +189,6 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
     return whole
 
 
-def check_disk(directory: Path) -> None:
-    """
-    Raises HostError when there is too little room for a build.
-    """
-    free = shutil.disk_usage(directory).free
-    if free < NEEDED_BYTES:
-        msg = (
-            f"{directory} has {free / 1e9:.1f} GB free and building the userland needs "
-            f"{NEEDED_BYTES / 1e9:.0f} GB; free some, or set BRIDGETOLL_CACHE to another disk"
-        )
-        raise HostError(msg)
-
-
 def fetch_wheels(wheels: Path) -> None:
     """
     Download the locked wheels for the userland's interpreter, each checked against its hash.
@@ -231,35 +202,8 @@ def fetch_wheels(wheels: Path) -> None:
     # The lock is complete, and pip would take the markers of the interpreter it runs in.
     command += ["--no-deps", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
     command += [f"--platform={name}_{machine}" for name in WHEEL_PLATFORMS]
-    run_step([*command, f"--dest={partial}", f"--requirement={LOCK_FILE}"])
+    run_step([*command, f"--dest={partial}", f"--requirement={LOCK_FILE}"], WHAT)
     partial.rename(wheels)
-
-
-def run_step(command: list[str]) -> None:
-    """
-    Run a command of the build; HostError with its last lines when it fails.
-    """
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=BUILD_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        msg = f"{command[0]} did not finish within {BUILD_TIMEOUT_S} s; is the mirror reachable?"
-        raise HostError(msg) from error
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-20:])
-        msg = (
-            f"{command[0]} failed with status {done.returncode} while the userland was built:\n"
-            f"{tail}\nIf a download failed, try again; --mirror names another Debian mirror"
-        )
-        raise HostError(msg)
 
 
 def make_image(root: Path, store: Path, cache: Path) -> None:
@@ -283,15 +227,6 @@ def make_image(root: Path, store: Path, cache: Path) -> None:
         raise HostError(msg)
 
 
-def clamp_times(root: Path, started: float) -> None:
-    """
-    Give everything that was made since ``started`` (seconds since the epoch) one fixed time.
-    """
-    for path in walk(root):
-        if path.lstat().st_mtime >= started:
-            os.utime(path, (EPOCH_S, EPOCH_S), follow_symlinks=False)
-
-
 def tree_digest(root: Path) -> str:
     """
     SHA-256 over every path below ``root`` with its mode, owner, size, target and bytes.
@@ -309,27 +244,12 @@ def tree_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
-def walk(root: Path) -> Iterable[Path]:
-    """
-    Every path below ``root``, in sorted order, without following links.
-    """
-    for directory, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted([*folders, *files]):
-            yield Path(directory) / name
-
-
 def installed(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     """
     What is installed in the tree: Debian packages, and Python distributions, with versions.
     """
-    packages = {}
-    for block in (root / "var/lib/dpkg/status").read_text().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line[:40])
-        if "installed" in fields.get("Status", ""):
-            packages[fields["Package"]] = fields["Version"]
     wheels = {}
     for metadata in root.glob("usr/local/lib/python3*/dist-packages/*.dist-info"):
         name, _, version = metadata.name.removesuffix(".dist-info").partition("-")
         wheels[name] = version
-    return dict(sorted(packages.items())), dict(sorted(wheels.items()))
+    return installed_packages(root), dict(sorted(wheels.items()))

@@ -1,15 +1,10 @@
 """
-Machines: the kernel that it all happens on.
+Machines: the kernel that it all happens on, each behind the same small protocol.
 """
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING, Any, Protocol
-
-from experiments.errors import HostError, UsageError
-from experiments.machines.local import LocalMachine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +19,7 @@ class Machine(Protocol):
 
     def up(self) -> None:
         """
-        Make the machine ready: packages, privileges, userland.
+        Make the machine ready: packages, privileges, box, userland.
 
         Raises HostError for what is missing, before anything is changed where that can be told.
         """
@@ -34,29 +29,29 @@ class Machine(Protocol):
         What the manifest says of the machine and of its userland, once it is up.
         """
 
-    def measure(self, run: Path) -> int:
+    def push(self, run: Path) -> None:
         """
-        Run the plan in this folder, its output streamed; the exit status, 130 when interrupted.
+        Bring the project and the folder of a planned run to where it is to be run.
         """
 
+    def execute(self, run: Path) -> int:
+        """
+        Run the plan, its output streamed; the exit status, 130 when interrupted.
 
-def choose_machine(asked: str, cache: Path, mirror: str) -> tuple[Machine, str]:
-    """
-    The machine to take, and the words that say which and why.
+        Raises HostError when the machine is lost meanwhile.
+        """
 
-    Raises UsageError for a machine that this version does not have, and HostError when the host
-    cannot run the lab.
-    """
-    vagrant = shutil.which("vagrant")
-    if asked == "vagrant":
-        found = f"Vagrant is at {vagrant}" if vagrant else "Vagrant is not installed"
-        msg = (
-            "--machine vagrant: this version has no Vagrantfile and no box yet "
-            f"({found}); use --machine local"
-        )
-        raise UsageError(msg)
-    if not sys.platform.startswith("linux"):
-        msg = f"the lab needs Linux, and this is {sys.platform}; run it on a Linux machine"
-        raise HostError(msg)
-    reason = "as asked" if asked == "local" else "there is no Vagrant VM to use here"
-    return LocalMachine(cache, mirror), f"this host's kernel, in the sealed lab ({reason})"
+    def pull(self, run: Path) -> None:
+        """
+        Fetch what the run has recorded so far into its folder here.
+        """
+
+    def halt(self) -> None:
+        """
+        Stop the machine; what is on its disk stays.
+        """
+
+    def destroy(self) -> None:
+        """
+        Remove the machine and everything that it brought to this host.
+        """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.errors import HostError
@@ -18,7 +19,6 @@ from experiments.machines.kernel_modules import load_bridge_netfilter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from types import FrameType
 
 RUN = "/srv/run"
@@ -27,6 +27,15 @@ RUN = "/srv/run"
 IMAGE_STORE = "/srv/image-store"
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def cache_directory() -> Path:
+    """
+    Where userlands are kept: ``BRIDGETOLL_CACHE``, else the user's cache directory.
+    """
+    asked = os.environ.get("BRIDGETOLL_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(asked or f"{base}/bridgetoll").expanduser().resolve()
 
 
 class LocalMachine:
@@ -74,7 +83,27 @@ class LocalMachine:
             },
         }
 
-    def measure(self, run: Path) -> int:
+    def push(self, run: Path) -> None:
+        """
+        Everything is here already.
+        """
+
+    def pull(self, run: Path) -> None:
+        """
+        Everything is here already.
+        """
+
+    def halt(self) -> None:
+        """
+        This host goes on.
+        """
+
+    def destroy(self) -> None:
+        """
+        A lab ends with its command; the cache is the user's to delete.
+        """
+
+    def execute(self, run: Path) -> int:
         """
         Run the plan inside the lab.
         """

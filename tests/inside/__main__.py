@@ -10,10 +10,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from experiments.cli import cache_directory
 from experiments.lab.lab import CHECKOUT
 from experiments.lab.mounts import bind
-from experiments.machines.local import LocalMachine
+from experiments.machines.local import LocalMachine, cache_directory
 
 PYTEST = "/srv/pytest"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.cli import cache_directory
 from experiments.lab import userland
+from experiments.machines.local import cache_directory
 
 if TYPE_CHECKING:
     from experiments.lab.userland import Userland

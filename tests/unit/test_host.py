@@ -15,11 +15,11 @@ import pytest
 from rich.console import Console
 
 from experiments.errors import DeployError, HostError, LockedError, UsageError
-from experiments.lab import userland
+from experiments.lab import bootstrap, userland
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
 from experiments.lock import RunLock
-from experiments.machines import choose_machine
+from experiments.machines.choice import choose_machine
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.progress import Progress, format_seconds
@@ -103,7 +103,7 @@ def test_the_digest_covers_the_mirror_and_the_packages(monkeypatch: pytest.Monke
     plain = userland.digest_of("")
     assert userland.digest_of("") == plain
     assert userland.digest_of("http://mirror.example/20260101") != plain
-    monkeypatch.setattr(userland, "package_names", lambda _text: ["python3"])
+    monkeypatch.setattr(bootstrap, "package_names", lambda _text: ["python3"])
     assert userland.digest_of("") != plain
 
 
@@ -111,7 +111,7 @@ def test_package_lists_have_comments() -> None:
     """
     Blank lines and what follows a ``#`` do not count.
     """
-    assert userland.package_names("# all\n\npython3  # the interpreter\ntini\n") == [
+    assert bootstrap.package_names("# all\n\npython3  # the interpreter\ntini\n") == [
         "python3",
         "tini",
     ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.cli import plan
 from experiments.errors import UsageError
+from experiments.measure import plan
 from experiments.options import measure_parser
 from experiments.plan import PROFILES, block_order
 

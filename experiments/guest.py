@@ -1,0 +1,71 @@
+"""
+What a host calls inside its VM: ``python -m experiments.guest execute RUN`` and ``… facts``.
+
+It needs nothing but Python and what the box holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from experiments.errors import BridgetollError
+from experiments.lock import RunLock
+from experiments.machines.local import LocalMachine, cache_directory
+
+
+def execute(machine: LocalMachine, run: Path) -> int:
+    """
+    Run the plan in a folder, until its end or that of standard input; the exit status.
+    """
+    with RunLock():
+        machine.up()
+        threading.Thread(target=stop_at_end_of_input, daemon=True).start()
+        return machine.execute(run)
+
+
+def stop_at_end_of_input() -> None:
+    """
+    Ask this process to stop when its standard input ends: its caller stopped, or is out of reach.
+    """
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def facts(machine: LocalMachine) -> int:
+    """
+    Print what this machine says of itself and of its userland, as JSON.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        machine.up()
+    print(json.dumps(machine.facts()))
+    return 0
+
+
+def main() -> int:
+    """
+    Run a command; its exit status.
+    """
+    parser = argparse.ArgumentParser(prog="python -m experiments.guest")
+    parser.add_argument("--mirror", default="")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("execute").add_argument("run", type=Path)
+    commands.add_parser("facts")
+    options = parser.parse_args()
+    machine = LocalMachine(cache_directory(), options.mirror)
+    try:
+        return execute(machine, options.run) if options.command == "execute" else facts(machine)
+    except BridgetollError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""
+Debian root file systems from mmdebstrap: what the userland and the VM's box have in common.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SUITE = "trixie"
+
+EPOCH_S = 1_750_000_000
+"""What files made during a build get as their time: fixed, so that equal builds are equal."""
+
+DPKG_EXCLUDES = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*/*")
+
+BUILD_TIMEOUT_S = 1800
+
+SEALED = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+)
+"""In front of a step of a build: what it starts and mounts ends with it, however it ends."""
+
+
+def package_names(text: str) -> list[str]:
+    """
+    The packages named in a list with ``#`` comments.
+    """
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def mmdebstrap_command(
+    root: str, mirror: str, packages_file: Path, hooks: Sequence[str]
+) -> list[str]:
+    """
+    The command that makes a tree at ``root`` from a package list; ``hooks`` are options of it.
+    """
+    packages = ",".join(package_names(packages_file.read_text()))
+    command = ["mmdebstrap", "--variant=minbase", f"--include={packages}"]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in DPKG_EXCLUDES]
+    command += hooks
+    if mirror:
+        # A snapshot's Release file is past its date by nature.
+        command.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    return [*command, SUITE, root, *([mirror] if mirror else [])]
+
+
+def check_disk(directory: Path, needed_bytes: int, purpose: str) -> None:
+    """
+    Raises HostError when there is too little room for a build; ``purpose`` says for which.
+    """
+    free = shutil.disk_usage(directory).free
+    if free < needed_bytes:
+        msg = (
+            f"{directory} has {free / 1e9:.1f} GB free and {purpose} needs "
+            f"{needed_bytes / 1e9:.0f} GB; free some, or set BRIDGETOLL_CACHE to another disk"
+        )
+        raise HostError(msg)
+
+
+def run_step(command: Sequence[str], what: str) -> None:
+    """
+    Run a command of a build; HostError with its last lines, and what was built, when it fails.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=BUILD_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{command[0]} did not finish within {BUILD_TIMEOUT_S} s; is the mirror reachable?"
+        raise HostError(msg) from error
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        msg = (
+            f"{command[0]} failed with status {done.returncode} while {what} was built:\n"
+            f"{tail}\nIf a download failed, try again; --mirror names another Debian mirror"
+        )
+        raise HostError(msg)
+
+
+def clamp_times(root: Path, started: float) -> None:
+    """
+    Give everything that was made since ``started`` (seconds since the epoch) one fixed time.
+    """
+    for path in walk(root):
+        if path.lstat().st_mtime >= started:
+            os.utime(path, (EPOCH_S, EPOCH_S), follow_symlinks=False)
+
+
+def walk(root: Path) -> Iterable[Path]:
+    """
+    Every path below ``root``, in sorted order, without following links.
+    """
+    for directory, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted([*folders, *files]):
+            yield Path(directory) / name
+
+
+def installed_packages(root: Path) -> dict[str, str]:
+    """
+    The Debian packages that are installed in the tree, with their versions.
+    """
+    packages = {}
+    for block in (root / "var/lib/dpkg/status").read_text().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line[:40])
+        if "installed" in fields.get("Status", ""):
+            packages[fields["Package"]] = fields["Version"]
+    return dict(sorted(packages.items()))

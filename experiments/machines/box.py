@@ -1,0 +1,334 @@
+"""
+The VM's box: a Debian 13 disk for libvirt that holds a kernel, SSH and the project's userland.
+
+Built from Debian's packages alone, without loop devices: mmdebstrap makes the tree, the tree's own
+mke2fs and grub-mkimage make a disk of it, qemu-img compresses that, and a tar file of it is what
+Vagrant calls a box. Cached under the digest of everything that goes in, as the userland is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import struct
+import tarfile
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+from experiments.lab import userland
+from experiments.lab.bootstrap import (
+    EPOCH_S,
+    SEALED,
+    SUITE,
+    check_disk,
+    clamp_times,
+    installed_packages,
+    mmdebstrap_command,
+    run_step,
+)
+from experiments.machines.settings import VM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from experiments.lab.userland import Userland
+
+HERE = Path(__file__).parent
+PACKAGES_FILE = HERE / "box-packages.txt"
+SETUP_FILE = HERE / "box-setup.sh"
+KEY_FILE = HERE / "vagrant-insecure.pub"
+
+FORMAT = 1
+"""Raised by hand when this module makes another disk from the same inputs."""
+
+USERLANDS_IN_VM = "/var/cache/bridgetoll/userland"
+CACHE_IN_VM = "/var/cache/bridgetoll"
+
+NEEDED_BYTES = 6 * 10**9
+"""Free space that a build needs: the tree, the disk before and after compression, and the box."""
+
+SECTOR_BYTES = 512
+PARTITION_START_BYTES = 2**20
+LINUX_PARTITION = 0x83
+
+WHAT = "the box"
+MARKER = "box.json"
+BOX_FILE = "bridgetoll.box"
+CATALOG_FILE = "catalog.json"
+KERNEL_FILE = "vmlinuz"
+
+
+@dataclass(frozen=True)
+class Box:
+    """
+    A whole box in the cache.
+
+    ``version`` is as Vagrant wants it and made from ``digest``, that of everything that went in;
+    ``sha256`` and ``size_bytes`` are those of the box file; ``packages`` maps Debian packages to
+    versions; ``build_seconds`` are per phase.
+    """
+
+    digest: str
+    version: str
+    sha256: str
+    size_bytes: int
+    mirror: str
+    kernel: str
+    userland_digest: str
+    userland_content_sha256: str
+    packages: dict[str, str]
+    build_seconds: dict[str, float]
+    directory: Path
+
+    @property
+    def file(self) -> Path:
+        """
+        The box.
+        """
+        return self.directory / BOX_FILE
+
+    @property
+    def catalog(self) -> Path:
+        """
+        What ``vagrant box add`` takes: it names the box, its version and its checksum.
+        """
+        return self.directory / CATALOG_FILE
+
+
+def digest_of(mirror: str) -> str:
+    """
+    The digest of everything that goes into a box from this mirror, as 16 hex digits.
+    """
+    parts = {
+        "format": FORMAT,
+        "bootstrap": bootstrap_command("", mirror),
+        "setup": SETUP_FILE.read_text(),
+        "key": KEY_FILE.read_text(),
+        "userland": userland.digest_of(mirror),
+        "disk_gib": VM.disk_gib,
+        "machine": platform.machine(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def version_of(digest: str) -> str:
+    """
+    The version of a box of this digest, in the numbers that Vagrant orders versions by.
+    """
+    return f"13.{FORMAT}.{int(digest[:12], 16)}"
+
+
+def bootstrap_command(root: str, mirror: str) -> list[str]:
+    """
+    The mmdebstrap command that makes the box's tree at ``root``.
+    """
+    setup = f'--customize-hook="{SETUP_FILE if root else ""}" "$1" "{KEY_FILE if root else ""}"'
+    return mmdebstrap_command(root, mirror, PACKAGES_FILE, [setup])
+
+
+def find(cache: Path, mirror: str = "") -> Box | None:
+    """
+    The whole box for this checkout in the cache, or None.
+    """
+    directory = cache / "box" / digest_of(mirror)
+    try:
+        content = json.loads((directory / MARKER).read_text())
+    except FileNotFoundError:
+        return None
+    return Box(**content, directory=directory)
+
+
+def build(
+    cache: Path, contents: Userland, mirror: str = "", say: Callable[[str], None] = print
+) -> Box:
+    """
+    Build the box with this userland in it into the cache; takes about two minutes.
+
+    The caller holds the run lock. Raises HostError for too little disk space or another
+    architecture, which are looked at first, or a step that fails, with its last lines.
+    """
+    if platform.machine() != "x86_64":
+        msg = (
+            f"the box is built for x86_64 only, and this is {platform.machine()}; "
+            "use --machine local, or the public box (see the README)"
+        )
+        raise HostError(msg)
+    home = cache / "box"
+    home.mkdir(parents=True, exist_ok=True)
+    check_disk(home, NEEDED_BYTES, "building the box")
+    for leftover in home.glob("*.partial"):
+        shutil.rmtree(leftover)
+    digest = digest_of(mirror)
+    partial = home / f"{digest}.partial"
+    work, root = partial / "work", partial / "work/root"
+    work.mkdir(parents=True)
+    seconds: dict[str, float] = {}
+
+    def step(name: str, text: str, action: Callable[[], None]) -> None:
+        say(f"box: {text}")
+        started = time.monotonic()
+        action()
+        seconds[name] = round(time.monotonic() - started, 2)
+
+    step(
+        "bootstrap",
+        f"installing Debian {SUITE} with a kernel (about 40 s)",
+        lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror)], WHAT),
+    )
+    clamp_times(root, time.time() - seconds["bootstrap"])
+    kernel = _kernel_of(root)
+    shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", partial / KERNEL_FILE)
+    step("disk", "making the disk (about 20 s)", lambda: make_disk(work, root, contents, kernel))
+    step("compress", "compressing it (about 40 s)", lambda: compress(work))
+    version = version_of(digest)
+    pack(work / "box.img", partial / BOX_FILE)
+    with (partial / BOX_FILE).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    whole = Box(
+        digest=digest,
+        version=version,
+        sha256=sha256,
+        size_bytes=(partial / BOX_FILE).stat().st_size,
+        mirror=mirror,
+        kernel=kernel,
+        userland_digest=contents.digest,
+        userland_content_sha256=contents.content_sha256,
+        packages=installed_packages(root),
+        build_seconds=seconds,
+        directory=home / digest,
+    )
+    shutil.rmtree(work)
+    (partial / CATALOG_FILE).write_text(json.dumps(catalog(whole), indent=1) + "\n")
+    marker = {key: value for key, value in asdict(whole).items() if key != "directory"}
+    with (partial / MARKER).open("w") as marker_file:
+        json.dump(marker, marker_file, indent=1, sort_keys=True)
+        marker_file.flush()
+        os.fsync(marker_file.fileno())
+    partial.rename(whole.directory)
+    return whole
+
+
+def _kernel_of(root: Path) -> str:
+    """
+    The release of the one kernel in the tree.
+    """
+    (image,) = (root / "boot").glob("vmlinuz-*")
+    return image.name.removeprefix("vmlinuz-")
+
+
+def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
+    """
+    Make ``work/disk.img``: a boot sector, GRUB with its configuration in it, one ext4 partition.
+
+    The tree's own tools make the file system from the tree and from the userland, each seen at its
+    place by a bind mount, so that nothing is copied twice.
+    """
+    inside = f"{USERLANDS_IN_VM}/{contents.digest}"
+    (root / inside.lstrip("/")).mkdir(parents=True)
+    (work / "grub.cfg").write_text(
+        f"set root=(hd0,msdos1)\n"
+        f"linux /boot/vmlinuz-{kernel} root=/dev/vda1 ro net.ifnames=0 console=ttyS0\n"
+        f"initrd /boot/initrd.img-{kernel}\n"
+        "boot\n"
+    )
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, contents.digest)
+    disk_bytes = VM.disk_gib * 2**30
+    blocks = (disk_bytes - PARTITION_START_BYTES) // 4096
+    features = f"hash_seed={identity},offset={PARTITION_START_BYTES},root_owner=0:0"
+    modules = "biosdisk part_msdos ext2 linux"
+    make = f"mke2fs -q -F -t ext4 -b 4096 -m 0 -U {identity} -E {features} -d /mnt"
+    in_tree = f"""
+        grub-mkimage -O i386-pc -o /media/core.img -p / -c /media/grub.cfg {modules}
+        cp /usr/lib/grub/i386-pc/boot.img /media/boot.img
+        {make} /media/disk.img {blocks}
+    """
+    script = f"""
+        mount --bind {shlex.quote(str(root))} {shlex.quote(f"{root}/mnt")}
+        mount --bind {shlex.quote(str(contents.directory))} {shlex.quote(f"{root}/mnt{inside}")}
+        mount --bind {shlex.quote(str(work))} {shlex.quote(f"{root}/media")}
+        export SOURCE_DATE_EPOCH={EPOCH_S} E2FSPROGS_FAKE_TIME={EPOCH_S}
+        exec chroot {shlex.quote(str(root))} sh -euc {shlex.quote(in_tree)}
+    """
+    disk = work / "disk.img"
+    with disk.open("wb") as file:
+        file.truncate(disk_bytes)
+    run_step([*SEALED, "sh", "-euc", script], WHAT)
+    with disk.open("r+b") as file:
+        file.write(boot_sector((work / "boot.img").read_bytes(), disk_bytes))
+        file.write((work / "core.img").read_bytes())
+        if file.tell() > PARTITION_START_BYTES:
+            msg = f"GRUB takes {file.tell()} bytes and there is 1 MiB before the partition"
+            raise HostError(msg)
+
+
+def boot_sector(boot_code: bytes, disk_bytes: int) -> bytes:
+    """
+    GRUB's boot sector with a partition table of one bootable Linux partition, from 1 MiB on.
+
+    GRUB's own code expects the rest of GRUB from the next sector on, where there is no partition.
+    """
+    first = PARTITION_START_BYTES // SECTOR_BYTES
+    # CHS addresses that say "too far for CHS"; everything since the nineties goes by the sectors.
+    beyond = b"\xfe\xff\xff"
+    entry = struct.pack(
+        "<B3sB3sII",
+        *(0x80, beyond, LINUX_PARTITION, beyond),
+        *(first, disk_bytes // SECTOR_BYTES - first),
+    )
+    return boot_code[:446] + entry + bytes(48) + b"\x55\xaa"
+
+
+def compress(work: Path) -> None:
+    """
+    Make ``work/box.img``, a compressed qcow2, from ``work/disk.img``, which goes.
+    """
+    disk = work / "disk.img"
+    command = ["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2"]
+    command += ["-o", "compression_type=zstd", str(disk), str(work / "box.img")]
+    run_step(command, WHAT)
+    disk.unlink()
+
+
+def pack(image: Path, box: Path) -> None:
+    """
+    Make the tar file that Vagrant calls a box.
+    """
+    metadata = {"provider": "libvirt", "format": "qcow2", "virtual_size": VM.disk_gib}
+    described = image.parent / "metadata.json"
+    described.write_text(json.dumps(metadata))
+
+    def anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.mtime, info.mode = EPOCH_S, 0o644
+        info.uid = info.gid = 0
+        info.uname = info.gname = "root"
+        return info
+
+    # Not compressed again: the image is.
+    with tarfile.open(box, "w") as archive:
+        archive.add(described, "metadata.json", filter=anonymous)
+        archive.add(image, "box.img", filter=anonymous)
+
+
+def catalog(box: Box) -> Mapping[str, object]:
+    """
+    The box catalogue in Vagrant's format, with one version and its checksum.
+    """
+    provider = {
+        "name": "libvirt",
+        "url": f"file://{box.file}",
+        "checksum_type": "sha256",
+        "checksum": box.sha256,
+    }
+    return {
+        "name": VM.box,
+        "description": f"Debian 13 with Bridgetoll's userland {box.userland_digest}",
+        "versions": [{"version": box.version, "providers": [provider]}],
+    }

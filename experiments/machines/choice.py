@@ -1,0 +1,94 @@
+"""
+Which machine a run happens on, and the words that say why.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+from experiments.machines import box, libvirt
+from experiments.machines.local import LocalMachine
+from experiments.machines.vagrant_vm import EMULATION, KVM, VagrantMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from experiments.machines import Machine
+
+DESCRIPTIONS = {
+    KVM: "a Vagrant VM with hardware virtualisation",
+    EMULATION: "a Vagrant VM, emulated, because",
+}
+
+
+def kvm_refusal(cache: Path, mirror: str) -> str:
+    """
+    Why this host has no hardware virtualisation to use; empty when it has.
+
+    Whether it can boot a kernel is tried with the box's own, or, before there is a box, with the
+    host's; before QEMU is installed only flags and device can be looked at.
+    """
+    built = box.find(cache, mirror)
+    kernel = built.directory / box.KERNEL_FILE if built else libvirt.host_kernel()
+    can_try = shutil.which(libvirt.EMULATOR) is not None
+    return libvirt.kvm_refusal(kernel if can_try else None)
+
+
+def vm_refusal(cache: Path, mirror: str) -> str:
+    """
+    Why there is no fast VM to use here without installing anything; empty when there is.
+    """
+    for need in libvirt.TO_RUN_VM:
+        if need.missing():
+            return f"{need.package} is not installed"
+    if not libvirt.usable():
+        return "libvirt does not answer"
+    return kvm_refusal(cache, mirror)
+
+
+def vagrant_machine(cache: Path, mirror: str) -> tuple[VagrantMachine, str]:
+    """
+    The VM, with hardware virtualisation where that is usable, and the words that say which.
+    """
+    why_no_kvm = kvm_refusal(cache, mirror)
+    if why_no_kvm:
+        words = f"{DESCRIPTIONS[EMULATION]} {why_no_kvm} (a VM as asked)"
+        return VagrantMachine(cache, mirror, EMULATION), words
+    return VagrantMachine(cache, mirror, KVM), f"{DESCRIPTIONS[KVM]} (as asked)"
+
+
+def choose_machine(
+    asked: str,
+    cache: Path,
+    mirror: str,
+    refusal: Callable[[Path, str], str] = vm_refusal,
+) -> tuple[Machine, str]:
+    """
+    The machine to take, and the words that say which and why.
+
+    ``auto`` is the VM where hardware virtualisation is usable, else this host's kernel where the
+    lab can run on it, else the emulated VM. Raises HostError on another system than Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        msg = (
+            f"the lab and the VM by libvirt need Linux, and this is {sys.platform}; "
+            "the README says how to start the public box by hand and run the lab in it"
+        )
+        raise HostError(msg)
+    if asked == "local":
+        return LocalMachine(cache, mirror), "this host's kernel, in the sealed lab (as asked)"
+    if asked == "vagrant":
+        return vagrant_machine(cache, mirror)
+    why_no_vm = refusal(cache, mirror)
+    if not why_no_vm:
+        return VagrantMachine(cache, mirror, KVM), f"{DESCRIPTIONS[KVM]} (it is usable here)"
+    if os.geteuid() == 0 or shutil.which("sudo"):
+        words = f"this host's kernel, in the sealed lab (no fast VM here: {why_no_vm})"
+        return LocalMachine(cache, mirror), words
+    words = f"{DESCRIPTIONS[EMULATION]} {why_no_vm} (and there is no root for the lab here)"
+    return VagrantMachine(cache, mirror, EMULATION), words

@@ -1,0 +1,212 @@
+"""
+libvirt on this host: whether it is usable, what of it is ours, and what hardware stands behind it.
+
+All through ``virsh``; nothing is removed by a pattern, only by the names that ``vm.json`` gives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+from experiments.machines.host_packages import Need
+from experiments.machines.settings import VM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+URI = "qemu:///system"
+TIMEOUT_S = 60
+DAEMON_TIMEOUT_S = 20.0
+EMULATOR = "qemu-system-x86_64"
+
+TO_RUN_VM = (
+    Need("vagrant", "vagrant", "to run the VM"),
+    Need("/usr/share/doc/vagrant-libvirt", "vagrant-libvirt", "to run it by libvirt"),
+    Need("virsh", "libvirt-clients", "to look after what libvirt makes"),
+    Need("libvirtd", "libvirt-daemon-system", "to run the VM"),
+    Need(EMULATOR, "qemu-system-x86", "to run the VM"),
+    Need("dnsmasq", "dnsmasq-base", "for the network between host and VM"),
+    Need("ssh", "openssh-client", "to work in the VM"),
+    Need("rsync", "rsync", "to push the project into the VM and pull results out"),
+)
+TO_BUILD_BOX = (Need("qemu-img", "qemu-utils", "to make the VM's disk"),)
+
+DAEMONS = ("virtlogd", "libvirtd")
+"""In the order of their start. Their process ids are in files below /run of these names."""
+
+KVM_DEVICE = Path("/dev/kvm")
+KVM_TRIAL_TIMEOUT_S = 30
+
+
+def virsh(*arguments: str) -> str:
+    """
+    The output of a virsh command.
+
+    Raises HostError with virsh's own words when it fails.
+    """
+    try:
+        done = subprocess.run(
+            ["virsh", "--connect", URI, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        msg = f"`virsh {' '.join(arguments)}` did not work: {error}"
+        raise HostError(msg) from error
+    if done.returncode:
+        msg = f"`virsh {' '.join(arguments)}` failed: {done.stderr.strip()}"
+        raise HostError(msg)
+    return done.stdout
+
+
+def usable() -> bool:
+    """
+    Whether libvirt answers.
+    """
+    if shutil.which("virsh") is None:
+        return False
+    try:
+        virsh("version")
+    except HostError:
+        return False
+    return True
+
+
+def start_daemons(say: Callable[[str], None] = print) -> list[str]:
+    """
+    See that libvirt answers; the daemons that had to be started without systemd for it.
+
+    Raises HostError when it does not answer after that.
+    """
+    if usable():
+        return []
+    started = []
+    if Path("/run/systemd/system").exists():
+        say("starting libvirtd")
+        subprocess.run(["systemctl", "start", "libvirtd"], check=False, timeout=TIMEOUT_S)
+    else:
+        say(f"starting {' and '.join(DAEMONS)}, without systemd, until `nox -s destroy`")
+        for name in DAEMONS:
+            if not _runs(name):
+                subprocess.run([name, "--daemon"], check=False, timeout=TIMEOUT_S)
+                started.append(name)
+    deadline = time.monotonic() + DAEMON_TIMEOUT_S
+    while not usable():
+        if time.monotonic() > deadline:
+            virsh("version")
+        time.sleep(0.2)
+    return started
+
+
+def stop_daemons(names: list[str]) -> None:
+    """
+    End those daemons that ``start_daemons`` started.
+    """
+    for name in reversed(names):
+        if pid := _runs(name):
+            subprocess.run(["kill", str(pid)], check=False, timeout=TIMEOUT_S)
+
+
+def _runs(name: str) -> int | None:
+    """
+    The process id of a daemon, from its own file, when it still is that daemon.
+    """
+    try:
+        pid = int(Path(f"/run/{name}.pid").read_text())
+        running = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    return pid if running == name else None
+
+
+def hypervisor() -> str:
+    """
+    The hypervisor and its version, as libvirt names it.
+    """
+    found = re.search(r"Running hypervisor: (.+)", virsh("version"))
+    return found[1].strip() if found else "unknown"
+
+
+def domain_id() -> str | None:
+    """
+    The UUID of the domain that has the VM's name, whoever made it; None when there is none.
+    """
+    names = virsh("list", "--all", "--name").split()
+    return virsh("domuuid", VM.name).strip() if VM.name in names else None
+
+
+def remove_rest() -> None:
+    """
+    Remove what Vagrant leaves when the VM is destroyed: the pool with the box's image, the network.
+    """
+    if VM.storage_pool in virsh("pool-list", "--all", "--name").split():
+        if VM.storage_pool in virsh("pool-list", "--name").split():
+            virsh("pool-refresh", VM.storage_pool)
+            for line in virsh("vol-list", VM.storage_pool).splitlines()[2:]:
+                if line.strip():
+                    virsh("vol-delete", "--pool", VM.storage_pool, line.split()[0])
+            virsh("pool-destroy", VM.storage_pool)
+        virsh("pool-undefine", VM.storage_pool)
+    path = Path(VM.storage_path)
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+    if VM.network in virsh("net-list", "--all", "--name").split():
+        if VM.network in virsh("net-list", "--name").split():
+            virsh("net-destroy", VM.network)
+        virsh("net-undefine", VM.network)
+
+
+def host_kernel(boot: Path = Path("/boot")) -> Path | None:
+    """
+    The newest kernel of this host that can be read, to try KVM with.
+    """
+    readable = [path for path in boot.glob("vmlinuz-*") if os.access(path, os.R_OK)]
+    return max(readable, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def kvm_refusal(kernel: Path | None, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """
+    Why there is no hardware virtualisation to use; empty when there is.
+
+    Flags and the device are looked at, and then a stock kernel is really booted: some machines
+    have a /dev/kvm that cannot. Without a ``kernel`` to boot, only the first two are looked at.
+    """
+    flags = set(cpuinfo.read_text().split())
+    if not flags & {"vmx", "svm"}:
+        return "the CPU offers no hardware virtualisation"
+    if not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
+        return f"{KVM_DEVICE} is not there, or not for this user"
+    if kernel is not None and not boots(kernel):
+        return f"{KVM_DEVICE} is there, but cannot boot a stock kernel"
+    return ""
+
+
+def boots(kernel: Path, accelerator: str = "kvm", timeout_s: float = KVM_TRIAL_TIMEOUT_S) -> bool:
+    """
+    Whether a kernel comes up as far as looking for its root, which it is not given.
+    """
+    command = [EMULATOR, "-accel", accelerator, "-m", "256", "-display", "none"]
+    command += ["-monitor", "none", "-serial", "stdio", "-no-reboot", "-nodefaults"]
+    command += ["-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"Unable to mount root fs" in done.stdout

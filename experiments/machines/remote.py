@@ -1,0 +1,130 @@
+"""
+Working on another machine by plain ssh and rsync, with the configuration that Vagrant gave once.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CONNECTION_FAILED = 255
+"""The status of ssh itself, when it is not the command's."""
+
+PROBE_TIMEOUT_S = 20
+COMMAND_TIMEOUT_S = 120
+COPY_TIMEOUT_S = 600
+
+SSH_OPTIONS = {
+    "BatchMode": "yes",
+    "ConnectTimeout": "10",
+    # A machine that is gone is noticed within a quarter of a minute.
+    "ServerAliveInterval": "5",
+    "ServerAliveCountMax": "3",
+    "LogLevel": "ERROR",
+}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """
+    A machine that an ssh configuration file names; everything runs as its root.
+    """
+
+    config: Path
+    host: str
+
+    def _ssh(self) -> list[str]:
+        options = [f"-o{name}={value}" for name, value in SSH_OPTIONS.items()]
+        return ["ssh", "-F", str(self.config), *options]
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """
+        The local command line that runs ``arguments`` there.
+        """
+        return [*self._ssh(), self.host, "--", "sudo", shlex.join(arguments)]
+
+    def answers(self) -> bool:
+        """
+        Whether the machine can be reached now.
+        """
+        if not self.config.exists():
+            return False
+        try:
+            done = subprocess.run(
+                self.command(["true"]),
+                check=False,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=PROBE_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
+
+    def output(self, arguments: Sequence[str], timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+        """
+        What a command prints there.
+
+        Raises HostError when it fails, with its own words, or when the machine cannot be reached.
+        """
+        try:
+            done = subprocess.run(
+                self.command(arguments),
+                check=False,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=timeout_s,
+            )
+        except subprocess.TimeoutExpired as error:
+            msg = f"`{shlex.join(arguments)}` in the VM did not end within {timeout_s:.0f} s"
+            raise HostError(msg) from error
+        if done.returncode == CONNECTION_FAILED:
+            msg = f"the VM cannot be reached: {done.stderr.strip()}; `nox -s up` starts it"
+            raise HostError(msg)
+        if done.returncode:
+            msg = f"`{shlex.join(arguments)}` in the VM failed: {done.stderr.strip()}"
+            raise HostError(msg)
+        return done.stdout
+
+    def push(self, source: Path, target: str, options: Sequence[str] = ()) -> None:
+        """
+        Make the directory ``target`` there equal to ``source`` here.
+        """
+        self._rsync([*options, "--delete", f"{source}/", f"{self.host}:{target}/"])
+
+    def pull(self, source: str, target: Path) -> None:
+        """
+        Copy the directory ``source`` there into ``target`` here; nothing here is deleted.
+        """
+        self._rsync([f"{self.host}:{source}/", f"{target}/"])
+
+    def _rsync(self, arguments: Sequence[str]) -> None:
+        """
+        Raises HostError with rsync's words when the copy is not whole.
+        """
+        command = ["rsync", "--archive", "--no-owner", "--no-group", "--mkpath"]
+        command += ["--rsh", shlex.join(self._ssh()), "--rsync-path", "sudo rsync", *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=COPY_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            msg = f"copying between host and VM did not end within {COPY_TIMEOUT_S} s"
+            raise HostError(msg) from error
+        if done.returncode:
+            msg = f"copying between host and VM failed: {done.stderr.strip()}"
+            raise HostError(msg)

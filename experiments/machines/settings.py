@@ -1,0 +1,39 @@
+"""
+What the VM is: read from ``vm.json``, which the Vagrantfile reads too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+SETTINGS_FILE = Path(__file__).with_name("vm.json")
+
+
+@dataclass(frozen=True)
+class VmSettings:
+    """
+    The one place of every setting of the VM.
+
+    ``box`` names the box that the project builds, ``public_box`` the one for hosts that cannot
+    build it; ``name`` is the libvirt domain; ``cpu_model`` one that libvirt knows; ``network`` and
+    ``network_address`` are the private network between host and VM; ``storage_pool`` and
+    ``storage_path`` are where its disks are.
+    """
+
+    box: str
+    name: str
+    cpus: int
+    memory_mib: int
+    disk_gib: int
+    cpu_model: str
+    storage_pool: str
+    storage_path: str
+    network: str
+    network_address: str
+    public_box: str
+    public_box_version: str
+
+
+VM = VmSettings(**json.loads(SETTINGS_FILE.read_text(encoding="utf-8")))

@@ -1,0 +1,214 @@
+"""
+One measurement as the host sees it: plan, folder, machine, and what became of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import HostError, ResultsError
+from experiments.options import PROJECT
+from experiments.plan import PROFILES, block_order
+from experiments.records import (
+    COMPLETE,
+    FAILED,
+    RUNNING,
+    Manifest,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
+from experiments.variants import VARIANTS_FILE, load_variants, variants_toml
+from experiments.workloads import choose_workload
+
+if TYPE_CHECKING:
+    import argparse
+
+    from experiments.machines import Machine
+
+
+def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) -> int:
+    """
+    Bring the machine up, make the run's folder, run the plan; the exit status.
+
+    ``reason`` says which machine it is and why. Raises BridgetollError for what is missing, and
+    leaves no folder then.
+    """
+    # Made first, so that a folder that cannot be written shows before minutes of building.
+    run = new_run(results, manifest.run)
+    try:
+        machine.up()
+        facts = machine.facts()
+    except BaseException:
+        run.rmdir()
+        raise
+    manifest = keep_variants(run, manifest)
+    facts["machine"]["reason"] = reason
+    manifest = dataclasses.replace(manifest, run=run.name, **facts)
+    write_manifest(run, manifest)
+    try:
+        return carry_out(machine, run, manifest)
+    finally:
+        give_back(results, run)
+
+
+def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
+    """
+    Run the plan and say what became of it.
+    """
+    trials = sum(map(len, manifest.order))
+    print(
+        f"run {run.name}: variants {len(manifest.variants)}, blocks {len(manifest.order)}, "
+        f"trials {trials}, requests in each {manifest.requests}; no block begins after "
+        f"{manifest.minutes:g} min; Ctrl-C stops it and keeps what is done",
+        flush=True,
+    )
+    reason = ""
+    try:
+        machine.push(run)
+        status = machine.execute(run)
+    except HostError as error:
+        status, reason = error.exit_status, str(error)
+        print(f"error: {reason}", file=sys.stderr)
+    try:
+        machine.pull(run)
+    except HostError as error:
+        # What is only on the machine's disk is not lost: the message says how to fetch it.
+        reason = reason or str(error)
+        status = status or error.exit_status
+        print(f"error: {error}", file=sys.stderr)
+    after = read_manifest(run)
+    if after.state == RUNNING:
+        note = reason or f"the run ended early, with status {status}"
+        write_manifest(run, dataclasses.replace(after, state=FAILED, note=note))
+    done = [trial for trial in read_trials(run) if trial.load is not None]
+    failed = len(read_trials(run)) - len(done)
+    print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
+    if status == 0 and failed and after.state == COMPLETE:
+        print("some trials failed; the report names each with its reason")
+        return 1
+    return status
+
+
+def plan(options: argparse.Namespace) -> Manifest:
+    """
+    The manifest of a run that has not begun.
+
+    Raises UsageError for names that are not known.
+    """
+    declared = load_variants(options.variants_file)
+    names = options.variants or list(declared.variants)
+    chosen = declared.choose(names)
+    workload = choose_workload(options.workload)
+    profile = PROFILES[options.profile]
+    now = time.time()
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    chosen_names = [variant.name for variant in chosen]
+    return Manifest(
+        run=stamp,
+        state=RUNNING,
+        seed=options.seed,
+        profile=profile.name,
+        blocks=options.blocks or profile.blocks,
+        minutes=options.minutes or profile.minutes,
+        requests=options.requests,
+        concurrency=min(options.concurrency, options.requests),
+        warmup_requests=options.warmup_requests,
+        any_length=not options.same_length,
+        workload=dataclasses.asdict(workload),
+        variants=[
+            {**dataclasses.asdict(variant), "overlays": [str(path) for path in variant.overlays]}
+            for variant in chosen
+        ],
+        comparisons=[dataclasses.asdict(pair) for pair in declared.comparisons_among(chosen_names)],
+        order=block_order(chosen_names, options.blocks or profile.blocks, options.seed),
+        variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
+        machine={},
+        userland={},
+        git=git_state(),
+        created_at=now,
+    )
+
+
+def new_run(results: Path, name: str) -> Path:
+    """
+    Make the folder of a new run.
+
+    Raises ResultsError when it cannot be made or written.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        run = results / name
+        number = 2
+        while run.exists():
+            run = results / f"{name}-{number}"
+            number += 1
+        run.mkdir()
+    except OSError as error:
+        msg = f"no run can be made in {results}: {error.strerror}; name another with --results"
+        raise ResultsError(msg) from error
+    return run
+
+
+def keep_variants(run: Path, manifest: Manifest) -> Manifest:
+    """
+    Copy what the user's own variants consist of into the run, where it can be run from again.
+    """
+    variants = [
+        {**table, "overlays": keep_overlays(run, table["name"], table["overlays"])}
+        for table in manifest.variants
+    ]
+    if not manifest.variants_file:
+        return dataclasses.replace(manifest, variants=variants)
+    (run / VARIANTS_FILE.name).write_text(
+        variants_toml(variants, manifest.comparisons), encoding="utf-8"
+    )
+    return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)
+
+
+def keep_overlays(run: Path, variant: str, overlays: list[str]) -> list[str]:
+    """
+    Copy a user's override files into the run; their names relative to it.
+    """
+    kept = []
+    for number, overlay in enumerate(overlays, start=1):
+        target = run / "overlays" / f"{variant}-{number}-{Path(overlay).name}"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(overlay, target)
+        kept.append(str(target.relative_to(run)))
+    return kept
+
+
+def git_state() -> dict[str, Any]:
+    """
+    The commit of the checkout and whether files differ from it; empty outside of a repository.
+    """
+    git = ["git", "-c", "safe.directory=*", "-C", str(PROJECT)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        status = subprocess.run(
+            [*git, "status", "--porcelain"], check=True, capture_output=True, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": commit, "changed": bool(status.strip())}
+
+
+def give_back(results: Path, run: Path) -> None:
+    """
+    Under sudo, give what was written to the user who asked.
+    """
+    user, group = (os.environ.get(name) for name in ("SUDO_UID", "SUDO_GID"))
+    if user and group:
+        for path in [results, run, *run.rglob("*")]:
+            os.chown(path, int(user), int(group))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from scipy import stats
 
-from experiments.records import OK
+from experiments.records import OK, UNDER_LOAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ class VariantSummary:
 
     ``medians`` maps each of METRICS to its median over trials and ``ranges`` to its least and
     greatest value. ``errors`` counts the trials without a result, ``aborted`` those of them that
-    ended during the load. ``requests`` are all that were asked for, by aborted loads too;
+    ended while requests were under way. ``requests`` are all that were asked for, by aborted too;
     ``requests_failed`` and ``responses_non_2xx`` are sums over whole loads; ``reliability`` is the
     share of ``requests`` answered as they should be, where an aborted load counts as none of its
     requests answered, so it is a lower bound then. None when nothing was asked.
@@ -100,7 +100,7 @@ def summarise(
     own = [trial for trial in trials if trial.variant == variant]
     loads = [trial.load for trial in own if trial.status == OK and trial.load is not None]
     values = {name: [metric(load) for load in loads] for name, metric in METRICS.items()}
-    aborted = sum(trial.status != OK and "load" in trial.phases_s for trial in own)
+    aborted = sum(trial.status != OK and trial.failed_phase in UNDER_LOAD for trial in own)
     requests = sum(load.requests for load in loads) + aborted * requests_per_trial
     return VariantSummary(
         variant=variant,

@@ -135,9 +135,8 @@ BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 def _disturbances(manifest: Manifest) -> list[str]:
     lines = []
     seen = manifest.environment
-    if manifest.finished_at is not None and seen.get("stolen_s") and seen.get("cpus"):
-        available_s = (manifest.finished_at - manifest.created_at) * len(seen["cpus"])
-        share = seen["stolen_s"] / available_s
+    if seen.get("stolen_s") and seen.get("observed_s") and seen.get("cpus_online"):
+        share = seen["stolen_s"] / (seen["observed_s"] * seen["cpus_online"])
         if share > STOLEN_SHARE:
             lines.append(
                 f"**The hypervisor took {share * 100:.1f} % of the CPU time** for others while "
@@ -257,9 +256,7 @@ def _reliability(summary: VariantSummary) -> str:
 def _without_result(summary: VariantSummary) -> str:
     if not summary.aborted:
         return str(summary.errors)
-    return (
-        f"{summary.errors} ({summary.aborted} ended during the load, counted in reliability alone)"
-    )
+    return f"{summary.errors} ({summary.aborted} ended under load, counted in reliability alone)"
 
 
 def _details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
@@ -294,11 +291,13 @@ def _errors(trials: Sequence[TrialRecord]) -> str:
     rows = [
         [str(trial.number), trial.variant, str(trial.block), trial.error[:LONG_CELL]]
         for trial in trials
-        if trial.status == ERROR
+        if trial.error
     ]
     if not rows:
         return ""
-    return "### Failed trials\n\n" + table(["Trial", "Variant", "Block", "Reason"], rows)
+    return "### Failed trials, and faults after a load\n\n" + table(
+        ["Trial", "Variant", "Block", "Reason"], rows
+    )
 
 
 def _conclusions(pairs: Sequence[tuple[dict[str, str], Difference | None]]) -> str:
@@ -314,7 +313,7 @@ def _conclusions(pairs: Sequence[tuple[dict[str, str], Difference | None]]) -> s
         "A difference between whole systems does not say which part of it costs what.",
         (
             "The runtimes differ in all that each brings by default. Only containers have a "
-            "seccomp filter, fewer capabilities, a root overlay, firewall rules with connection "
+            "seccomp filter, fewer capabilities, firewall rules with connection "
             "tracking on their path, and output through a shim and a log driver (raw-namespace "
             "services write to a file); and only beside containers do a daemon, containerd and "
             "shims run, on the stack's CPUs."
@@ -424,7 +423,10 @@ def _reproduce(manifest: Manifest) -> str:
             "## How to reproduce",
             f"On a Debian or Ubuntu machine, as root, with Python 3.11 or later, in {checkout}:",
             f"```\npip install nox\n{command}\n```",
-            "This report is made again from the run's folder, without root, by:",
+            (
+                f"Where the run's folder is not {run}, name it instead. This report is made again "
+                "from it, without root, by:"
+            ),
             f"```\nnox -s report -- {run}\n```",
             (
                 "`trials.jsonl` holds one record for each trial, `raw/` what the tools printed, "

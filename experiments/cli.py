@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.errors import BridgetollError, HostError, UsageError
+from experiments.errors import INTERRUPTED_STATUS, BridgetollError, HostError, UsageError
 from experiments.lock import RunLock
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory
@@ -21,8 +21,6 @@ from experiments.options import PROJECT, add_mirror, measure_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-INTERRUPTED_STATUS = 130
 
 
 def run_measure(arguments: Sequence[str]) -> int:

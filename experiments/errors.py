@@ -4,6 +4,9 @@ The errors that a user sees: what was wrong, with which value, and the next thin
 
 from __future__ import annotations
 
+INTERRUPTED_STATUS = 130
+"""What a command exits with that the user interrupted, as shells have it."""
+
 
 class BridgetollError(Exception):
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.errors import HostError, ResultsError
+from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.options import PROJECT
 from experiments.plan import PROFILES, block_order
 from experiments.records import (
     COMPLETE,
     FAILED,
+    INTERRUPTED,
     RUNNING,
     Manifest,
     read_manifest,
@@ -47,10 +49,10 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
     try:
         machine.up()
         facts = machine.facts()
+        manifest = keep_variants(run, manifest)
     except BaseException:
-        run.rmdir()
+        shutil.rmtree(run)
         raise
-    manifest = keep_variants(run, manifest)
     facts["machine"]["reason"] = reason
     manifest = dataclasses.replace(manifest, run=run.name, **facts)
     write_manifest(run, manifest)
@@ -78,6 +80,9 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     except HostError as error:
         status, reason = error.exit_status, str(error)
         print(f"error: {reason}", file=sys.stderr)
+    if status == INTERRUPTED_STATUS:
+        # Impatience must not break off what is left to do, which is not much.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         machine.pull(run)
     except HostError as error:
@@ -88,7 +93,8 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     after = read_manifest(run)
     if after.state == RUNNING:
         note = reason or f"the run ended early, with status {status}"
-        write_manifest(run, dataclasses.replace(after, state=FAILED, note=note))
+        state = INTERRUPTED if status == INTERRUPTED_STATUS else FAILED
+        write_manifest(run, dataclasses.replace(after, state=state, note=note))
     done = [trial for trial in read_trials(run) if trial.load is not None]
     failed = len(read_trials(run)) - len(done)
     print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
@@ -161,7 +167,17 @@ def new_run(results: Path, name: str) -> Path:
 def keep_variants(run: Path, manifest: Manifest) -> Manifest:
     """
     Copy what the user's own variants consist of into the run, where it can be run from again.
+
+    Raises ResultsError when that cannot be done.
     """
+    try:
+        return _keep_variants(run, manifest)
+    except OSError as error:
+        msg = f"{error.filename} cannot be copied into {run}: {error.strerror}"
+        raise ResultsError(msg) from error
+
+
+def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     variants = [
         {**table, "overlays": keep_overlays(run, table["name"], table["overlays"])}
         for table in manifest.variants

@@ -33,6 +33,7 @@ __all__ = [
     "RUNNING",
     "SCHEMA_VERSION",
     "TRIALS",
+    "UNDER_LOAD",
     "LoadResult",
     "Manifest",
     "ResultsError",
@@ -59,6 +60,9 @@ RUNNING = "running"
 OK = "ok"
 ERROR = "error"
 """States of a trial; an error is never a number."""
+
+UNDER_LOAD = frozenset({"warmup", "load"})
+"""Phases in which requests are under way; a trial that fails in one of them lost requests."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,9 @@ class TrialRecord:
     ``number`` counts trials from 1, ``block`` blocks from 1 and ``position`` the trial's place in
     its block from 1. ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
     ``check`` is the answer that was looked at before the load, ``placement`` the CPUs of client and
-    stack. ``load`` is None exactly when ``status`` is an error.
+    stack. ``load`` is None exactly when ``status`` is an error; ``failed_phase`` is the phase in
+    which a fault came up, and ``error`` says what it was. A trial whose load was whole and whose
+    teardown had a fault is good, and has both all the same.
     """
 
     number: int
@@ -112,6 +118,7 @@ class TrialRecord:
     check: dict[str, Any]
     placement: dict[str, Any]
     load: LoadResult | None
+    failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION
 

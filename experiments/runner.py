@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from experiments.records import (
     INTERRUPTED,
     OK,
     RAW,
+    UNDER_LOAD,
     TrialRecord,
     append_trial,
     read_manifest,
@@ -68,6 +70,7 @@ LOAD_PER_REQUEST_S = 0.5
 """A load is ended after the base plus this much for every request: two requests a second."""
 
 LOG_LINES = 40
+KEPT_LOG_BYTES = 2**16
 ERRORS_IN_A_ROW = 2
 """After so many failures in a row of one variant the run ends: the next would fail too."""
 
@@ -107,6 +110,8 @@ class Runner:
         self.client_group = ControlGroup("client", found)
         self.runner_group = ControlGroup(RUNNER_GROUP, found)
         self.number = 0
+        self.phase = ""
+        self.started = time.monotonic()
         self.stolen_before_s = stolen_s()
 
     def execute(self) -> str:
@@ -128,6 +133,7 @@ class Runner:
         seen = {
             **self.manifest.environment,
             "stolen_s": stolen_s() - self.stolen_before_s,
+            "observed_s": time.monotonic() - self.started,
             "runner_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
         self._update(environment=seen, state=state, note=note, finished_at=time.time())
@@ -167,7 +173,9 @@ class Runner:
                 record = self._trial(block, position, self.variants[name], projects[name])
                 append_trial(self.run, record)
                 self.progress.finished(record)
-                failures[name] = failures[name] + 1 if record.status == ERROR else 0
+                # Loads that break off are a result, and say nothing about the next deployment.
+                broken = record.status == ERROR and record.failed_phase not in UNDER_LOAD
+                failures[name] = failures[name] + 1 if broken else 0
                 if failures[name] >= ERRORS_IN_A_ROW:
                     msg = f"variant {name} failed {ERRORS_IN_A_ROW} times in a row: {record.error}"
                     raise DeployError(msg)
@@ -206,26 +214,47 @@ class Runner:
         )
         raw = self.run / RAW / f"{self.number:03}-{variant.name}"
         raw.mkdir(parents=True)
+        site = self._site(self.number)
+        site.directory.mkdir(parents=True)
+        found: dict[str, Any] = {}
+        fault = ""
         try:
             with ExitStack() as stack:
-                changes = self._measure(record, project, raw, stack)
+                self._measure(record, project, raw, stack, found)
+                self.phase = "teardown"
                 started = time.monotonic()
                 self.progress.phase(self.number, block, variant.name, "teardown")
             record.phases_s["teardown"] = time.monotonic() - started
         except TRIAL_ERRORS as error:
-            reason = str(error) if isinstance(error, BridgetollError) else repr(error)
-            return dataclasses.replace(record, error=reason)
-        return dataclasses.replace(record, status=OK, **changes)
+            fault = describe(error)
+            keep_tails(site.directory, raw)
+        except KeyboardInterrupt:
+            # A load that was whole is kept; the request to stop is looked at before the next phase.
+            if "load" not in found:
+                raise
+            fault = "the teardown was interrupted by the user"
+        finally:
+            shutil.rmtree(site.directory, ignore_errors=True)
+        phase = self.phase if fault else ""
+        status = OK if "load" in found else ERROR
+        return dataclasses.replace(record, status=status, failed_phase=phase, error=fault, **found)
 
     def _measure(
-        self, record: TrialRecord, project: ComposeProject, raw: Path, stack: ExitStack
-    ) -> dict[str, Any]:
+        self,
+        record: TrialRecord,
+        project: ComposeProject,
+        raw: Path,
+        stack: ExitStack,
+        found: dict[str, Any],
+    ) -> None:
         """
         Deploy, look, warm up and load; what is to be torn down is handed to ``stack``.
+
+        Fields of the record go into ``found`` as soon as they are known, so that nothing that
+        fails later loses them.
         """
         variant = self.variants[record.variant]
         site = self._site(record.number)
-        site.directory.mkdir(parents=True)
         with self._phase(record, "deploy"):
             self.stack_group.create()
             stack.callback(self.stack_group.remove)
@@ -240,6 +269,10 @@ class Runner:
             placed = dict(record.placement)
             if self.pinned:
                 placed["processes"] = prove_placement(self.stack_group, self.placement.stack)
+            found |= {"check": {**check, "address": address}, "placement": placed}
+            if variant.name not in self.manifest.network_state:
+                states = {**self.manifest.network_state, variant.name: network_state(host.path)}
+                self._update(network_state=states)
         client = Client(host.path, self.client_group)
         with self._phase(record, "warmup"):
             if self.manifest.warmup_requests:
@@ -248,11 +281,8 @@ class Runner:
                 plan = self._load_plan(address, self.manifest.warmup_requests)
                 self.load.run(plan, client, warmup)
         with self._phase(record, "load"):
-            load = self.load.run(self._load_plan(address, self.manifest.requests), client, raw)
-        if variant.name not in self.manifest.network_state:
-            states = {**self.manifest.network_state, variant.name: network_state(host.path)}
-            self._update(network_state=states)
-        return {"check": {**check, "address": address}, "placement": placed, "load": load}
+            plan = self._load_plan(address, self.manifest.requests)
+            found["load"] = self.load.run(plan, client, raw)
 
     def _load_plan(self, address: str, requests: int) -> LoadPlan:
         return LoadPlan(
@@ -267,6 +297,7 @@ class Runner:
     @contextmanager
     def _phase(self, record: TrialRecord, name: str) -> Iterator[None]:
         self.stop.check()
+        self.phase = name
         self.progress.phase(record.number, record.block, record.variant, name)
         started = time.monotonic()
         try:
@@ -285,6 +316,25 @@ class Runner:
     def _update(self, **changes: Any) -> None:  # noqa: ANN401 - the manifest's own fields
         self.manifest = dataclasses.replace(self.manifest, **changes)
         write_manifest(self.run, self.manifest)
+
+
+def describe(error: BaseException) -> str:
+    """
+    What went wrong, first things first: a teardown that fails too does not hide the reason for it.
+    """
+    chain = [error]
+    while (before := chain[-1].__context__) is not None:
+        chain.append(before)
+    told = [str(each) for each in reversed(chain) if isinstance(each, BridgetollError)]
+    return "; and then: ".join(dict.fromkeys(told)) or repr(error)
+
+
+def keep_tails(directory: Path, raw: Path) -> None:
+    """
+    Copy the ends of a failed deployment's logs, the daemon's among them, to where they last.
+    """
+    for log in sorted(directory.glob("*.log")):
+        (raw / log.name).write_bytes(log.read_bytes()[-KEPT_LOG_BYTES:])
 
 
 class StopRequest:

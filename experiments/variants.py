@@ -5,6 +5,7 @@ Factors, their levels, and the variants that combine them, read from TOML and va
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,10 @@ IMPOSSIBLE: tuple[tuple[dict[str, str], str], ...] = (
     ),
 )
 """Combinations that no deployment can realise, with the reason."""
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What a variant may be called: its name is part of the names of folders."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,9 @@ def variants_toml(
 
 def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
     where = f"{path}: variants.{name}"
+    if not NAME.fullmatch(name):
+        msg = f"{where}: a variant's name has letters, digits, '.', '_' and '-' only"
+        raise UsageError(msg)
     _only_keys(table, {"about", "overlays", *FACTORS}, where)
     levels = {}
     for factor, known in FACTORS.items():

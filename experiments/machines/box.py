@@ -20,7 +20,7 @@ import time
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import HostError
 from experiments.lab import userland
@@ -34,10 +34,11 @@ from experiments.lab.bootstrap import (
     mmdebstrap_command,
     run_step,
 )
+from experiments.machines.libvirt import IMAGE_IN_BOX
 from experiments.machines.settings import VM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from experiments.lab.userland import Userland
 
@@ -48,6 +49,12 @@ KEY_FILE = HERE / "vagrant-insecure.pub"
 
 FORMAT = 1
 """Raised by hand when this module makes another disk from the same inputs."""
+
+KERNEL_PARAMETERS = "root=/dev/vda1 ro net.ifnames=0 console=ttyS0 tsc=reliable quiet"
+"""
+The emulated time stamp counters look unsynchronised, and the clock that Linux then falls back to is
+slow to read; with KVM its own clock is preferred anyway.
+"""
 
 USERLANDS_IN_VM = "/var/cache/bridgetoll/userland"
 CACHE_IN_VM = "/var/cache/bridgetoll"
@@ -114,6 +121,7 @@ def digest_of(mirror: str) -> str:
         "key": KEY_FILE.read_text(),
         "userland": userland.digest_of(mirror),
         "disk_gib": VM.disk_gib,
+        "kernel_parameters": KERNEL_PARAMETERS,
         "machine": platform.machine(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -189,7 +197,7 @@ def build(
     step("disk", "making the disk (about 20 s)", lambda: make_disk(work, root, contents, kernel))
     step("compress", "compressing it (about 40 s)", lambda: compress(work))
     version = version_of(digest)
-    pack(work / "box.img", partial / BOX_FILE)
+    pack(work / IMAGE_IN_BOX, partial / BOX_FILE)
     with (partial / BOX_FILE).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     whole = Box(
@@ -235,7 +243,7 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
     (root / inside.lstrip("/")).mkdir(parents=True)
     (work / "grub.cfg").write_text(
         f"set root=(hd0,msdos1)\n"
-        f"linux /boot/vmlinuz-{kernel} root=/dev/vda1 ro net.ifnames=0 console=ttyS0\n"
+        f"linux /boot/vmlinuz-{kernel} {KERNEL_PARAMETERS}\n"
         f"initrd /boot/initrd.img-{kernel}\n"
         "boot\n"
     )
@@ -292,7 +300,7 @@ def compress(work: Path) -> None:
     """
     disk = work / "disk.img"
     command = ["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2"]
-    command += ["-o", "compression_type=zstd", str(disk), str(work / "box.img")]
+    command += ["-o", "compression_type=zstd", str(disk), str(work / IMAGE_IN_BOX)]
     run_step(command, WHAT)
     disk.unlink()
 
@@ -314,10 +322,10 @@ def pack(image: Path, box: Path) -> None:
     # Not compressed again: the image is.
     with tarfile.open(box, "w") as archive:
         archive.add(described, "metadata.json", filter=anonymous)
-        archive.add(image, "box.img", filter=anonymous)
+        archive.add(image, IMAGE_IN_BOX, filter=anonymous)
 
 
-def catalog(box: Box) -> Mapping[str, object]:
+def catalog(box: Box) -> dict[str, Any]:
     """
     The box catalogue in Vagrant's format, with one version and its checksum.
     """

@@ -30,16 +30,18 @@ def load_bridge_netfilter(
     """
     if settings.is_dir() or shutil.which("modprobe") is None:
         return
-    done = subprocess.run(
-        ["modprobe", BRIDGE_MODULE],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=LOAD_TIMEOUT_S,
-    )
-    if done.returncode or not settings.is_dir():
-        say(f"the kernel module {BRIDGE_MODULE} cannot be loaded: {done.stderr.strip()}")
+    try:
+        subprocess.run(
+            ["modprobe", BRIDGE_MODULE],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=LOAD_TIMEOUT_S,
+        )
+        for setting in settings.glob("bridge-nf-call-*"):
+            setting.write_text("0")
+    except (subprocess.SubprocessError, OSError) as error:
+        words = getattr(error, "stderr", "") or str(error)
+        say(f"the kernel module {BRIDGE_MODULE} cannot be loaded and set up: {words.strip()}")
         return
-    for setting in settings.glob("bridge-nf-call-*"):
-        setting.write_text("0")
     say(f"loaded the kernel module {BRIDGE_MODULE}, as dockerd does; off for the host's bridges")

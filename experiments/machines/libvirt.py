@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,9 @@ TO_BUILD_BOX = (Need("qemu-img", "qemu-utils", "to make the VM's disk"),)
 
 DAEMONS = ("virtlogd", "libvirtd")
 """In the order of their start. Their process ids are in files below /run of these names."""
+
+IMAGE_IN_BOX = "box.img"
+COPY_BYTES = 2**22
 
 KVM_DEVICE = Path("/dev/kvm")
 KVM_TRIAL_TIMEOUT_S = 30
@@ -143,6 +147,37 @@ def domain_id() -> str | None:
     """
     names = virsh("list", "--all", "--name").split()
     return virsh("domuuid", VM.name).strip() if VM.name in names else None
+
+
+def make_pool() -> None:
+    """
+    Make the storage pool that the VM's disks are in, if it is not there; Vagrant makes none itself.
+    """
+    if VM.storage_pool not in virsh("pool-list", "--all", "--name").split():
+        virsh("pool-define-as", VM.storage_pool, "dir", "--target", VM.storage_path)
+        virsh("pool-build", VM.storage_pool)
+    if VM.storage_pool not in virsh("pool-list", "--name").split():
+        virsh("pool-start", VM.storage_pool)
+
+
+def provide_image(box_file: Path, version: str) -> None:
+    """
+    Put a box's image into the pool under the name that vagrant-libvirt looks for.
+
+    It would upload the image itself, through a pipe in small pieces, which takes minutes.
+    """
+    name = f"{VM.box.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{version}_box.img"
+    target = Path(VM.storage_path) / name
+    if not target.exists():
+        partial = target.with_suffix(".partial")
+        with tarfile.open(box_file) as archive, partial.open("wb") as file:
+            image = archive.extractfile(IMAGE_IN_BOX)
+            if image is None:
+                msg = f"{box_file} holds no {IMAGE_IN_BOX}"
+                raise HostError(msg)
+            shutil.copyfileobj(image, file, COPY_BYTES)
+        partial.replace(target)
+    virsh("pool-refresh", VM.storage_pool)
 
 
 def remove_rest() -> None:

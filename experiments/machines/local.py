@@ -26,6 +26,7 @@ RUN = "/srv/run"
 
 IMAGE_STORE = "/srv/image-store"
 
+STOPPING = "stopping: this trial is taken down, then the report is made"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -140,8 +141,8 @@ class LocalMachine:
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
             nonlocal stop
-            if not stop:
-                print("stopping: this trial is taken down, then the report is made", flush=True)
+            if not stop and not ask:
+                print(STOPPING, flush=True)
             stop = True
             lab.send_signal(signal.Signals(number))
 

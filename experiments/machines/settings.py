@@ -17,9 +17,10 @@ class VmSettings:
     The one place of every setting of the VM.
 
     ``box`` names the box that the project builds, ``public_box`` the one for hosts that cannot
-    build it; ``name`` is the libvirt domain; ``cpu_model`` one that libvirt knows; ``network`` and
-    ``network_address`` are the private network between host and VM; ``storage_pool`` and
-    ``storage_path`` are where its disks are.
+    build it; ``name`` is the libvirt domain. ``cpu_model`` maps kinds of acceleration to models
+    that libvirt knows: emulation gets one without page-table isolation, which makes it a third
+    slower, and is not about performance anyway. ``network`` and ``network_address`` are the private
+    network between host and VM; ``storage_pool`` and ``storage_path`` are where its disks are.
     """
 
     box: str
@@ -27,7 +28,7 @@ class VmSettings:
     cpus: int
     memory_mib: int
     disk_gib: int
-    cpu_model: str
+    cpu_model: dict[str, str]
     storage_pool: str
     storage_path: str
     network: str

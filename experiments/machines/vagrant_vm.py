@@ -23,6 +23,7 @@ from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.machines.local import STOP_SIGNALS, STOPPING
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.options import PROJECT
@@ -52,8 +53,8 @@ SPARE_MEMORY_MIB = 256
 NEEDED_POOL_BYTES = 3 * 10**9
 """Free space for the box's image and what the VM writes over it."""
 
+LOG_FILE = "vagrant.log"
 LOG_TAIL_LINES = 12
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class VagrantMachine:
@@ -81,13 +82,15 @@ class VagrantMachine:
         """
         noted = self._read_notes()
         digest = box.digest_of(self._mirror)
-        if noted and noted["box"]["digest"] != digest and libvirt.usable() and libvirt.domain_id():
+        made_from = noted.get("box", {})
+        outdated = made_from.get("digest", digest) != digest
+        if outdated and libvirt.usable() and libvirt.domain_id():
             msg = (
-                f"the VM was made from box {noted['box']['version']}, and this checkout needs "
+                f"the VM was made from box {made_from['version']}, and this checkout needs "
                 f"{box.version_of(digest)}; `nox -s destroy` removes the old one"
             )
             raise HostError(msg)
-        if noted and self._remote.answers():
+        if made_from and not outdated and self._remote.answers():
             print("VM: up already", flush=True)
             return
         ensure([*libvirt.TO_RUN_VM, *TO_ENTER])
@@ -111,11 +114,16 @@ class VagrantMachine:
         client = self._client(whole.version)
         with self._told("adding the box to Vagrant"):
             client.box_add(VM.box, str(whole.catalog), provider="libvirt", force=True)
+        libvirt.make_pool()
+        libvirt.provide_image(whole.file, whole.version)
         kind = "with KVM" if self._acceleration == KVM else "emulated, which takes minutes"
         print(f"VM: starting ({kind})", flush=True)
         with self._told("starting the VM"):
             for line in client.up(provider="libvirt", stream_output=True):
-                print(f"    {line.rstrip()}", flush=True)
+                self._log(line)
+                # Vagrant draws progress by rewriting its line; only its steps are shown.
+                if "==>" in line and " -- " not in line:
+                    print(f"    {line.rpartition('==>')[2].strip()}", flush=True)
         with self._told("reading the VM's ssh configuration"):
             self._remote.config.write_text(client.ssh_config())
         if not self._remote.answers():
@@ -194,7 +202,7 @@ class VagrantMachine:
             def pass_on(_number: int, _frame: FrameType | None) -> None:
                 nonlocal stop
                 if not stop:
-                    print("stopping: this trial is taken down, then the report is made", flush=True)
+                    print(STOPPING, flush=True)
                     stop = True
                     process.stdin.close()  # type: ignore[union-attr]
 
@@ -288,16 +296,20 @@ class VagrantMachine:
         return vagrant.Vagrant(
             str(PROJECT),
             env={name: value for name, value in environment.items() if value},
-            out_cm=vagrant.make_file_cm(str(STATE / "vagrant.log"), "ab"),
-            err_cm=vagrant.make_file_cm(str(STATE / "vagrant.log"), "ab"),
+            out_cm=vagrant.make_file_cm(str(STATE / LOG_FILE)),
+            err_cm=vagrant.make_file_cm(str(STATE / LOG_FILE)),
         )
+
+    def _log(self, line: str) -> None:
+        with (STATE / LOG_FILE).open("a") as log:
+            log.write(line)
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
         """
         Vagrant's failures as this project's errors, with Vagrant's last words.
         """
-        log = STATE / "vagrant.log"
+        log = STATE / LOG_FILE
         before = log.stat().st_size if log.exists() else 0
         try:
             yield
@@ -342,13 +354,20 @@ def find_or_build_box(cache: Path, mirror: str) -> Box:
     return found
 
 
+def sha256_of(path: Path) -> str:
+    """
+    The SHA-256 of a file.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def refuse_damaged(whole: Box) -> None:
     """
     Raises HostError when a box file is not the one that was built.
     """
     try:
-        with whole.file.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(whole.file)
     except OSError as error:
         found = str(error)
     if found != whole.sha256:

@@ -58,6 +58,7 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> dict[st
         "python": platform.python_version(),
         "cpu_model": models[0] if models else None,
         "cpus": sorted(os.sched_getaffinity(0)),
+        "cpus_online": os.cpu_count(),
         "memory_bytes": int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
         "swap_bytes": int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
         "cgroup_layout": layout(hierarchies(inside_lab=True)),

@@ -254,7 +254,6 @@ def test_the_lab_is_not_opened_while_something_measures() -> None:
         (["--variants", "netsn"], "unknown variant 'netsn'; the known ones are"),
         (["--profile", "slow"], "invalid choice: 'slow'"),
         (["--workload", "none"], "unknown workload 'none'"),
-        (["--machine", "vagrant"], "no Vagrantfile and no box yet"),
         (["--variants-file", "/dev/null"], "declares no variant"),
     ],
 )

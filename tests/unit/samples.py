@@ -64,6 +64,7 @@ def failed_trial(number: int, block: int, variant: str) -> TrialRecord:
         check={},
         placement={"client": [0], "stack": [1], "apart": True, "pinned": True},
         load=None,
+        failed_phase="deploy",
         error="gateway did not become healthy\nits last line: a | b",
     )
 

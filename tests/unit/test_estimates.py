@@ -108,8 +108,7 @@ def test_a_load_that_broke_off_lowers_reliability() -> None:
     """
     Its requests were asked for and nobody knows that any was answered; survivors alone would lie.
     """
-    broken = failed_trial(2, 2, "docker")
-    broken.phases_s["load"] = 12.0
+    broken = dataclasses.replace(failed_trial(2, 2, "docker"), failed_phase="load")
     summary = summarise("docker", [trial(1, 1, "docker", 100), broken], 1000)
     assert (summary.errors, summary.aborted, summary.requests) == (1, 1, 2000)
     assert summary.reliability == pytest.approx(0.5)

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from experiments.errors import DeployError, HostError, LockedError, UsageError
+from experiments.errors import DeployError, HostError, LockedError
 from experiments.lab import bootstrap, userland
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
 from experiments.lock import RunLock
-from experiments.machines.choice import choose_machine
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.progress import Progress, format_seconds
@@ -150,33 +149,6 @@ def test_a_process_outside_of_its_cpus_is_found(tmp_path: Path) -> None:
     (group / "cgroup.procs").write_text("")
     with pytest.raises(DeployError, match="no process is in"):
         prove_placement(stack, frozenset({0}))
-
-
-def test_vagrant_is_answered_with_what_is_missing(tmp_path: Path) -> None:
-    """
-    And with what to use instead.
-    """
-    with pytest.raises(UsageError, match=r"no Vagrantfile and no box yet .* use --machine local"):
-        choose_machine("vagrant", tmp_path, "")
-
-
-def test_the_choice_of_a_machine_gives_its_reason(tmp_path: Path) -> None:
-    """
-    In one line.
-    """
-    assert "as asked" in choose_machine("local", tmp_path, "")[1]
-    assert "no Vagrant VM" in choose_machine("auto", tmp_path, "")[1]
-
-
-def test_another_system_than_linux_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """
-    By its name.
-    """
-    monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(HostError, match="needs Linux, and this is darwin"):
-        choose_machine("auto", tmp_path, "")
 
 
 def test_br_netfilter_is_loaded_and_kept_off_the_host_s_own_bridges(

@@ -154,11 +154,10 @@ def test_trials_without_a_result_stand_beside_reliability() -> None:
     """
     A load that broke off counts as unanswered, and the table says so.
     """
-    broken = failed_trial(5, 3, "docker")
-    broken.phases_s["load"] = 9.0
+    broken = dataclasses.replace(failed_trial(5, 3, "docker"), failed_phase="load")
     text = render(manifest(), [*paired([1.1, 1.2]), broken])
     assert "at least 66.67 %" in text
-    assert "1 (1 ended during the load, counted in reliability alone)" in text
+    assert "1 (1 ended under load, counted in reliability alone)" in text
 
 
 def test_a_missing_br_netfilter_and_stolen_time_are_said_at_the_top() -> None:
@@ -170,8 +169,12 @@ def test_a_missing_br_netfilter_and_stolen_time_are_said_at_the_top() -> None:
     disturbed = dataclasses.replace(
         plan,
         variants=[plan.variants[0], *levels],
-        finished_at=plan.created_at + 100,
-        environment={**plan.environment, "stolen_s": 10.0},
+        environment={
+            **plan.environment,
+            "stolen_s": 10.0,
+            "observed_s": 100.0,
+            "cpus_online": 2,
+        },
         network_state={"docker": {"sysctls": ["/proc/sys/net/ipv4/ip_forward:1"]}},
     )
     text = render(disturbed, paired([1.1, 1.2]))

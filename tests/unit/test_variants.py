@@ -143,10 +143,10 @@ def test_declared_variants_are_written_as_they_were_read(tmp_path: Path) -> None
     Also with quotes, dots and letters of other alphabets in their names and words.
     """
     (tmp_path / "own.yaml").write_text("services: {}")
-    odd = GOOD.replace("[variants.mine]", '[variants."a.b é"]').replace('"mine"', "'say \"é\"'")
+    odd = GOOD.replace("[variants.mine]", '[variants."a.b-c"]').replace('"mine"', "'say \"é\"'")
     odd += 'overlays = ["own.yaml"]\n'
     odd += GOOD + '[[comparisons]]\nname = "n"\nabout = "x"\n'
-    odd += 'baseline = "mine"\ntreatment = "a.b é"\n'
+    odd += 'baseline = "mine"\ntreatment = "a.b-c"\n'
     first = load_variants(declare(tmp_path, odd))
     tables = [
         {**dataclasses.asdict(each), "overlays": [path.name for path in each.overlays]}
@@ -156,3 +156,11 @@ def test_declared_variants_are_written_as_they_were_read(tmp_path: Path) -> None
     again = load_variants(declare(tmp_path, variants_toml(tables, pairs)))
     assert again.variants == first.variants
     assert again.comparisons == first.comparisons
+
+
+def test_a_name_that_could_not_be_a_folder_s_is_refused(tmp_path: Path) -> None:
+    """
+    Trials and override files are kept below it.
+    """
+    with pytest.raises(UsageError, match="letters, digits"):
+        load_variants(declare(tmp_path, GOOD.replace("[variants.mine]", '[variants."a/b"]')))

@@ -1,5 +1,5 @@
 """
-Make the report of a run: ``python -m analysis [RUN]``.
+Make the report of a run, or of several as one: ``python -m analysis [RUN …]``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.pooling import pool
 from analysis.report import render
 from experiments.records import ResultsError, latest_run, read_manifest, read_trials
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent.parent / "results"
 REPORT = "report.md"
+POOLED_REPORT = "pooled-report.md"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,15 +27,23 @@ def parser() -> argparse.ArgumentParser:
     """
     made = argparse.ArgumentParser(
         prog="nox -s report",
-        usage="nox -s report -- [RUN] [--results DIR]",
+        usage="nox -s report -- [RUN …] [--output FILE] [--results DIR]",
         description="Make the report of a run again from its records; needs no root and no lab.",
     )
     made.add_argument(
-        "run",
+        "runs",
         type=Path,
-        nargs="?",
+        nargs="*",
         metavar="RUN",
-        help="the run's folder. Default: the latest in the results folder",
+        help="the run's folder, or several that were made in the same way on the same machine, "
+        "which are then one report. Default: the latest in the results folder",
+    )
+    made.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where the report is written. Default: report.md in the run's folder, or "
+        "pooled-report.md in that of the last of several",
     )
     made.add_argument(
         "--results",
@@ -51,22 +61,24 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        run = options.run or latest_run(options.results)
-        text = render(read_manifest(run), read_trials(run))
-        (run / REPORT).write_text(text, encoding="utf-8")
+        runs = options.runs or [latest_run(options.results)]
+        output = options.output or runs[-1] / (REPORT if len(runs) == 1 else POOLED_REPORT)
+        text = render(*pool([(read_manifest(run), read_trials(run)) for run in runs]))
+        output.write_text(text, encoding="utf-8")
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except (TypeError, KeyError, AttributeError) as error:
         # Records that are whole JSON, but not as this version writes them.
-        print(f"error: {run} holds a value that no run has: {error!r}", file=sys.stderr)
+        names = ", ".join(map(str, runs))
+        print(f"error: {names} holds a value that no run has: {error!r}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"error: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     overview = text.partition("## Overview")[2].partition("\n## ")[0]
     print("\n".join(line for line in overview.splitlines() if line.startswith("- ")))
-    print(f"report: {run / REPORT}")
+    print(f"report: {output}")
     return 0
 
 

@@ -104,7 +104,7 @@ def verdict(pair: dict[str, str], difference: Difference | None) -> str:
 
 
 def _warnings(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
-    lines = []
+    lines = _disturbances(manifest)
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
         planned = sum(map(len, manifest.order))
@@ -117,7 +117,6 @@ def _warnings(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
         lines.append(f"**{len(failed)} of {len(trials)} trials failed**; they are listed below.")
-    lines += _disturbances(manifest)
     apart = [trial.placement["pinned"] and trial.placement["apart"] for trial in trials]
     if not all(apart):
         lines.append(
@@ -134,6 +133,11 @@ BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 
 def _disturbances(manifest: Manifest) -> list[str]:
     lines = []
+    if manifest.machine.get("acceleration") == "emulation":
+        lines.append(
+            "**Emulated machine**: this ran in a VM without hardware virtualisation. It proves the "
+            "procedure, not the performance; no number here says what Docker costs on real CPUs."
+        )
     seen = manifest.environment
     if seen.get("stolen_s") and seen.get("observed_s") and seen.get("cpus_online"):
         share = seen["stolen_s"] / (seen["observed_s"] * seen["cpus_online"])
@@ -343,6 +347,7 @@ def _environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     stolen_s = seen.get("stolen_s")
     rows = [
         ["Machine", manifest.machine.get("reason", "unknown")],
+        *_virtual_machine(manifest.machine),
         ["Kernel", f"{seen.get('kernel')} ({seen.get('architecture')})"],
         ["CPU", f"{seen.get('cpu_model')}, {len(seen.get('cpus', []))} CPUs"],
         ["Virtualised", _yes_no(seen.get("virtualised"))],
@@ -378,6 +383,17 @@ def _environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     return "## Environment\n\n" + table(["What", "Value"], rows)
 
 
+def _virtual_machine(machine: dict[str, Any]) -> list[list[str]]:
+    if "box" not in machine:
+        return []
+    box = machine["box"]
+    return [
+        ["Hypervisor", f"{machine['hypervisor']} by {machine['provider']}"],
+        ["Acceleration", machine["acceleration"]],
+        ["Box", f"{box['name']} {box['version']}, SHA-256 {box['sha256']}"],
+    ]
+
+
 def _known(value: object) -> str:
     return "unknown" if value is None else str(value)
 
@@ -406,7 +422,7 @@ def _reproduce(manifest: Manifest) -> str:
         f"--requests {manifest.requests} --concurrency {manifest.concurrency} "
         f"--warmup-requests {manifest.warmup_requests}"
     )
-    run = f"results/{manifest.run}"
+    run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
     if not manifest.any_length:
         command += " --same-length"
     if manifest.variants_file:

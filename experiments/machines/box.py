@@ -262,7 +262,7 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
         mount --bind {shlex.quote(str(root))} {shlex.quote(f"{root}/mnt")}
         mount --bind {shlex.quote(str(contents.directory))} {shlex.quote(f"{root}/mnt{inside}")}
         mount --bind {shlex.quote(str(work))} {shlex.quote(f"{root}/media")}
-        export SOURCE_DATE_EPOCH={EPOCH_S} E2FSPROGS_FAKE_TIME={EPOCH_S}
+        export E2FSPROGS_FAKE_TIME={EPOCH_S}
         exec chroot {shlex.quote(str(root))} sh -euc {shlex.quote(in_tree)}
     """
     disk = work / "disk.img"

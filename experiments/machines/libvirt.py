@@ -86,11 +86,15 @@ def usable() -> bool:
     return True
 
 
-def start_daemons(say: Callable[[str], None] = print) -> list[str]:
+HIDE_KVM = f"[ ! -e {KVM_DEVICE} ] || mount --bind /dev/null {KVM_DEVICE}"
+
+
+def start_daemons(*, with_kvm: bool, say: Callable[[str], None] = print) -> list[str]:
     """
     See that libvirt answers; the daemons that had to be started without systemd for it.
 
-    Raises HostError when it does not answer after that.
+    Without ``with_kvm`` those do not see the KVM device: libvirt tries every QEMU with it, and one
+    that hangs costs a minute each time. Raises HostError when libvirt does not answer after that.
     """
     if usable():
         return []
@@ -101,8 +105,12 @@ def start_daemons(say: Callable[[str], None] = print) -> list[str]:
     else:
         say(f"starting {' and '.join(DAEMONS)}, without systemd, until `nox -s destroy`")
         for name in DAEMONS:
-            if not _runs(name):
-                subprocess.run([name, "--daemon"], check=False, timeout=TIMEOUT_S)
+            if not running(name):
+                command = [name, "--daemon"]
+                if not with_kvm:
+                    script = f"{HIDE_KVM}; exec {name} --daemon"
+                    command = ["unshare", "--mount", "sh", "-euc", script]
+                subprocess.run(command, check=False, timeout=TIMEOUT_S)
                 started.append(name)
     deadline = time.monotonic() + DAEMON_TIMEOUT_S
     while not usable():
@@ -117,11 +125,11 @@ def stop_daemons(names: list[str]) -> None:
     End those daemons that ``start_daemons`` started.
     """
     for name in reversed(names):
-        if pid := _runs(name):
+        if pid := running(name):
             subprocess.run(["kill", str(pid)], check=False, timeout=TIMEOUT_S)
 
 
-def _runs(name: str) -> int | None:
+def running(name: str) -> int | None:
     """
     The process id of a daemon, from its own file, when it still is that daemon.
     """

@@ -94,7 +94,7 @@ class VagrantMachine:
             print("VM: up already", flush=True)
             return
         ensure([*libvirt.TO_RUN_VM, *TO_ENTER])
-        started = libvirt.start_daemons()
+        started = libvirt.start_daemons(with_kvm=self._acceleration == KVM)
         self._note(daemons=[*noted.get("daemons", []), *started])
         self._refuse_what_is_in_the_way()
         whole = find_or_build_box(self._cache, self._mirror)

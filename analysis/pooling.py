@@ -1,0 +1,97 @@
+"""
+Several runs as one: only when they were made on the same machine in the same way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from experiments.records import COMPLETE, ResultsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.records import Manifest, TrialRecord
+
+SUMMED = ("stolen_s", "observed_s")
+"""Facts of the environment that add up over runs."""
+
+
+def identity(manifest: Manifest) -> dict[str, Any]:
+    """
+    What must be equal for two runs to be two parts of one: the machine, the software, the load.
+    """
+    machine, seen, userland = manifest.machine, manifest.environment, manifest.userland
+    return {
+        "machine": machine.get("name"),
+        "acceleration": machine.get("acceleration"),
+        "hypervisor": machine.get("hypervisor"),
+        "box": machine.get("box", {}).get("sha256"),
+        **{
+            name: seen.get(name)
+            for name in (
+                "kernel",
+                "architecture",
+                "cpu_model",
+                "cpus",
+                "memory_bytes",
+                "cgroup_layout",
+                "clock_source",
+            )
+        },
+        "userland": userland.get("content_sha256") or userland.get("digest"),
+        "workload": manifest.workload,
+        "requests": manifest.requests,
+        "concurrency": manifest.concurrency,
+        "warmup_requests": manifest.warmup_requests,
+        "any_length": manifest.any_length,
+        "variants": {table["name"]: table["levels"] for table in manifest.variants},
+    }
+
+
+def pool(
+    runs: Sequence[tuple[Manifest, Sequence[TrialRecord]]],
+) -> tuple[Manifest, list[TrialRecord]]:
+    """
+    One manifest and one list of trials from several runs, their blocks numbered on.
+
+    Raises ResultsError, with the field and both values, for runs that are not of one kind.
+    """
+    first, _ = runs[0]
+    for manifest, _ in runs[1:]:
+        before, after = identity(first), identity(manifest)
+        for field, value in before.items():
+            if after[field] != value:
+                msg = (
+                    f"runs {first.run} and {manifest.run} cannot be one report: their {field} "
+                    f"differs, {value!r} and {after[field]!r}"
+                )
+                raise ResultsError(msg)
+    pooled: list[TrialRecord] = []
+    order: list[list[str]] = []
+    for manifest, trials in runs:
+        numbers, blocks = len(pooled), len(order)
+        pooled += [
+            dataclasses.replace(trial, number=numbers + trial.number, block=blocks + trial.block)
+            for trial in trials
+        ]
+        order += manifest.order
+    manifests = [manifest for manifest, _ in runs]
+    states = [manifest.state for manifest in manifests if manifest.state != COMPLETE]
+    whole = dataclasses.replace(
+        first,
+        run=" + ".join(manifest.run for manifest in manifests),
+        state=states[0] if states else COMPLETE,
+        blocks=len(order),
+        order=order,
+        environment={
+            **first.environment,
+            **{
+                name: sum(manifest.environment.get(name) or 0.0 for manifest in manifests)
+                for name in SUMMED
+            },
+        },
+        note=" ".join(manifest.note for manifest in manifests if manifest.note),
+    )
+    return whole, pooled

@@ -1,0 +1,118 @@
+"""
+Several runs as one report: never from different machines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analysis.__main__ import POOLED_REPORT, main
+from analysis.pooling import pool
+from analysis.report import render
+from experiments.records import ResultsError, append_trial, write_manifest
+from tests.unit.samples import manifest, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.records import TrialRecord
+
+
+def blocks(count: int) -> list[TrialRecord]:
+    """
+    So many blocks of two variants.
+    """
+    return [
+        trial(2 * block + position, block + 1, name, rate)
+        for block in range(count)
+        for position, (name, rate) in enumerate([("netns", 250), ("docker", 200 + block)], 1)
+    ]
+
+
+def test_blocks_are_numbered_on() -> None:
+    """
+    Two blocks and three are five, each a pair of its own.
+    """
+    whole, trials = pool([(manifest(blocks=2), blocks(2)), (manifest(blocks=3), blocks(3))])
+    assert whole.blocks == 5
+    assert [each.block for each in trials] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [each.number for each in trials] == list(range(1, 11))
+    assert "(5 blocks)" in render(whole, trials)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"machine": {"name": "vagrant", "acceleration": "emulation"}},
+            "their machine differs, 'local' and 'vagrant'",
+        ),
+        ({"environment": {"kernel": "6.1"}}, "their kernel differs, '6.12' and '6.1'"),
+        ({"requests": 500}, "their requests differs, 1000 and 500"),
+        ({"any_length": False}, "their any_length differs, True and False"),
+    ],
+)
+def test_runs_of_another_kind_are_refused_with_both_values(
+    changes: dict[str, Any], message: str
+) -> None:
+    """
+    A machine, its software or its load that differs is named.
+    """
+    other = dataclasses.replace(manifest(), run="B", **changes)
+    with pytest.raises(ResultsError, match=message):
+        pool([(manifest(), blocks(2)), (other, blocks(2))])
+
+
+def test_one_broken_run_marks_the_whole() -> None:
+    """
+    The report says that not all of it ended.
+    """
+    whole, trials = pool([(manifest(), blocks(2)), (manifest("interrupted"), blocks(1))])
+    assert whole.state == "interrupted"
+    assert "**This run is interrupted**" in render(whole, trials)
+
+
+def test_several_runs_are_written_beside_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Or where the user says; the reports of the single runs stay.
+    """
+    folders = []
+    for name in ("20260101T000000Z", "20260102T000000Z"):
+        run = tmp_path / name
+        run.mkdir()
+        folders.append(str(run))
+        write_manifest(run, dataclasses.replace(manifest(), run=name))
+        for record in blocks(2):
+            append_trial(run, record)
+    assert main(folders) == 0
+    pooled = tmp_path / "20260102T000000Z" / POOLED_REPORT
+    assert "Run 20260101T000000Z + 20260102T000000Z" in pooled.read_text()
+    assert str(pooled) in capsys.readouterr().out
+    assert main([*folders, "--output", str(tmp_path / "both.md")]) == 0
+    assert (tmp_path / "both.md").read_bytes() == pooled.read_bytes()
+
+
+def test_an_emulated_machine_is_said_before_any_number() -> None:
+    """
+    With the hypervisor and the box in the environment.
+    """
+    emulated = dataclasses.replace(
+        manifest(),
+        machine={
+            "name": "vagrant",
+            "reason": "as asked",
+            "provider": "libvirt",
+            "hypervisor": "QEMU 7.2",
+            "acceleration": "emulation",
+            "box": {"name": "b", "version": "13.1.1", "sha256": "f" * 64},
+        },
+    )
+    text = render(emulated, blocks(2))
+    assert text.index("proves the procedure, not the performance") < text.index("## Overview")
+    assert f"b 13.1.1, SHA-256 {'f' * 64}" in text
+    assert "Emulated" not in render(manifest(), blocks(2))

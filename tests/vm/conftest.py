@@ -1,0 +1,101 @@
+"""
+One VM for all of these tests, which go through its life in their order, and nothing left after it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.machines import libvirt
+from experiments.machines.choice import kvm_refusal
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.machines.local import cache_directory
+from experiments.machines.settings import VM
+from experiments.machines.vagrant_vm import STATE
+from experiments.options import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND_TIMEOUT_S = 1200
+
+
+def command(*arguments: str) -> list[str]:
+    """
+    A command behind a session.
+    """
+    return [sys.executable, "-u", "-m", "experiments", *arguments]
+
+
+def call(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    """
+    Run a command behind a session; what it printed.
+    """
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+    )
+
+
+def left_over() -> dict[str, object]:
+    """
+    Everything on this host that the VM may bring.
+    """
+    usable = libvirt.usable()
+    boxes = subprocess.run(["vagrant", "box", "list"], check=True, capture_output=True, text=True)
+    return {
+        "domains": libvirt.virsh("list", "--all", "--name").split() if usable else [],
+        "pools": libvirt.virsh("pool-list", "--all", "--name").split() if usable else [],
+        "networks": libvirt.virsh("net-list", "--all", "--name").split() if usable else [],
+        "box": VM.box in boxes.stdout,
+        "images": Path(VM.storage_path).exists(),
+        "notes and keys": STATE.exists(),
+        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "daemons": [
+            name
+            for name in libvirt.DAEMONS
+            if (pid := libvirt.running(name)) and Path(f"/proc/{pid}").exists()
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def before() -> dict[str, object]:
+    """
+    What was on this host before the VM; the packages that the VM needs are installed first.
+    """
+    ensure([*TO_ENTER, *TO_BUILD, *libvirt.TO_RUN_VM, *libvirt.TO_BUILD_BOX])
+    found = left_over()
+    if STATE.exists():
+        pytest.fail("there is a VM of this checkout already; `nox -s destroy` removes it")
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def destroyed(before: dict[str, object]) -> Iterator[None]:
+    """
+    Whatever happens, also when interrupted, the VM is gone at the end.
+    """
+    yield
+    if left_over() != before:
+        call("destroy")
+        shutil.rmtree(STATE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def acceleration() -> str:
+    """
+    What this host can give a VM.
+    """
+    return "emulation" if kvm_refusal(cache_directory(), "") else "kvm"

@@ -153,7 +153,6 @@ def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]
             if session == "up":
                 print(f"machine: {words}", flush=True)
                 machine.up()
-                machine.push_checkout()
             elif session == "pull":
                 machine.up()
                 for run in machine.pull_all():

@@ -19,7 +19,7 @@ class Machine(Protocol):
 
     def up(self) -> None:
         """
-        Make the machine ready: packages, privileges, box, userland.
+        Make the machine ready: packages, privileges, box, userland, the project itself.
 
         Raises HostError for what is missing, before anything is changed where that can be told.
         """
@@ -31,7 +31,7 @@ class Machine(Protocol):
 
     def push(self, run: Path) -> None:
         """
-        Bring the project and the folder of a planned run to where it is to be run.
+        Bring the folder of a planned run to where it is to be run.
         """
 
     def execute(self, run: Path) -> int:

@@ -92,6 +92,7 @@ class VagrantMachine:
             raise HostError(msg)
         if made_from and not outdated and self._remote.answers():
             print("VM: up already", flush=True)
+            self._push_checkout()
             return
         ensure([*libvirt.TO_RUN_VM, *TO_ENTER])
         started = libvirt.start_daemons(with_kvm=self._acceleration == KVM)
@@ -109,6 +110,7 @@ class VagrantMachine:
             acceleration=self._acceleration,
         )
         self._vagrant_up(whole)
+        self._push_checkout()
 
     def _vagrant_up(self, whole: Box) -> None:
         client = self._client(whole.version)
@@ -170,16 +172,15 @@ class VagrantMachine:
 
     def push(self, run: Path) -> None:
         """
-        Push the checkout, and the run's folder with its plan, into the VM.
+        Push the run's folder with its plan into the VM, which has the project since it came up.
         """
-        self.push_checkout()
         self._remote.push(run, f"{RUNS_IN_VM}/{run.name}")
         note = (
             f"mkdir -p {ORIGINS_IN_VM} && printf %s '{run.resolve()}' >{ORIGINS_IN_VM}/{run.name}"
         )
         self._remote.output(["sh", "-c", note])
 
-    def push_checkout(self) -> None:
+    def _push_checkout(self) -> None:
         """
         Make the VM's copy of the project equal to this one, but for what git ignores.
         """
@@ -212,7 +213,8 @@ class VagrantMachine:
             finally:
                 for number, handler in before.items():
                     signal.signal(number, handler)
-        if status == CONNECTION_FAILED:
+        # Below zero: ssh itself was ended by a signal.
+        if status == CONNECTION_FAILED or status < 0:
             msg = (
                 "the connection to the VM was lost; what had finished is on its disk, and "
                 "`nox -s pull` fetches it (it starts the VM again if need be)"

@@ -91,8 +91,10 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         status = status or error.exit_status
         print(f"error: {error}", file=sys.stderr)
     after = read_manifest(run)
-    if after.state == RUNNING:
-        note = reason or f"the run ended early, with status {status}"
+    if reason:
+        write_manifest(run, dataclasses.replace(after, state=FAILED, note=reason))
+    elif after.state == RUNNING:
+        note = f"the run ended early, with status {status}"
         state = INTERRUPTED if status == INTERRUPTED_STATUS else FAILED
         write_manifest(run, dataclasses.replace(after, state=state, note=note))
     done = [trial for trial in read_trials(run) if trial.load is not None]

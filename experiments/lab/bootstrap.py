@@ -27,6 +27,8 @@ BUILD_TIMEOUT_S = 1800
 SEALED = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+    # For the tools that know it, such as those that make the initial RAM disk.
+    *("env", f"SOURCE_DATE_EPOCH={EPOCH_S}"),
 )
 """In front of a step of a build: what it starts and mounts ends with it, however it ends."""
 
@@ -99,7 +101,7 @@ def clamp_times(root: Path, started: float) -> None:
     """
     Give everything that was made since ``started`` (seconds since the epoch) one fixed time.
     """
-    for path in walk(root):
+    for path in [root, *walk(root)]:
         if path.lstat().st_mtime >= started:
             os.utime(path, (EPOCH_S, EPOCH_S), follow_symlinks=False)
 

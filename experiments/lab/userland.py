@@ -33,6 +33,7 @@ from experiments.lab.bootstrap import (
     run_step,
     walk,
 )
+from experiments.lab.image_store import settle
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
 
@@ -63,7 +64,7 @@ class Userland:
     A whole userland in the cache.
 
     ``packages`` and ``wheels`` map names to versions; ``content_sha256`` covers every path with its
-    mode, owner and bytes; ``build_seconds`` are per phase.
+    mode, owner and bytes. Nothing in it says when or where it was built.
     """
 
     digest: str
@@ -72,7 +73,6 @@ class Userland:
     packages: dict[str, str]
     wheels: dict[str, str]
     layer: str
-    build_seconds: dict[str, float]
     directory: Path
 
     @property
@@ -167,7 +167,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
     content: list[str] = []
     step("digest", "taking its digest", lambda: content.append(tree_digest(root)))
     step("image", "making the Docker image (about 25 s)", lambda: make_image(root, store, cache))
-    (layer,) = (path for path in (store / "overlay2").iterdir() if path.name != "l")
+    layer = settle(store)
     packages, wheel_versions = installed(root)
     shutil.rmtree(root)
     whole = Userland(
@@ -176,8 +176,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
         mirror=mirror,
         packages=packages,
         wheels=wheel_versions,
-        layer=f"overlay2/{layer.name}/diff",
-        build_seconds=seconds,
+        layer=layer,
         directory=home / digest,
     )
     marker = {key: value for key, value in asdict(whole).items() if key != "directory"}
@@ -185,7 +184,10 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
         json.dump(marker, file, indent=1, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
+    for path in (partial / MARKER, partial):
+        os.utime(path, (EPOCH_S, EPOCH_S))
     partial.rename(whole.directory)
+    say(f"userland: built in {sum(seconds.values()):.0f} s")
     return whole
 
 

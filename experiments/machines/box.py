@@ -80,7 +80,7 @@ class Box:
 
     ``version`` is as Vagrant wants it and made from ``digest``, that of everything that went in;
     ``sha256`` and ``size_bytes`` are those of the box file; ``packages`` maps Debian packages to
-    versions; ``build_seconds`` are per phase.
+    versions.
     """
 
     digest: str
@@ -92,7 +92,6 @@ class Box:
     userland_digest: str
     userland_content_sha256: str
     packages: dict[str, str]
-    build_seconds: dict[str, float]
     directory: Path
 
     @property
@@ -191,7 +190,8 @@ def build(
         f"installing Debian {SUITE} with a kernel (about 40 s)",
         lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror)], WHAT),
     )
-    clamp_times(root, time.time() - seconds["bootstrap"])
+    (root / place_of(contents).lstrip("/")).mkdir(parents=True)
+    clamp_times(root, time.time() - seconds["bootstrap"] - 1)
     kernel = _kernel_of(root)
     shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", partial / KERNEL_FILE)
     step("disk", "making the disk (about 20 s)", lambda: make_disk(work, root, contents, kernel))
@@ -210,7 +210,6 @@ def build(
         userland_digest=contents.digest,
         userland_content_sha256=contents.content_sha256,
         packages=installed_packages(root),
-        build_seconds=seconds,
         directory=home / digest,
     )
     shutil.rmtree(work)
@@ -221,7 +220,18 @@ def build(
         marker_file.flush()
         os.fsync(marker_file.fileno())
     partial.rename(whole.directory)
+    say(
+        f"box: {whole.version}, {whole.size_bytes / 1e6:.0f} MB, "
+        f"built in {sum(seconds.values()):.0f} s"
+    )
     return whole
+
+
+def place_of(contents: Userland) -> str:
+    """
+    Where the VM has a userland.
+    """
+    return f"{USERLANDS_IN_VM}/{contents.digest}"
 
 
 def _kernel_of(root: Path) -> str:
@@ -237,10 +247,9 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
     Make ``work/disk.img``: a boot sector, GRUB with its configuration in it, one ext4 partition.
 
     The tree's own tools make the file system from the tree and from the userland, each seen at its
-    place by a bind mount, so that nothing is copied twice.
+    place by a bind mount, so that nothing is copied.
     """
-    inside = f"{USERLANDS_IN_VM}/{contents.digest}"
-    (root / inside.lstrip("/")).mkdir(parents=True)
+    inside = place_of(contents)
     (work / "grub.cfg").write_text(
         f"set root=(hd0,msdos1)\n"
         f"linux /boot/vmlinuz-{kernel} {KERNEL_PARAMETERS}\n"
@@ -252,16 +261,24 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
     blocks = (disk_bytes - PARTITION_START_BYTES) // 4096
     features = f"hash_seed={identity},offset={PARTITION_START_BYTES},root_owner=0:0"
     modules = "biosdisk part_msdos ext2 linux"
-    make = f"mke2fs -q -F -t ext4 -b 4096 -m 0 -U {identity} -E {features} -d /mnt"
+    # By way of an archive: in it files have an order and no times but their own.
+    archive = (
+        "tar --directory=/mnt --create --sort=name --numeric-owner --xattrs --xattrs-include='*' "
+        "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime ."
+    )
+    make = f"mke2fs -q -F -t ext4 -b 4096 -m 0 -U {identity} -E {features} -d - /media/disk.img"
     in_tree = f"""
         grub-mkimage -O i386-pc -o /media/core.img -p / -c /media/grub.cfg {modules}
         cp /usr/lib/grub/i386-pc/boot.img /media/boot.img
-        {make} /media/disk.img {blocks}
+        {archive} | {make} {blocks}
     """
     script = f"""
         mount --bind {shlex.quote(str(root))} {shlex.quote(f"{root}/mnt")}
         mount --bind {shlex.quote(str(contents.directory))} {shlex.quote(f"{root}/mnt{inside}")}
         mount --bind {shlex.quote(str(work))} {shlex.quote(f"{root}/media")}
+        # Not SOURCE_DATE_EPOCH, which would date back every later file, and Python compiles a
+        # module again, each time, when its source is not as old as its bytecode says.
+        unset SOURCE_DATE_EPOCH
         export E2FSPROGS_FAKE_TIME={EPOCH_S}
         exec chroot {shlex.quote(str(root))} sh -euc {shlex.quote(in_tree)}
     """

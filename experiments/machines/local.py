@@ -66,7 +66,6 @@ class LocalMachine:
         if found is None:
             ensure(TO_BUILD)
             found = userland.build(self._cache, self._mirror)
-            print(f"userland: built in {sum(found.build_seconds.values()):.0f} s")
         self.userland = found
 
     def facts(self) -> dict[str, Any]:

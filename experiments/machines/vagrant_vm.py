@@ -8,6 +8,7 @@ the VM; its ssh configuration is taken once and everything else goes by ssh and 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,13 +22,14 @@ import vagrant
 
 from experiments.errors import HostError
 from experiments.lab import userland
+from experiments.lock import LOCK_FILE
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.options import PROJECT
-from experiments.records import RUNNING, read_manifest
+from experiments.records import FAILED, RUNNING, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +54,9 @@ SPARE_MEMORY_MIB = 256
 
 NEEDED_POOL_BYTES = 3 * 10**9
 """Free space for the box's image and what the VM writes over it."""
+
+ORDERLY_STOP_S = 90
+"""How long the VM's side of a run may take to stop after the host's side has ended."""
 
 LOG_FILE = "vagrant.log"
 LOG_TAIL_LINES = 12
@@ -215,21 +220,23 @@ class VagrantMachine:
                     signal.signal(number, handler)
         # Below zero: ssh itself was ended by a signal.
         if status == CONNECTION_FAILED or status < 0:
-            msg = (
-                "the connection to the VM was lost; what had finished is on its disk, and "
-                "`nox -s pull` fetches it (it starts the VM again if need be)"
-            )
+            msg = "the connection to the VM was lost while it was measuring"
             raise HostError(msg)
         return 130 if stop and status else status
 
     def pull(self, run: Path) -> None:
         """
-        Fetch the run's folder; the VM's copy goes when the run has ended.
+        Fetch the run's folder once nothing runs there any more, and remove the VM's copy.
         """
-        there = f"{RUNS_IN_VM}/{run.name}"
-        self._remote.pull(there, run)
-        if read_manifest(run).state != RUNNING:
-            self._remote.output(["rm", "-r", there, f"{ORIGINS_IN_VM}/{run.name}"])
+        try:
+            self._await_end()
+            self._fetch(run.name, run)
+        except HostError as error:
+            msg = (
+                f"{error}\nWhat had finished is on the VM's disk: `nox -s pull` fetches it, and "
+                "starts the VM again if need be"
+            )
+            raise HostError(msg) from error
 
     def pull_all(self) -> list[Path]:
         """
@@ -237,18 +244,31 @@ class VagrantMachine:
         """
         show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
         origins = self._remote.output(["sh", "-c", show]).splitlines()
+        self._await_end()
         pulled = []
         for line in origins:
             name, _, origin = line.partition(":")
             target = Path(origin)
-            target.mkdir(parents=True, exist_ok=True)
-            self._remote.pull(f"{RUNS_IN_VM}/{name}", target)
-            # Who runs it holds the lock of the VM; a run that nobody runs gets no further.
-            gone = f"rm -r {RUNS_IN_VM}/{name} {ORIGINS_IN_VM}/{name}"
-            free = f"flock --nonblock /run/lock/bridgetoll.lock sh -c '{gone}' || true"
-            self._remote.output(["sh", "-c", free])
+            self._fetch(name, target)
+            manifest = read_manifest(target)
+            if manifest.state == RUNNING:
+                note = "the machine was lost in the middle of the run"
+                write_manifest(target, dataclasses.replace(manifest, state=FAILED, note=note))
             pulled.append(target)
         return pulled
+
+    def _await_end(self) -> None:
+        """
+        Wait until the VM's side of a run, whose host side has ended, has ended too.
+
+        Raises HostError when it does not within a minute and a half.
+        """
+        seconds = str(ORDERLY_STOP_S)
+        self._remote.output(["flock", "--timeout", seconds, str(LOCK_FILE), "true"])
+
+    def _fetch(self, name: str, target: Path) -> None:
+        self._remote.pull(f"{RUNS_IN_VM}/{name}", target)
+        self._remote.output(["rm", "-r", f"{RUNS_IN_VM}/{name}", f"{ORIGINS_IN_VM}/{name}"])
 
     def halt(self) -> None:
         """
@@ -348,11 +368,6 @@ def find_or_build_box(cache: Path, mirror: str) -> Box:
         ensure([*TO_ENTER, *TO_BUILD, *libvirt.TO_BUILD_BOX])
         contents = userland.find(cache, mirror) or userland.build(cache, mirror)
         found = box.build(cache, contents, mirror)
-        print(
-            f"box: {found.version}, {found.size_bytes / 1e6:.0f} MB, "
-            f"built in {sum(found.build_seconds.values()):.0f} s",
-            flush=True,
-        )
     return found
 
 

@@ -278,6 +278,24 @@ def test_a_service_is_asked_to_stop_and_given_its_time(runtime: str, site: Site)
     assert log.read_text() == "asked\n"
 
 
+def test_a_failed_deployment_asks_its_services_to_stop_too(site: Site) -> None:
+    """
+    One that did come up has its time to end in order, before its control group is removed.
+    """
+    log = site.directory / "last-words"
+    overlay = write(
+        site,
+        "services: {product-1: {healthcheck: {test: [CMD, 'true']}, command: [sh, -c,"
+        f" 'trap \"echo asked >{log}; exit\" TERM; while :; do sleep 0.05; done']}},"
+        " gateway: {command: [sh, -c, 'sleep 1; exit 3']}}",
+    )
+    with pytest.raises(DeployError, match="gateway ended with status 3"):
+        deploy(
+            "process", project("netns", "gateway", "product-1", overlay=overlay), site
+        ).__enter__()
+    assert log.read_text() == "asked\n"
+
+
 def test_a_service_that_ends_at_once_is_not_up_although_nobody_checks_its_health(
     site: Site,
 ) -> None:

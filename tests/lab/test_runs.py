@@ -183,6 +183,30 @@ def test_a_service_that_fails_is_an_error_with_its_last_lines(tmp_path: Path, ru
 
 
 @pytest.mark.usefixtures("built")
+def test_loads_that_break_off_are_counted_and_do_not_end_the_run(tmp_path: Path) -> None:
+    """
+    A gateway that dies under load: every trial is an error, none is passed over, all are tried.
+    """
+    code = (
+        "import itertools, os; from services.gateway import app; from services.web import serve; "
+        "n = itertools.count(); app.before_request(lambda: next(n) > 30 and os._exit(0) or None); "
+        "serve(app)"
+    )
+    overlay = f'services: {{gateway: {{command: [python3, -c, "{code}"]}}}}'
+    file = variants_file(tmp_path, "process", overlay)
+    load = ["--requests", "200", "--warmup-requests", "0", "--workload", "fixed", "--blocks", "3"]
+    process = measure("--results", str(tmp_path / "r"), *load, "--variants-file", str(file))
+    text = finish(process)
+    assert process.returncode == 1, text
+    run = latest_run(tmp_path / "r")
+    trials = read_trials(run)
+    assert [(trial.status, trial.failed_phase) for trial in trials] == [(ERROR, "load")] * 3
+    assert read_manifest(run).state == "complete"
+    assert (run / "raw" / "001-own" / "ab.txt").read_text()
+    assert (run / "raw" / "001-own" / "gateway.log").exists()
+
+
+@pytest.mark.usefixtures("built")
 def test_a_key_that_cannot_be_honoured_ends_the_run_before_any_trial(tmp_path: Path) -> None:
     """
     By its name, and the manifest says that the run failed.

@@ -143,7 +143,6 @@ def sample_box(directory: Path) -> box.Box:
         userland_digest="1" * 16,
         userland_content_sha256="2" * 64,
         packages={},
-        build_seconds={},
         directory=directory,
     )
     return dataclasses.replace(whole, sha256=vagrant_vm.sha256_of(whole.file))

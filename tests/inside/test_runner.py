@@ -1,0 +1,153 @@
+"""
+The trial loop where it runs: what a fault after the load may not take away.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments import runner
+from experiments.deployments.process import ProcessDeployment
+from experiments.errors import DeployError, LoadError
+from experiments.load.ab import ApacheBench
+from experiments.measure import plan
+from experiments.options import measure_parser
+from experiments.records import (
+    COMPLETE,
+    ERROR,
+    INTERRUPTED,
+    OK,
+    RAW,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
+from experiments.runner import Runner, StopRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from experiments.load import Client, LoadPlan
+    from experiments.records import LoadResult
+
+TINY = ["--variants", "netns", "--workload", "fixed", "--requests", "20", "--warmup-requests", "0"]
+
+
+class Reluctant(ProcessDeployment):
+    """
+    A deployment that is gone when it says that it could not be taken down.
+    """
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        Take everything down, and complain.
+        """
+        super().__exit__(kind, error, trace)
+        msg = "the teardown had a fault"
+        raise DeployError(msg)
+
+
+class Impatient(ProcessDeployment):
+    """
+    A deployment in whose teardown the user presses Ctrl-C.
+    """
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        Take everything down, and be interrupted.
+        """
+        super().__exit__(kind, error, trace)
+        signal.raise_signal(signal.SIGINT)
+
+
+class Broken(ApacheBench):
+    """
+    A load generator that gives up.
+    """
+
+    def run(self, plan: LoadPlan, client: Client, directory: Path) -> LoadResult:
+        """
+        Give up.
+        """
+        msg = f"ab gave up on {plan.address} from {client.network_namespace} in {directory.name}"
+        raise LoadError(msg)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """
+    A runner takes the signals over; they are given back.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def planned(run: Path, blocks: int) -> Runner:
+    """
+    A runner of so many blocks.
+    """
+    write_manifest(run, plan(measure_parser().parse_args([*TINY, "--blocks", str(blocks)])))
+    return Runner(run, StopRequest())
+
+
+def test_a_load_is_kept_when_its_teardown_has_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The number stands, the fault stands beside it, and the run goes on.
+    """
+    monkeypatch.setitem(runner.DEPLOYMENTS, "process", Reluctant)
+    assert planned(tmp_path, 2).execute() == COMPLETE
+    for trial in read_trials(tmp_path):
+        assert (trial.status, trial.failed_phase) == (OK, "teardown")
+        assert trial.error == "the teardown had a fault"
+        assert trial.load is not None
+        assert trial.load.requests_ok == 20
+        assert (tmp_path / RAW / f"00{trial.number}-netns" / "gateway.log").exists()
+
+
+def test_ctrl_c_in_a_teardown_keeps_the_load_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    It had been measured, so it is not lost.
+    """
+    monkeypatch.setitem(runner.DEPLOYMENTS, "process", Impatient)
+    made = planned(tmp_path, 2)
+    assert made.execute() == INTERRUPTED
+    (trial,) = read_trials(tmp_path)
+    assert (trial.status, trial.failed_phase) == (OK, "teardown")
+    assert "interrupted by the user" in trial.error
+    assert read_manifest(tmp_path).state == INTERRUPTED
+
+
+def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A teardown that fails too does not hide why the trial failed.
+    """
+    monkeypatch.setitem(runner.DEPLOYMENTS, "process", Reluctant)
+    made = planned(tmp_path, 1)
+    made.load = Broken()
+    assert made.execute() == COMPLETE
+    (trial,) = read_trials(tmp_path)
+    assert (trial.status, trial.failed_phase, trial.load) == (ERROR, "load", None)
+    assert trial.error.startswith("ab gave up on ")
+    assert trial.error.endswith("; and then: the teardown had a fault")

@@ -5,7 +5,6 @@ Debian root file systems from mmdebstrap: what the userland and the VM's box hav
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,19 +54,6 @@ def mmdebstrap_command(
         # A snapshot's Release file is past its date by nature.
         command.append('--aptopt=Acquire::Check-Valid-Until "false"')
     return [*command, SUITE, root, *([mirror] if mirror else [])]
-
-
-def check_disk(directory: Path, needed_bytes: int, purpose: str) -> None:
-    """
-    Raises HostError when there is too little room for a build; ``purpose`` says for which.
-    """
-    free = shutil.disk_usage(directory).free
-    if free < needed_bytes:
-        msg = (
-            f"{directory} has {free / 1e9:.1f} GB free and {purpose} needs "
-            f"{needed_bytes / 1e9:.0f} GB; free some, or set BRIDGETOLL_CACHE to another disk"
-        )
-        raise HostError(msg)
 
 
 def run_step(command: Sequence[str], what: str) -> None:

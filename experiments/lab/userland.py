@@ -26,13 +26,13 @@ from experiments.lab.bootstrap import (
     EPOCH_S,
     SEALED,
     SUITE,
-    check_disk,
     clamp_times,
     installed_packages,
     mmdebstrap_command,
     run_step,
     walk,
 )
+from experiments.lab.cached_build import CachedBuild, read_marker
 from experiments.lab.image_store import settle
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
@@ -54,7 +54,8 @@ WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 NEEDED_BYTES = 5 * 10**9
 """Free space that a build needs: the tree twice while the image is made, and Debian's archives."""
 
-WHAT = "the userland"
+KIND = "userland"
+WHAT = f"the {KIND}"
 MARKER = "userland.json"
 
 
@@ -124,12 +125,9 @@ def find(cache: Path, mirror: str = "") -> Userland | None:
     """
     The whole userland for this checkout in the cache, or None.
     """
-    directory = cache / "userland" / digest_of(mirror)
-    try:
-        content = json.loads((directory / MARKER).read_text())
-    except FileNotFoundError:
-        return None
-    return Userland(**content, directory=directory)
+    directory = cache / KIND / digest_of(mirror)
+    content = read_marker(directory, MARKER)
+    return None if content is None else Userland(**content, directory=directory)
 
 
 def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> Userland:
@@ -139,55 +137,32 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
     The caller holds the run lock. Raises HostError for too little disk space, which is looked at
     first, or a step that fails, with the step's own output above.
     """
-    home = cache / "userland"
-    home.mkdir(parents=True, exist_ok=True)
-    check_disk(home, NEEDED_BYTES, "building the userland")
-    for leftover in home.glob("*.partial"):
-        shutil.rmtree(leftover)
     digest = digest_of(mirror)
-    partial = home / f"{digest}.partial"
-    root, store = partial / "root", partial / "store"
-    store.mkdir(parents=True)
-    seconds: dict[str, float] = {}
-
-    def step(name: str, text: str, action: Callable[[], None]) -> None:
-        say(f"userland: {text}")
-        started = time.monotonic()
-        action()
-        seconds[name] = round(time.monotonic() - started, 2)
-
+    made = CachedBuild(cache, KIND, digest, NEEDED_BYTES, say)
+    root, store = made.partial / "root", made.partial / "store"
+    store.mkdir()
     wheels = cache / "wheels" / hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:16]
-    step("wheels", "fetching the locked wheels", lambda: fetch_wheels(wheels))
-    step(
-        "bootstrap",
+    made.step("fetching the locked wheels", lambda: fetch_wheels(wheels))
+    started = time.time()
+    made.step(
         f"installing Debian {SUITE} and the wheels into it (about 50 s)",
         lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror, str(wheels))], WHAT),
     )
-    clamp_times(root, time.time() - seconds["wheels"] - seconds["bootstrap"])
-    content: list[str] = []
-    step("digest", "taking its digest", lambda: content.append(tree_digest(root)))
-    step("image", "making the Docker image (about 25 s)", lambda: make_image(root, store, cache))
-    layer = settle(store)
+    clamp_times(root, started)
+    content = made.step("taking its digest", lambda: tree_digest(root))
+    made.step("making the Docker image (about 25 s)", lambda: make_image(root, store, cache))
     packages, wheel_versions = installed(root)
     shutil.rmtree(root)
     whole = Userland(
         digest=digest,
-        content_sha256=content[0],
+        content_sha256=content,
         mirror=mirror,
         packages=packages,
         wheels=wheel_versions,
-        layer=layer,
-        directory=home / digest,
+        layer=settle(store),
+        directory=made.directory,
     )
-    marker = {key: value for key, value in asdict(whole).items() if key != "directory"}
-    with (partial / MARKER).open("w") as file:
-        json.dump(marker, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    for path in (partial / MARKER, partial):
-        os.utime(path, (EPOCH_S, EPOCH_S))
-    partial.rename(whole.directory)
-    say(f"userland: built in {sum(seconds.values()):.0f} s")
+    made.finish(MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"})
     return whole
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 import shutil
@@ -28,12 +27,12 @@ from experiments.lab.bootstrap import (
     EPOCH_S,
     SEALED,
     SUITE,
-    check_disk,
     clamp_times,
     installed_packages,
     mmdebstrap_command,
     run_step,
 )
+from experiments.lab.cached_build import CachedBuild, read_marker
 from experiments.machines.libvirt import IMAGE_IN_BOX
 from experiments.machines.settings import VM
 
@@ -66,7 +65,8 @@ SECTOR_BYTES = 512
 PARTITION_START_BYTES = 2**20
 LINUX_PARTITION = 0x83
 
-WHAT = "the box"
+KIND = "box"
+WHAT = f"the {KIND}"
 MARKER = "box.json"
 BOX_FILE = "bridgetoll.box"
 CATALOG_FILE = "catalog.json"
@@ -145,19 +145,16 @@ def find(cache: Path, mirror: str = "") -> Box | None:
     """
     The whole box for this checkout in the cache, or None.
     """
-    directory = cache / "box" / digest_of(mirror)
-    try:
-        content = json.loads((directory / MARKER).read_text())
-    except FileNotFoundError:
-        return None
-    return Box(**content, directory=directory)
+    directory = cache / KIND / digest_of(mirror)
+    content = read_marker(directory, MARKER)
+    return None if content is None else Box(**content, directory=directory)
 
 
 def build(
     cache: Path, contents: Userland, mirror: str = "", say: Callable[[str], None] = print
 ) -> Box:
     """
-    Build the box with this userland in it into the cache; takes about two minutes.
+    Build the box with this userland in it into the cache; takes about a minute.
 
     The caller holds the run lock. Raises HostError for too little disk space or another
     architecture, which are looked at first, or a step that fails, with its last lines.
@@ -168,63 +165,47 @@ def build(
             "use --machine local, or the public box (see the README)"
         )
         raise HostError(msg)
-    home = cache / "box"
-    home.mkdir(parents=True, exist_ok=True)
-    check_disk(home, NEEDED_BYTES, "building the box")
-    for leftover in home.glob("*.partial"):
-        shutil.rmtree(leftover)
     digest = digest_of(mirror)
-    partial = home / f"{digest}.partial"
-    work, root = partial / "work", partial / "work/root"
-    work.mkdir(parents=True)
-    seconds: dict[str, float] = {}
-
-    def step(name: str, text: str, action: Callable[[], None]) -> None:
-        say(f"box: {text}")
-        started = time.monotonic()
-        action()
-        seconds[name] = round(time.monotonic() - started, 2)
-
-    step(
-        "bootstrap",
-        f"installing Debian {SUITE} with a kernel (about 40 s)",
+    made = CachedBuild(cache, KIND, digest, NEEDED_BYTES, say)
+    work, root = made.partial / "work", made.partial / "work" / "root"
+    work.mkdir()
+    started = time.time()
+    made.step(
+        f"installing Debian {SUITE} with a kernel (about 20 s)",
         lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror)], WHAT),
     )
     (root / place_of(contents).lstrip("/")).mkdir(parents=True)
-    clamp_times(root, time.time() - seconds["bootstrap"] - 1)
+    clamp_times(root, started)
     kernel = _kernel_of(root)
-    shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", partial / KERNEL_FILE)
-    step("disk", "making the disk (about 20 s)", lambda: make_disk(work, root, contents, kernel))
-    step("compress", "compressing it (about 40 s)", lambda: compress(work))
-    version = version_of(digest)
-    pack(work / IMAGE_IN_BOX, partial / BOX_FILE)
-    with (partial / BOX_FILE).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", made.partial / KERNEL_FILE)
+    made.step("making the disk (about 15 s)", lambda: make_disk(work, root, contents, kernel))
+    made.step("compressing it (about 15 s)", lambda: compress(work))
+    file = made.partial / BOX_FILE
+    pack(work / IMAGE_IN_BOX, file)
     whole = Box(
         digest=digest,
-        version=version,
-        sha256=sha256,
-        size_bytes=(partial / BOX_FILE).stat().st_size,
+        version=version_of(digest),
+        sha256=sha256_of(file),
+        size_bytes=file.stat().st_size,
         mirror=mirror,
         kernel=kernel,
         userland_digest=contents.digest,
         userland_content_sha256=contents.content_sha256,
         packages=installed_packages(root),
-        directory=home / digest,
+        directory=made.directory,
     )
     shutil.rmtree(work)
-    (partial / CATALOG_FILE).write_text(json.dumps(catalog(whole), indent=1) + "\n")
-    marker = {key: value for key, value in asdict(whole).items() if key != "directory"}
-    with (partial / MARKER).open("w") as marker_file:
-        json.dump(marker, marker_file, indent=1, sort_keys=True)
-        marker_file.flush()
-        os.fsync(marker_file.fileno())
-    partial.rename(whole.directory)
-    say(
-        f"box: {whole.version}, {whole.size_bytes / 1e6:.0f} MB, "
-        f"built in {sum(seconds.values()):.0f} s"
-    )
+    (made.partial / CATALOG_FILE).write_text(json.dumps(catalog(whole), indent=1) + "\n")
+    made.finish(MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"})
     return whole
+
+
+def sha256_of(path: Path) -> str:
+    """
+    The SHA-256 of a file.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def place_of(contents: Userland) -> str:

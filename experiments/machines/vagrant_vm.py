@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -99,6 +98,8 @@ class VagrantMachine:
             print("VM: up already", flush=True)
             self._push_checkout()
             return
+        if self._own_domain_id() is None:
+            refuse_too_little_room()
         ensure([*libvirt.TO_RUN_VM, *TO_ENTER])
         started = libvirt.start_daemons(with_kvm=self._acceleration == KVM)
         self._note(daemons=[*noted.get("daemons", []), *started])
@@ -139,17 +140,18 @@ class VagrantMachine:
 
     def _refuse_what_is_in_the_way(self) -> None:
         """
-        Raises HostError for a missing plugin, a taken name, or too little memory or disk.
+        Raises HostError for a missing plugin or a taken name.
         """
         with self._told("listing Vagrant's plugins"):
             plugins = [plugin.name for plugin in self._client().plugin_list()]
         if PLUGIN not in plugins:
             msg = f"Vagrant has no plugin {PLUGIN}; install Debian's package of that name"
             raise HostError(msg)
+        self._refuse_foreign_domain()
+
+    def _refuse_foreign_domain(self) -> None:
         there = libvirt.domain_id()
-        if there is None:
-            refuse_too_little_room()
-        elif there != self._own_domain_id():
+        if there not in {None, self._own_domain_id()}:
             msg = (
                 f"libvirt has a domain {VM.name!r} already, which this checkout did not make "
                 f"(UUID {there}); rename it, or give another name in experiments/machines/vm.json"
@@ -282,9 +284,12 @@ class VagrantMachine:
     def destroy(self) -> None:
         """
         Remove the VM and all that it brought: domain, disks, pool, network, keys, notes, daemons.
+
+        Raises HostError when the VM is not this checkout's.
         """
         noted = self._read_notes()
         if shutil.which("vagrant") and libvirt.usable():
+            self._refuse_foreign_domain()
             with self._told("destroying the VM"):
                 client = self._client()
                 client.destroy()
@@ -371,20 +376,12 @@ def find_or_build_box(cache: Path, mirror: str) -> Box:
     return found
 
 
-def sha256_of(path: Path) -> str:
-    """
-    The SHA-256 of a file.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def refuse_damaged(whole: Box) -> None:
     """
     Raises HostError when a box file is not the one that was built.
     """
     try:
-        found = sha256_of(whole.file)
+        found = box.sha256_of(whole.file)
     except OSError as error:
         found = str(error)
     if found != whole.sha256:

@@ -145,7 +145,7 @@ def sample_box(directory: Path) -> box.Box:
         packages={},
         directory=directory,
     )
-    return dataclasses.replace(whole, sha256=vagrant_vm.sha256_of(whole.file))
+    return dataclasses.replace(whole, sha256=box.sha256_of(whole.file))
 
 
 def test_a_box_with_another_checksum_is_refused(tmp_path: Path) -> None:

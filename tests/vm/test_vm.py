@@ -170,9 +170,10 @@ def test_another_checkout_does_not_take_the_vm_s_name(tmp_path: Path) -> None:
     other = tmp_path / "other"
     ignore = shutil.ignore_patterns(".nox", ".vagrant", ".git", "results", "__pycache__", ".*cache")
     shutil.copytree(PROJECT, other, ignore=ignore)
-    done = call("up", cwd=other)
-    assert done.returncode == 1
-    assert f"libvirt has a domain {VM.name!r} already" in done.stdout
+    for session in ("up", "destroy"):
+        done = call(session, cwd=other)
+        assert done.returncode == 1
+        assert f"libvirt has a domain {VM.name!r} already" in done.stdout
     assert remote().answers()
 
 

@@ -42,7 +42,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
 LOCKS = Path("requirements")
-ORDERLY_STOP_S = 90
+ORDERLY_STOP_S = 180
 """How long an interrupted run may take to tear down before it is ended by force."""
 
 enlisted: list[str] = []
@@ -110,27 +110,28 @@ def measure(session: nox.Session) -> None:
         arguments += ["--variants", ",".join(dict.fromkeys(enlisted))]
     install(session, "host")
     before = runs(options.results)
-    signal.signal(signal.SIGINT, first_interrupt)
     try:
-        session.run(
-            "python",
-            "-m",
-            "experiments",
-            "measure",
-            *arguments,
-            interrupt_timeout=ORDERLY_STOP_S,
-            terminate_timeout=ORDERLY_STOP_S,
-        )
+        run_orderly(session, "python", "-m", "experiments", "measure", *arguments)
     except KeyboardInterrupt:
         # nox runs no further session now, and what has been measured deserves its report.
         for run in sorted(runs(options.results) - before):
             session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         # Also after a failure, but not when it came before there was a run.
         for run in sorted(runs(options.results) - before):
             session.notify("report", [str(run)])
+
+
+def run_orderly(session: nox.Session, *command: str) -> None:
+    """
+    Run a command that has something to put in order when it is interrupted, and let it.
+    """
+    signal.signal(signal.SIGINT, first_interrupt)
+    try:
+        session.run(*command, interrupt_timeout=ORDERLY_STOP_S, terminate_timeout=ORDERLY_STOP_S)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -182,7 +183,7 @@ def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
 
     def run(session: nox.Session) -> None:
         install(session, "host")
-        session.run("python", "-m", "experiments", name, *session.posargs)
+        run_orderly(session, "python", "-m", "experiments", name, *session.posargs)
 
     run.__name__ = name
     run.__doc__ = text
@@ -251,7 +252,7 @@ def tests_vm(session: nox.Session) -> None:
     install(session, "dev")
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         session.error("the VM's tests need root on Linux")
-    session.run("pytest", "tests/vm", "-s", *session.posargs)
+    run_orderly(session, "pytest", "tests/vm", "-s", *session.posargs)
 
 
 @nox.session(default=False)

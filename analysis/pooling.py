@@ -28,6 +28,8 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         "acceleration": machine.get("acceleration"),
         "hypervisor": machine.get("hypervisor"),
         "box": machine.get("box", {}).get("sha256"),
+        "host": machine.get("host"),
+        "project": manifest.git,
         **{
             name: seen.get(name)
             for name in (
@@ -35,18 +37,22 @@ def identity(manifest: Manifest) -> dict[str, Any]:
                 "architecture",
                 "cpu_model",
                 "cpus",
-                "memory_bytes",
                 "cgroup_layout",
                 "clock_source",
             )
         },
+        # In tenths of a GiB: what a kernel keeps for itself differs a little at each start.
+        "memory_gib": round((seen.get("memory_bytes") or 0) / 2**30, 1),
         "userland": userland.get("content_sha256") or userland.get("digest"),
         "workload": manifest.workload,
         "requests": manifest.requests,
         "concurrency": manifest.concurrency,
         "warmup_requests": manifest.warmup_requests,
         "any_length": manifest.any_length,
-        "variants": {table["name"]: table["levels"] for table in manifest.variants},
+        "variants": {
+            table["name"]: {key: table.get(key) for key in ("levels", "overlays_sha256")}
+            for table in manifest.variants
+        },
     }
 
 
@@ -56,8 +62,14 @@ def pool(
     """
     One manifest and one list of trials from several runs, their blocks numbered on.
 
-    Raises ResultsError, with the field and both values, for runs that are not of one kind.
+    Raises ResultsError for a run that is named twice, and, with the field and both values, for runs
+    that are not of one kind.
     """
+    names = [manifest.run for manifest, _ in runs]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"run {name} is named more than once, and would count more than once"
+            raise ResultsError(msg)
     first, _ = runs[0]
     for manifest, _ in runs[1:]:
         before, after = identity(first), identity(manifest)

@@ -16,7 +16,7 @@ from experiments.lock import RunLock
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.vagrant_vm import find_or_build_box
-from experiments.measure import measure, plan
+from experiments.measure import give_back, measure, plan
 from experiments.options import PROJECT, add_mirror, measure_parser
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run_measure(arguments: Sequence[str]) -> int:
     options = measure_parser().parse_args(arguments)
     manifest = plan(options)
     machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])
     with RunLock():
         print(f"machine: {reason}", flush=True)
@@ -145,8 +145,13 @@ def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]
     """
 
     def run(arguments: Sequence[str]) -> int:
-        options = machine_parser(session, description).parse_args(arguments)
-        if os.geteuid() != 0:
+        parser = machine_parser(session, description)
+        if session == "destroy":
+            parser.add_argument(
+                "--discard", action="store_true", help="with runs in it that were not fetched"
+            )
+        options = parser.parse_args(arguments)
+        if os.geteuid() != 0 and shutil.which("sudo"):
             return become_root([session, *arguments])
         machine, words = vagrant_machine(cache_directory(), options.mirror)
         with RunLock():
@@ -154,13 +159,13 @@ def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]
                 print(f"machine: {words}", flush=True)
                 machine.up()
             elif session == "pull":
-                machine.up()
                 for run in machine.pull_all():
+                    give_back(run.parent, run)
                     print(f"pulled {run}; `nox -s report -- {run}` makes its report")
             elif session == "halt":
                 machine.halt()
             else:
-                machine.destroy()
+                machine.destroy(discard=options.discard)
         return 0
 
     return run

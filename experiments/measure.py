@@ -5,6 +5,7 @@ One measurement as the host sees it: plan, folder, machine, and what became of i
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import signal
@@ -181,7 +182,14 @@ def keep_variants(run: Path, manifest: Manifest) -> Manifest:
 
 def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     variants = [
-        {**table, "overlays": keep_overlays(run, table["name"], table["overlays"])}
+        {
+            **table,
+            "overlays": keep_overlays(run, table["name"], table["overlays"]),
+            "overlays_sha256": [
+                hashlib.sha256(Path(overlay).read_bytes()).hexdigest()
+                for overlay in table["overlays"]
+            ],
+        }
         for table in manifest.variants
     ]
     if not manifest.variants_file:

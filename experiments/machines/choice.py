@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 from experiments.errors import HostError
 from experiments.machines import box, libvirt
 from experiments.machines.local import LocalMachine
-from experiments.machines.vagrant_vm import EMULATION, KVM, VagrantMachine
+from experiments.machines.vagrant_vm import (
+    EMULATION,
+    KVM,
+    VagrantMachine,
+    noted_acceleration,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +58,12 @@ def vm_refusal(cache: Path, mirror: str) -> str:
 
 def vagrant_machine(cache: Path, mirror: str) -> tuple[VagrantMachine, str]:
     """
-    The VM, with hardware virtualisation where that is usable, and the words that say which.
+    The VM that there is, or else one as fast as can be, and the words that say which.
     """
+    there = noted_acceleration()
+    if there is not None:
+        words = DESCRIPTIONS[KVM] if there == KVM else f"{DESCRIPTIONS[EMULATION]} it was made so"
+        return VagrantMachine(cache, mirror, there), f"{words} (a VM as asked)"
     why_no_kvm = kvm_refusal(cache, mirror)
     if why_no_kvm:
         words = f"{DESCRIPTIONS[EMULATION]} {why_no_kvm} (a VM as asked)"

@@ -73,16 +73,20 @@ def ensure(needs: Sequence[Need], say: Callable[[str], None] = print) -> None:
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update", "--quiet"], install):
-        done = subprocess.run(
-            command,
-            check=False,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=INSTALL_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            msg = f"`{' '.join(command)}` did not end within {INSTALL_TIMEOUT_S} s"
+            raise HostError(msg) from error
         if done.returncode and command is install:
             tail = "\n".join(done.stdout.splitlines()[-15:])
             msg = f"`{' '.join(command)}` failed with status {done.returncode}:\n{tail}"

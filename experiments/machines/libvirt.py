@@ -1,7 +1,8 @@
 """
 libvirt on this host: whether it is usable, what of it is ours, and what hardware stands behind it.
 
-All through ``virsh``; nothing is removed by a pattern, only by the names that ``vm.json`` gives.
+All through ``virsh``, by the names that ``vm.json`` gives; whether something of such a name is ours
+is for the caller to know, who notes what it makes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -89,44 +91,52 @@ def usable() -> bool:
 HIDE_KVM = f"[ ! -e {KVM_DEVICE} ] || mount --bind /dev/null {KVM_DEVICE}"
 
 
-def start_daemons(*, with_kvm: bool, say: Callable[[str], None] = print) -> list[str]:
+def start_daemons(
+    note: Callable[[str], None], *, with_kvm: bool, say: Callable[[str], None] = print
+) -> None:
     """
-    See that libvirt answers; the daemons that had to be started without systemd for it.
+    See that libvirt answers; daemons are started without systemd where there is none.
 
-    Without ``with_kvm`` those do not see the KVM device: libvirt tries every QEMU with it, and one
-    that hangs costs a minute each time. Raises HostError when libvirt does not answer after that.
+    ``note`` is told the name of each that was. Without ``with_kvm`` those do not see the KVM
+    device: libvirt tries every QEMU with it, and one that hangs costs a minute each time. Raises
+    HostError when libvirt does not answer after that.
     """
     if usable():
-        return []
-    started = []
-    if Path("/run/systemd/system").exists():
-        say("starting libvirtd")
-        subprocess.run(["systemctl", "start", "libvirtd"], check=False, timeout=TIMEOUT_S)
-    else:
-        say(f"starting {' and '.join(DAEMONS)}, without systemd, until `nox -s destroy`")
-        for name in DAEMONS:
-            if not running(name):
-                command = [name, "--daemon"]
-                if not with_kvm:
-                    script = f"{HIDE_KVM}; exec {name} --daemon"
-                    command = ["unshare", "--mount", "sh", "-euc", script]
-                subprocess.run(command, check=False, timeout=TIMEOUT_S)
-                started.append(name)
+        return
+    try:
+        if Path("/run/systemd/system").exists():
+            say("starting libvirtd")
+            subprocess.run(["systemctl", "start", "libvirtd"], check=False, timeout=TIMEOUT_S)
+        else:
+            say(f"starting {' and '.join(DAEMONS)}, without systemd, until `nox -s destroy`")
+            for name in DAEMONS:
+                if not running(name):
+                    note(name)
+                    command = [name, "--daemon"]
+                    if not with_kvm:
+                        script = f"{HIDE_KVM}; exec {name} --daemon"
+                        command = ["unshare", "--mount", "sh", "-euc", script]
+                    subprocess.run(command, check=False, timeout=TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        msg = f"libvirt's daemons cannot be started: {error}"
+        raise HostError(msg) from error
     deadline = time.monotonic() + DAEMON_TIMEOUT_S
     while not usable():
         if time.monotonic() > deadline:
             virsh("version")
         time.sleep(0.2)
-    return started
 
 
 def stop_daemons(names: list[str]) -> None:
     """
-    End those daemons that ``start_daemons`` started.
+    End those daemons that ``start_daemons`` started, and wait until they have ended.
     """
-    for name in reversed(names):
+    for name in reversed(list(dict.fromkeys(names))):
         if pid := running(name):
-            subprocess.run(["kill", str(pid)], check=False, timeout=TIMEOUT_S)
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + DAEMON_TIMEOUT_S
+            while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
 
 
 def running(name: str) -> int | None:
@@ -157,6 +167,24 @@ def domain_id() -> str | None:
     return virsh("domuuid", VM.name).strip() if VM.name in names else None
 
 
+def refuse_foreign_pool(*, noted: bool, path: Path = Path(VM.storage_path)) -> None:
+    """
+    Raises HostError when the VM's storage pool or its folder is somebody else's.
+
+    ``noted`` says that this checkout made it. Everything in the folder will be ours to remove.
+    """
+    if noted:
+        return
+    if VM.storage_pool in virsh("pool-list", "--all", "--name").split():
+        msg = f"libvirt has a storage pool {VM.storage_pool!r} that this checkout did not make"
+    elif path.exists() and any(path.iterdir()):
+        msg = f"{path} is not empty, and the VM's storage needs a folder of its own"
+    else:
+        return
+    msg += "; give another storage_pool and storage_path in experiments/machines/vm.json"
+    raise HostError(msg)
+
+
 def make_pool() -> None:
     """
     Make the storage pool that the VM's disks are in, if it is not there; Vagrant makes none itself.
@@ -168,44 +196,60 @@ def make_pool() -> None:
         virsh("pool-start", VM.storage_pool)
 
 
+def image_path(version: str) -> Path:
+    """
+    Where vagrant-libvirt looks for the image of this version of the box.
+    """
+    name = f"{VM.box.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{version}_box.img"
+    return Path(VM.storage_path) / name
+
+
 def provide_image(box_file: Path, version: str) -> None:
     """
     Put a box's image into the pool under the name that vagrant-libvirt looks for.
 
-    It would upload the image itself, through a pipe in small pieces, which takes minutes.
+    It would upload the image itself, through a pipe in small pieces, which takes minutes. The VM
+    must not be there yet: an image that it uses would be replaced.
     """
-    name = f"{VM.box.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{version}_box.img"
-    target = Path(VM.storage_path) / name
-    if not target.exists():
-        partial = target.with_suffix(".partial")
-        with tarfile.open(box_file) as archive, partial.open("wb") as file:
-            image = archive.extractfile(IMAGE_IN_BOX)
-            if image is None:
-                msg = f"{box_file} holds no {IMAGE_IN_BOX}"
-                raise HostError(msg)
-            shutil.copyfileobj(image, file, COPY_BYTES)
-        partial.replace(target)
+    target = image_path(version)
+    partial = target.with_suffix(".partial")
+    with tarfile.open(box_file) as archive, partial.open("wb") as file:
+        image = archive.extractfile(IMAGE_IN_BOX)
+        if image is None:
+            msg = f"{box_file} holds no {IMAGE_IN_BOX}"
+            raise HostError(msg)
+        shutil.copyfileobj(image, file, COPY_BYTES)
+    partial.replace(target)
     virsh("pool-refresh", VM.storage_pool)
 
 
-def remove_rest() -> None:
+def remove_pool() -> None:
     """
-    Remove what Vagrant leaves when the VM is destroyed: the pool with the box's image, the network.
+    Remove the storage pool, and its folder when nothing is in it any more.
     """
+    if VM.storage_pool in virsh("pool-list", "--name").split():
+        virsh("pool-destroy", VM.storage_pool)
     if VM.storage_pool in virsh("pool-list", "--all", "--name").split():
-        if VM.storage_pool in virsh("pool-list", "--name").split():
-            virsh("pool-refresh", VM.storage_pool)
-            for line in virsh("vol-list", VM.storage_pool).splitlines()[2:]:
-                if line.strip():
-                    virsh("vol-delete", "--pool", VM.storage_pool, line.split()[0])
-            virsh("pool-destroy", VM.storage_pool)
         virsh("pool-undefine", VM.storage_pool)
     path = Path(VM.storage_path)
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
-    if VM.network in virsh("net-list", "--all", "--name").split():
-        if VM.network in virsh("net-list", "--name").split():
-            virsh("net-destroy", VM.network)
+
+
+def has_network() -> bool:
+    """
+    Whether libvirt has a network of the VM's network's name.
+    """
+    return VM.network in virsh("net-list", "--all", "--name").split()
+
+
+def remove_network() -> None:
+    """
+    Remove the VM's network, if Vagrant has not.
+    """
+    if VM.network in virsh("net-list", "--name").split():
+        virsh("net-destroy", VM.network)
+    if has_network():
         virsh("net-undefine", VM.network)
 
 

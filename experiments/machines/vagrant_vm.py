@@ -1,23 +1,22 @@
 """
 The identical VM, by Vagrant: the project's own box, the same code and the same lab inside.
 
-A thin adapter over python-vagrant. Vagrant is slow to start, so it is asked only for what changes
-the VM; its ssh configuration is taken once and everything else goes by ssh and rsync.
+Vagrant is slow to start, so it is asked only for what changes the VM; its ssh configuration is
+taken once and everything else goes by ssh and rsync.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
+import platform
+import shlex
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import vagrant
 
 from experiments.errors import HostError
 from experiments.lab import userland
@@ -27,11 +26,13 @@ from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
+from experiments.machines.vagrant_client import VagrantClient
+from experiments.machines.vm_notes import VmNotes
 from experiments.options import PROJECT
 from experiments.records import FAILED, RUNNING, read_manifest, write_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from types import FrameType
 
     from experiments.machines.box import Box
@@ -42,7 +43,7 @@ DRIVERS = {KVM: "kvm", EMULATION: "qemu"}
 
 PLUGIN = "vagrant-libvirt"
 STATE = PROJECT / ".vagrant"
-"""Vagrant's own folder in the checkout; what this module notes is beside what Vagrant notes."""
+"""Vagrant's own folder in the checkout; what is noted here is beside what Vagrant notes."""
 
 CHECKOUT_IN_VM = "/srv/bridgetoll"
 RUNS_IN_VM = "/var/lib/bridgetoll/runs"
@@ -57,9 +58,6 @@ NEEDED_POOL_BYTES = 3 * 10**9
 ORDERLY_STOP_S = 90
 """How long the VM's side of a run may take to stop after the host's side has ended."""
 
-LOG_FILE = "vagrant.log"
-LOG_TAIL_LINES = 12
-
 
 class VagrantMachine:
     """
@@ -70,84 +68,73 @@ class VagrantMachine:
 
     def __init__(self, cache: Path, mirror: str, acceleration: str) -> None:
         """
-        ``acceleration`` is ``kvm`` or ``emulation``. Nothing is looked at or changed yet.
+        Nothing is looked at or changed yet.
+
+        ``acceleration``, ``kvm`` or ``emulation``, is for a VM that is made; one that is there
+        keeps its own.
         """
         self._cache = cache
         self._mirror = mirror
         self._acceleration = acceleration
-        self._notes = STATE / "bridgetoll.json"
+        self._notes = VmNotes(STATE)
         self._remote = Remote(STATE / "ssh-config", VM.name)
 
     def up(self) -> None:
         """
-        Start the VM, building its box first where need be; one that is up already is reused.
+        Start the VM, making it first where need be; one that is up already is reused.
 
-        Raises HostError for whatever is missing or in the way, before anything is changed.
+        Raises HostError for whatever is missing or in the way, before anything is changed where
+        that can be told.
         """
-        noted = self._read_notes()
+        self._refuse_outdated()
+        if self._notes.read().get("box") and self._remote.answers():
+            print("VM: up already", flush=True)
+        else:
+            refuse_too_little_memory()
+            if self._own_domain_id() is None:
+                refuse_too_little_disk()
+            if found := box.find(self._cache, self._mirror):
+                refuse_damaged(found)
+            ensure([*libvirt.TO_RUN_VM, *TO_ENTER])
+            self._start_daemons()
+            self._refuse_what_is_in_the_way()
+            if libvirt.domain_id() is None:
+                self._make()
+            else:
+                self._start()
+        keep_out = ["--filter=:- .gitignore", "--exclude=/.git"]
+        self._remote.push(PROJECT, CHECKOUT_IN_VM, keep_out)
+
+    def _refuse_outdated(self) -> None:
+        """
+        Raises HostError when there is a VM of ours, made from another box than the checkout's.
+        """
+        made_from = self._notes.read().get("box")
         digest = box.digest_of(self._mirror)
-        made_from = noted.get("box", {})
-        outdated = made_from.get("digest", digest) != digest
-        if outdated and libvirt.usable() and libvirt.domain_id():
+        if self._own_domain_id() and (made_from is None or made_from["digest"] != digest):
+            version = made_from["version"] if made_from else "another"
             msg = (
-                f"the VM was made from box {made_from['version']}, and this checkout needs "
-                f"{box.version_of(digest)}; `nox -s destroy` removes the old one"
+                f"the VM was made from box {version}, and this checkout needs "
+                f"{box.version_of(digest)}; `nox -s destroy` removes the old one (`nox -s pull` "
+                "fetches what is still in it first)"
             )
             raise HostError(msg)
-        if made_from and not outdated and self._remote.answers():
-            print("VM: up already", flush=True)
-            self._push_checkout()
-            return
-        if self._own_domain_id() is None:
-            refuse_too_little_room()
-        ensure([*libvirt.TO_RUN_VM, *TO_ENTER])
-        started = libvirt.start_daemons(with_kvm=self._acceleration == KVM)
-        self._note(daemons=[*noted.get("daemons", []), *started])
-        self._refuse_what_is_in_the_way()
-        whole = find_or_build_box(self._cache, self._mirror)
-        refuse_damaged(whole)
-        self._note(
-            box={
-                "name": VM.box,
-                "digest": whole.digest,
-                "version": whole.version,
-                "sha256": whole.sha256,
-            },
-            acceleration=self._acceleration,
-        )
-        self._vagrant_up(whole)
-        self._push_checkout()
 
-    def _vagrant_up(self, whole: Box) -> None:
-        client = self._client(whole.version)
-        with self._told("adding the box to Vagrant"):
-            client.box_add(VM.box, str(whole.catalog), provider="libvirt", force=True)
-        libvirt.make_pool()
-        libvirt.provide_image(whole.file, whole.version)
-        kind = "with KVM" if self._acceleration == KVM else "emulated, which takes minutes"
-        print(f"VM: starting ({kind})", flush=True)
-        with self._told("starting the VM"):
-            for line in client.up(provider="libvirt", stream_output=True):
-                self._log(line)
-                # Vagrant draws progress by rewriting its line; only its steps are shown.
-                if "==>" in line and " -- " not in line:
-                    print(f"    {line.rpartition('==>')[2].strip()}", flush=True)
-        with self._told("reading the VM's ssh configuration"):
-            self._remote.config.write_text(client.ssh_config())
-        if not self._remote.answers():
-            msg = f"the VM is up but does not answer by ssh; its console: `virsh console {VM.name}`"
-            raise HostError(msg)
+    def _start_daemons(self) -> None:
+        def note(name: str) -> None:
+            self._notes.add(daemons=[*self._notes.read().get("daemons", []), name])
+
+        libvirt.start_daemons(note, with_kvm=self._acceleration == KVM)
 
     def _refuse_what_is_in_the_way(self) -> None:
         """
-        Raises HostError for a missing plugin or a taken name.
+        Raises HostError for a missing plugin, a taken name, or a pool that is somebody else's.
         """
-        with self._told("listing Vagrant's plugins"):
-            plugins = [plugin.name for plugin in self._client().plugin_list()]
-        if PLUGIN not in plugins:
+        if PLUGIN not in self._client().plugins():
             msg = f"Vagrant has no plugin {PLUGIN}; install Debian's package of that name"
             raise HostError(msg)
         self._refuse_foreign_domain()
+        libvirt.refuse_foreign_pool(noted=bool(self._notes.read().get("pool")))
 
     def _refuse_foreign_domain(self) -> None:
         there = libvirt.domain_id()
@@ -162,11 +149,58 @@ class VagrantMachine:
         noted = STATE / "machines" / VM.name / "libvirt" / "id"
         return noted.read_text().strip() if noted.exists() else None
 
+    def _make(self) -> None:
+        """
+        Make the VM from its box, which is built first where need be.
+        """
+        whole = find_or_build_box(self._cache, self._mirror)
+        refuse_damaged(whole)
+        if self._acceleration == KVM:
+            # Before there was a box there may have been no kernel to try KVM with.
+            refusal = libvirt.kvm_refusal(whole.directory / box.KERNEL_FILE)
+            if refusal:
+                print(f"VM: emulated after all, because {refusal}", flush=True)
+                self._acceleration = EMULATION
+        made_from = {
+            "name": VM.box,
+            "digest": whole.digest,
+            "version": whole.version,
+            "sha256": whole.sha256,
+        }
+        self._notes.add(
+            box=made_from,
+            acceleration=self._acceleration,
+            image=str(libvirt.image_path(whole.version)),
+            network=not libvirt.has_network() or bool(self._notes.read().get("network")),
+        )
+        self._client().add_box(whole.catalog)
+        self._notes.add(pool=True)
+        libvirt.make_pool()
+        libvirt.provide_image(whole.file, whole.version)
+        self._start()
+
+    def _start(self) -> None:
+        client = self._client()
+        kind = "with KVM" if self._noted_acceleration() == KVM else "emulated, which takes minutes"
+        print(f"VM: starting ({kind})", flush=True)
+        client.up()
+        self._remote.config.write_text(client.ssh_config())
+        if not self._remote.answers():
+            msg = f"the VM is up but does not answer by ssh; its console: `virsh console {VM.name}`"
+            raise HostError(msg)
+
+    def _noted_acceleration(self) -> str:
+        return str(self._notes.read().get("acceleration", self._acceleration))
+
+    def _client(self) -> VagrantClient:
+        version = self._notes.read().get("box", {}).get("version", "")
+        return VagrantClient(STATE, DRIVERS[self._noted_acceleration()], version)
+
     def facts(self) -> dict[str, Any]:
         """
-        The box, the hypervisor, and the userland as the VM itself sees it.
+        The box, the hypervisor, the host below, and the userland as the VM itself sees it.
         """
-        notes = self._read_notes()
+        notes = self._notes.read()
         seen = json.loads(self._remote.output(self._command("facts")))
         machine = {
             "name": self.name,
@@ -174,6 +208,7 @@ class VagrantMachine:
             "hypervisor": libvirt.hypervisor(),
             "acceleration": notes["acceleration"],
             "box": notes["box"],
+            "host": {"kernel": platform.release(), "cpu_model": cpu_model()},
         }
         return {"machine": machine, "userland": seen["userland"]}
 
@@ -182,17 +217,9 @@ class VagrantMachine:
         Push the run's folder with its plan into the VM, which has the project since it came up.
         """
         self._remote.push(run, f"{RUNS_IN_VM}/{run.name}")
-        note = (
-            f"mkdir -p {ORIGINS_IN_VM} && printf %s '{run.resolve()}' >{ORIGINS_IN_VM}/{run.name}"
-        )
+        origin = shlex.quote(str(run.resolve()))
+        note = f"mkdir -p {ORIGINS_IN_VM} && printf %s {origin} >{ORIGINS_IN_VM}/{run.name} && sync"
         self._remote.output(["sh", "-c", note])
-
-    def _push_checkout(self) -> None:
-        """
-        Make the VM's copy of the project equal to this one, but for what git ignores.
-        """
-        keep_out = ["--filter=:- .gitignore", "--exclude=/.git"]
-        self._remote.push(PROJECT, CHECKOUT_IN_VM, keep_out)
 
     def execute(self, run: Path) -> int:
         """
@@ -201,18 +228,17 @@ class VagrantMachine:
         A signal that would end this process makes the VM's side stop in an orderly way, because
         its standard input ends. Raises HostError when the connection is lost.
         """
-        command = self._command("execute", f"{RUNS_IN_VM}/{run.name}")
+        command = self._remote.command(self._command("execute", f"{RUNS_IN_VM}/{run.name}"))
         stop = False
-        with subprocess.Popen(self._remote.command(command), stdin=subprocess.PIPE) as process:
-            # Not in the way of Ctrl-C on a terminal: ssh would end by it at once.
-            assert process.stdin is not None  # noqa: S101 - for the type checker
+        # In a process group of its own, or Ctrl-C on a terminal would end ssh itself.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:
 
             def pass_on(_number: int, _frame: FrameType | None) -> None:
                 nonlocal stop
-                if not stop:
+                if not stop and process.stdin is not None:
                     print(STOPPING, flush=True)
                     stop = True
-                    process.stdin.close()  # type: ignore[union-attr]
+                    process.stdin.close()
 
             before = {number: signal.signal(number, pass_on) for number in STOP_SIGNALS}
             try:
@@ -243,21 +269,43 @@ class VagrantMachine:
     def pull_all(self) -> list[Path]:
         """
         Fetch every run that is still in the VM to where it was begun; their folders.
+
+        The VM is started if it is not up, whatever box it was made from. Raises HostError when
+        there is no VM of this checkout, or when a run cannot be fetched, after all others were.
         """
-        show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
-        origins = self._remote.output(["sh", "-c", show]).splitlines()
+        if not self._remote.answers():
+            if self._own_domain_id() is None:
+                msg = "this checkout has no VM, so there is nothing to fetch from it"
+                raise HostError(msg)
+            self._start_daemons()
+            self._refuse_foreign_domain()
+            self._start()
         self._await_end()
-        pulled = []
-        for line in origins:
-            name, _, origin = line.partition(":")
-            target = Path(origin)
-            self._fetch(name, target)
-            manifest = read_manifest(target)
+        pulled, problems = [], []
+        for name, target in self._left_in_vm().items():
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+                self._fetch(name, target)
+                manifest = read_manifest(target)
+            except (HostError, OSError) as error:
+                problems.append(f"{name}: {error}")
+                continue
             if manifest.state == RUNNING:
                 note = "the machine was lost in the middle of the run"
                 write_manifest(target, dataclasses.replace(manifest, state=FAILED, note=note))
             pulled.append(target)
+        if problems:
+            raise HostError("\n".join(problems))
         return pulled
+
+    def _left_in_vm(self) -> dict[str, Path]:
+        """
+        The runs that are still in the VM, and where each was begun.
+        """
+        show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
+        lines = self._remote.output(["sh", "-c", show]).splitlines()
+        found = dict(line.split(":", 1) for line in lines)
+        return {name: Path(origin) for name, origin in found.items()}
 
     def _await_end(self) -> None:
         """
@@ -266,38 +314,57 @@ class VagrantMachine:
         Raises HostError when it does not within a minute and a half.
         """
         seconds = str(ORDERLY_STOP_S)
-        self._remote.output(["flock", "--timeout", seconds, str(LOCK_FILE), "true"])
+        timeout_s = ORDERLY_STOP_S + 30
+        self._remote.output(["flock", "--timeout", seconds, str(LOCK_FILE), "true"], timeout_s)
 
     def _fetch(self, name: str, target: Path) -> None:
         self._remote.pull(f"{RUNS_IN_VM}/{name}", target)
-        self._remote.output(["rm", "-r", f"{RUNS_IN_VM}/{name}", f"{ORIGINS_IN_VM}/{name}"])
+        # The note last: a run without one would be forgotten, a note without a run is told.
+        self._remote.output(["rm", "-rf", f"{RUNS_IN_VM}/{name}"])
+        self._remote.output(["rm", "-f", f"{ORIGINS_IN_VM}/{name}"])
 
     def halt(self) -> None:
         """
         Shut the VM down; its disk stays.
         """
-        if not libvirt.usable():
+        if self._own_domain_id() is None:
+            print("this checkout has no VM")
             return
-        with self._told("halting the VM"):
-            self._client().halt()
+        self._start_daemons()
+        self._client().halt()
 
-    def destroy(self) -> None:
+    def destroy(self, *, discard: bool = False) -> None:
         """
         Remove the VM and all that it brought: domain, disks, pool, network, keys, notes, daemons.
 
-        Raises HostError when the VM is not this checkout's.
+        Raises HostError when the VM is not this checkout's, or, without ``discard``, when there are
+        runs in it that were not fetched.
         """
-        noted = self._read_notes()
-        if shutil.which("vagrant") and libvirt.usable():
-            self._refuse_foreign_domain()
-            with self._told("destroying the VM"):
-                client = self._client()
-                client.destroy()
-                if any(each.name == VM.box for each in client.box_list()):
-                    client.box_remove(VM.box, "libvirt")
-            libvirt.remove_rest()
-        shutil.rmtree(STATE, ignore_errors=True)
-        libvirt.stop_daemons(noted.get("daemons", []))
+        notes = self._notes.read()
+        if not notes and self._own_domain_id() is None:
+            print("this checkout has no VM")
+            return
+        self._start_daemons()
+        self._refuse_foreign_domain()
+        if not discard and self._remote.answers() and (left := self._left_in_vm()):
+            msg = (
+                f"the VM still holds {', '.join(sorted(left))}; `nox -s pull` fetches them, or "
+                "`nox -s destroy -- --discard` removes them with it"
+            )
+            raise HostError(msg)
+        client = self._client()
+        client.destroy()
+        client.remove_boxes()
+        if "image" in notes:
+            Path(notes["image"]).unlink(missing_ok=True)
+        if notes.get("pool"):
+            libvirt.remove_pool()
+        if notes.get("network"):
+            libvirt.remove_network()
+        # Noted again: one may have been started just now.
+        daemons = self._notes.read().get("daemons", [])
+        self._notes.forget()
+        libvirt.stop_daemons(daemons)
 
     def _command(self, *arguments: str) -> list[str]:
         own = {
@@ -309,56 +376,23 @@ class VagrantMachine:
         settings = [f"{name}={value}" for name, value in own.items()]
         return ["env", *settings, "python3", "-m", "experiments.guest", *mirror, *arguments]
 
-    def _client(self, version: str = "") -> vagrant.Vagrant:
-        STATE.mkdir(exist_ok=True)
-        environment = {
-            **os.environ,
-            "VAGRANT_DEFAULT_PROVIDER": "libvirt",
-            "VAGRANT_CHECKPOINT_DISABLE": "1",
-            "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1",
-            "BRIDGETOLL_DRIVER": DRIVERS[self._acceleration],
-            "BRIDGETOLL_BOX_VERSION": version
-            or self._read_notes().get("box", {}).get("version", ""),
-        }
-        return vagrant.Vagrant(
-            str(PROJECT),
-            env={name: value for name, value in environment.items() if value},
-            out_cm=vagrant.make_file_cm(str(STATE / LOG_FILE)),
-            err_cm=vagrant.make_file_cm(str(STATE / LOG_FILE)),
-        )
 
-    def _log(self, line: str) -> None:
-        with (STATE / LOG_FILE).open("a") as log:
-            log.write(line)
+def noted_acceleration() -> str | None:
+    """
+    The acceleration of the VM that this checkout has; None when it has none.
+    """
+    found = VmNotes(STATE).read().get("acceleration")
+    return None if found is None else str(found)
 
-    @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """
-        Vagrant's failures as this project's errors, with Vagrant's last words.
-        """
-        log = STATE / LOG_FILE
-        before = log.stat().st_size if log.exists() else 0
-        try:
-            yield
-        except (subprocess.CalledProcessError, OSError, RuntimeError) as error:
-            said = log.read_bytes()[before:].decode(errors="replace") if log.exists() else ""
-            tail = "\n".join(said.strip().splitlines()[-LOG_TAIL_LINES:]) or str(error)
-            msg = f"{what} failed; Vagrant said:\n{tail}"
-            raise HostError(msg) from error
 
-    def _read_notes(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads(self._notes.read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def _note(self, **changes: object) -> None:
-        STATE.mkdir(exist_ok=True)
-        text = json.dumps({**self._read_notes(), **changes}, indent=1, sort_keys=True)
-        partial = self._notes.with_suffix(".partial")
-        partial.write_text(text + "\n")
-        partial.replace(self._notes)
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """
+    The model of this host's first CPU, where the kernel tells it.
+    """
+    for line in cpuinfo.read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return None
 
 
 def find_or_build_box(cache: Path, mirror: str) -> Box:
@@ -392,11 +426,9 @@ def refuse_damaged(whole: Box) -> None:
         raise HostError(msg)
 
 
-def refuse_too_little_room(
-    meminfo: Path = Path("/proc/meminfo"), pool: Path = Path(VM.storage_path)
-) -> None:
+def refuse_too_little_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
     """
-    Raises HostError when this host has too little memory or disk for the VM.
+    Raises HostError when this host has too little memory for the VM.
     """
     fields: Mapping[str, str] = dict(
         line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line
@@ -409,12 +441,18 @@ def refuse_too_little_room(
             "experiments/machines/vm.json"
         )
         raise HostError(msg)
+
+
+def refuse_too_little_disk(pool: Path = Path(VM.storage_path)) -> None:
+    """
+    Raises HostError when this host has too little room for the VM's disk.
+    """
     there = next(path for path in (pool, *pool.parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < NEEDED_POOL_BYTES:
         msg = (
             f"{there} has {free / 1e9:.1f} GB free, and the VM's disk may need "
-            f"{NEEDED_POOL_BYTES / 1e9:.0f} GB; free some, or change storage_path in "
-            "experiments/machines/vm.json"
+            f"{NEEDED_POOL_BYTES / 1e9:.0f} GB; free some, or give a folder of its own on another "
+            "disk as storage_path in experiments/machines/vm.json"
         )
         raise HostError(msg)

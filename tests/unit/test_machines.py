@@ -22,6 +22,7 @@ from experiments.machines.local import LocalMachine
 from experiments.machines.remote import Remote
 from experiments.machines.settings import SETTINGS_FILE, VM
 from experiments.machines.vagrant_vm import EMULATION, VagrantMachine
+from experiments.machines.vm_notes import VmNotes
 from experiments.options import PROJECT
 
 if TYPE_CHECKING:
@@ -118,12 +119,13 @@ def test_a_host_with_too_little_memory_or_disk_is_refused(
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 9000000 kB\nMemAvailable:    1024000 kB\n")
     with pytest.raises(HostError, match=r"1000 MiB of memory free, and the VM needs .*vm\.json"):
-        vagrant_vm.refuse_too_little_room(meminfo, tmp_path)
+        vagrant_vm.refuse_too_little_memory(meminfo)
     meminfo.write_text("MemAvailable: 9000000 kB\n")
-    vagrant_vm.refuse_too_little_room(meminfo, tmp_path / "not" / "there" / "yet")
+    vagrant_vm.refuse_too_little_memory(meminfo)
+    vagrant_vm.refuse_too_little_disk(tmp_path / "not" / "there" / "yet")
     monkeypatch.setattr(vagrant_vm, "NEEDED_POOL_BYTES", 10**18)
     with pytest.raises(HostError, match=r"GB free, and the VM's disk may need"):
-        vagrant_vm.refuse_too_little_room(meminfo, tmp_path)
+        vagrant_vm.refuse_too_little_disk(tmp_path)
 
 
 def sample_box(directory: Path) -> box.Box:
@@ -235,6 +237,38 @@ def test_every_setting_of_the_vm_is_in_one_file() -> None:
     assert set(VM.cpu_model) == {vagrant_vm.KVM, EMULATION}
     for value in (VM.box, VM.cpu_model[EMULATION], str(VM.memory_mib), VM.public_box_version):
         assert value not in text
+
+
+def test_a_pool_or_a_folder_of_somebody_else_s_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What is in it would be removed with the VM.
+    """
+    virsh = tmp_path / "virsh"
+    virsh.write_text("#!/bin/sh\necho default\n")
+    virsh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(HostError, match="is not empty, and the VM's storage needs a folder"):
+        libvirt.refuse_foreign_pool(noted=False, path=tmp_path)
+    libvirt.refuse_foreign_pool(noted=True, path=tmp_path)
+    libvirt.refuse_foreign_pool(noted=False, path=tmp_path / "none")
+    virsh.write_text(f"#!/bin/sh\necho {VM.storage_pool}\n")
+    with pytest.raises(HostError, match=r"storage pool .* that this checkout did not make"):
+        libvirt.refuse_foreign_pool(noted=False, path=tmp_path / "none")
+
+
+def test_notes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
+    """
+    One at a time; what cannot be read counts as nothing.
+    """
+    notes = VmNotes(tmp_path / "state")
+    assert notes.read() == {}
+    notes.add(pool=True)
+    notes.add(daemons=["libvirtd"])
+    assert VmNotes(tmp_path / "state").read() == {"pool": True, "daemons": ["libvirtd"]}
+    notes.forget()
+    assert notes.read() == {}
 
 
 def test_a_machine_that_was_never_up_does_not_answer(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def test_blocks_are_numbered_on() -> None:
     """
     Two blocks and three are five, each a pair of its own.
     """
-    whole, trials = pool([(manifest(blocks=2), blocks(2)), (manifest(blocks=3), blocks(3))])
+    second = dataclasses.replace(manifest(blocks=3), run="B")
+    whole, trials = pool([(manifest(blocks=2), blocks(2)), (second, blocks(3))])
     assert whole.blocks == 5
     assert [each.block for each in trials] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert [each.number for each in trials] == list(range(1, 11))
@@ -52,6 +53,7 @@ def test_blocks_are_numbered_on() -> None:
         ),
         ({"environment": {"kernel": "6.1"}}, "their kernel differs, '6.12' and '6.1'"),
         ({"requests": 500}, "their requests differs, 1000 and 500"),
+        ({"git": {"commit": "e" * 40, "changed": False}}, "their project differs"),
         ({"any_length": False}, "their any_length differs, True and False"),
     ],
 )
@@ -66,11 +68,20 @@ def test_runs_of_another_kind_are_refused_with_both_values(
         pool([(manifest(), blocks(2)), (other, blocks(2))])
 
 
+def test_a_run_that_is_named_twice_is_refused() -> None:
+    """
+    Its blocks would count twice, and every interval be too narrow.
+    """
+    with pytest.raises(ResultsError, match="is named more than once"):
+        pool([(manifest(), blocks(2)), (manifest(), blocks(2))])
+
+
 def test_one_broken_run_marks_the_whole() -> None:
     """
     The report says that not all of it ended.
     """
-    whole, trials = pool([(manifest(), blocks(2)), (manifest("interrupted"), blocks(1))])
+    second = dataclasses.replace(manifest("interrupted"), run="B")
+    whole, trials = pool([(manifest(), blocks(2)), (second, blocks(1))])
     assert whole.state == "interrupted"
     assert "**This run is interrupted**" in render(whole, trials)
 

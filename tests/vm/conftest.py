@@ -4,7 +4,6 @@ One VM for all of these tests, which go through its life in their order, and not
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,12 +51,18 @@ def left_over() -> dict[str, object]:
     """
     Everything on this host that the VM may bring.
     """
-    usable = libvirt.usable()
     boxes = subprocess.run(["vagrant", "box", "list"], check=True, capture_output=True, text=True)
+    # Where libvirt keeps its descriptions, which is there to see when its daemons are not.
+    kept = Path("/etc/libvirt")
     return {
-        "domains": libvirt.virsh("list", "--all", "--name").split() if usable else [],
-        "pools": libvirt.virsh("pool-list", "--all", "--name").split() if usable else [],
-        "networks": libvirt.virsh("net-list", "--all", "--name").split() if usable else [],
+        "domains": sorted(path.name for path in (kept / "qemu").glob("*.xml")),
+        "pools": sorted(path.name for path in (kept / "storage").glob("*.xml")),
+        "networks": sorted(path.name for path in (kept / "qemu" / "networks").glob("*.xml")),
+        "emulators": sorted(
+            path.parent.name
+            for path in Path("/proc").glob("[0-9]*/comm")
+            if path.read_text().startswith("qemu-system")
+        ),
         "box": VM.box in boxes.stdout,
         "images": Path(VM.storage_path).exists(),
         "notes and keys": STATE.exists(),
@@ -89,8 +94,9 @@ def destroyed(before: dict[str, object]) -> Iterator[None]:
     """
     yield
     if left_over() != before:
-        call("destroy")
-        shutil.rmtree(STATE, ignore_errors=True)
+        done = call("destroy", "--discard")
+        assert done.returncode == 0, done.stdout
+        assert left_over() == before
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,125 @@
+"""
+A thin adapter over python-vagrant: the few things that Vagrant is asked for, its failures as ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import HostError
+from experiments.machines.settings import VM
+from experiments.options import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROVIDER = "libvirt"
+LOG_FILE = "vagrant.log"
+LOG_TAIL_LINES = 12
+
+
+class VagrantClient:
+    """
+    Vagrant in this checkout; everything that it prints goes into a log below ``state``.
+
+    ``driver`` is libvirt's, ``kvm`` or ``qemu``; ``version`` that of the box. Every method raises
+    HostError with Vagrant's last words.
+    """
+
+    def __init__(self, state: Path, driver: str, version: str) -> None:
+        """
+        Nothing is asked yet.
+        """
+        # Imported here, because on a machine that only runs the lab there is no python-vagrant.
+        import vagrant  # noqa: PLC0415
+
+        state.mkdir(exist_ok=True)
+        self._log = state / LOG_FILE
+        environment = {
+            **os.environ,
+            "VAGRANT_DEFAULT_PROVIDER": PROVIDER,
+            "VAGRANT_CHECKPOINT_DISABLE": "1",
+            "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1",
+            "BRIDGETOLL_DRIVER": driver,
+            **({"BRIDGETOLL_BOX_VERSION": version} if version else {}),
+        }
+        output = vagrant.make_file_cm(str(self._log))
+        self._vagrant: Any = vagrant.Vagrant(
+            str(PROJECT), env=environment, out_cm=output, err_cm=output
+        )
+
+    def plugins(self) -> list[str]:
+        """
+        The names of Vagrant's plugins.
+        """
+        with self._told("listing Vagrant's plugins"):
+            return [plugin.name for plugin in self._vagrant.plugin_list()]
+
+    def add_box(self, catalog: Path) -> None:
+        """
+        Add the box that a catalogue names; Vagrant compares its checksum.
+        """
+        with self._told("adding the box to Vagrant"):
+            self._vagrant.box_add(VM.box, str(catalog), provider=PROVIDER, force=True)
+
+    def remove_boxes(self) -> None:
+        """
+        Remove every version of the box from Vagrant.
+        """
+        with self._told("removing the box from Vagrant"):
+            if any(each.name == VM.box for each in self._vagrant.box_list()):
+                # The public method refuses where there is more than one version.
+                arguments = ["box", "remove", "--force", "--all", "--provider", PROVIDER, VM.box]
+                self._vagrant._call_vagrant_command(arguments)  # noqa: SLF001
+
+    def up(self) -> None:
+        """
+        Make and start the VM, or start the one that there is; its steps are printed.
+        """
+        with self._told("starting the VM"):
+            for line in self._vagrant.up(provider=PROVIDER, stream_output=True):
+                with self._log.open("a") as log:
+                    log.write(line)
+                # Vagrant draws progress by rewriting its line; only its steps are shown.
+                if "==>" in line and " -- " not in line:
+                    print(f"    {line.rpartition('==>')[2].strip()}", flush=True)
+
+    def ssh_config(self) -> str:
+        """
+        How to reach the VM, as ssh reads it.
+        """
+        with self._told("reading the VM's ssh configuration"):
+            found: str = self._vagrant.ssh_config()
+            return found
+
+    def halt(self) -> None:
+        """
+        Shut the VM down.
+        """
+        with self._told("halting the VM"):
+            self._vagrant.halt()
+
+    def destroy(self) -> None:
+        """
+        Remove the VM, its own disk, its key, and the network if Vagrant made it.
+        """
+        with self._told("destroying the VM"):
+            self._vagrant.destroy()
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        before = self._log.stat().st_size if self._log.exists() else 0
+        try:
+            yield
+        except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+            said = b""
+            if self._log.exists():
+                said = self._log.read_bytes()[before:]
+            text = said.decode(errors="replace").strip()
+            tail = "\n".join(text.splitlines()[-LOG_TAIL_LINES:]) or str(error)
+            msg = f"{what} failed; Vagrant said:\n{tail}"
+            raise HostError(msg) from error

@@ -172,10 +172,13 @@ def test_another_checkout_does_not_take_the_vm_s_name(tmp_path: Path) -> None:
     other = tmp_path / "other"
     ignore = shutil.ignore_patterns(".nox", ".vagrant", ".git", "results", "__pycache__", ".*cache")
     shutil.copytree(PROJECT, other, ignore=ignore)
-    for session in ("up", "destroy"):
-        done = call(session, cwd=other)
-        assert done.returncode == 1
-        assert f"libvirt has a domain {VM.name!r} already" in done.stdout
+    done = call("up", cwd=other)
+    assert done.returncode == 1
+    assert f"libvirt has a domain {VM.name!r} already" in done.stdout
+    # Asking what was in the way left a log of Vagrant's there, and that is not a VM to destroy.
+    done = call("destroy", "--discard", cwd=other)
+    assert done.returncode == 0
+    assert "this checkout has no VM" in done.stdout
     assert remote().answers()
 
 

@@ -4,6 +4,7 @@ One VM for all of these tests, which go through its life in their order, and not
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,9 @@ def destroyed(before: dict[str, object]) -> Iterator[None]:
     """
     Whatever happens, also when interrupted, the VM is gone at the end.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does, so that what follows is still done.
+        signal.signal(number, signal.default_int_handler)
     yield
     if left_over() != before:
         done = call("destroy", "--discard")

@@ -131,7 +131,9 @@ def run_orderly(session: nox.Session, *command: str) -> None:
     try:
         session.run(*command, interrupt_timeout=ORDERLY_STOP_S, terminate_timeout=ORDERLY_STOP_S)
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # After a Ctrl-C no other is heard: what is left, the report, is short.
+        if signal.getsignal(signal.SIGINT) is first_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -8,7 +8,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
   nox -s netns docker                        measure both systems, write results/<run>/report.md
   nox -s netns docker -- --profile quick     the same in two minutes, for a first look
   nox -s netns docker -- --help              every option
-  nox -s tests                               check everything: style, types, units, the real lab
+  nox -s tests                               check style, types, units, the real lab
 
 What is named first is only enlisted; one `measure` then runs all of it, interleaved.
 """
@@ -192,7 +192,7 @@ def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
     return nox.session(name=name, default=False)(run)
 
 
-box = machine_session("box", "Build the VM's box, if it is not in the cache; two minutes; root.")
+box = machine_session("box", "Build the VM's box, if it is not in the cache; a minute; root.")
 up = machine_session("up", "Start the VM, building its box first; what is up is reused; root.")
 pull = machine_session("pull", "Fetch what is still in the VM of runs that broke off; root.")
 halt = machine_session("halt", "Shut the VM down; its disk stays; root.")
@@ -222,7 +222,7 @@ def unit(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Check everything: style, types, units, the real lab, the main command on a clean clone; root.
+    Check style, types, units, the real lab, the main command on a clean clone; 4 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")
@@ -249,7 +249,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_vm(session: nox.Session) -> None:
     """
-    Check the VM for real: build, up, two blocks, pull, report, halt, up, destroy; 20 minutes; root.
+    Check the VM for real: build, up, two blocks, pull, report, halt, up, destroy; 13 minutes; root.
     """
     install(session, "dev")
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
@@ -260,7 +260,7 @@ def tests_vm(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """
-    Time every phase over at least five trials each and print the table; about ten minutes; root.
+    Time every phase over at least five trials each and print the table; about seven minutes; root.
     """
     install(session, "host")
     # The bench starts nox again, which is not in the session's own environment.

@@ -208,7 +208,7 @@ def provide_image(box_file: Path, version: str) -> None:
     """
     Put a box's image into the pool under the name that vagrant-libvirt looks for.
 
-    It would upload the image itself, through a pipe in small pieces, which takes minutes. The VM
+    It would upload the image itself, through a pipe in small pieces, which is slow. The VM
     must not be there yet: an image that it uses would be replaced.
     """
     target = image_path(version)

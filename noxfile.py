@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from experiments.errors import BridgetollError
 from experiments.options import measure_parser
 from experiments.records import MANIFEST
-from experiments.variants import load_variants
+from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,9 @@ ORDERLY_STOP_S = 180
 
 enlisted: list[str] = []
 """Variants that the sessions so far stand for."""
+
+budgets: list[float] = []
+"""Minutes that they need, where that is more than the profile gives."""
 
 
 def install(session: nox.Session, lock: str) -> None:
@@ -75,7 +78,8 @@ def enlist(session: nox.Session, group: str) -> None:
             f"{options.variants_file} declares no group {group!r}; add one under [groups], "
             "or name variants with `nox -s measure -- --variants …`"
         )
-    enlisted.extend(declared.groups[group])
+    enlisted.extend(declared.groups[group].variants)
+    budgets.append(declared.groups[group].minutes.get(options.profile, 0.0))
     session.notify("measure")
 
 
@@ -94,6 +98,12 @@ def variant_session(group: str, text: str) -> Callable[[nox.Session], None]:
 
 netns = variant_session("netns", "Enlist the stack in raw network namespaces, then measure.")
 docker = variant_session("docker", "Enlist the stack in Docker Compose, then measure.")
+optimized = variant_session(
+    "optimized", "Enlist host network, gunicorn, limits and all together, then measure."
+)
+ladder = variant_session(
+    "ladder", "Enlist one factor a step from a bare process to Docker, then measure; 45 minutes."
+)
 
 
 @nox.session(default=False)
@@ -108,6 +118,8 @@ def measure(session: nox.Session) -> None:
         session.error(str(error))
     if options.variants is None and enlisted:
         arguments += ["--variants", ",".join(dict.fromkeys(enlisted))]
+    if options.minutes is None and any(budgets):
+        arguments += ["--minutes", str(max(budgets))]
     install(session, "host")
     before = runs(options.results)
     try:

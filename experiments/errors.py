@@ -56,6 +56,12 @@ class LoadError(BridgetollError):
     """
 
 
+class ProofError(BridgetollError):
+    """
+    A trial that is not what its variant's name says: another path, or a difference not declared.
+    """
+
+
 class ResultsError(BridgetollError):
     """
     A results folder that cannot be read or written.

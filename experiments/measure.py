@@ -29,7 +29,7 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
-from experiments.variants import VARIANTS_FILE, load_variants, variants_toml
+from experiments.variants_file import VARIANTS_FILE, load_variants, variants_toml
 from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
@@ -138,7 +138,15 @@ def plan(options: argparse.Namespace) -> Manifest:
             for variant in chosen
         ],
         comparisons=[dataclasses.asdict(pair) for pair in declared.comparisons_among(chosen_names)],
-        order=block_order(chosen_names, options.blocks or profile.blocks, options.seed),
+        order=block_order(
+            {variant.name: variant.every for variant in chosen},
+            options.blocks or profile.blocks,
+            options.seed,
+        ),
+        ladders=[dataclasses.asdict(each) for each in declared.ladders_among(chosen_names)],
+        wholes=[dataclasses.asdict(each) for each in declared.wholes_among(chosen_names)],
+        allowed=options.allow or [],
+        probes=options.probes,
         variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
         machine={},
         userland={},
@@ -195,7 +203,8 @@ def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     if not manifest.variants_file:
         return dataclasses.replace(manifest, variants=variants)
     (run / VARIANTS_FILE.name).write_text(
-        variants_toml(variants, manifest.comparisons), encoding="utf-8"
+        variants_toml(variants, manifest.comparisons, manifest.ladders, manifest.wholes),
+        encoding="utf-8",
     )
     return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)
 

@@ -17,7 +17,8 @@ from experiments.plan import (
     REQUESTS,
     WARMUP_REQUESTS,
 )
-from experiments.variants import VARIANTS_FILE
+from experiments.records import PROBES
+from experiments.variants_file import VARIANTS_FILE
 
 PROJECT = Path(__file__).parent.parent
 RESULTS = PROJECT / "results"
@@ -133,6 +134,20 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         action="store_true",
         help="let ab count an answer of another length than the first as failed (ab without -l, "
         "as published), although the first may have been the bad one",
+    )
+    parser.add_argument(
+        "--allow",
+        type=_names,
+        metavar="FACT[,FACT…]",
+        help="facts in which trials may differ without their variants' declaring it; the report "
+        "then labels them. An error about parity names the fact",
+    )
+    parser.add_argument(
+        "--probes",
+        choices=PROBES,
+        default="on",
+        help="look at parity, path and CPU cost in every trial, in none, or in every other one, to "
+        "see what looking costs. Default: %(default)s",
     )
     parser.add_argument(
         "--results",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
 CONCURRENCY = 50
 """Requests under way at once, as published."""
@@ -46,13 +46,20 @@ PROFILES = {
 DEFAULT_PROFILE = "standard"
 
 
-def block_order(variants: Sequence[str], blocks: int, seed: int) -> list[list[str]]:
+def block_order(every: Mapping[str, int], blocks: int, seed: int) -> list[list[str]]:
     """
-    For each block every variant once, in an order drawn at random from the seed.
+    For each block its variants once, in an order drawn at random from the seed.
+
+    ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
+    included.
 
     Randomised interleaving keeps a drift of the machine from falling on one variant; see Abedi and
     Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing Environments"
     (ICPE 2017).
     """
     generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
-    return [generator.sample(list(variants), len(variants)) for _ in range(blocks)]
+    order = []
+    for block in range(blocks):
+        chosen = [name for name, number in every.items() if block % number == 0]
+        order.append(generator.sample(chosen, len(chosen)))
+    return order

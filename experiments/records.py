@@ -7,6 +7,7 @@ the analysis knows of the experiments, so it depends on nothing.
 
 Schema history:
     1  the first.
+    2  factors of the ladder; facts, path and CPU cost of a trial; ladders and wholes of a run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import ResultsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "INTERRUPTED",
     "MANIFEST",
     "OK",
+    "PROBES",
     "RAW",
     "RUNNING",
     "SCHEMA_VERSION",
@@ -45,7 +48,7 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
@@ -60,6 +63,13 @@ RUNNING = "running"
 OK = "ok"
 ERROR = "error"
 """States of a trial; an error is never a number."""
+
+PROBES: dict[str, Callable[[int], bool]] = {
+    "on": lambda _: True,
+    "off": lambda _: False,
+    "alternate": lambda number: number % 2 == 1,
+}
+"""Ways to choose the trials, by their number, of which parity, path and CPU cost are looked at."""
 
 UNDER_LOAD = frozenset({"warmup", "load"})
 """Phases in which requests are under way; a trial that fails in one of them lost requests."""
@@ -103,9 +113,12 @@ class TrialRecord:
     ``number`` counts trials from 1, ``block`` blocks from 1 and ``position`` the trial's place in
     its block from 1. ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
     ``check`` is the answer that was looked at before the load, ``placement`` the CPUs of client and
-    stack. ``load`` is None exactly when ``status`` is an error; ``failed_phase`` is the phase in
-    which a fault came up, and ``error`` says what it was. A trial whose load was whole and whose
-    teardown had a fault is good, and has both all the same.
+    stack. ``facts`` are what really ran (probes/parity.py), ``allowed`` the differences in them
+    that no variant declares and the user allows, ``path`` what was counted on the way of the
+    requests (probes/path.py), ``cpu`` where CPU time was spent during the load (probes/cpu.py); all
+    empty where the probes were off. ``load`` is None exactly when ``status`` is an error;
+    ``failed_phase`` is the phase in which a fault came up, and ``error`` says what it was. A trial
+    whose load was whole and whose teardown had a fault is good, and has both all the same.
     """
 
     number: int
@@ -118,6 +131,10 @@ class TrialRecord:
     check: dict[str, Any]
     placement: dict[str, Any]
     load: LoadResult | None
+    facts: dict[str, Any] = field(default_factory=dict)
+    allowed: list[str] = field(default_factory=list)
+    path: dict[str, Any] = field(default_factory=dict)
+    cpu: dict[str, Any] = field(default_factory=dict)
     failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -128,12 +145,13 @@ class Manifest:
     """
     Everything about a run that is not a trial.
 
-    ``variants`` and ``comparisons`` are as declared, ``order`` is a list of blocks, each a list of
-    variant names in the order of their trials. ``any_length`` says that an answer may have another
-    length than the first one without being counted as failed. ``variants_file`` is empty for the
-    project's own variants, else the name of a file in the run that declares these.
-    ``environment`` is what the probes saw inside the lab, ``machine`` which machine it was and why
-    it was taken.
+    ``variants``, ``comparisons``, ``ladders`` and ``wholes`` are as declared, ``allowed`` names
+    facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``order`` is a
+    list of blocks, each a list of variant names in the order of their trials. ``any_length`` says
+    that an answer may have another length than the first one without being counted as failed.
+    ``variants_file`` is empty for the project's own variants, else the name of a file in the run
+    that declares these. ``environment`` is what the probes saw inside the lab, ``machine`` which
+    machine it was and why it was taken.
     """
 
     run: str
@@ -155,6 +173,10 @@ class Manifest:
     userland: dict[str, Any]
     git: dict[str, Any]
     created_at: float
+    ladders: list[dict[str, Any]] = field(default_factory=list)
+    wholes: list[dict[str, Any]] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+    probes: str = "on"
     finished_at: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     network_state: dict[str, Any] = field(default_factory=dict)

@@ -8,30 +8,26 @@ import dataclasses
 import os
 import resource
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from docker.errors import DockerException
-from pyroute2.netlink.exceptions import NetlinkError
-
-from experiments.deployments import Deployment, Site
+from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
-from experiments.deployments.container import ContainerDeployment
-from experiments.deployments.process import ProcessDeployment
-from experiments.errors import BridgetollError, DeployError
+from experiments.deployments.oci import docker_spec, rank
+from experiments.errors import BridgetollError, DeployError, ProofError
+from experiments.faults import TRIAL_ERRORS, describe, keep_tails
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
-from experiments.lab.placement import choose_placement, prove_placement
-from experiments.load import Client, LoadPlan
+from experiments.lab.placement import choose_placement
+from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
+from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.environment import environment, stolen_s
-from experiments.probes.network_state import network_state
-from experiments.probes.response import check_answers
+from experiments.probes.parity import Parity
+from experiments.probes.residue import check_residue, snapshot
 from experiments.progress import Progress
 from experiments.records import (
     COMPLETE,
@@ -39,6 +35,7 @@ from experiments.records import (
     FAILED,
     INTERRUPTED,
     OK,
+    PROBES,
     RAW,
     UNDER_LOAD,
     TrialRecord,
@@ -46,12 +43,10 @@ from experiments.records import (
     read_manifest,
     write_manifest,
 )
+from experiments.stop import StopRequest
+from experiments.trial import DEPLOYMENTS, Conditions, Trial
 from experiments.variants import Variant
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, Workload
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+from experiments.workloads import SERVICES, Workload
 
 IMAGE_STORE = Path("/srv/image-store")
 """Where the lab sees the store of the image that is made from the userland, read-only."""
@@ -60,24 +55,8 @@ SCRATCH = Path("/run/bridgetoll")
 HOST_NAMESPACE = "host"
 """The network namespace that plays the host of one trial; fresh for each."""
 
-DEPLOYMENTS: dict[str, type[Deployment]] = {
-    "process": ProcessDeployment,
-    "container": ContainerDeployment,
-}
-
-LOAD_BASE_S = 60.0
-LOAD_PER_REQUEST_S = 0.5
-"""A load is ended after the base plus this much for every request: two requests a second."""
-
-LOG_LINES = 40
-KEPT_LOG_BYTES = 2**16
 ERRORS_IN_A_ROW = 2
 """After so many failures in a row of one variant the run ends: the next would fail too."""
-
-FORK_HOOKS = frozenset({"_afterFork", "_after_fork"})
-"""Functions of the standard library (logging, threading) that run around every fork."""
-
-TRIAL_ERRORS = (BridgetollError, OSError, subprocess.SubprocessError, DockerException, NetlinkError)
 
 
 class Runner:
@@ -105,12 +84,14 @@ class Runner:
         self.progress = Progress(self.manifest.order, self.manifest.minutes)
         self.load = ApacheBench()
         self.placement = choose_placement(os.sched_getaffinity(0))
-        found = hierarchies(inside_lab=True)
-        self.stack_group = ControlGroup("stack", found)
-        self.client_group = ControlGroup("client", found)
-        self.runner_group = ControlGroup(RUNNER_GROUP, found)
+        self.hierarchies = hierarchies(inside_lab=True)
+        self.groups = {
+            "stack": ControlGroup("stack", self.hierarchies),
+            CLIENT: ControlGroup("client", self.hierarchies),
+            RUNNER: ControlGroup(RUNNER_GROUP, self.hierarchies),
+        }
         self.number = 0
-        self.phase = ""
+        self.docker_spec: dict[str, Any] = {}
         self.started = time.monotonic()
         self.stolen_before_s = stolen_s()
 
@@ -147,17 +128,75 @@ class Runner:
         """
         # Before this process is bound to the client's CPU, so that all CPUs are seen.
         self._update(environment=environment())
-        self.client_group.create()
-        self.pinned = self.client_group.set_cpuset(self.placement.client)
-        self.runner_group.set_cpuset(self.placement.client)
+        self._leave_out_what_the_machine_lacks()
+        make_plain_root(IMAGE_STORE)
+        with NetworkNamespace(HOST_NAMESPACE):
+            # The first one ever leaves the place for their names, which is no trial's residue.
+            pass
+        self.groups[CLIENT].create()
+        pinned = self.groups[CLIENT].set_cpuset(self.placement.client)
+        self.groups[RUNNER].set_cpuset(self.placement.client)
+        self.conditions = Conditions(
+            workload=self.workload,
+            requests=self.manifest.requests,
+            warmup_requests=self.manifest.warmup_requests,
+            concurrency=self.manifest.concurrency,
+            any_length=self.manifest.any_length,
+            placement=self.placement,
+            pinned=pinned,
+            groups=self.groups,
+            load=self.load,
+            parity=Parity(self.manifest.allowed),
+            probing=PROBES[self.manifest.probes],
+        )
         projects = {
-            name: resolve(variant.compose_files(SERVICES), self.workload.services)
+            name: resolve(
+                variant.compose_files(SERVICES), self.workload.services, variant.variables()
+            )
             for name, variant in self.variants.items()
         }
         for name, project in projects.items():
             # Reads the whole description, so that a key it cannot honour shows before any trial.
-            DEPLOYMENTS[self.variants[name].levels["runtime"]](project, self._site(0))
+            levels = self.variants[name].levels
+            DEPLOYMENTS[levels["runtime"]](project, self._site(0), levels)
+        self._read_docker_spec()
         return projects
+
+    def _leave_out_what_the_machine_lacks(self) -> None:
+        """
+        Take variants that may use more CPUs than there are out of the plan, and say so.
+        """
+        there = os.cpu_count() or 1
+        for name, variant in list(self.variants.items()):
+            cpus = variant.levels["cpus"]
+            if cpus.replace(".", "").isdecimal() and float(cpus) > there:
+                self.progress.say(f"{name} is left out: it may use {cpus} CPUs, and {there} exist")
+                del self.variants[name]
+        order = [[name for name in block if name in self.variants] for block in self.manifest.order]
+        if order != self.manifest.order:
+            self._update(order=order)
+            self.progress = Progress(order, self.manifest.minutes)
+
+    def _read_docker_spec(self) -> None:
+        """
+        Ask Docker once how it starts a container, when a variant imitates that.
+        """
+        imitating = any(
+            variant.levels["runtime"] == "process"
+            and rank(variant.levels["confinement"], "namespaces")
+            for variant in self.variants.values()
+        )
+        if not imitating:
+            return
+        self.progress.say("reading how Docker starts a container, which some variants imitate")
+        site = self._site(0)
+        site.directory.mkdir(parents=True)
+        site.group.create()
+        try:
+            self.docker_spec = docker_spec(site)
+        finally:
+            site.group.remove()
+            shutil.rmtree(site.directory)
 
     def _blocks(self, projects: dict[str, ComposeProject]) -> None:
         deadline = time.monotonic() + self.manifest.minutes * 60
@@ -184,8 +223,10 @@ class Runner:
         return Site(
             directory=SCRATCH / f"trial-{number}",
             network_namespace=HOST_NAMESPACE,
-            group=self.stack_group,
+            group=self.groups["stack"],
             image_store=IMAGE_STORE,
+            plain_root=make_plain_root(IMAGE_STORE),
+            docker_spec=self.docker_spec,
         )
 
     def _trial(
@@ -195,183 +236,79 @@ class Runner:
         One trial from deployment to teardown; an error in it becomes part of the record.
         """
         self.number += 1
-        record = TrialRecord(
+        raw = self.run / RAW / f"{self.number:03}-{variant.name}"
+        raw.mkdir(parents=True)
+        before = snapshot(self.hierarchies)
+        site = self._site(self.number)
+        site.directory.mkdir(parents=True)
+
+        def begin(phase: str) -> None:
+            self.stop.check()
+            self.progress.phase(self.number, block, variant.name, phase)
+
+        trial = Trial(
+            number=self.number,
+            variant=variant,
+            project=project,
+            site=site,
+            raw=raw,
+            conditions=self.conditions,
+            begin=begin,
+            known_state=variant.name in self.manifest.network_state,
+        )
+        started_at = time.time()
+        fault, failed_phase = "", ""
+        try:
+            with ExitStack() as stack:
+                trial.run(stack)
+                trial.phase = "teardown"
+                started = time.monotonic()
+                self.progress.phase(self.number, block, variant.name, "teardown")
+            trial.phases_s["teardown"] = time.monotonic() - started
+        except TRIAL_ERRORS as error:
+            fault, failed_phase = describe(error), trial.phase
+            keep_tails(site.directory, raw)
+        except KeyboardInterrupt:
+            # A load that was whole is kept; the request to stop is looked at before the next phase.
+            if "load" not in trial.found:
+                raise
+            fault, failed_phase = "the teardown was interrupted by the user", trial.phase
+        finally:
+            shutil.rmtree(site.directory, ignore_errors=True)
+        if trial.state is not None:
+            states = {**self.manifest.network_state, variant.name: trial.state}
+            self._update(network_state=states)
+        status = OK if "load" in trial.found else ERROR
+        if not fault:
+            try:
+                check_residue(before, self.hierarchies)
+            except ProofError as error:
+                status, fault, failed_phase = ERROR, str(error), "residue"
+                trial.found.pop("load")
+        placement = {
+            "client": sorted(self.placement.client),
+            "stack": sorted(self.placement.stack),
+            "apart": self.placement.apart,
+            "pinned": self.conditions.pinned,
+            **trial.found.pop("placement", {}),
+        }
+        return TrialRecord(
             number=self.number,
             block=block,
             position=position,
             variant=variant.name,
-            status=ERROR,
-            started_at=time.time(),
-            phases_s={},
-            check={},
-            placement={
-                "client": sorted(self.placement.client),
-                "stack": sorted(self.placement.stack),
-                "apart": self.placement.apart,
-                "pinned": self.pinned,
-            },
-            load=None,
+            status=status,
+            started_at=started_at,
+            phases_s=trial.phases_s,
+            placement=placement,
+            failed_phase=failed_phase,
+            error=fault,
+            **({"check": {}, "load": None} | trial.found),
         )
-        raw = self.run / RAW / f"{self.number:03}-{variant.name}"
-        raw.mkdir(parents=True)
-        site = self._site(self.number)
-        site.directory.mkdir(parents=True)
-        found: dict[str, Any] = {}
-        fault = ""
-        try:
-            with ExitStack() as stack:
-                self._measure(record, project, raw, stack, found)
-                self.phase = "teardown"
-                started = time.monotonic()
-                self.progress.phase(self.number, block, variant.name, "teardown")
-            record.phases_s["teardown"] = time.monotonic() - started
-        except TRIAL_ERRORS as error:
-            fault = describe(error)
-            keep_tails(site.directory, raw)
-        except KeyboardInterrupt:
-            # A load that was whole is kept; the request to stop is looked at before the next phase.
-            if "load" not in found:
-                raise
-            fault = "the teardown was interrupted by the user"
-        finally:
-            shutil.rmtree(site.directory, ignore_errors=True)
-        phase = self.phase if fault else ""
-        status = OK if "load" in found else ERROR
-        return dataclasses.replace(record, status=status, failed_phase=phase, error=fault, **found)
-
-    def _measure(
-        self,
-        record: TrialRecord,
-        project: ComposeProject,
-        raw: Path,
-        stack: ExitStack,
-        found: dict[str, Any],
-    ) -> None:
-        """
-        Deploy, look, warm up and load; what is to be torn down is handed to ``stack``.
-
-        Fields of the record go into ``found`` as soon as they are known, so that nothing that
-        fails later loses them.
-        """
-        variant = self.variants[record.variant]
-        site = self._site(record.number)
-        with self._phase(record, "deploy"):
-            self.stack_group.create()
-            stack.callback(self.stack_group.remove)
-            self.stack_group.set_cpuset(self.placement.stack)
-            host = stack.enter_context(NetworkNamespace(site.network_namespace))
-            deployment = stack.enter_context(DEPLOYMENTS[variant.levels["runtime"]](project, site))
-        stack.callback(self._keep_logs, deployment, raw)
-        with self._phase(record, "check"):
-            published = variant.levels["entry"] == "published"
-            address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=published)
-            check = check_answers(site.network_namespace, address, self.workload)
-            placed = dict(record.placement)
-            if self.pinned:
-                placed["processes"] = prove_placement(self.stack_group, self.placement.stack)
-            found |= {"check": {**check, "address": address}, "placement": placed}
-            if variant.name not in self.manifest.network_state:
-                states = {**self.manifest.network_state, variant.name: network_state(host.path)}
-                self._update(network_state=states)
-        client = Client(host.path, self.client_group)
-        with self._phase(record, "warmup"):
-            if self.manifest.warmup_requests:
-                warmup = raw / "warmup"
-                warmup.mkdir()
-                plan = self._load_plan(address, self.manifest.warmup_requests)
-                self.load.run(plan, client, warmup)
-        with self._phase(record, "load"):
-            plan = self._load_plan(address, self.manifest.requests)
-            found["load"] = self.load.run(plan, client, raw)
-
-    def _load_plan(self, address: str, requests: int) -> LoadPlan:
-        return LoadPlan(
-            address=address,
-            workload=self.workload,
-            requests=requests,
-            concurrency=min(self.manifest.concurrency, requests),
-            limit_s=LOAD_BASE_S + LOAD_PER_REQUEST_S * requests,
-            any_length=self.manifest.any_length,
-        )
-
-    @contextmanager
-    def _phase(self, record: TrialRecord, name: str) -> Iterator[None]:
-        self.stop.check()
-        self.phase = name
-        self.progress.phase(record.number, record.block, record.variant, name)
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            record.phases_s[name] = time.monotonic() - started
-
-    def _keep_logs(self, deployment: Deployment, raw: Path) -> None:
-        try:
-            parts = [f"== {name}\n{text}\n" for name, text in deployment.logs(LOG_LINES).items()]
-        except TRIAL_ERRORS as error:
-            # A deployment that is broken enough not to have logs has failed otherwise already.
-            parts = [f"no logs: {error!r}"]
-        (raw / "services.log").write_text("\n".join(parts))
 
     def _update(self, **changes: Any) -> None:  # noqa: ANN401 - the manifest's own fields
         self.manifest = dataclasses.replace(self.manifest, **changes)
         write_manifest(self.run, self.manifest)
-
-
-def describe(error: BaseException) -> str:
-    """
-    What went wrong, first things first: a teardown that fails too does not hide the reason for it.
-    """
-    chain = [error]
-    while (before := chain[-1].__context__) is not None:
-        chain.append(before)
-    told = [str(each) for each in reversed(chain) if isinstance(each, BridgetollError)]
-    return "; and then: ".join(dict.fromkeys(told)) or repr(error)
-
-
-def keep_tails(directory: Path, raw: Path) -> None:
-    """
-    Copy the ends of a failed deployment's logs, the daemon's among them, to where they last.
-    """
-    for log in sorted(directory.glob("*.log")):
-        (raw / log.name).write_bytes(log.read_bytes()[-KEPT_LOG_BYTES:])
-
-
-class StopRequest:
-    """
-    Whether the user has asked the run to stop.
-
-    The first signal raises KeyboardInterrupt where the program is, so that no wait goes on. Python
-    discards exceptions in its hooks around fork, so there none is raised; the request is
-    remembered, and looked at before every phase.
-    """
-
-    def __init__(self) -> None:
-        """
-        Takes over the signals that ask a program to stop.
-        """
-        self._owner = os.getpid()
-        self._asked = False
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._handle)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        # pyroute2 forks a child for a moment and ends it by signal; such a child inherits this
-        # handler, and must not go on as a second runner.
-        if os.getpid() != self._owner:
-            os._exit(128 + number)
-        if self._asked:
-            return
-        self._asked = True
-        if frame is None or frame.f_code.co_name not in FORK_HOOKS:
-            raise KeyboardInterrupt
-
-    def check(self) -> None:
-        """
-        Raise KeyboardInterrupt when the user has asked to stop.
-        """
-        if self._asked:
-            raise KeyboardInterrupt
 
 
 def main() -> int:

@@ -1,57 +1,18 @@
 """
-Factors, their levels, and the variants that combine them, read from TOML and validated.
+Variants, and what is compared with what: declarations only.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from experiments.errors import UsageError
+from experiments.factors import FACTORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-VARIANTS_FILE = Path(__file__).with_name("variants.toml")
-
-FACTORS: dict[str, tuple[str, ...]] = {
-    "runtime": ("process", "container"),
-    "network": ("bridge", "tiers"),
-    "entry": ("direct", "published"),
-    "discovery": ("addresses", "names"),
-}
-"""Every factor with its levels, the plainest first."""
-
-OVERLAYS: dict[tuple[str, str], str] = {
-    ("network", "tiers"): "tiers.yaml",
-    ("entry", "published"): "published.yaml",
-    ("discovery", "names"): "names.yaml",
-}
-"""The Compose override file, in services/, that realises a level."""
-
-IMPOSSIBLE: tuple[tuple[dict[str, str], str], ...] = (
-    (
-        {"runtime": "process", "entry": "published"},
-        "raw namespaces publish no ports; use entry = 'direct'",
-    ),
-    (
-        {"runtime": "process", "discovery": "names"},
-        "raw namespaces have no name server; use discovery = 'addresses'",
-    ),
-    (
-        {"runtime": "container", "network": "tiers"},
-        "Docker keeps its bridges apart, so tiers would not reach each other; use 'bridge'",
-    ),
-)
-"""Combinations that no deployment can realise, with the reason."""
-
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""What a variant may be called: its name is part of the names of folders."""
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -59,20 +20,33 @@ class Variant:
     """
     One level of every factor, under a name.
 
-    ``overlays`` are paths of Compose override files of the user's own.
+    ``overlays`` are paths of Compose override files of the user's own; a variant with ``every`` N
+    has a trial in every N-th block only.
     """
 
     name: str
     about: str
     levels: dict[str, str]
     overlays: tuple[Path, ...] = ()
+    every: int = 1
 
     def compose_files(self, services: Path) -> list[Path]:
         """
         The Compose file and the override files of this variant, in order of precedence.
         """
-        chosen = [OVERLAYS[item] for item in self.levels.items() if item in OVERLAYS]
-        return [services / name for name in ("compose.yaml", *chosen)] + list(self.overlays)
+        chosen = [factor.overlay(self.levels[name]) for name, factor in FACTORS.items()]
+        names = ["compose.yaml", *(name for name in chosen if name)]
+        return [services / name for name in names] + list(self.overlays)
+
+    def variables(self) -> dict[str, str]:
+        """
+        What Compose puts in for the variables of the override files.
+        """
+        return {
+            factor.variable: self.levels[name]
+            for name, factor in FACTORS.items()
+            if factor.variable
+        }
 
 
 @dataclass(frozen=True)
@@ -88,14 +62,57 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Group:
+    """
+    What a session of this name stands for.
+
+    ``minutes`` maps profiles to budgets of its own, for groups that need more than a profile gives.
+    """
+
+    variants: tuple[str, ...]
+    minutes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """
+    Variants in order, of which neighbours differ in exactly one factor.
+    """
+
+    name: str
+    about: str
+    steps: tuple[str, ...]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """
+        Neighbours, the lower one first.
+        """
+        return list(zip(self.steps, self.steps[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """
+    A difference that the steps of some ladders should add up to; what they leave is unexplained.
+    """
+
+    name: str
+    baseline: str
+    treatment: str
+    ladders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class VariantsFile:
     """
     Everything that a variants file declares.
     """
 
     variants: dict[str, Variant]
-    groups: dict[str, tuple[str, ...]]
-    comparisons: tuple[Comparison, ...]
+    groups: dict[str, Group]
+    comparisons: tuple[Comparison, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
+    wholes: tuple[Whole, ...] = ()
 
     def choose(self, names: list[str]) -> list[Variant]:
         """
@@ -112,152 +129,35 @@ class VariantsFile:
 
     def comparisons_among(self, names: list[str]) -> list[Comparison]:
         """
-        The declared comparisons between chosen variants; else everything against the first one.
+        The declared comparisons between chosen variants.
+
+        Where neither those nor a ladder compare anything, everything is compared with the first.
         """
         declared = [
             comparison
             for comparison in self.comparisons
             if comparison.baseline in names and comparison.treatment in names
         ]
-        if declared:
+        if declared or self.ladders_among(names):
             return declared
         return [
             Comparison(f"{name} and {names[0]}", "no comparison is declared", names[0], name)
             for name in names[1:]
         ]
 
+    def ladders_among(self, names: list[str]) -> list[Ladder]:
+        """
+        The declared ladders of which all steps were chosen.
+        """
+        return [ladder for ladder in self.ladders if set(ladder.steps) <= set(names)]
 
-def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
-    """
-    Read and validate a variants file.
-
-    Raises UsageError that names the file, the variant, the key and the value that is wrong.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        msg = f"there is no variants file {path}"
-        raise UsageError(msg) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} cannot be read as TOML: {error}"
-        raise UsageError(msg) from error
-    _only_keys(content, {"variants", "groups", "comparisons"}, str(path))
-    variants = {
-        name: _variant(name, _table(table, f"{path}: variants.{name}"), path)
-        for name, table in _table(content.get("variants", {}), f"{path}: variants").items()
-    }
-    if not variants:
-        msg = f"{path} declares no variant; add a table such as [variants.mine]"
-        raise UsageError(msg)
-    groups = {}
-    for name, members in _table(content.get("groups", {}), f"{path}: groups").items():
-        groups[name] = tuple(_strings(members, f"{path}: groups.{name}"))
-        for member in groups[name]:
-            _declared(member, variants, f"{path}: groups.{name}")
-    comparisons = content.get("comparisons", [])
-    if not isinstance(comparisons, list):
-        msg = f"{path}: comparisons must be an array of tables, [[comparisons]]"
-        raise UsageError(msg)
-    return VariantsFile(
-        variants,
-        groups,
-        tuple(
-            _comparison(_table(table, f"{path}: comparison {number}"), variants, path, number)
-            for number, table in enumerate(comparisons, start=1)
-        ),
-    )
-
-
-def variants_toml(
-    variants: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, str]]
-) -> str:
-    """
-    A variants file that declares these: tables with the fields of Variant and of Comparison.
-    """
-
-    def toml(value: str | list[str]) -> str:
-        # What JSON writes for strings and lists of them is TOML too.
-        return json.dumps(value, ensure_ascii=False)
-
-    lines = []
-    for variant in variants:
-        lines += [f"[variants.{toml(variant['name'])}]", f"about = {toml(variant['about'])}"]
-        lines += [f"{factor} = {toml(level)}" for factor, level in variant["levels"].items()]
-        lines += [f"overlays = {toml(variant['overlays'])}", ""]
-    for comparison in comparisons:
-        lines += ["[[comparisons]]", *(f"{key} = {toml(comparison[key])}" for key in comparison)]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
-    where = f"{path}: variants.{name}"
-    if not NAME.fullmatch(name):
-        msg = f"{where}: a variant's name has letters, digits, '.', '_' and '-' only"
-        raise UsageError(msg)
-    _only_keys(table, {"about", "overlays", *FACTORS}, where)
-    levels = {}
-    for factor, known in FACTORS.items():
-        if factor not in table:
-            msg = f"{where} has no {factor}; choose one of: {', '.join(known)}"
-            raise UsageError(msg)
-        if table[factor] not in known:
-            msg = f"{where}: {factor} is {table[factor]!r}; it must be one of: {', '.join(known)}"
-            raise UsageError(msg)
-        levels[factor] = str(table[factor])
-    for combination, reason in IMPOSSIBLE:
-        if combination.items() <= levels.items():
-            named = " with ".join(f"{factor} = {level!r}" for factor, level in combination.items())
-            msg = f"{where}: {named} cannot be: {reason}"
-            raise UsageError(msg)
-    overlays = tuple(
-        (path.parent / overlay).resolve()
-        for overlay in _strings(table.get("overlays", []), f"{where}.overlays")
-    )
-    for overlay in overlays:
-        if not overlay.is_file():
-            msg = f"{where}: overlay {overlay} is not a file"
-            raise UsageError(msg)
-    return Variant(name, str(table.get("about", "")), levels, overlays)
-
-
-def _comparison(
-    table: dict[str, Any], variants: dict[str, Variant], path: Path, number: int
-) -> Comparison:
-    where = f"{path}: comparison {number}"
-    keys = ("name", "about", "baseline", "treatment")
-    _only_keys(table, set(keys), where)
-    for key in keys:
-        if not isinstance(table.get(key), str):
-            msg = f'{where} needs {key} = "…"'
-            raise UsageError(msg)
-    for key in ("baseline", "treatment"):
-        _declared(table[key], variants, f"{where}: {key}")
-    return Comparison(*(table[key] for key in keys))
-
-
-def _table(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        msg = f"{where} must be a table, not {value!r}"
-        raise UsageError(msg)
-    return value
-
-
-def _strings(value: object, where: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        msg = f"{where} must be a list of strings, not {value!r}"
-        raise UsageError(msg)
-    return value
-
-
-def _only_keys(table: dict[str, Any], known: set[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            msg = f"{where}: unknown key {key!r}; known keys are: {', '.join(sorted(known))}"
-            raise UsageError(msg)
-
-
-def _declared(name: str, variants: dict[str, Variant], where: str) -> None:
-    if name not in variants:
-        msg = f"{where}: variant {name!r} is not declared; declared are: {', '.join(variants)}"
-        raise UsageError(msg)
+    def wholes_among(self, names: list[str]) -> list[Whole]:
+        """
+        The declared wholes whose two ends and ladders were chosen.
+        """
+        ladders = {ladder.name for ladder in self.ladders_among(names)}
+        return [
+            whole
+            for whole in self.wholes
+            if {whole.baseline, whole.treatment} <= set(names) and set(whole.ladders) <= ladders
+        ]

@@ -1,12 +1,17 @@
 """
 What every Flask service of the stack shares: JSON errors, /health, settings, start and stop.
+
+Two settings are there to be varied: ``LOG_REQUESTS=off`` prints no line for every request, and
+``BURN_US`` burns so many microseconds of CPU time for each, which a measurement must find again.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from flask import Flask, Response, jsonify
@@ -35,7 +40,29 @@ def create_app(service: str) -> Flask:
         app.logger.error("unhandled error", exc_info=error)
         return json_error(500, f"{type(error).__name__} in {service}; see its log")
 
+    burn_us = whole_number("BURN_US", "0", 1_000_000)
+    if burn_us:
+        app.before_request(lambda: burn(burn_us))
     return app
+
+
+def burn(microseconds: int) -> None:
+    """
+    Use up so much CPU time of the calling thread, however often it is interrupted meanwhile.
+    """
+    end_ns = time.thread_time_ns() + microseconds * 1000
+    while time.thread_time_ns() < end_ns:
+        pass
+
+
+def requests_are_logged() -> bool:
+    """
+    Whether a line is printed for every request; stops the service for any word but on and off.
+    """
+    value = setting("LOG_REQUESTS", "on")
+    if value not in {"on", "off"}:
+        sys.exit(f"environment variable LOG_REQUESTS is {value!r}; it must be on or off")
+    return value == "on"
 
 
 def json_error(status: int, message: str) -> tuple[Response, int]:
@@ -55,6 +82,16 @@ def setting(name: str, default: str | None = None) -> str:
     return value
 
 
+def whole_number(name: str, default: str, highest: int) -> int:
+    """
+    A setting that is a whole number from 0 on; stops the service when it is another.
+    """
+    value = setting(name, default)
+    if not value.isdecimal() or int(value) > highest:
+        sys.exit(f"environment variable {name} is {value!r}; it must be from 0 to {highest}")
+    return int(value)
+
+
 def serve(app: Flask) -> None:
     """
     Serve on 0.0.0.0 at the port named by ``PORT``, with Flask's development server, as published.
@@ -67,6 +104,8 @@ def serve(app: Flask) -> None:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, stop)
+    if not requests_are_logged():
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)
     port = setting("PORT")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         sys.exit(f"environment variable PORT is {port!r}; it must be a number from 1 to 65535")

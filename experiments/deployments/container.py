@@ -7,26 +7,32 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException
 
+from experiments.deployments import DAEMON, Part
 from experiments.deployments.compose import compose_command
+from experiments.deployments.idle_daemon import idle_daemon
 from experiments.errors import DeployError
-from experiments.lab.daemon import DockerDaemon
+from experiments.lab.uplink import UPLINK_ADDRESS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from docker.models.containers import Container
 
     from experiments.deployments import Site
     from experiments.deployments.compose import ComposeProject
+    from experiments.lab.cgroups import ControlGroup
 
 LOG_TAIL_LINES = 15
 UP_TIMEOUT_S = 180
 DOWN_TIMEOUT_S = 60
 SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
 
 
 class ContainerDeployment:
@@ -34,12 +40,13 @@ class ContainerDeployment:
     A deployment by Docker Compose; see ``experiments.deployments.Deployment``.
     """
 
-    def __init__(self, project: ComposeProject, site: Site) -> None:
+    def __init__(self, project: ComposeProject, site: Site, levels: Mapping[str, str]) -> None:
         """
         Nothing is started yet, not even the daemon.
         """
         self._project = project
         self._site = site
+        self._levels = levels
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -47,17 +54,9 @@ class ContainerDeployment:
         Start the daemon, then let Compose bring the services up and wait for their health.
         """
         try:
-            daemon_group = self._site.group.child("daemon")
-            daemon_group.create()
-            self._daemon = self._stack.enter_context(
-                DockerDaemon(
-                    network_namespace=f"/run/netns/{self._site.network_namespace}",
-                    directory=self._site.directory,
-                    group=daemon_group,
-                    container_group=self._site.group,
-                    store=self._site.image_store,
-                )
-            )
+            proxy = self._levels["userland_proxy"] == "on"
+            daemon = idle_daemon(self._site, userland_proxy=proxy)
+            self._daemon = self._stack.enter_context(daemon)
             self._up()
             # Only now: when it did not come up, the end of the daemon takes away what there is, and
             # a second error would hide the first.
@@ -78,29 +77,40 @@ class ContainerDeployment:
         """
         self._stack.close()
 
-    def address(self, service: str, port: int, *, published: bool) -> str:
+    def address(self, service: str, port: int, entry: str) -> str:
         """
-        The host's published port, or the first container's own address, whichever is asked for.
+        The first container's own address, or the port that the host publishes for it.
         """
         for container in self._containers():
-            if container.labels.get(SERVICE_LABEL) != service:
-                continue
-            settings = container.attrs["NetworkSettings"]
-            if not published:
-                for network in settings["Networks"].values():
-                    return f"{network['IPAddress']}:{port}"
-            for binding in settings["Ports"].get(f"{port}/tcp") or []:
-                if ":" not in binding["HostIp"]:
-                    # 0.0.0.0 is every address of the host, and the client is on the host.
-                    host = binding["HostIp"].replace("0.0.0.0", "127.0.0.1")
-                    return f"{host}:{binding['HostPort']}"
-            msg = (
-                f"service {service!r} publishes no port {port} for IPv4, and the variant's entry "
-                "is 'published'; give it one under ports, or use entry = 'direct'"
-            )
-            raise DeployError(msg)
+            if container.labels.get(SERVICE_LABEL) == service:
+                settings = container.attrs["NetworkSettings"]
+                if entry == "direct":
+                    for network in settings["Networks"].values():
+                        # One on the host's network has no address of its own.
+                        return f"{network['IPAddress'] or '127.0.0.1'}:{port}"
+                return _published(service, port, entry, settings["Ports"])
         msg = f"service {service!r} is not deployed"
         raise DeployError(msg)
+
+    def services(self) -> dict[str, Part]:
+        """
+        Every container, by the name of its service (with its number where there are several).
+        """
+        found: dict[str, Part] = {}
+        containers = self._containers()
+        names = [str(container.labels.get(SERVICE_LABEL)) for container in containers]
+        for name, container in zip(names, containers, strict=True):
+            number = container.labels.get(NUMBER_LABEL)
+            key = name if names.count(name) == 1 else f"{name}-{number}"
+            group = self._site.group.child(str(container.id))
+            found[key] = Part(first_of(group), group)
+        return found
+
+    def helpers(self) -> dict[str, Part]:
+        """
+        The daemon with containerd and the shims; docker-proxy is told apart by who looks.
+        """
+        return {DAEMON: Part(self._daemon.first_process(), self._daemon.group)}
 
     def logs(self, lines: int) -> dict[str, str]:
         """
@@ -158,7 +168,7 @@ class ContainerDeployment:
                 text=True,
                 timeout=timeout_s,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "DOCKER_HOST": self._daemon.socket},
+                env={**os.environ, **self._project.variables, "DOCKER_HOST": self._daemon.socket},
             )
         except subprocess.TimeoutExpired as error:
             msg = (
@@ -166,3 +176,39 @@ class ContainerDeployment:
                 f"{self._unhealthy()}"
             )
             raise DeployError(msg) from error
+
+
+def _published(service: str, port: int, entry: str, ports: Mapping[str, Any]) -> str:
+    """
+    Where a client on the host, or one beyond the host's uplink, finds a published port.
+    """
+    for binding in ports.get(f"{port}/tcp") or []:
+        address = binding["HostIp"]
+        if ":" in address or (entry == "external" and address not in {"0.0.0.0", UPLINK_ADDRESS}):
+            continue
+        # 0.0.0.0 is every address of the host.
+        own = UPLINK_ADDRESS if entry == "external" else "127.0.0.1"
+        return f"{address.replace('0.0.0.0', own)}:{binding['HostPort']}"
+    msg = (
+        f"service {service!r} publishes no port {port} for IPv4 that a client can reach, and the "
+        f"variant's entry is {entry!r}; give it one under ports, or use entry = 'direct'"
+    )
+    raise DeployError(msg)
+
+
+def first_of(group: ControlGroup) -> int:
+    """
+    The process of a container's group that the others come from, as this process numbers it.
+
+    Docker numbers it as dockerd's PID namespace does. Raises DeployError when there is none.
+    """
+    for pid in sorted(group.process_ids()):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        numbers = next(line for line in status.splitlines() if line.startswith("NSpid:"))
+        if numbers.split()[-1] == "1":
+            return pid
+    msg = f"control group {group.path} holds no first process of a container"
+    raise DeployError(msg)

@@ -10,10 +10,15 @@ import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
-from experiments.deployments.compose import networks, services
-from experiments.deployments.topology import Instance, instances, settle, wire
+from experiments.deployments import DAEMON, LOG_READER, Part
+from experiments.deployments.compose import networks
+from experiments.deployments.compose_services import services
+from experiments.deployments.idle_daemon import idle_daemon, let_bridges_pass
+from experiments.deployments.oci import rank
+from experiments.deployments.starters import Place, Starter
+from experiments.deployments.topology import Instance, instances, pass_no_firewall, settle, wire
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command
@@ -21,12 +26,16 @@ from experiments.lab.mounts import Mount
 from experiments.lab.network import NetworkNamespace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
     from experiments.deployments import Site
-    from experiments.deployments.compose import ComposeProject, Healthcheck, Service
+    from experiments.deployments.compose import ComposeProject
+    from experiments.deployments.compose_services import Healthcheck, Service
+    from experiments.deployments.starters import Started
     from experiments.lab.cgroups import ControlGroup
+    from experiments.lab.daemon import DockerDaemon
 
 LOG_TAIL_LINES = 15
 POLL_S = 0.01
@@ -36,14 +45,15 @@ MOUNT_TIMEOUT_S = 10
 @dataclass
 class _Running:
     """
-    A started instance.
+    A started instance; ``reader`` is what its output goes to, where that is a pipe.
     """
 
     instance: Instance
-    process: subprocess.Popen[bytes]
-    group: ControlGroup
+    process: Started
+    group: ControlGroup | None
     log: Path
     started: float
+    reader: subprocess.Popen[bytes] | None = None
     failures: int = 0
     next_check: float = 0.0
     healthy: bool = False
@@ -54,25 +64,36 @@ class ProcessDeployment:
     A deployment in raw namespaces; see ``experiments.deployments.Deployment``.
     """
 
-    def __init__(self, project: ComposeProject, site: Site) -> None:
+    def __init__(self, project: ComposeProject, site: Site, levels: Mapping[str, str]) -> None:
         """
         Reads the project, so that what cannot be honoured is refused before anything is made.
         """
         self._site = site
+        self._levels = levels
         self._services = services(project)
         self._networks = networks(project)
-        self._instances = instances(self._services, self._networks)
+        self._instances = instances(self._services, self._networks, site.network_namespace)
         self._running: dict[str, _Running] = {}
+        self._daemon: DockerDaemon | None = None
         self._stack = ExitStack()
+        self._starter = Starter(site, levels["confinement"], self._stack)
 
     def __enter__(self) -> Self:
         """
         Make the namespaces, then start the services in the order of their dependencies.
         """
+        host = self._site.network_namespace
         try:
-            wire(self._site.network_namespace, self._networks, self._instances, self._stack)
+            if self._levels["beside"] == "dockerd":
+                self._daemon = self._stack.enter_context(idle_daemon(self._site))
+            bridged = self._levels["network"] != "veth"
+            wire(host, self._networks, self._instances, self._stack, bridged=bridged)
+            if self._daemon is None:
+                pass_no_firewall(host)
+            else:
+                let_bridges_pass(host, [network.bridge for network in self._networks.values()])
             self._start_all()
-            settle(self._site.network_namespace)
+            settle(sorted({host, *(instance.namespace for instance in self._instances)}))
         except BaseException:
             self._tear_down()
             raise
@@ -94,18 +115,41 @@ class ProcessDeployment:
         with self._stack:
             self._stop()
 
-    def address(self, service: str, port: int, *, published: bool) -> str:
+    def address(self, service: str, port: int, entry: str) -> str:
         """
         The first instance's own address; raw namespaces publish no ports.
         """
-        if published:
+        if entry != "direct":
             msg = f"service {service!r} is in a raw namespace, which publishes no ports"
             raise DeployError(msg)
         for instance in self._instances:
             if instance.service.name == service:
-                return f"{next(iter(instance.addresses.values()))}:{port}"
+                own = next(iter(instance.addresses.values()), "127.0.0.1")
+                return f"{own}:{port}"
         msg = f"service {service!r} is not deployed"
         raise DeployError(msg)
+
+    def services(self) -> dict[str, Part]:
+        """
+        Every instance, with its control group where it has one.
+        """
+        return {
+            name: Part(running.process.pid, running.group)
+            for name, running in self._running.items()
+        }
+
+    def helpers(self) -> dict[str, Part]:
+        """
+        The readers of pipes, and a daemon that has nothing to do.
+        """
+        found = {
+            f"{LOG_READER} of {name}": Part(running.reader.pid, None)
+            for name, running in self._running.items()
+            if running.reader is not None
+        }
+        if self._daemon is not None:
+            found[DAEMON] = Part(self._daemon.first_process(), self._daemon.group)
+        return found
 
     def logs(self, lines: int) -> dict[str, str]:
         """
@@ -146,38 +190,60 @@ class ProcessDeployment:
 
     def _start(self, instance: Instance) -> _Running:
         service = instance.service
-        for target, options in service.tmpfs.items():
-            self._mount_tmpfs(target, options)
-        group = self._site.group.child(instance.name)
-        group.create()
-        self._stack.callback(group.remove)
-        group.set_limits(service.cpus, service.memory_bytes)
+        if not rank(self._levels["confinement"], "namespaces"):
+            for target, options in service.tmpfs.items():
+                self._mount_tmpfs(f"{self._site.plain_root}{target}", options)
+        group = self._starter.group(instance.name, service)
         log = self._site.directory / f"{instance.name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                self._command(instance, service.command, group),
-                cwd=service.working_dir,
-                env=environment(service),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+        reader = None
+        with log.open("wb") as file:
+            output: int | IO[bytes] = file
+            if self._levels["stdio"] == "pipe":
+                reader = self._read_into(file)
+                output = reader.stdin or file
+            place = self._place(instance, group)
+            command = [*become_user(service.user), *service.command]
+            process = self._starter.start(service, place, command, environment(service), output)
+            if reader is not None and reader.stdin is not None:
+                # Only the service's end is left, so that the reader ends with it.
+                reader.stdin.close()
         healthy = service.healthcheck is None
-        return _Running(instance, process, group, log, time.monotonic(), healthy=healthy)
+        return _Running(
+            instance, process, group, log, time.monotonic(), reader=reader, healthy=healthy
+        )
+
+    def _place(self, instance: Instance, group: ControlGroup | None) -> Place:
+        return Place(instance.name, NetworkNamespace(instance.namespace).path, group)
+
+    def _read_into(self, file: IO[bytes]) -> subprocess.Popen[bytes]:
+        """
+        A process that copies what it reads into the file, as Docker's shim does for a container.
+        """
+        namespace = NetworkNamespace(self._site.network_namespace).path
+        return subprocess.Popen(
+            launch_command(self._site.group, namespace, ["cat"]),
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+        )
 
     def _mount_tmpfs(self, target: str, options: str) -> None:
         mount = Mount("tmpfs", "tmpfs", target, options).command()
-        subprocess.run(["sh", "-euc", mount], check=True, timeout=MOUNT_TIMEOUT_S)
+        done = subprocess.run(
+            ["sh", "-euc", mount],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=MOUNT_TIMEOUT_S,
+        )
+        if done.returncode:
+            msg = (
+                f"a tmpfs cannot be mounted: {done.stderr.strip()}; name a directory that is there"
+            )
+            raise DeployError(msg)
         self._stack.callback(
             subprocess.run, ["umount", target], check=True, timeout=MOUNT_TIMEOUT_S
         )
-
-    def _command(
-        self, instance: Instance, command: tuple[str, ...], group: ControlGroup
-    ) -> list[str]:
-        namespace = NetworkNamespace(instance.name).path
-        become = become_user(instance.service.user)
-        return launch_command(group, namespace, [*become, *command])
 
     def _check(self, running: _Running) -> None:
         """
@@ -204,9 +270,12 @@ class ProcessDeployment:
         service = running.instance.service
         try:
             done = subprocess.run(
-                self._command(running.instance, check.command, running.group),
+                self._starter.command(
+                    service,
+                    self._place(running.instance, running.group),
+                    [*become_user(service.user), *check.command],
+                ),
                 check=False,
-                cwd=service.working_dir,
                 env=environment(service),
                 stdin=subprocess.DEVNULL,
                 # With pipes to watch, the wait below ends at once; without, it sleeps and looks.
@@ -231,6 +300,9 @@ class ProcessDeployment:
             except subprocess.TimeoutExpired:
                 running.process.kill()
                 running.process.wait()
+        for running in ordered:
+            if running.reader is not None:
+                running.reader.wait(running.instance.service.stop_grace_s)
 
 
 def environment(service: Service) -> dict[str, str]:

@@ -8,7 +8,9 @@ container too. Images come from a store that was filled once; its layers are onl
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -107,6 +109,20 @@ class DockerDaemon:
         except (DockerException, OSError):
             return False
 
+    def first_process(self) -> int:
+        """
+        The process id of the first process in the daemon's own namespaces.
+
+        Raises DeployError when the daemon has ended.
+        """
+        # It is tini, a child of unshare.
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        try:
+            return int(children.read_text().split()[0])
+        except (OSError, IndexError) as error:
+            msg = "the lab's dockerd has ended"
+            raise DeployError(msg) from error
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -118,10 +134,8 @@ class DockerDaemon:
         """
         self.client.close()
         if self.fill_store is not None and error is None:
-            # The first process is tini, a child of unshare; dockerd flushes its store on SIGTERM.
-            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-            init = children.read_text().split()
-            subprocess.run(["kill", "-TERM", *init], check=False, timeout=STOP_TIMEOUT_S)
+            # dockerd flushes its store on SIGTERM.
+            os.kill(self.first_process(), signal.SIGTERM)
         else:
             self._process.kill()
         self._process.wait(STOP_TIMEOUT_S)

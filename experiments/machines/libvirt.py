@@ -163,8 +163,9 @@ def domain_id() -> str | None:
     """
     The UUID of the domain that has the VM's name, whoever made it; None when there is none.
     """
-    names = virsh("list", "--all", "--name").split()
-    return virsh("domuuid", VM.name).strip() if VM.name in names else None
+    # In one question: a domain may go between two.
+    lines = [line.split() for line in virsh("list", "--all", "--uuid", "--name").splitlines()]
+    return next((uuid for uuid, *name in filter(None, lines) if name == [VM.name]), None)
 
 
 def refuse_foreign_pool(*, noted: bool, path: Path = Path(VM.storage_path)) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import HostError
@@ -14,12 +15,18 @@ from experiments.machines.settings import VM
 from experiments.options import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PROVIDER = "libvirt"
 LOG_FILE = "vagrant.log"
 LOG_TAIL_LINES = 12
+
+LOCKED = "another process is already executing an action"
+"""Vagrant's own words for a VM that another Vagrant works on."""
+
+UNLOCK_TIMEOUT_S = 120.0
+UNLOCK_PAUSE_S = 5.0
 
 
 class VagrantClient:
@@ -100,15 +107,30 @@ class VagrantClient:
         """
         Shut the VM down.
         """
-        with self._told("halting the VM"):
-            self._vagrant.halt()
+        self._when_unlocked("halting the VM", self._vagrant.halt)
 
     def destroy(self) -> None:
         """
         Remove the VM, its own disk, its key, and the network if Vagrant made it.
         """
-        with self._told("destroying the VM"):
-            self._vagrant.destroy()
+        self._when_unlocked("destroying the VM", self._vagrant.destroy)
+
+    def _when_unlocked(self, what: str, action: Callable[[], object]) -> None:
+        """
+        Do it when no other Vagrant holds the VM: one that was interrupted ends in its own time.
+        """
+        deadline = time.monotonic() + UNLOCK_TIMEOUT_S
+        while True:
+            try:
+                with self._told(what):
+                    action()
+            except HostError as error:
+                if LOCKED not in str(error) or time.monotonic() > deadline:
+                    raise
+                print("waiting for another Vagrant to let go of the VM", flush=True)
+                time.sleep(UNLOCK_PAUSE_S)
+            else:
+                return
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:

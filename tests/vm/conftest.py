@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND_TIMEOUT_S = 1200
+ORDERLY_STOP_S = 120
 
 
 def command(*arguments: str) -> list[str]:
@@ -35,17 +36,25 @@ def command(*arguments: str) -> list[str]:
 
 def call(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     """
-    Run a command behind a session; what it printed.
+    Run a command behind a session; what it printed. When interrupted, it may end in its own time.
     """
-    return subprocess.run(
+    with subprocess.Popen(
         command(*arguments),
         cwd=cwd,
-        check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=COMMAND_TIMEOUT_S,
-    )
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=COMMAND_TIMEOUT_S)
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=ORDERLY_STOP_S)
+            raise
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
 def left_over() -> dict[str, object]:

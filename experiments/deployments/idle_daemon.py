@@ -1,0 +1,48 @@
+"""
+A dockerd beside raw namespaces, as on a host where Docker is installed but does nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from experiments.lab.daemon import DockerDaemon
+from experiments.lab.network import NetworkNamespace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.deployments import Site
+
+IPTABLES_TIMEOUT_S = 10
+
+
+def idle_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
+    """
+    The daemon of a site, not started yet: in the host's namespace, on the stack's CPUs.
+    """
+    group = site.group.child("daemon")
+    group.create()
+    return DockerDaemon(
+        network_namespace=NetworkNamespace(site.network_namespace).path,
+        directory=site.directory,
+        group=group,
+        container_group=site.group,
+        store=site.image_store,
+        userland_proxy=userland_proxy,
+    )
+
+
+def let_bridges_pass(host: str, bridges: Sequence[str]) -> None:
+    """
+    Let frames cross these bridges although dockerd refuses what it does not know.
+
+    dockerd sets the policy of FORWARD to DROP and lets bridged frames pass iptables; a rule in
+    DOCKER-USER, which it leaves to the user, is what its manual asks an administrator for. The
+    frames go on to pass every rule, which is the cost to be seen.
+    """
+    for bridge in bridges:
+        rule = ["-I", "DOCKER-USER", "-i", bridge, "-o", bridge, "-j", "ACCEPT"]
+        enter = ["nsenter", f"--net={NetworkNamespace(host).path}", "--"]
+        subprocess.run([*enter, "iptables", *rule], check=True, timeout=IPTABLES_TIMEOUT_S)

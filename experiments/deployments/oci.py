@@ -1,0 +1,169 @@
+"""
+OCI specifications: Docker's own, as it hands it to runc, and what is left of it at each level.
+"""
+
+from __future__ import annotations
+
+import copy
+import grp
+import json
+import pwd
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import DeployError
+from experiments.factors import FACTORS
+from experiments.lab.daemon import DockerDaemon
+from experiments.lab.image import IMAGE
+from experiments.lab.network import NetworkNamespace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.deployments import Site
+    from experiments.deployments.compose_services import Service
+
+BUNDLES = "run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby"
+"""Where dockerd's containerd keeps the specification of every container that runs."""
+
+DOCKER_TIMEOUT_S = 60
+
+
+def rank(level: str, wanted: str) -> bool:
+    """
+    Whether a level of confinement has the primitive of the wanted level.
+    """
+    levels = FACTORS["confinement"].levels
+    return levels.index(level) >= levels.index(wanted)
+
+
+def docker_spec(site: Site) -> dict[str, Any]:
+    """
+    The specification with which Docker starts a container here, read from a container that runs.
+
+    Raises DeployError when Docker does not start one.
+    """
+    group = site.group.child("daemon")
+    group.create()
+    with (
+        NetworkNamespace(site.network_namespace) as namespace,
+        DockerDaemon(
+            network_namespace=namespace.path,
+            directory=site.directory,
+            group=group,
+            container_group=site.group,
+            store=site.image_store,
+        ) as daemon,
+    ):
+        docker = ["docker", "--host", daemon.socket, "run", "--detach", "--network", "host"]
+        done = subprocess.run(
+            [*docker, IMAGE, "sleep", "60"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DOCKER_TIMEOUT_S,
+        )
+        bundle = Path(f"/proc/{daemon.first_process()}/root") / BUNDLES / done.stdout.strip()
+        if done.returncode or not (bundle / "config.json").exists():
+            msg = f"Docker started no container to imitate: {done.stderr.strip() or bundle}"
+            raise DeployError(msg)
+        content: dict[str, Any] = json.loads((bundle / "config.json").read_text())
+        return content
+
+
+def bundle_config(
+    spec: Mapping[str, Any],
+    confinement: str,
+    service: Service,
+    *,
+    hostname: str,
+    environment: Mapping[str, str],
+    root: Path,
+    network_namespace: str,
+    group: str,
+) -> dict[str, Any]:
+    """
+    Docker's specification for this service, without the primitives above the level.
+
+    Raises DeployError when there is no specification to begin with.
+    """
+    if not spec:
+        msg = "there is no specification of Docker's to imitate; docker_spec() reads one"
+        raise DeployError(msg)
+    config: dict[str, Any] = copy.deepcopy(dict(spec))
+    config["hostname"] = hostname
+    config["root"] = {"path": str(root), "readonly": False}
+    # Docker's hooks are about its own networks.
+    config.pop("hooks", None)
+    process = config["process"]
+    process["args"] = list(service.command)
+    process["env"] = [f"{key}={value}" for key, value in environment.items()]
+    process["cwd"] = service.working_dir
+    process["user"] = _user(service.user)
+    process["terminal"] = False
+    # Docker starts with what the daemon has; a process here has what the lab has.
+    process.pop("rlimits", None)
+    linux = config["linux"]
+    linux["cgroupsPath"] = group
+    kinds = ("mount", "pid", "ipc", "uts", "cgroup")
+    linux["namespaces"] = [
+        {"type": item["type"]} for item in linux["namespaces"] if item["type"] in kinds
+    ]
+    linux["namespaces"].append({"type": "network", "path": network_namespace})
+    # Limits are on the group already, which both arms make in the same way.
+    devices = linux.get("resources", {}).get("devices", [])
+    linux["resources"] = {"devices": devices}
+    config["mounts"] = [
+        mount for mount in config["mounts"] if not mount["destination"].startswith("/etc/")
+    ]
+    config["mounts"] += [
+        {
+            "type": "bind",
+            "source": source,
+            "destination": source,
+            "options": ["rbind", "rprivate", "ro" if read_only else "rw"],
+        }
+        for source, read_only in service.volumes.items()
+    ]
+    config["mounts"] += [
+        {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": options.split(",")}
+        for target, options in service.tmpfs.items()
+    ]
+    if not rank(confinement, "seccomp"):
+        linux.pop("seccomp", None)
+    if not rank(confinement, "capabilities"):
+        every = capability_names()
+        process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), every)
+    return config
+
+
+def capability_names(status: Path = Path("/proc/self/status")) -> list[str]:
+    """
+    The capabilities that this process has, by the names that specifications use.
+    """
+    line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
+    own = int(line.split()[1], 16)
+    return [name for number, name in enumerate(CAPABILITIES) if own >> number & 1]
+
+
+def _user(user: str) -> dict[str, Any]:
+    name, _, group = (user or "root").partition(":")
+    entry = pwd.getpwnam(name)
+    group_id = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+    extra = [item.gr_gid for item in grp.getgrall() if name in item.gr_mem]
+    return {"uid": entry.pw_uid, "gid": group_id, "additionalGids": extra}
+
+
+CAPABILITIES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+    "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG",
+    "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+)  # fmt: skip
+"""The capabilities by their numbers, from include/uapi/linux/capability.h."""

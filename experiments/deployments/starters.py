@@ -1,0 +1,268 @@
+"""
+Starting one service instance at a level of confinement, from a bare process to all of Docker's.
+
+Up to control groups an instance is simply executed. From namespaces on it is started by runc,
+which is what Docker itself runs, with Docker's own specification less the primitives that the
+level lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+from experiments.deployments.oci import bundle_config, rank
+from experiments.errors import DeployError
+from experiments.lab.launch import launch_command
+from experiments.lab.mounts import Mount, script
+from experiments.lab.plain_root import layer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from experiments.deployments import Site
+    from experiments.deployments.compose_services import Service
+    from experiments.lab.cgroups import ControlGroup
+
+POLL_S = 0.01
+RUNC_TIMEOUT_S = 20
+MOUNT_TIMEOUT_S = 10
+
+
+class Started(Protocol):
+    """
+    A started process, as ``subprocess.Popen`` is one.
+    """
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """
+        Its exit status, or None while it runs.
+        """
+
+    def send_signal(self, sig: int) -> None:
+        """
+        Send it a signal.
+        """
+
+    def kill(self) -> None:
+        """
+        End it.
+        """
+
+    def wait(self, timeout: float | None = None) -> int:
+        """
+        Wait for its end; raises subprocess.TimeoutExpired.
+        """
+
+
+class RuncContainer:
+    """
+    The first process of a container that runc started and left alone.
+    """
+
+    def __init__(self, name: str, pid: int, state: Path) -> None:
+        """
+        Takes the process as it is now; its number may be another's once it has ended.
+        """
+        self.pid = pid
+        self._name = name
+        self._state = state
+        self._handle = os.pidfd_open(pid)
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """
+        0 once it has ended: its status is told to the process that inherited it, not to us.
+        """
+        if self._status is None:
+            try:
+                signal.pidfd_send_signal(self._handle, 0)
+            except ProcessLookupError:
+                self._status = 0
+            else:
+                # What has ended and was not yet waited for still takes signals.
+                stat = Path(f"/proc/{self.pid}/stat").read_text()
+                self._status = 0 if stat.rpartition(")")[2].split()[0] == "Z" else None
+        return self._status
+
+    def send_signal(self, sig: int) -> None:
+        """
+        Send it a signal, unless it has ended.
+        """
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._handle, sig)
+
+    def kill(self) -> None:
+        """
+        End it.
+        """
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """
+        Wait for its end; raises subprocess.TimeoutExpired.
+        """
+        deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
+        while (status := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self._name, timeout or 0)
+            time.sleep(POLL_S)
+        return status
+
+    def delete(self) -> None:
+        """
+        Let runc remove what it keeps about the container; the process has ended or is killed.
+        """
+        subprocess.run(
+            ["runc", "--root", str(self._state), "delete", "--force", self._name],
+            check=False,
+            capture_output=True,
+            timeout=RUNC_TIMEOUT_S,
+        )
+        os.close(self._handle)
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where an instance runs: under which name, in which network namespace (a path) and group.
+    """
+
+    name: str
+    network_namespace: str
+    group: ControlGroup | None
+
+
+class Starter:
+    """
+    Starts instances of one deployment at one level of confinement.
+
+    What is made for them is handed to ``stack``.
+    """
+
+    def __init__(self, site: Site, confinement: str, stack: ExitStack) -> None:
+        """
+        Nothing is started yet.
+        """
+        self._site = site
+        self._confinement = confinement
+        self._stack = stack
+
+    def group(self, name: str, service: Service) -> ControlGroup | None:
+        """
+        A control group for the instance: where the level has one, or a limit needs one.
+        """
+        limited = service.cpus is not None or service.memory_bytes is not None
+        if not rank(self._confinement, "cgroups") and not limited:
+            return None
+        group = self._site.group.child(name)
+        group.create()
+        self._stack.callback(group.remove)
+        group.set_limits(service.cpus, service.memory_bytes)
+        return group
+
+    def start(
+        self,
+        service: Service,
+        place: Place,
+        command: Sequence[str],
+        environment: dict[str, str],
+        output: int | IO[bytes],
+    ) -> Started:
+        """
+        Start a service's command, which changes to its user itself, at a place.
+
+        Raises DeployError, with runc's words, when runc refuses.
+        """
+        if rank(self._confinement, "namespaces"):
+            return self._run_container(service, place, environment, output)
+        return subprocess.Popen(
+            self.command(service, place, command),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+    def command(self, service: Service, place: Place, command: Sequence[str]) -> list[str]:
+        """
+        The command line of a process for a service that is in no container.
+        """
+        return launch_command(
+            place.group or self._site.group,
+            place.network_namespace,
+            command,
+            root=self._site.plain_root,
+            working_directory=service.working_dir,
+        )
+
+    def _run_container(
+        self,
+        service: Service,
+        place: Place,
+        environment: dict[str, str],
+        output: int | IO[bytes],
+    ) -> Started:
+        name = place.name
+        bundle = self._site.directory / "bundles" / name
+        bundle.mkdir(parents=True)
+        config = bundle_config(
+            self._site.docker_spec,
+            self._confinement,
+            service,
+            hostname=name,
+            environment=environment,
+            root=self._root(bundle),
+            network_namespace=place.network_namespace,
+            group=f"/{self._site.group.path}/{name}",
+        )
+        (bundle / "config.json").write_text(json.dumps(config))
+        state = self._site.directory / "runc"
+        pid_file = bundle / "pid"
+        log = bundle / "runc.log"
+        run = ["runc", "--root", str(state), "--log", str(log), "run", "--detach"]
+        run += ["--bundle", str(bundle), "--pid-file", str(pid_file), name]
+        done = subprocess.run(
+            run,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            timeout=RUNC_TIMEOUT_S,
+        )
+        if done.returncode:
+            words = log.read_text().strip() if log.exists() else "it said nothing"
+            msg = f"runc could not start {name} (status {done.returncode}): {words}"
+            raise DeployError(msg)
+        container = RuncContainer(name, int(pid_file.read_text()), state)
+        self._stack.callback(container.delete)
+        return container
+
+    def _root(self, bundle: Path) -> Path:
+        """
+        The root that a container gets: the plain one, or an overlay of the same files.
+        """
+        root = bundle / "root"
+        if rank(self._confinement, "overlay"):
+            for name in ("upper", "work"):
+                (bundle / name).mkdir()
+            layers = f"lowerdir={layer(self._site.image_store)}"
+            layers += f",upperdir={bundle}/upper,workdir={bundle}/work"
+            mount = Mount("overlay", "overlay", str(root), layers)
+        else:
+            mount = Mount("rbind", str(self._site.plain_root), str(root))
+        subprocess.run(["sh", "-euc", script([mount])], check=True, timeout=MOUNT_TIMEOUT_S)
+        # Lazily, because the mounts below the plain root come with it.
+        self._stack.callback(
+            subprocess.run, ["umount", "--lazy", str(root)], check=True, timeout=MOUNT_TIMEOUT_S
+        )
+        return root

@@ -1,0 +1,54 @@
+"""
+The userland as a root on no overlay: what a process without any container primitive runs in.
+
+The lab's own root is an overlay, which is one of the primitives of a container. Processes that are
+to have none get the image layer itself, read-only, with the lab's writable places mounted in.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from experiments.errors import HostError
+from experiments.lab.mounts import Mount, bind, script
+
+PLAIN_ROOT = Path("/mnt")
+SHARED = ("/dev", "/proc", "/sys", "/run", "/tmp", "/srv")  # noqa: S108 - in the lab
+MOUNT_TIMEOUT_S = 10
+
+
+def layer(image_store: Path) -> Path:
+    """
+    The one layer of the image in the store: the userland's files.
+
+    Raises HostError when there is not exactly one.
+    """
+    layers = sorted(image_store.glob("overlay2/*/diff"))
+    if len(layers) != 1:
+        msg = f"the image store {image_store} holds {len(layers)} layers, and should hold one"
+        raise HostError(msg)
+    return layers[0]
+
+
+def make_plain_root(image_store: Path) -> Path:
+    """
+    Mount the plain root, unless it is there; its place. It ends with the lab.
+
+    Raises HostError when it cannot be mounted.
+    """
+    if (PLAIN_ROOT / "usr").exists():
+        return PLAIN_ROOT
+    mounts = [bind(layer(image_store), str(PLAIN_ROOT))]
+    mounts += [Mount("rbind", path, f"{PLAIN_ROOT}{path}") for path in SHARED]
+    done = subprocess.run(
+        ["sh", "-euc", script(mounts)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=MOUNT_TIMEOUT_S,
+    )
+    if done.returncode:
+        msg = f"the userland cannot be mounted at {PLAIN_ROOT}: {done.stderr.strip()}"
+        raise HostError(msg)
+    return PLAIN_ROOT

@@ -1,0 +1,246 @@
+"""
+CPU time by where it is spent: services, client, Docker, kernel, and what nobody accounts for.
+
+Read from control groups where a part has one (cgroup v1, hybrid or v2), else from /proc. Nothing is
+sampled: counters are read before and after the load, and not touched while it runs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.deployments import DAEMON, PROXY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from experiments.deployments import Part
+    from experiments.lab.cgroups import ControlGroup
+
+CLIENT = "client"
+RUNNER = "runner"
+"""Parts that are there in every trial."""
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+"""The first columns of /proc/stat; see proc_stat(5)."""
+
+BUSY = ("user", "nice", "system", "irq", "softirq")
+
+
+@dataclass(frozen=True)
+class CpuTime:
+    """
+    Seconds of CPU time in user mode and in the kernel.
+    """
+
+    user_s: float = 0.0
+    system_s: float = 0.0
+
+    def __add__(self, other: CpuTime) -> CpuTime:
+        """
+        Both together.
+        """
+        return CpuTime(self.user_s + other.user_s, self.system_s + other.system_s)
+
+    def __sub__(self, other: CpuTime) -> CpuTime:
+        """
+        What one has more than the other; never below zero, which rounding could make it.
+        """
+        return CpuTime(
+            max(0.0, self.user_s - other.user_s), max(0.0, self.system_s - other.system_s)
+        )
+
+
+@dataclass(frozen=True)
+class CpuCounters:
+    """
+    All counters at one moment.
+
+    ``machine_s`` are the columns of /proc/stat in seconds, summed over CPUs.
+    """
+
+    at: float
+    parts: dict[str, CpuTime]
+    throttled_s: dict[str, float]
+    machine_s: dict[str, float]
+    context_switches: int
+
+    @classmethod
+    def read(cls, parts: Mapping[str, Part], groups: Mapping[str, ControlGroup]) -> CpuCounters:
+        """
+        Read everything now.
+        """
+        times = {name: part_time(part) for name, part in parts.items()}
+        proxies = proxy_processes(parts)
+        if proxies:
+            times[PROXY] = processes_time(proxies)
+            # The daemon's group holds them too.
+            times[DAEMON] -= times[PROXY]
+        times |= {name: group_time(groups[name]) for name in (CLIENT, RUNNER)}
+        throttled = {
+            name: throttled_s(part.group) for name, part in parts.items() if part.group is not None
+        }
+        machine, switches = machine_time()
+        return cls(time.monotonic(), times, throttled, machine, switches)
+
+
+def cpu_cost(before: CpuCounters, after: CpuCounters) -> dict[str, Any]:
+    """
+    What was spent between two readings, as a record holds it.
+
+    ``unaccounted_s`` is what /proc/stat says that the machine was busy, less all parts; where the
+    kernel counts interrupts apart from the tasks that they interrupt, they are a part too.
+    """
+    duration_s = after.at - before.at
+    parts = {name: spent - before.parts[name] for name, spent in after.parts.items()}
+    machine = {name: after.machine_s[name] - before.machine_s[name] for name in STAT_FIELDS}
+    accounted = sum(spent.user_s + spent.system_s for spent in parts.values())
+    apart = interrupts_are_apart()
+    if apart:
+        accounted += machine["irq"] + machine["softirq"]
+    client = parts[CLIENT]
+    return {
+        "duration_s": duration_s,
+        "parts": {
+            name: {"user_s": spent.user_s, "system_s": spent.system_s}
+            for name, spent in parts.items()
+        },
+        "machine_s": machine,
+        "interrupts_apart": apart,
+        "unaccounted_s": sum(machine[name] for name in BUSY) - accounted,
+        "context_switches": after.context_switches - before.context_switches,
+        "throttled_s": {
+            name: after.throttled_s[name] - seconds for name, seconds in before.throttled_s.items()
+        },
+        "client_share": (client.user_s + client.system_s) / duration_s,
+    }
+
+
+def part_time(part: Part) -> CpuTime:
+    """
+    CPU time of a part since it began.
+    """
+    if part.group is not None:
+        return group_time(part.group)
+    return processes_time(descendants(part.first_process))
+
+
+def group_time(group: ControlGroup) -> CpuTime:
+    """
+    CPU time of everything that was ever in a control group; of its children too.
+    """
+    directory = group.directory("cpuacct")
+    if directory is not None:
+        user_ns = int((directory / "cpuacct.usage_user").read_text())
+        all_ns = int((directory / "cpuacct.usage").read_text())
+        return CpuTime(user_ns / 1e9, (all_ns - user_ns) / 1e9)
+    # On v2 every group has these, whatever controllers are enabled.
+    (unified,) = (
+        hierarchy.base / group.path for hierarchy in group.hierarchies if hierarchy.version == 2
+    )
+    stat = key_values(unified / "cpu.stat")
+    return CpuTime(stat["user_usec"] / 1e6, stat["system_usec"] / 1e6)
+
+
+def throttled_s(group: ControlGroup) -> float:
+    """
+    Seconds for which a group stood still because it had used up its share.
+    """
+    directory = group.directory("cpu")
+    if directory is None or not (directory / "cpu.stat").exists():
+        return 0.0
+    stat = key_values(directory / "cpu.stat")
+    # v1 counts in nanoseconds, v2 in microseconds.
+    return stat.get("throttled_time", 0) / 1e9 + stat.get("throttled_usec", 0) / 1e6
+
+
+def key_values(path: Path) -> dict[str, int]:
+    """
+    A flat file of names and whole numbers.
+    """
+    return {
+        name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())
+    }
+
+
+def processes_time(pids: Iterable[int]) -> CpuTime:
+    """
+    CPU time of processes with all of their threads, ended ones too, to a clock tick each.
+    """
+    total = CpuTime()
+    for pid in pids:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            continue
+        # After the name, which may hold anything, in brackets: utime, stime, and of children
+        # that were waited for; see proc_pid_stat(5).
+        fields = stat.rpartition(")")[2].split()
+        user, system, children_user, children_system = (int(field) for field in fields[11:15])
+        total += CpuTime(
+            (user + children_user) / TICKS_PER_S, (system + children_system) / TICKS_PER_S
+        )
+    return total
+
+
+def descendants(pid: int) -> list[int]:
+    """
+    A process and all that come from it.
+    """
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, children.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def proxy_processes(parts: Mapping[str, Part]) -> list[int]:
+    """
+    The docker-proxies among the daemon's processes.
+    """
+    part = parts.get(DAEMON)
+    if part is None or part.group is None:
+        return []
+    found = []
+    for pid in part.group.process_ids():
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            continue
+        if name == PROXY:
+            found.append(pid)
+    return sorted(found)
+
+
+def machine_time(proc: Path = Path("/proc")) -> tuple[dict[str, float], int]:
+    """
+    The columns of /proc/stat in seconds, and the context switches since the machine started.
+    """
+    lines = (proc / "stat").read_text().splitlines()
+    columns = map(int, lines[0].split()[1:])
+    switches = next(int(line.split()[1]) for line in lines if line.startswith("ctxt "))
+    seconds = {name: ticks / TICKS_PER_S for name, ticks in zip(STAT_FIELDS, columns, strict=False)}
+    return seconds, switches
+
+
+def interrupts_are_apart(proc: Path = Path("/proc")) -> bool | None:
+    """
+    Whether the kernel takes the time of interrupts off the tasks that they interrupt.
+
+    None where it does not tell its configuration.
+    """
+    try:
+        text = gzip.decompress((proc / "config.gz").read_bytes()).decode(errors="replace")
+    except OSError:
+        return None
+    return "\nCONFIG_IRQ_TIME_ACCOUNTING=y" in text

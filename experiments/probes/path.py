@@ -1,0 +1,230 @@
+"""
+Proof of path: counters that show which way the requests went, and which way they did not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import ProofError
+from experiments.lab.network import NetworkNamespace
+from experiments.lab.uplink import UPLINK
+from experiments.probes.cpu import processes_time, proxy_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.deployments import Deployment
+
+TIMEOUT_S = 20
+STRAY_PACKETS = 50
+"""So many packets on a link are the kernel's own (neighbours and groups being looked for)."""
+
+SCRIPT = """\
+iptables-save --counters --table nat 2>/dev/null || true
+echo conntrack $(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0)
+grep '^Tcp:' /proc/net/snmp
+"""
+"""What the network namespace of the host counts, but for its links."""
+
+
+@dataclass(frozen=True)
+class PathCounters:
+    """
+    What was counted, in the network namespace of the host, since its links were made.
+
+    ``links`` are packets received and sent by the name of the link, ``kinds`` what each link is;
+    ``translated`` the connections whose destination was translated, ``accepted`` those that were
+    accepted here, ``tracked`` the entries of connection tracking; ``proxies`` counts docker-proxies
+    and ``proxy_s`` is their CPU time in seconds.
+    """
+
+    links: dict[str, int]
+    kinds: dict[str, str]
+    translated: int
+    accepted: int
+    tracked: int
+    proxies: int
+    proxy_s: float
+
+    def since(self, before: PathCounters) -> PathCounters:
+        """
+        What was counted since then; ``proxies`` are as they are now.
+        """
+        return PathCounters(
+            links={name: count - before.links.get(name, 0) for name, count in self.links.items()},
+            kinds=self.kinds,
+            translated=self.translated - before.translated,
+            accepted=self.accepted - before.accepted,
+            tracked=self.tracked - before.tracked,
+            proxies=self.proxies,
+            proxy_s=self.proxy_s - before.proxy_s,
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """
+        As a record holds it.
+        """
+        return dataclasses.asdict(self)
+
+
+def path_counters(host: str, deployment: Deployment) -> PathCounters:
+    """
+    Read the counters of the namespace ``host`` and of the deployment's proxies.
+
+    Raises ProofError when they cannot be read.
+    """
+    links, kinds = {}, {}
+    with NetworkNamespace(host).open() as ipr:
+        for link in ipr.get_links():
+            stats = link.get("stats64") or {}
+            information = link.get("linkinfo")
+            name = link.get("ifname")
+            kind = information.get("kind") if information else None
+            links[name] = int(stats.get("rx_packets", 0)) + int(stats.get("tx_packets", 0))
+            kinds[name] = kind or ("loopback" if name == "lo" else "other")
+    enter = ["nsenter", f"--net={NetworkNamespace(host).path}", "--", "sh", "-euc", SCRIPT]
+    done = subprocess.run(enter, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
+    if done.returncode:
+        msg = f"the counters of the network cannot be read: {done.stderr.strip()}"
+        raise ProofError(msg)
+    proxies = proxy_processes(deployment.helpers())
+    spent = processes_time(proxies)
+    return PathCounters(
+        links=links,
+        kinds=kinds,
+        proxies=len(proxies),
+        proxy_s=spent.user_s + spent.system_s,
+        **parse_counters(done.stdout),
+    )
+
+
+def parse_counters(text: str) -> dict[str, int]:
+    """
+    The numbers in what SCRIPT prints.
+    """
+    rules = re.findall(r"^\[(\d+):\d+\] -A \S+ .*-j DNAT", text, re.MULTILINE)
+    tracked = re.search(r"^conntrack (\d+)$", text, re.MULTILINE)
+    heads, values = (line.split()[1:] for line in text.splitlines() if line.startswith("Tcp:"))
+    tcp = dict(zip(heads, map(int, values), strict=True))
+    return {
+        "translated": sum(map(int, rules)),
+        "tracked": int(tracked[1]) if tracked else 0,
+        "accepted": tcp["PassiveOpens"],
+    }
+
+
+def check_path(levels: Mapping[str, str], grown: PathCounters, requests: int) -> None:
+    """
+    Compare what was counted during a load with what the variant's levels say about its path.
+
+    ``requests`` is how many were completed, each on a connection of its own. Raises ProofError
+    that names every counter which does not fit.
+    """
+    wrong = [
+        f"{what}: {counted}, and should be {wanted}"
+        for what, counted, wanted, fits in expectations(levels, grown, requests)
+        if not fits
+    ]
+    if wrong:
+        msg = "the requests did not take the path that the variant's name says: " + "; ".join(wrong)
+        raise ProofError(msg)
+
+
+def expectations(
+    levels: Mapping[str, str], grown: PathCounters, requests: int
+) -> list[tuple[str, float, str, bool]]:
+    """
+    Each expectation: what is counted, the count, what it should be, and whether it is that.
+    """
+    network, entry = levels["network"], levels["entry"]
+    published = entry == "published"
+    by_proxy = published and levels["userland_proxy"] == "on"
+    translating = entry == "external" or (published and not by_proxy)
+    at_least = f"at least {requests}"
+    stray = f"at most {STRAY_PACKETS}"
+    found: list[tuple[str, float, str, bool]] = []
+
+    def many(what: str, count: float) -> None:
+        found.append((what, count, at_least, count >= requests))
+
+    def none(what: str, count: float) -> None:
+        found.append((what, count, "0", count == 0))
+
+    used = used_links(network, entry, grown.kinds)
+    for name, packets in grown.links.items():
+        kind = grown.kinds[name]
+        if name in used:
+            many(f"packets on {name} ({kind})", packets)
+        elif not of_services(name, kind, network):
+            fits = packets <= STRAY_PACKETS
+            found.append((f"packets on {name} ({kind})", packets, stray, fits))
+    for name in sorted(used - grown.links.keys()):
+        many(f"packets on {name}, which is not there", 0)
+    if network == "veth":
+        none("bridges", sum(kind == "bridge" for kind in grown.kinds.values()))
+        many("packets on veth pairs", _of_kind(grown, "veth"))
+    if translating:
+        many("connections with a translated destination", grown.translated)
+    else:
+        none("connections with a translated destination", grown.translated)
+    if by_proxy:
+        many("connections accepted on the host", grown.accepted)
+    return [
+        *found,
+        *_of_proxies(grown, wanted=by_proxy),
+        *_of_tracking(grown, levels),
+    ]
+
+
+def _of_proxies(grown: PathCounters, *, wanted: bool) -> list[tuple[str, float, str, bool]]:
+    spent = "CPU time of docker-proxies in s"
+    if not wanted:
+        return [(spent, grown.proxy_s, "0", grown.proxy_s == 0)]
+    return [
+        ("docker-proxies", grown.proxies, "at least 1", grown.proxies > 0),
+        (spent, grown.proxy_s, "more than 0", grown.proxy_s > 0),
+    ]
+
+
+def _of_tracking(
+    grown: PathCounters, levels: Mapping[str, str]
+) -> list[tuple[str, float, str, bool]]:
+    container = levels["runtime"] == "container"
+    firewalled = (container and levels["network"] != "host") or levels["beside"] == "dockerd"
+    what = "tracked connections"
+    if firewalled:
+        return [(what, grown.tracked, "more than 0", grown.tracked > 0)]
+    # A container on the host's network shares it with rules that may track.
+    return [] if container else [(what, grown.tracked, "0", grown.tracked <= 0)]
+
+
+def of_services(name: str, kind: str, network: str) -> bool:
+    """
+    Whether a link is between services, where the workload decides whether it is used.
+    """
+    if kind == "veth":
+        return network != "host" and name != UPLINK
+    return kind == "bridge" and network == "tiers"
+
+
+def used_links(network: str, entry: str, kinds: Mapping[str, str]) -> set[str]:
+    """
+    The links of the host's namespace, other than ends of the services' veth pairs, that are used.
+    """
+    used = {"lo"} if network == "host" or entry == "published" else set()
+    if entry == "external":
+        used.add(UPLINK)
+    if network == "tiers":
+        used.add("frontend")
+    if network == "bridge":
+        used |= {name for name, kind in kinds.items() if kind == "bridge" and name != "docker0"}
+    return used
+
+
+def _of_kind(grown: PathCounters, kind: str) -> int:
+    return sum(count for name, count in grown.links.items() if grown.kinds[name] == kind)

@@ -1,0 +1,52 @@
+"""
+Being asked to stop: by Ctrl-C, by a closed terminal, by whoever ends the run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+FORK_HOOKS = frozenset({"_afterFork", "_after_fork"})
+"""Functions of the standard library (logging, threading) that run around every fork."""
+
+
+class StopRequest:
+    """
+    Whether the user has asked the run to stop.
+
+    The first signal raises KeyboardInterrupt where the program is, so that no wait goes on. Python
+    discards exceptions in its hooks around fork, so there none is raised; the request is
+    remembered, and looked at before every phase.
+    """
+
+    def __init__(self) -> None:
+        """
+        Takes over the signals that ask a program to stop.
+        """
+        self._owner = os.getpid()
+        self._asked = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # pyroute2 forks a child for a moment and ends it by signal; such a child inherits this
+        # handler, and must not go on as a second runner.
+        if os.getpid() != self._owner:
+            os._exit(128 + number)
+        if self._asked:
+            return
+        self._asked = True
+        if frame is None or frame.f_code.co_name not in FORK_HOOKS:
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """
+        Raise KeyboardInterrupt when the user has asked to stop.
+        """
+        if self._asked:
+            raise KeyboardInterrupt

@@ -1,0 +1,190 @@
+"""
+One trial: a fresh deployment of one variant, checked, loaded once with counters read around it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from experiments.deployments.container import ContainerDeployment
+from experiments.deployments.process import ProcessDeployment
+from experiments.faults import keep_logs
+from experiments.lab.network import NetworkNamespace
+from experiments.lab.placement import prove_placement
+from experiments.lab.uplink import Uplink
+from experiments.load import Client, LoadPlan
+from experiments.probes.cpu import CpuCounters, cpu_cost
+from experiments.probes.network_state import network_state
+from experiments.probes.parity import Parity, facts_of
+from experiments.probes.path import check_path, path_counters
+from experiments.probes.response import check_answers
+from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from experiments.deployments import Deployment, Site
+    from experiments.deployments.compose import ComposeProject
+    from experiments.lab.cgroups import ControlGroup
+    from experiments.lab.placement import Placement
+    from experiments.load import LoadGenerator
+    from experiments.probes.path import PathCounters
+    from experiments.records import LoadResult
+    from experiments.variants import Variant
+    from experiments.workloads import Workload
+
+DEPLOYMENTS: dict[str, type[Deployment]] = {
+    "process": ProcessDeployment,
+    "container": ContainerDeployment,
+}
+
+LOAD_BASE_S = 60.0
+LOAD_PER_REQUEST_S = 0.5
+"""A load is ended after the base plus this much for every request: two requests a second."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """
+    What is the same for every trial of a run.
+
+    ``groups`` are the control groups of the stack, of the client and of this process, by name.
+    ``probing`` says for each trial, by its number, whether parity, path and CPU cost are looked at.
+    """
+
+    workload: Workload
+    requests: int
+    warmup_requests: int
+    concurrency: int
+    any_length: bool
+    placement: Placement
+    pinned: bool
+    groups: dict[str, ControlGroup]
+    load: LoadGenerator
+    parity: Parity
+    probing: Callable[[int], bool]
+
+    def plan(self, address: str, requests: int) -> LoadPlan:
+        """
+        A load of so many requests.
+        """
+        return LoadPlan(
+            address=address,
+            workload=self.workload,
+            requests=requests,
+            concurrency=min(self.concurrency, requests),
+            limit_s=LOAD_BASE_S + LOAD_PER_REQUEST_S * requests,
+            any_length=self.any_length,
+        )
+
+
+@dataclass
+class Trial:
+    """
+    A trial under way.
+
+    ``found`` gets fields of the record as soon as they are known, so that nothing that fails later
+    loses them; ``state`` is the network's, where the variant's was not ``known_state`` yet.
+    """
+
+    number: int
+    variant: Variant
+    project: ComposeProject
+    site: Site
+    raw: Path
+    conditions: Conditions
+    begin: Callable[[str], None]
+    known_state: bool = False
+    phase: str = ""
+    phases_s: dict[str, float] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+
+    def run(self, stack: ExitStack) -> None:
+        """
+        Deploy, check, warm up and load; what is to be torn down is handed to ``stack``.
+
+        Raises what any of that raises; ``phase`` then says in which it was.
+        """
+        with self._phase("deploy"):
+            deployment, client = self._deploy(stack)
+        with self._phase("check"):
+            address = self._check(deployment, client)
+        with self._phase("warmup"):
+            if self.conditions.warmup_requests:
+                warmup = self.raw / "warmup"
+                warmup.mkdir()
+                plan = self.conditions.plan(address, self.conditions.warmup_requests)
+                self.conditions.load.run(plan, client, warmup)
+        plan = self.conditions.plan(address, self.conditions.requests)
+        if not self.conditions.probing(self.number):
+            with self._phase("load"):
+                self.found["load"] = self.conditions.load.run(plan, client, self.raw)
+            return
+        host = self.site.network_namespace
+        parts = {**deployment.services(), **deployment.helpers()}
+        path_before = path_counters(host, deployment)
+        cpu_before = CpuCounters.read(parts, self.conditions.groups)
+        with self._phase("load"):
+            load = self.conditions.load.run(plan, client, self.raw)
+        cpu_after = CpuCounters.read(parts, self.conditions.groups)
+        path_after = path_counters(host, deployment)
+        self.found["cpu"] = cpu_cost(cpu_before, cpu_after)
+        with self._phase("prove"):
+            self._prove(load, path_after.since(path_before))
+        # Only now is it a number: a load without its proof is an error.
+        self.found["load"] = load
+
+    def _deploy(self, stack: ExitStack) -> tuple[Deployment, Client]:
+        conditions, levels = self.conditions, self.variant.levels
+        group = self.site.group
+        group.create()
+        stack.callback(group.remove)
+        group.set_cpuset(conditions.placement.stack)
+        host = stack.enter_context(NetworkNamespace(self.site.network_namespace))
+        here = host
+        if levels["entry"] == "external":
+            here = stack.enter_context(Uplink(host.name)).namespace
+        made = DEPLOYMENTS[levels["runtime"]](self.project, self.site, levels)
+        deployment = stack.enter_context(made)
+        stack.callback(keep_logs, deployment, self.raw)
+        return deployment, Client(here.path, conditions.groups["client"])
+
+    def _check(self, deployment: Deployment, client: Client) -> str:
+        """
+        Look at the answer, at the CPUs, and at what really runs; the address to be loaded.
+        """
+        conditions = self.conditions
+        entry = self.variant.levels["entry"]
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
+        check = check_answers(client.network_namespace, address, conditions.workload)
+        placed = {}
+        if conditions.pinned:
+            placed["processes"] = prove_placement(self.site.group, conditions.placement.stack)
+        self.found |= {"check": {**check, "address": address}, "placement": placed}
+        if conditions.probing(self.number):
+            facts = facts_of(deployment, check)
+            self.found["facts"] = facts
+            self.found["allowed"] = conditions.parity.check(self.variant, facts)
+        if not self.known_state:
+            self.state = network_state(f"/run/netns/{self.site.network_namespace}")
+        return address
+
+    def _prove(self, load: LoadResult, grown: PathCounters) -> None:
+        self.found["path"] = grown.as_record()
+        check_path(self.variant.levels, grown, load.requests_completed)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self.phase = name
+        self.begin(name)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases_s[name] = time.monotonic() - started

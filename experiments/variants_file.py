@@ -1,0 +1,255 @@
+"""
+The variants file: TOML, read and validated, and written again for a run to keep.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import UsageError
+from experiments.factors import FACTORS, IMPOSSIBLE, different
+from experiments.plan import PROFILES
+from experiments.variants import Comparison, Group, Ladder, Variant, VariantsFile, Whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+VARIANTS_FILE = Path(__file__).with_name("variants.toml")
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What a variant may be called: its name is part of the names of folders."""
+
+
+def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
+    """
+    Read and validate a variants file.
+
+    Raises UsageError that names the file, the variant, the key and the value that is wrong.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"there is no variants file {path}"
+        raise UsageError(msg) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{path} cannot be read as TOML: {error}"
+        raise UsageError(msg) from error
+    _only_keys(content, {"variants", "groups", "comparisons", "ladders", "wholes"}, str(path))
+    tables = {
+        name: _table(table, f"{path}: variants.{name}")
+        for name, table in _table(content.get("variants", {}), f"{path}: variants").items()
+    }
+    if not tables:
+        msg = f"{path} declares no variant; add a table such as [variants.mine]"
+        raise UsageError(msg)
+    variants = {name: _variant(name, _inherited(name, tables, path), path) for name in tables}
+    ladders = [
+        _ladder(table, variants, where) for table, where in _tables(content, path, "ladders")
+    ]
+    known = {ladder.name for ladder in ladders}
+    return VariantsFile(
+        variants,
+        {
+            name: _group(value, variants, f"{path}: groups.{name}")
+            for name, value in _table(content.get("groups", {}), f"{path}: groups").items()
+        },
+        tuple(
+            _comparison(table, variants, where)
+            for table, where in _tables(content, path, "comparisons")
+        ),
+        tuple(ladders),
+        tuple(
+            _whole(table, variants, known, where)
+            for table, where in _tables(content, path, "wholes")
+        ),
+    )
+
+
+def variants_toml(
+    variants: Sequence[Mapping[str, Any]],
+    comparisons: Sequence[Mapping[str, Any]],
+    ladders: Sequence[Mapping[str, Any]] = (),
+    wholes: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """
+    A variants file that declares these: tables with the fields of the declarations.
+    """
+
+    def toml(value: object) -> str:
+        # What JSON writes for strings, numbers and lists of them is TOML too.
+        return json.dumps(value, ensure_ascii=False)
+
+    lines = []
+    for variant in variants:
+        lines += [f"[variants.{toml(variant['name'])}]", f"about = {toml(variant['about'])}"]
+        lines += [f"{factor} = {toml(level)}" for factor, level in variant["levels"].items()]
+        lines += [f"overlays = {toml(variant['overlays'])}"]
+        lines += [f"every = {toml(variant.get('every', 1))}", ""]
+    named = {"comparisons": comparisons, "ladders": ladders, "wholes": wholes}
+    for kind, tables in named.items():
+        for table in tables:
+            lines += [f"[[{kind}]]", *(f"{key} = {toml(table[key])}" for key in table), ""]
+    return "\n".join(lines)
+
+
+def _inherited(
+    name: str, tables: dict[str, dict[str, Any]], path: Path, seen: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """
+    A variant's table over that of the one it is like; the text and the files are its own.
+    """
+    table = dict(tables[name])
+    like = table.pop("like", None)
+    if like is None:
+        return table
+    where = f"{path}: variants.{name}"
+    if like not in tables:
+        msg = f"{where}: it is like {like!r}, which is not declared"
+        raise UsageError(msg)
+    if like in (*seen, name):
+        msg = f"{where}: it is like {like!r}, which is like it in turn"
+        raise UsageError(msg)
+    levels = _inherited(like, tables, path, (*seen, name))
+    return {key: value for key, value in levels.items() if key in FACTORS} | table
+
+
+def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
+    where = f"{path}: variants.{name}"
+    if not NAME.fullmatch(name):
+        msg = f"{where}: a variant's name has letters, digits, '.', '_' and '-' only"
+        raise UsageError(msg)
+    _only_keys(table, {"about", "overlays", "every", "like", *FACTORS}, where)
+    levels: dict[str, str] = {}
+    for name_of_factor, factor in FACTORS.items():
+        default = factor.default.get(levels.get("runtime", ""))
+        level = table.get(name_of_factor, default)
+        if level is None:
+            msg = f"{where} has no {name_of_factor}; choose one of: {factor.choices()}"
+            raise UsageError(msg)
+        if not isinstance(level, str) or not factor.allows(level):
+            msg = f"{where}: {name_of_factor} is {level!r}; it must be one of: {factor.choices()}"
+            raise UsageError(msg)
+        levels[name_of_factor] = level
+    for combination, reason in IMPOSSIBLE:
+        if all(levels[factor] in wrong for factor, wrong in combination.items()):
+            named = " with ".join(f"{factor} = {levels[factor]!r}" for factor in combination)
+            msg = f"{where}: {named} cannot be: {reason}"
+            raise UsageError(msg)
+    overlays = tuple(
+        (path.parent / overlay).resolve()
+        for overlay in _strings(table.get("overlays", []), f"{where}.overlays")
+    )
+    for overlay in overlays:
+        if not overlay.is_file():
+            msg = f"{where}: overlay {overlay} is not a file"
+            raise UsageError(msg)
+    every = table.get("every", 1)
+    if type(every) is not int or every < 1:
+        msg = f"{where}: every is {every!r}; it must be a whole number above zero"
+        raise UsageError(msg)
+    return Variant(name, str(table.get("about", "")), levels, overlays, every)
+
+
+def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
+    table = value if isinstance(value, dict) else {"variants": value}
+    _only_keys(table, {"variants", "minutes"}, where)
+    members = tuple(_strings(table.get("variants"), where))
+    for member in members:
+        _declared(member, variants, where)
+    minutes = _table(table.get("minutes", {}), f"{where}.minutes")
+    _only_keys(minutes, set(PROFILES), f"{where}.minutes")
+    return Group(members, {name: float(number) for name, number in minutes.items()})
+
+
+def _comparison(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Comparison:
+    words = _words(table, ("name", "about", "baseline", "treatment"), (), where)
+    for key in ("baseline", "treatment"):
+        _declared(words[key], variants, f"{where}: {key}")
+    return Comparison(**words)
+
+
+def _ladder(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Ladder:
+    words = _words(table, ("name", "about"), ("steps",), where)
+    steps = tuple(_strings(table.get("steps"), f"{where}: steps"))
+    for step in steps:
+        _declared(step, variants, f"{where}: steps")
+    ladder = Ladder(**words, steps=steps)
+    for lower, upper in ladder.pairs():
+        factors = different(variants[lower].levels, variants[upper].levels)
+        if len(factors) != 1 or variants[lower].overlays != variants[upper].overlays:
+            what = ", ".join(factors) or "none"
+            msg = (
+                f"{where}: {lower} and {upper} are neighbours, and differ in these factors: "
+                f"{what}; neighbours differ in exactly one, and in no override file"
+            )
+            raise UsageError(msg)
+    return ladder
+
+
+def _whole(
+    table: dict[str, Any], variants: dict[str, Variant], ladders: set[str], where: str
+) -> Whole:
+    words = _words(table, ("name", "baseline", "treatment"), ("ladders",), where)
+    for key in ("baseline", "treatment"):
+        _declared(words[key], variants, f"{where}: {key}")
+    parts = tuple(_strings(table.get("ladders"), f"{where}: ladders"))
+    for part in parts:
+        if part not in ladders:
+            msg = f"{where}: ladder {part!r} is not declared; declared are: {', '.join(ladders)}"
+            raise UsageError(msg)
+    return Whole(**words, ladders=parts)
+
+
+def _words(
+    table: dict[str, Any], keys: tuple[str, ...], others: tuple[str, ...], where: str
+) -> dict[str, str]:
+    _only_keys(table, {*keys, *others}, where)
+    for key in keys:
+        if not isinstance(table.get(key), str):
+            msg = f'{where} needs {key} = "…"'
+            raise UsageError(msg)
+    return {key: table[key] for key in keys}
+
+
+def _tables(content: dict[str, Any], path: Path, kind: str) -> list[tuple[dict[str, Any], str]]:
+    tables = content.get(kind, [])
+    if not isinstance(tables, list):
+        msg = f"{path}: {kind} must be an array of tables, [[{kind}]]"
+        raise UsageError(msg)
+    named = {"comparisons": "comparison", "ladders": "ladder", "wholes": "whole"}[kind]
+    found = []
+    for number, table in enumerate(tables, start=1):
+        where = f"{path}: {named} {number}"
+        found.append((_table(table, where), where))
+    return found
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        msg = f"{where} must be a table, not {value!r}"
+        raise UsageError(msg)
+    return value
+
+
+def _strings(value: object, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        msg = f"{where} must be a list of strings, not {value!r}"
+        raise UsageError(msg)
+    return value
+
+
+def _only_keys(table: dict[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            msg = f"{where}: unknown key {key!r}; known keys are: {', '.join(sorted(known))}"
+            raise UsageError(msg)
+
+
+def _declared(name: str, variants: dict[str, Variant], where: str) -> None:
+    if name not in variants:
+        msg = f"{where}: variant {name!r} is not declared; declared are: {', '.join(variants)}"
+        raise UsageError(msg)

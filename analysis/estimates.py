@@ -120,13 +120,9 @@ def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Dif
     """
     The paired difference, or None when no block has both.
     """
-    blocks: dict[int, dict[str, LoadResult]] = defaultdict(dict)
-    for trial in trials:
-        if trial.status == OK and trial.load is not None:
-            blocks[trial.block][trial.variant] = trial.load
     pairs = [
         (loads[baseline], loads[treatment])
-        for _, loads in sorted(blocks.items())
+        for loads in loads_by_block(trials).values()
         if baseline in loads and treatment in loads
     ]
     if not pairs:
@@ -142,6 +138,31 @@ def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Dif
     cost = METRICS["us_per_request"]
     absolute = t_interval([cost(after) - cost(before) for before, after in pairs])
     return Difference(len(pairs), relative, absolute)
+
+
+def loads_by_block(trials: Sequence[TrialRecord]) -> dict[int, dict[str, LoadResult]]:
+    """
+    The loads of the good trials, by block and variant, in the order of the blocks.
+    """
+    blocks: dict[int, dict[str, LoadResult]] = defaultdict(dict)
+    for trial in trials:
+        if trial.status == OK and trial.load is not None:
+            blocks[trial.block][trial.variant] = trial.load
+    return dict(sorted(blocks.items()))
+
+
+def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interval, int] | None:
+    """
+    Microseconds per request of one variant, as a mean with its interval, and its trials.
+
+    None when there is no trial. The mean of times is the harmonic mean of rates.
+    """
+    costs = [
+        METRICS["us_per_request"](loads[variant])
+        for loads in loads_by_block(trials).values()
+        if variant in loads
+    ]
+    return (t_interval(costs), len(costs)) if costs else None
 
 
 def t_interval(values: Sequence[float]) -> Interval:

@@ -220,6 +220,17 @@ IMPOSSIBLE: tuple[tuple[dict[str, tuple[str, ...]], str], ...] = (
 """Combinations that no deployment can realise, with the reason."""
 
 
+def impossible(levels: Mapping[str, str]) -> str:
+    """
+    Why no deployment can have these levels, with the factors; empty when one can.
+    """
+    for combination, reason in IMPOSSIBLE:
+        if all(levels[factor] in wrong for factor, wrong in combination.items()):
+            named = " with ".join(f"{factor} = {levels[factor]!r}" for factor in combination)
+            return f"{named} cannot be: {reason}"
+    return ""
+
+
 def different(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
     """
     The factors in whose levels two variants differ.

@@ -145,6 +145,9 @@ def plan(options: argparse.Namespace) -> Manifest:
         ),
         ladders=[dataclasses.asdict(each) for each in declared.ladders_among(chosen_names)],
         wholes=[dataclasses.asdict(each) for each in declared.wholes_among(chosen_names)],
+        search=dataclasses.asdict(declared.search)
+        if declared.search and declared.search.name in chosen_names
+        else {},
         allowed=options.allow or [],
         probes=options.probes,
         variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
@@ -203,7 +206,9 @@ def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     if not manifest.variants_file:
         return dataclasses.replace(manifest, variants=variants)
     (run / VARIANTS_FILE.name).write_text(
-        variants_toml(variants, manifest.comparisons, manifest.ladders, manifest.wholes),
+        variants_toml(
+            variants, manifest.comparisons, manifest.ladders, manifest.wholes, manifest.search
+        ),
         encoding="utf-8",
     )
     return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)

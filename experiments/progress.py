@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from experiments.records import OK
+from experiments.records import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
     from experiments.records import TrialRecord
@@ -56,7 +56,7 @@ class Progress:
         if self._console.is_terminal:
             self._erase()
             left = format_seconds(self.seconds_left())
-            where = f"[{number}/{self._total}] block {block}/{self._blocks}"
+            where = f"[{number}/{self._total}] block {block}/{self._blocks}" if block else "search"
             text = f"{where}  {variant}: {phase} … about {left} left"
             self._console.file.write(text[: self._console.width - 1])
             self._console.file.flush()
@@ -68,19 +68,15 @@ class Progress:
         self._left = self._left[1:]
         self._took_s[record.variant].append(sum(record.phases_s.values()))
         where = f"[{record.number}/{self._total}] block {record.block}/{self._blocks}"
-        if record.status == OK and record.load is not None:
-            load = record.load
-            what = (
-                f"{load.requests_per_second:8.2f} requests/s   "
-                f"median {load.latency_p50_us / 1e3:7.1f} ms   "
-                f"p99 {load.latency_p99_us / 1e3:7.1f} ms"
-            )
-            bad = load.requests - load.requests_ok
-            what += f"   {bad} not OK" if bad else ""
-        else:
-            what = f"ERROR: {record.error}"
+        what = result_of(record)
         left = format_seconds(self.seconds_left()) if self._left else "no time"
         self.say(f"{where}  {record.variant:<{self._width}}  {what}   {left} left")
+
+    def searched(self, record: TrialRecord) -> None:
+        """
+        Print what a trial of the search measured.
+        """
+        self.say(f"  search {record.number:>3}  {record.variant}  {result_of(record)}")
 
     def seconds_left(self) -> float:
         """
@@ -98,6 +94,24 @@ class Progress:
         if self._console.is_terminal:
             self._console.file.write(ERASE_LINE)
             self._console.file.flush()
+
+
+def result_of(record: TrialRecord) -> str:
+    """
+    What a trial measured, or why it has no result.
+    """
+    if record.status != OK or record.load is None:
+        return f"ERROR: {record.error}"
+    load = record.load
+    what = (
+        f"{load.requests_per_second:8.2f} requests/s   "
+        f"median {load.latency_p50_us / 1e3:7.1f} ms   "
+        f"p99 {load.latency_p99_us / 1e3:7.1f} ms"
+    )
+    bad = load.requests - load.requests_ok
+    what += f"   {bad} not OK" if bad else ""
+    bound = record.cpu.get("client_share", 0.0) > CLIENT_BOUND
+    return what + ("   client-bound" if bound else "")
 
 
 def format_seconds(seconds: float) -> str:

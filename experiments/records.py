@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "CLIENT_BOUND",
     "COMPLETE",
     "ERROR",
     "FAILED",
@@ -35,6 +36,7 @@ __all__ = [
     "RAW",
     "RUNNING",
     "SCHEMA_VERSION",
+    "SEARCH_TRIALS",
     "TRIALS",
     "UNDER_LOAD",
     "LoadResult",
@@ -52,6 +54,7 @@ SCHEMA_VERSION = 2
 
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
+SEARCH_TRIALS = "search.jsonl"
 RAW = "raw"
 
 COMPLETE = "complete"
@@ -70,6 +73,9 @@ PROBES: dict[str, Callable[[int], bool]] = {
     "alternate": lambda number: number % 2 == 1,
 }
 """Ways to choose the trials, by their number, of which parity, path and CPU cost are looked at."""
+
+CLIENT_BOUND = 0.8
+"""A client that used more than this share of its CPU may be what limited the rate."""
 
 UNDER_LOAD = frozenset({"warmup", "load"})
 """Phases in which requests are under way; a trial that fails in one of them lost requests."""
@@ -146,12 +152,13 @@ class Manifest:
     Everything about a run that is not a trial.
 
     ``variants``, ``comparisons``, ``ladders`` and ``wholes`` are as declared, ``allowed`` names
-    facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``order`` is a
-    list of blocks, each a list of variant names in the order of their trials. ``any_length`` says
-    that an answer may have another length than the first one without being counted as failed.
-    ``variants_file`` is empty for the project's own variants, else the name of a file in the run
-    that declares these. ``environment`` is what the probes saw inside the lab, ``machine`` which
-    machine it was and why it was taken.
+    facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``search`` is as
+    declared, and from its end on holds what it found; its trials are in a file of their own.
+    ``order`` is a list of blocks, each a list of variant names in the order of their trials.
+    ``any_length`` says that an answer may have another length than the first one without being
+    counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
+    file in the run that declares these. ``environment`` is what the probes saw inside the lab,
+    ``machine`` which machine it was and why it was taken.
     """
 
     run: str
@@ -177,6 +184,7 @@ class Manifest:
     wholes: list[dict[str, Any]] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
     probes: str = "on"
+    search: dict[str, Any] = field(default_factory=dict)
     finished_at: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     network_state: dict[str, Any] = field(default_factory=dict)
@@ -211,20 +219,20 @@ def read_manifest(run: Path) -> Manifest:
     return Manifest(**_fields(Manifest, content, str(path)))
 
 
-def append_trial(run: Path, record: TrialRecord) -> None:
+def append_trial(run: Path, record: TrialRecord, file_name: str = TRIALS) -> None:
     """
-    Append one record and see to it that it is on the disk.
+    Append one record to a file of the run and see to it that it is on the disk.
 
     Raises ResultsError when it cannot be written.
     """
     line = json.dumps(dataclasses.asdict(record), sort_keys=True, ensure_ascii=False)
     try:
-        with (run / TRIALS).open("a", encoding="utf-8") as file:
+        with (run / file_name).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        msg = f"{run / TRIALS} cannot be written: {error.strerror}; free space there"
+        msg = f"{run / file_name} cannot be written: {error.strerror}; free space there"
         raise ResultsError(msg) from error
 
 

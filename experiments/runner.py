@@ -37,15 +37,17 @@ from experiments.records import (
     OK,
     PROBES,
     RAW,
+    SEARCH_TRIALS,
     UNDER_LOAD,
     TrialRecord,
     append_trial,
     read_manifest,
     write_manifest,
 )
+from experiments.search import as_record, search
 from experiments.stop import StopRequest
 from experiments.trial import DEPLOYMENTS, Conditions, Trial
-from experiments.variants import Variant
+from experiments.variants import Search, Variant
 from experiments.workloads import SERVICES, Workload
 
 IMAGE_STORE = Path("/srv/image-store")
@@ -92,6 +94,7 @@ class Runner:
         }
         self.number = 0
         self.docker_spec: dict[str, Any] = {}
+        self.projects: dict[str, ComposeProject] = {}
         self.started = time.monotonic()
         self.stolen_before_s = stolen_s()
 
@@ -102,7 +105,10 @@ class Runner:
         Whatever ends it, the manifest says what it was. Raises again what no user can mend.
         """
         try:
-            self._blocks(self._prepare())
+            self._prepare()
+            deadline = time.monotonic() + self.manifest.minutes * 60
+            self._search()
+            self._blocks(deadline)
             state, note = COMPLETE, ""
         except KeyboardInterrupt:
             state, note = INTERRUPTED, "interrupted by the user; what had finished is kept"
@@ -122,7 +128,7 @@ class Runner:
             self.progress.say(f"{state}: {note}")
         return state
 
-    def _prepare(self) -> dict[str, ComposeProject]:
+    def _prepare(self) -> None:
         """
         Look at the machine, place the client, and read what each variant is to deploy.
         """
@@ -149,28 +155,67 @@ class Runner:
             parity=Parity(self.manifest.allowed),
             probing=PROBES[self.manifest.probes],
         )
-        projects = {
-            name: resolve(
+        for variant in self.variants.values():
+            # Reads the whole description, so that a key it cannot honour shows before any trial.
+            levels = variant.levels
+            DEPLOYMENTS[levels["runtime"]](self._project(variant), self._site(0), levels)
+        self._read_docker_spec()
+
+    def _project(self, variant: Variant) -> ComposeProject:
+        """
+        What a variant is to deploy; read once for each.
+        """
+        if variant.name not in self.projects:
+            self.projects[variant.name] = resolve(
                 variant.compose_files(SERVICES), self.workload.services, variant.variables()
             )
-            for name, variant in self.variants.items()
-        }
-        for name, project in projects.items():
-            # Reads the whole description, so that a key it cannot honour shows before any trial.
-            levels = self.variants[name].levels
-            DEPLOYMENTS[levels["runtime"]](project, self._site(0), levels)
-        self._read_docker_spec()
-        return projects
+        return self.projects[variant.name]
+
+    def _search(self) -> None:
+        """
+        Search for the best configuration, where the plan has a variant that is to have it.
+        """
+        declared = self.manifest.search
+        if not declared or declared["name"] not in self.variants:
+            return
+        keys = {field.name for field in dataclasses.fields(Search)}
+        wanted = Search(**{key: value for key, value in declared.items() if key in keys})
+        known = self.variants[wanted.name]
+        self.progress.say(
+            f"searching for {wanted.name}: {len(wanted.changes)} changes to {wanted.start}, "
+            f"{wanted.pairs} pairs of trials each; these trials are not part of the results"
+        )
+
+        def measure(variant: Variant) -> float | None:
+            record = self._trial(0, 0, variant, kind="search")
+            append_trial(self.run, record, SEARCH_TRIALS)
+            self.progress.searched(record)
+            return 1e6 / record.load.requests_per_second if record.load else None
+
+        levels, outcomes = search(wanted, known.levels, self.manifest.seed, measure)
+        self.projects.pop(wanted.name)
+        self.variants[wanted.name] = dataclasses.replace(known, levels=levels)
+        tables = [
+            {**table, "levels": levels} if table["name"] == wanted.name else table
+            for table in self.manifest.variants
+        ]
+        self._update(variants=tables, search=as_record(wanted, levels, outcomes))
+        kept = [outcome.change for outcome in outcomes if outcome.kept]
+        words = ", ".join(f"{name} {level}" for change in kept for name, level in change.items())
+        self.progress.say(f"{wanted.name} is {wanted.start} with: {words or 'no change'}")
+        self.number = 0
 
     def _leave_out_what_the_machine_lacks(self) -> None:
         """
         Take variants that may use more CPUs than there are out of the plan, and say so.
         """
-        there = os.cpu_count() or 1
+        there = len(self.placement.stack)
         for name, variant in list(self.variants.items()):
             cpus = variant.levels["cpus"]
             if cpus.replace(".", "").isdecimal() and float(cpus) > there:
-                self.progress.say(f"{name} is left out: it may use {cpus} CPUs, and {there} exist")
+                self.progress.say(
+                    f"{name} is left out: {cpus} CPUs each, and the stack has {there}"
+                )
                 del self.variants[name]
         order = [[name for name in block if name in self.variants] for block in self.manifest.order]
         if order != self.manifest.order:
@@ -198,9 +243,8 @@ class Runner:
             site.group.remove()
             shutil.rmtree(site.directory)
 
-    def _blocks(self, projects: dict[str, ComposeProject]) -> None:
-        deadline = time.monotonic() + self.manifest.minutes * 60
-        failures: dict[str, int] = dict.fromkeys(projects, 0)
+    def _blocks(self, deadline: float) -> None:
+        failures: dict[str, int] = dict.fromkeys(self.variants, 0)
         for block, variants in enumerate(self.manifest.order, start=1):
             if block > 1 and time.monotonic() > deadline:
                 self.progress.say(
@@ -209,7 +253,7 @@ class Runner:
                 )
                 return
             for position, name in enumerate(variants, start=1):
-                record = self._trial(block, position, self.variants[name], projects[name])
+                record = self._trial(block, position, self.variants[name])
                 append_trial(self.run, record)
                 self.progress.finished(record)
                 # Loads that break off are a result, and say nothing about the next deployment.
@@ -229,14 +273,13 @@ class Runner:
             docker_spec=self.docker_spec,
         )
 
-    def _trial(
-        self, block: int, position: int, variant: Variant, project: ComposeProject
-    ) -> TrialRecord:
+    def _trial(self, block: int, position: int, variant: Variant, kind: str = "") -> TrialRecord:
         """
         One trial from deployment to teardown; an error in it becomes part of the record.
         """
         self.number += 1
-        raw = self.run / RAW / f"{self.number:03}-{variant.name}"
+        name = f"{self.number:03}-{variant.name}"
+        raw = self.run / RAW / (f"{kind}-{name}" if kind else name)
         raw.mkdir(parents=True)
         before = snapshot(self.hierarchies)
         site = self._site(self.number)
@@ -249,7 +292,7 @@ class Runner:
         trial = Trial(
             number=self.number,
             variant=variant,
-            project=project,
+            project=self._project(variant),
             site=site,
             raw=raw,
             conditions=self.conditions,

@@ -103,6 +103,21 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Search:
+    """
+    A search for the best configuration: from a variant, by changes, each tried in so many pairs.
+
+    What it finds becomes the variant ``name``.
+    """
+
+    name: str
+    about: str
+    start: str
+    pairs: int
+    changes: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True)
 class VariantsFile:
     """
     Everything that a variants file declares.
@@ -113,6 +128,7 @@ class VariantsFile:
     comparisons: tuple[Comparison, ...] = ()
     ladders: tuple[Ladder, ...] = ()
     wholes: tuple[Whole, ...] = ()
+    search: Search | None = None
 
     def choose(self, names: list[str]) -> list[Variant]:
         """

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import UsageError
-from experiments.factors import FACTORS, IMPOSSIBLE, different
+from experiments.factors import FACTORS, different, impossible
 from experiments.plan import PROFILES
-from experiments.variants import Comparison, Group, Ladder, Variant, VariantsFile, Whole
+from experiments.variants import Comparison, Group, Ladder, Search, Variant, VariantsFile, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,8 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"{path} cannot be read as TOML: {error}"
         raise UsageError(msg) from error
-    _only_keys(content, {"variants", "groups", "comparisons", "ladders", "wholes"}, str(path))
+    known_keys = {"variants", "groups", "comparisons", "ladders", "wholes", "search"}
+    _only_keys(content, known_keys, str(path))
     tables = {
         name: _table(table, f"{path}: variants.{name}")
         for name, table in _table(content.get("variants", {}), f"{path}: variants").items()
@@ -47,6 +48,10 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
         msg = f"{path} declares no variant; add a table such as [variants.mine]"
         raise UsageError(msg)
     variants = {name: _variant(name, _inherited(name, tables, path), path) for name in tables}
+    search = _search(content, variants, f"{path}: search")
+    if search is not None:
+        levels = variants[search.start].levels
+        variants[search.name] = Variant(search.name, search.about, levels)
     ladders = [
         _ladder(table, variants, where) for table, where in _tables(content, path, "ladders")
     ]
@@ -66,6 +71,7 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
             _whole(table, variants, known, where)
             for table, where in _tables(content, path, "wholes")
         ),
+        search,
     )
 
 
@@ -74,6 +80,7 @@ def variants_toml(
     comparisons: Sequence[Mapping[str, Any]],
     ladders: Sequence[Mapping[str, Any]] = (),
     wholes: Sequence[Mapping[str, Any]] = (),
+    search: Mapping[str, Any] | None = None,
 ) -> str:
     """
     A variants file that declares these: tables with the fields of the declarations.
@@ -81,10 +88,16 @@ def variants_toml(
 
     def toml(value: object) -> str:
         # What JSON writes for strings, numbers and lists of them is TOML too.
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
+        if isinstance(value, list | tuple):
+            return "[" + ", ".join(map(toml, value)) + "]"
         return json.dumps(value, ensure_ascii=False)
 
     lines = []
     for variant in variants:
+        if search and variant["name"] == search["name"]:
+            continue
         lines += [f"[variants.{toml(variant['name'])}]", f"about = {toml(variant['about'])}"]
         lines += [f"{factor} = {toml(level)}" for factor, level in variant["levels"].items()]
         lines += [f"overlays = {toml(variant['overlays'])}"]
@@ -93,6 +106,9 @@ def variants_toml(
     for kind, tables in named.items():
         for table in tables:
             lines += [f"[[{kind}]]", *(f"{key} = {toml(table[key])}" for key in table), ""]
+    if search:
+        keys = ("name", "about", "start", "pairs", "changes")
+        lines += ["[search]", *(f"{key} = {toml(search[key])}" for key in keys), ""]
     return "\n".join(lines)
 
 
@@ -134,11 +150,9 @@ def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
             msg = f"{where}: {name_of_factor} is {level!r}; it must be one of: {factor.choices()}"
             raise UsageError(msg)
         levels[name_of_factor] = level
-    for combination, reason in IMPOSSIBLE:
-        if all(levels[factor] in wrong for factor, wrong in combination.items()):
-            named = " with ".join(f"{factor} = {levels[factor]!r}" for factor in combination)
-            msg = f"{where}: {named} cannot be: {reason}"
-            raise UsageError(msg)
+    if reason := impossible(levels):
+        msg = f"{where}: {reason}"
+        raise UsageError(msg)
     overlays = tuple(
         (path.parent / overlay).resolve()
         for overlay in _strings(table.get("overlays", []), f"{where}.overlays")
@@ -202,6 +216,31 @@ def _whole(
             msg = f"{where}: ladder {part!r} is not declared; declared are: {', '.join(ladders)}"
             raise UsageError(msg)
     return Whole(**words, ladders=parts)
+
+
+def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -> Search | None:
+    if "search" not in content:
+        return None
+    table = _table(content["search"], where)
+    words = _words(table, ("name", "about", "start"), ("pairs", "changes"), where)
+    _declared(words["start"], variants, f"{where}: start")
+    if words["name"] in variants:
+        msg = f"{where}: {words['name']!r} is a variant already; give the search another name"
+        raise UsageError(msg)
+    pairs = table.get("pairs")
+    if type(pairs) is not int or pairs < 1:
+        msg = f"{where}: pairs is {pairs!r}; it must be a whole number above zero"
+        raise UsageError(msg)
+    changes = table.get("changes")
+    if not isinstance(changes, list):
+        msg = f"{where}: changes must be an array of tables"
+        raise UsageError(msg)
+    for change in changes:
+        for name, level in _table(change, f"{where}: changes").items():
+            if name not in FACTORS or not FACTORS[name].allows(level):
+                msg = f"{where}: changes: {name} = {level!r} is no level of a factor"
+                raise UsageError(msg)
+    return Search(**words, pairs=pairs, changes=tuple(dict(change) for change in changes))
 
 
 def _words(

@@ -118,6 +118,10 @@ def parse_counters(text: str) -> dict[str, int]:
     }
 
 
+Expectation = tuple[str, float, str, bool]
+"""What is counted, the count, what it should be, and whether it is that."""
+
+
 def check_path(levels: Mapping[str, str], grown: PathCounters, requests: int) -> None:
     """
     Compare what was counted during a load with what the variant's levels say about its path.
@@ -137,34 +141,23 @@ def check_path(levels: Mapping[str, str], grown: PathCounters, requests: int) ->
 
 def expectations(
     levels: Mapping[str, str], grown: PathCounters, requests: int
-) -> list[tuple[str, float, str, bool]]:
+) -> list[Expectation]:
     """
-    Each expectation: what is counted, the count, what it should be, and whether it is that.
+    Everything that the variant's levels say about the counters.
     """
     network, entry = levels["network"], levels["entry"]
     published = entry == "published"
     by_proxy = published and levels["userland_proxy"] == "on"
     translating = entry == "external" or (published and not by_proxy)
-    at_least = f"at least {requests}"
-    stray = f"at most {STRAY_PACKETS}"
-    found: list[tuple[str, float, str, bool]] = []
+    found: list[Expectation] = []
 
     def many(what: str, count: float) -> None:
-        found.append((what, count, at_least, count >= requests))
+        found.append((what, count, f"at least {requests}", count >= requests))
 
     def none(what: str, count: float) -> None:
         found.append((what, count, "0", count == 0))
 
-    used = used_links(network, entry, grown.kinds)
-    for name, packets in grown.links.items():
-        kind = grown.kinds[name]
-        if name in used:
-            many(f"packets on {name} ({kind})", packets)
-        elif not of_services(name, kind, network):
-            fits = packets <= STRAY_PACKETS
-            found.append((f"packets on {name} ({kind})", packets, stray, fits))
-    for name in sorted(used - grown.links.keys()):
-        many(f"packets on {name}, which is not there", 0)
+    found += _of_links(grown, used_links(levels, grown.kinds), network, requests)
     if network == "veth":
         none("bridges", sum(kind == "bridge" for kind in grown.kinds.values()))
         many("packets on veth pairs", _of_kind(grown, "veth"))
@@ -181,7 +174,23 @@ def expectations(
     ]
 
 
-def _of_proxies(grown: PathCounters, *, wanted: bool) -> list[tuple[str, float, str, bool]]:
+def _of_links(
+    grown: PathCounters, used: set[str], network: str, requests: int
+) -> list[Expectation]:
+    found: list[Expectation] = []
+    for name in sorted(used | grown.links.keys()):
+        packets = grown.links.get(name, 0)
+        kind = grown.kinds.get(name, "not there")
+        what = f"packets on {name} ({kind})"
+        if name in used:
+            found.append((what, packets, f"at least {requests}", packets >= requests))
+        elif not of_services(name, kind, network):
+            stray = packets <= STRAY_PACKETS
+            found.append((what, packets, f"at most {STRAY_PACKETS}", stray))
+    return found
+
+
+def _of_proxies(grown: PathCounters, *, wanted: bool) -> list[Expectation]:
     spent = "CPU time of docker-proxies in s"
     if not wanted:
         return [(spent, grown.proxy_s, "0", grown.proxy_s == 0)]
@@ -191,9 +200,7 @@ def _of_proxies(grown: PathCounters, *, wanted: bool) -> list[tuple[str, float, 
     ]
 
 
-def _of_tracking(
-    grown: PathCounters, levels: Mapping[str, str]
-) -> list[tuple[str, float, str, bool]]:
+def _of_tracking(grown: PathCounters, levels: Mapping[str, str]) -> list[Expectation]:
     container = levels["runtime"] == "container"
     firewalled = (container and levels["network"] != "host") or levels["beside"] == "dockerd"
     what = "tracked connections"
@@ -212,11 +219,15 @@ def of_services(name: str, kind: str, network: str) -> bool:
     return kind == "bridge" and network == "tiers"
 
 
-def used_links(network: str, entry: str, kinds: Mapping[str, str]) -> set[str]:
+def used_links(levels: Mapping[str, str], kinds: Mapping[str, str]) -> set[str]:
     """
-    The links of the host's namespace, other than ends of the services' veth pairs, that are used.
+    The links of the host's namespace, other than those between services, that every request uses.
     """
-    used = {"lo"} if network == "host" or entry == "published" else set()
+    network, entry = levels["network"], levels["entry"]
+    used = set()
+    # Without a proxy the destination is translated before there is a route over loopback.
+    if network == "host" or (entry == "published" and levels["userland_proxy"] == "on"):
+        used.add("lo")
     if entry == "external":
         used.add(UPLINK)
     if network == "tiers":

@@ -7,14 +7,16 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from experiments.deployments import Site
+from experiments.deployments.oci import docker_spec
 from experiments.lab.cgroups import ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
+from experiments.lab.plain_root import make_plain_root
 from experiments.runner import HOST_NAMESPACE, IMAGE_STORE, SCRATCH
 
 if TYPE_CHECKING:
@@ -23,8 +25,23 @@ if TYPE_CHECKING:
 numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session")
+def spec() -> dict[str, Any]:
+    """
+    How Docker starts a container here.
+    """
+    directory = SCRATCH / "spec"
+    directory.mkdir(parents=True)
+    group = ControlGroup("stack", hierarchies(inside_lab=True))
+    group.create()
+    root = make_plain_root(IMAGE_STORE)
+    found = docker_spec(Site(directory, HOST_NAMESPACE, group, IMAGE_STORE, root))
+    group.remove()
+    return found
+
+
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site(spec: dict[str, Any]) -> Iterator[Site]:
     """
     An empty directory, a fresh host namespace, and the stack's group on the stack's CPUs.
     """
@@ -34,7 +51,9 @@ def site() -> Iterator[Site]:
     group.create()
     group.set_cpuset(choose_placement(os.sched_getaffinity(0)).stack)
     with NetworkNamespace(HOST_NAMESPACE):
-        yield Site(directory, HOST_NAMESPACE, group, IMAGE_STORE)
+        yield Site(
+            directory, HOST_NAMESPACE, group, IMAGE_STORE, make_plain_root(IMAGE_STORE), spec
+        )
     group.remove()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ import pytest
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.image import IMAGE
-from experiments.lab.network import NAMESPACE_DIRECTORY
+from experiments.lab.network import NAMESPACE_DIRECTORY, NetworkNamespace
 from experiments.lab.placement import parse_cpu_list, prove_placement
+from experiments.lab.uplink import Uplink
 from experiments.probes.network_state import network_state
 from experiments.probes.response import check_answers
-from experiments.runner import DEPLOYMENTS
-from experiments.variants import load_variants
+from experiments.trial import DEPLOYMENTS
+from experiments.variants_file import load_variants
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
 from tests.inside.conftest import processes
 
@@ -36,7 +38,8 @@ def project(variant: str, *services: str, overlay: Path | None = None) -> Compos
     A variant's project with these services, and one more override file.
     """
     files = VARIANTS[variant].compose_files(SERVICES)
-    return resolve([*files, overlay] if overlay else files, services)
+    wanted = [*files, overlay] if overlay else files
+    return resolve(wanted, services, VARIANTS[variant].variables())
 
 
 def plain(runtime: str) -> str:
@@ -46,11 +49,13 @@ def plain(runtime: str) -> str:
     return {"process": "netns", "container": "docker"}[runtime]
 
 
-def deploy(runtime: str, made: ComposeProject, site: Site) -> Deployment:
+def deploy(
+    runtime: str, made: ComposeProject, site: Site, variant: str | None = None
+) -> Deployment:
     """
-    A deployment that is not up yet.
+    A deployment that is not up yet, at the levels of a variant; by default the runtime's plain one.
     """
-    return DEPLOYMENTS[runtime](made, site)
+    return DEPLOYMENTS[runtime](made, site, VARIANTS[variant or plain(runtime)].levels)
 
 
 def stack_cpus(site: Site) -> frozenset[int]:
@@ -71,8 +76,24 @@ def write(site: Site, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("workload", ["products", "orders", "fixed"])
-@pytest.mark.parametrize("variant", list(VARIANTS))
+FOCAL = ["netns", "netns-as-published", "docker", "docker-as-published"]
+DISTINCT = [
+    name
+    for name, variant in VARIANTS.items()
+    # One dose of each limit will do, and one of two that are alike.
+    if variant.levels["cpus"] in {"unlimited", "0.5"}
+    and variant.levels["memory"] in {"unlimited", "256m"}
+    and name not in {"bare-again", "docker-tuned"}
+]
+
+
+@pytest.mark.parametrize(
+    ("variant", "workload"),
+    [
+        *((variant, workload) for variant in FOCAL for workload in ("products", "fixed")),
+        *((variant, "orders") for variant in DISTINCT),
+    ],
+)
 def test_every_variant_answers_every_workload_and_leaves_nothing(
     variant: str, workload: str, site: Site
 ) -> None:
@@ -81,18 +102,18 @@ def test_every_variant_answers_every_workload_and_leaves_nothing(
     """
     before = processes()
     wanted = choose_workload(workload)
+    levels = VARIANTS[variant].levels
     made = project(variant, *wanted.services)
-    with deploy(VARIANTS[variant].levels["runtime"], made, site) as deployment:
-        published = VARIANTS[variant].levels["entry"] == "published"
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=published)
-        facts = check_answers(site.network_namespace, address, wanted)
+    with ExitStack() as stack:
+        client = NetworkNamespace(site.network_namespace)
+        if levels["entry"] == "external":
+            client = stack.enter_context(Uplink(site.network_namespace)).namespace
+        deployment = stack.enter_context(deploy(levels["runtime"], made, site, variant))
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
+        facts = check_answers(client.path, address, wanted)
         assert facts["status"] == wanted.expect_status
         prove_placement(site.group, stack_cpus(site))
-        names = deployment.logs(1)
-        if VARIANTS[variant].levels["runtime"] == "container":
-            assert set(names) == {f"bridgetoll-{name}-1" for name in wanted.services}
-        else:
-            assert set(names) == set(wanted.services)
+        assert set(deployment.services()) == set(wanted.services)
     deadline = time.monotonic() + 5
     while processes() - before and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -100,6 +121,19 @@ def test_every_variant_answers_every_workload_and_leaves_nothing(
     assert [path.name for path in Path(NAMESPACE_DIRECTORY).iterdir()] == [site.network_namespace]
     for directory in site.group.directories():
         assert [path.name for path in directory.iterdir() if path.is_dir()] == []
+
+
+def test_every_two_raw_namespaces_are_joined_by_a_pair_of_their_own(site: Site) -> None:
+    """
+    No bridge, no router: each has a route to just each other one.
+    """
+    made = project("veth", *choose_workload("products").services)
+    with deploy("process", made, site, "veth"):
+        inside = network_state(f"{NAMESPACE_DIRECTORY}/gateway")
+        assert len(inside["routes"]) == 3
+        assert all("scope link" in route for route in inside["routes"])
+        outside = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}")
+        assert sum("@" in line for line in outside["links"]) == 3
 
 
 def test_raw_namespaces_are_one_for_each_service_on_one_bridge(site: Site) -> None:
@@ -123,7 +157,7 @@ def test_the_published_tiers_are_three_routed_bridges(site: Site) -> None:
     Frontend, backend and database, and the host forwards between them.
     """
     made = project("netns-as-published", *choose_workload("orders").services)
-    with deploy("process", made, site):
+    with deploy("process", made, site, "netns-as-published"):
         state = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}")
         bridges = {
             line.split()[0] for line in state["links"] if not line.startswith(("veth", "lo"))
@@ -137,8 +171,10 @@ def test_the_published_port_is_served_by_docker_proxy(site: Site) -> None:
     And the matched variant has no proxy.
     """
     services = choose_workload("fixed").services
-    with deploy("container", project("docker-as-published", *services), site) as deployment:
-        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=True) == "127.0.0.1:3000"
+    with deploy(
+        "container", project("docker-as-published", *services), site, "docker-as-published"
+    ) as deployment:
+        assert deployment.address(ENTRY_SERVICE, ENTRY_PORT, "published") == "127.0.0.1:3000"
         assert any("docker-proxy" in command for command in processes())
 
 
@@ -148,11 +184,11 @@ def test_without_a_published_port_there_is_no_proxy(site: Site) -> None:
     """
     services = choose_workload("fixed").services
     with deploy("container", project("docker", *services), site) as deployment:
-        direct = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+        direct = deployment.address(ENTRY_SERVICE, ENTRY_PORT, "direct")
         assert direct == "198.18.0.11:3000"
         assert not any("docker-proxy" in command for command in processes())
         with pytest.raises(DeployError, match="publishes no port 3000"):
-            deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=True)
+            deployment.address(ENTRY_SERVICE, ENTRY_PORT, "published")
 
 
 def test_a_direct_client_passes_a_published_port_by(site: Site) -> None:
@@ -160,8 +196,10 @@ def test_a_direct_client_passes_a_published_port_by(site: Site) -> None:
     What a variant calls direct goes to the container, also when a file publishes its port.
     """
     services = choose_workload("fixed").services
-    with deploy("container", project("docker-as-published", *services), site) as deployment:
-        direct = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+    with deploy(
+        "container", project("docker-as-published", *services), site, "docker-as-published"
+    ) as deployment:
+        direct = deployment.address(ENTRY_SERVICE, ENTRY_PORT, "direct")
     assert direct == "198.18.0.11:3000"
 
 
@@ -362,6 +400,5 @@ def test_the_interpreter_is_a_user_where_the_file_names_one(site: Site) -> None:
     PostgreSQL refuses to run as root, in either arm.
     """
     with deploy("process", project("netns", "postgres"), site):
-        pids = site.group.child("postgres").process_ids()
-        owners = {Path(f"/proc/{pid}").owner() for pid in pids}
+        owners = {Path(f"/proc/{pid}").owner() for pid in site.group.process_ids()}
     assert owners == {"postgres"}

@@ -19,11 +19,15 @@ from experiments.lab.network import NetworkNamespace
 from experiments.load import Client, LoadPlan
 from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, ApacheBench
 from experiments.probes.response import check_answers
+from experiments.variants_file import load_variants
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
 
 if TYPE_CHECKING:
     from experiments.deployments import Site
     from experiments.lab.cgroups import ControlGroup
+
+
+LEVELS = load_variants().variants["netns"].levels
 
 
 def plan(address: str, requests: int = 40, limit_s: float = 30) -> LoadPlan:
@@ -56,8 +60,8 @@ def test_a_load_is_measured_and_its_text_kept(site: Site, client_group: ControlG
     Every request is accounted for, and ab's own words are there.
     """
     project = resolve([SERVICES / "compose.yaml"], ["gateway"])
-    with ProcessDeployment(project, site) as deployment:
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+    with ProcessDeployment(project, site, LEVELS) as deployment:
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, "direct")
         result = ApacheBench().run(plan(address), client(site, client_group), site.directory)
     assert (result.requests_completed, result.requests_ok) == (40, 40)
     assert 0 < result.latency_p50_us <= result.latency_p99_us <= result.latency_max_us
@@ -73,8 +77,8 @@ def test_without_any_length_ab_s_own_reference_length_counts(
     As the published report was made.
     """
     project = resolve([SERVICES / "compose.yaml"], ["gateway"])
-    with ProcessDeployment(project, site) as deployment:
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+    with ProcessDeployment(project, site, LEVELS) as deployment:
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, "direct")
         wanted = dataclasses.replace(plan(address), any_length=False)
         result = ApacheBench().run(wanted, client(site, client_group), site.directory)
     assert "-l" not in result.command
@@ -94,8 +98,8 @@ def test_an_unexpected_answer_is_an_error_before_any_load(site: Site) -> None:
     The gateway of another workload answers, but not as it should.
     """
     project = resolve([SERVICES / "compose.yaml"], ["gateway"])
-    with ProcessDeployment(project, site) as deployment:
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, published=False)
+    with ProcessDeployment(project, site, LEVELS) as deployment:
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, "direct")
         with pytest.raises(LoadError, match=r"products .*: status 502, expected 200; .*reached"):
             check_answers(site.network_namespace, address, choose_workload("products"))
     with pytest.raises(LoadError, match="does not answer"):

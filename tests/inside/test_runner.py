@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments import runner
+from experiments import trial
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import DeployError, LoadError
 from experiments.load.ab import ApacheBench
@@ -25,7 +25,8 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
-from experiments.runner import Runner, StopRequest
+from experiments.runner import Runner
+from experiments.stop import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,14 +115,14 @@ def test_a_load_is_kept_when_its_teardown_has_a_fault(
     """
     The number stands, the fault stands beside it, and the run goes on.
     """
-    monkeypatch.setitem(runner.DEPLOYMENTS, "process", Reluctant)
+    monkeypatch.setitem(trial.DEPLOYMENTS, "process", Reluctant)
     assert planned(tmp_path, 2).execute() == COMPLETE
-    for trial in read_trials(tmp_path):
-        assert (trial.status, trial.failed_phase) == (OK, "teardown")
-        assert trial.error == "the teardown had a fault"
-        assert trial.load is not None
-        assert trial.load.requests_ok == 20
-        assert (tmp_path / RAW / f"00{trial.number}-netns" / "gateway.log").exists()
+    for record in read_trials(tmp_path):
+        assert (record.status, record.failed_phase) == (OK, "teardown")
+        assert record.error == "the teardown had a fault"
+        assert record.load is not None
+        assert record.load.requests_ok == 20
+        assert (tmp_path / RAW / f"00{record.number}-netns" / "gateway.log").exists()
 
 
 def test_ctrl_c_in_a_teardown_keeps_the_load_before_it(
@@ -130,12 +131,12 @@ def test_ctrl_c_in_a_teardown_keeps_the_load_before_it(
     """
     It had been measured, so it is not lost.
     """
-    monkeypatch.setitem(runner.DEPLOYMENTS, "process", Impatient)
+    monkeypatch.setitem(trial.DEPLOYMENTS, "process", Impatient)
     made = planned(tmp_path, 2)
     assert made.execute() == INTERRUPTED
-    (trial,) = read_trials(tmp_path)
-    assert (trial.status, trial.failed_phase) == (OK, "teardown")
-    assert "interrupted by the user" in trial.error
+    (record,) = read_trials(tmp_path)
+    assert (record.status, record.failed_phase) == (OK, "teardown")
+    assert "interrupted by the user" in record.error
     assert read_manifest(tmp_path).state == INTERRUPTED
 
 
@@ -143,11 +144,11 @@ def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.Monke
     """
     A teardown that fails too does not hide why the trial failed.
     """
-    monkeypatch.setitem(runner.DEPLOYMENTS, "process", Reluctant)
+    monkeypatch.setitem(trial.DEPLOYMENTS, "process", Reluctant)
     made = planned(tmp_path, 1)
     made.load = Broken()
     assert made.execute() == COMPLETE
-    (trial,) = read_trials(tmp_path)
-    assert (trial.status, trial.failed_phase, trial.load) == (ERROR, "load", None)
-    assert trial.error.startswith("ab gave up on ")
-    assert trial.error.endswith("; and then: the teardown had a fault")
+    (record,) = read_trials(tmp_path)
+    assert (record.status, record.failed_phase, record.load) == (ERROR, "load", None)
+    assert record.error.startswith("ab gave up on ")
+    assert record.error.endswith("; and then: the teardown had a fault")

@@ -17,7 +17,7 @@ from analysis.__main__ import main as report
 from experiments.lock import RunLock
 from experiments.options import PROJECT
 from experiments.records import ERROR, INTERRUPTED, latest_run, read_manifest, read_trials
-from experiments.variants import VARIANTS_FILE
+from experiments.variants_file import VARIANTS_FILE
 from tests.lab.conftest import residue
 
 if TYPE_CHECKING:

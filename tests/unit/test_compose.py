@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from experiments.deployments.compose import ComposeProject, networks, seconds, services
+from experiments.deployments.compose import ComposeProject, networks
+from experiments.deployments.compose_services import seconds, services
 from experiments.deployments.topology import instances
 from experiments.errors import ComposeError
 
@@ -96,7 +97,7 @@ def test_replicas_take_the_lowest_free_addresses() -> None:
     """
     Fixed addresses and the host's own are left out.
     """
-    made = instances(services(project()), networks(project()))
+    made = instances(services(project()), networks(project()), "host")
     addresses = {instance.name: instance.addresses["stack"] for instance in made}
     assert addresses == {
         "web-1": IPv4Address("198.18.0.3"),
@@ -105,13 +106,23 @@ def test_replicas_take_the_lowest_free_addresses() -> None:
     }
 
 
+def test_a_service_on_the_host_s_network_is_in_its_namespace_and_has_no_address() -> None:
+    """
+    Whatever the others have.
+    """
+    on_host = project(network_mode="host", networks=None)
+    made = {each.name: each for each in instances(services(on_host), networks(on_host), "host")}
+    assert (made["web-1"].namespace, made["web-1"].addresses) == ("host", {})
+    assert made["store"].namespace == "store"
+
+
 def test_replicas_cannot_share_a_fixed_address() -> None:
     """
     Docker refuses that too.
     """
     shared = project(networks={"stack": {"ipv4_address": "198.18.0.9"}})
     with pytest.raises(ComposeError, match=r"services\.web\.networks\.stack: 2 replicas cannot"):
-        instances(services(shared), networks(shared))
+        instances(services(shared), networks(shared), "host")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +130,7 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
     [
         ("ports", [{"published": "80"}], r"services\.web\.ports: raw namespaces cannot honour"),
         ("cap_add", ["NET_ADMIN"], r"services\.web\.cap_add"),
-        ("network_mode", "host", r"services\.web\.network_mode"),
+        ("network_mode", "none", r"services\.web\.network_mode: .*'none'; only host"),
         ("privileged", True, r"services\.web\.privileged"),
         ("image", "nginx", r"services\.web\.image: .*'nginx'; only bridgetoll/userland"),
         ("command", None, r"services\.web has no command"),

@@ -5,12 +5,14 @@ Variants as data: what is declared, and what is refused and how.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from experiments.errors import UsageError
-from experiments.variants import FACTORS, OVERLAYS, load_variants, variants_toml
+from experiments.factors import FACTORS, IMPOSSIBLE, different, impossible
+from experiments.variants_file import load_variants, variants_toml
 from experiments.workloads import SERVICES
 
 if TYPE_CHECKING:
@@ -40,33 +42,112 @@ def test_the_published_systems_and_their_matched_pair_are_declared() -> None:
     The names that the sessions use are there, each with a level of every factor.
     """
     declared = load_variants()
-    assert declared.groups["netns"] == ("netns", "netns-as-published")
-    assert declared.groups["docker"] == ("docker", "docker-as-published")
+    assert declared.groups["netns"].variants == ("netns", "netns-as-published")
+    assert declared.groups["docker"].variants == ("docker", "docker-as-published")
     for variant in declared.variants.values():
         assert variant.levels.keys() == FACTORS.keys()
 
 
-def test_the_matched_pair_differs_in_its_runtime_alone() -> None:
+def test_the_matched_pair_differs_in_its_runtime_and_what_that_brings_alone() -> None:
     """
     Otherwise it would not be matched.
     """
     variants = load_variants().variants
-    different = {
-        factor
-        for factor in FACTORS
-        if variants["netns"].levels[factor] != variants["docker"].levels[factor]
-    }
-    assert different == {"runtime"}
+    found = different(variants["netns"].levels, variants["docker"].levels)
+    assert found == ["runtime", "confinement", "stdio"]
 
 
-def test_every_overlay_that_a_level_names_is_there() -> None:
+def test_neighbours_on_a_ladder_differ_in_exactly_one_factor() -> None:
     """
-    A level without its file would silently be the base.
+    So that a step has one cause; and no ladder is shorter than a step.
     """
-    assert all((SERVICES / name).is_file() for name in OVERLAYS.values())
+    declared = load_variants()
+    assert {ladder.name for ladder in declared.ladders} >= {"network", "container"}
+    for ladder in declared.ladders:
+        assert ladder.pairs()
+        for lower, upper in ladder.pairs():
+            levels = [declared.variants[name].levels for name in (lower, upper)]
+            assert len(different(*levels)) == 1, (ladder.name, lower, upper)
+
+
+def test_the_ladder_s_session_enlists_every_step() -> None:
+    """
+    And the A/A pair and the published system beside them.
+    """
+    declared = load_variants()
+    names = list(declared.groups["ladder"].variants)
+    assert declared.ladders_among(names) == list(declared.ladders)
+    assert declared.wholes_among(names) == list(declared.wholes)
+    assert not different(*(declared.variants[name].levels for name in ("bare", "bare-again")))
+
+
+def test_every_level_has_its_override_file_and_every_file_says_what_it_buys() -> None:
+    """
+    A level without its file would silently be the base; a reader copies the file by its comment.
+    """
+    named = {name for factor in FACTORS.values() for name in factor.overlays.values()}
+    named |= {factor.pattern_overlay for factor in FACTORS.values() if factor.pattern_overlay}
+    there = {path.name for path in SERVICES.glob("*.yaml")}
+    assert named == there - {"compose.yaml"}
+    for name in named - {"burn.yaml"}:
+        text = (SERVICES / name).read_text()
+        assert "# Buys: " in text, name
+        assert re.search(r"Gives\s+(# )?up: ", text), name
+
+
+def test_a_variant_names_its_override_files_in_the_order_of_the_factors() -> None:
+    """
+    Later files win over earlier ones.
+    """
     declared = load_variants().variants["docker-as-published"]
     names = [file.name for file in declared.compose_files(SERVICES)]
     assert names == ["compose.yaml", "published.yaml", "names.yaml"]
+    limited = load_variants().variants["docker-cpus-0.5"]
+    assert [file.name for file in limited.compose_files(SERVICES)][-1] == "limit-cpus.yaml"
+    assert limited.variables()["CPUS"] == "0.5"
+
+
+def test_every_impossible_combination_is_of_known_levels() -> None:
+    """
+    A misspelt one would forbid nothing.
+    """
+    for combination, _ in IMPOSSIBLE:
+        for factor, levels in combination.items():
+            assert all(FACTORS[factor].allows(level) for level in levels), combination
+
+
+def test_what_is_possible_is_not_refused() -> None:
+    """
+    Every declared variant is.
+    """
+    assert {impossible(each.levels) for each in load_variants().variants.values()} == {""}
+
+
+def test_a_variant_like_another_takes_over_its_levels_and_nothing_else(tmp_path: Path) -> None:
+    """
+    Defaults follow its own runtime.
+    """
+    text = GOOD + '[variants.other]\nlike = "mine"\nruntime = "container"\n'
+    other = load_variants(declare(tmp_path, text)).variants["other"]
+    assert (other.levels["network"], other.levels["runtime"]) == ("bridge", "container")
+    assert other.levels["stdio"] == "docker-json-file"
+    assert other.about == ""
+
+
+def test_the_search_declares_the_variant_that_it_fills(tmp_path: Path) -> None:
+    """
+    And survives being written into a run.
+    """
+    search = (
+        "[search]\nname = 'best'\nabout = 'found'\nstart = 'mine'\npairs = 2\n"
+        "changes = [{server = 'gunicorn'}]\n"
+    )
+    first = load_variants(declare(tmp_path, GOOD + search))
+    assert first.variants["best"].levels == first.variants["mine"].levels
+    assert first.search is not None
+    tables = [{**dataclasses.asdict(each), "overlays": []} for each in first.variants.values()]
+    text = variants_toml(tables, [], search=dataclasses.asdict(first.search))
+    assert load_variants(declare(tmp_path, text)) == first
 
 
 def test_a_users_own_file_and_overlay_are_taken(tmp_path: Path) -> None:
@@ -83,7 +164,35 @@ def test_a_users_own_file_and_overlay_are_taken(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (GOOD + 'colour = "red"\n', r"variants\.mine: unknown key 'colour'"),
-        (GOOD.replace('"bridge"', '"bridges"'), r"network is 'bridges'; it must be one of: bridge"),
+        (GOOD.replace('"bridge"', '"bridges"'), r"network is 'bridges'; it must be one of: host"),
+        (GOOD + 'cpus = "many"\n', r"cpus is 'many'; it must be one of: unlimited, or what"),
+        (GOOD + "every = 0\n", "every is 0; it must be a whole number above zero"),
+        (GOOD + 'confinement = "seccomp"\nstdio = "docker-none"\n', "there is no log driver"),
+        (GOOD + '[variants.b]\nlike = "c"\n', "it is like 'c', which is not declared"),
+        (
+            GOOD + '[variants.b]\nlike = "c"\n[variants.c]\nlike = "b"\n',
+            "which is like it in turn",
+        ),
+        (
+            GOOD + '[variants.b]\nlike = "mine"\nnetwork = "veth"\nstdio = "null"\n'
+            '[[ladders]]\nname = "l"\nabout = "x"\nsteps = ["mine", "b"]\n',
+            "mine and b are neighbours, and differ in these factors: network, stdio",
+        ),
+        (
+            GOOD + '[variants.b]\nlike = "mine"\n'
+            '[[ladders]]\nname = "l"\nabout = "x"\nsteps = ["mine", "b"]\n',
+            "differ in these factors: none",
+        ),
+        (
+            GOOD + '[[wholes]]\nname = "w"\nbaseline = "mine"\ntreatment = "mine"\n'
+            'ladders = ["l"]\n',
+            "ladder 'l' is not declared",
+        ),
+        (
+            GOOD + "[search]\nname = 'b'\nabout = 'x'\nstart = 'mine'\npairs = 1\n"
+            "changes = [{colour = 'red'}]\n",
+            "colour = 'red' is no level of a factor",
+        ),
         (GOOD.replace('entry = "direct"\n', ""), r"variants\.mine has no entry; choose one of"),
         (GOOD.replace('"direct"', '"published"'), "raw namespaces publish no ports"),
         (GOOD.replace('"addresses"', '"names"'), "raw namespaces have no name server"),

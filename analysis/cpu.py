@@ -1,0 +1,115 @@
+"""
+CPU time per request by where it is spent, from the records of trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.estimates import t_interval
+from experiments.records import CLIENT_BOUND, OK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.estimates import Interval
+    from experiments.records import TrialRecord
+
+CLIENT = "client"
+RUNNER = "runner"
+DAEMON = "dockerd, containerd, shims"
+PROXY = "docker-proxy"
+READER = "log reader"
+BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, READER)
+"""Parts that are no services, by the names in the records."""
+
+
+@dataclass(frozen=True)
+class CpuCost:
+    """
+    CPU time of one variant's trials in microseconds per request, each a mean with its interval.
+
+    ``parts`` is by part, the readers of pipes together; ``services_user`` and ``services_system``
+    are all services', in user mode and in the kernel; ``interrupts`` is what the kernel counted as
+    soft interrupts, which is part of the other figures unless it counts them apart;
+    ``unaccounted`` is what the machine was busy with beyond all parts. ``context_switches`` are of
+    the whole machine, per request, and ``throttled_s`` seconds of standing still at a limit per
+    second of load.
+    """
+
+    trials: int
+    parts: dict[str, Interval]
+    services_user: Interval
+    services_system: Interval
+    interrupts: Interval
+    unaccounted: Interval
+    unaccounted_share: Interval
+    context_switches: Interval
+    throttled_s: Interval
+
+
+def client_bound(trial: TrialRecord) -> bool:
+    """
+    Whether the client used so much of its CPU that the rate may be a bound on the client.
+    """
+    return bool(trial.cpu) and trial.cpu["client_share"] > CLIENT_BOUND
+
+
+def part_of(name: str) -> str:
+    """
+    The part that a record's name belongs to.
+    """
+    return name.partition(" of ")[0]
+
+
+def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
+    """
+    What one variant's trials spent; None when the CPU time of none was looked at.
+    """
+    rows = [
+        (trial.cpu, trial.load.requests_completed)
+        for trial in trials
+        if trial.variant == variant and trial.status == OK and trial.load is not None and trial.cpu
+    ]
+    if not rows:
+        return None
+    names = list(dict.fromkeys(part_of(name) for cpu, _ in rows for name in cpu["parts"]))
+
+    def seconds(cpu: dict[str, dict[str, dict[str, float]]], wanted: str, *kinds: str) -> float:
+        return sum(
+            spent[kind]
+            for name, spent in cpu["parts"].items()
+            for kind in kinds
+            if part_of(name) == wanted
+        )
+
+    def per_request(of: Sequence[float]) -> Interval:
+        return t_interval(
+            [value * 1e6 / requests for value, (_, requests) in zip(of, rows, strict=True)]
+        )
+
+    services = [name for name in names if name not in BESIDE]
+    busy = ("user", "nice", "system", "irq", "softirq")
+    return CpuCost(
+        trials=len(rows),
+        parts={
+            name: per_request([seconds(cpu, name, "user_s", "system_s") for cpu, _ in rows])
+            for name in names
+        },
+        services_user=per_request(
+            [sum(seconds(cpu, name, "user_s") for name in services) for cpu, _ in rows]
+        ),
+        services_system=per_request(
+            [sum(seconds(cpu, name, "system_s") for name in services) for cpu, _ in rows]
+        ),
+        interrupts=per_request([cpu["machine_s"]["softirq"] for cpu, _ in rows]),
+        unaccounted=per_request([cpu["unaccounted_s"] for cpu, _ in rows]),
+        unaccounted_share=t_interval(
+            [cpu["unaccounted_s"] / sum(cpu["machine_s"][name] for name in busy) for cpu, _ in rows]
+        ),
+        context_switches=t_interval([cpu["context_switches"] / requests for cpu, requests in rows]),
+        throttled_s=t_interval(
+            [sum(cpu["throttled_s"].values()) / cpu["duration_s"] for cpu, _ in rows]
+        ),
+    )

@@ -1,0 +1,91 @@
+"""
+Ladders: what each single step costs, and what all steps together leave unexplained of a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analysis.estimates import METRICS, compare, loads_by_block, t_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analysis.estimates import Difference, Interval
+    from experiments.records import Manifest, TrialRecord
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One step of a ladder: the one factor that changes, and what that costs.
+
+    ``difference`` is None when no block has a trial of both.
+    """
+
+    lower: str
+    upper: str
+    factor: str
+    change: str
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """
+    What a whole difference holds beyond the steps, in microseconds per request.
+
+    All three are over the blocks that have every trial which they need.
+    """
+
+    blocks: int
+    whole: Interval
+    steps: Interval
+    unexplained: Interval
+
+
+def steps(
+    ladder: Mapping[str, Any], manifest: Manifest, trials: Sequence[TrialRecord]
+) -> list[Step]:
+    """
+    The steps of a ladder, from its foot.
+    """
+    levels = {table["name"]: table["levels"] for table in manifest.variants}
+    found = []
+    for lower, upper in zip(ladder["steps"], ladder["steps"][1:], strict=False):
+        before, after = levels[lower], levels[upper]
+        changed = [name for name in after if before.get(name) != after[name]]
+        change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
+        difference = compare(lower, upper, trials)
+        found.append(Step(lower, upper, ", ".join(changed), change, difference))
+    return found
+
+
+def remainder(
+    whole: Mapping[str, Any], manifest: Manifest, trials: Sequence[TrialRecord]
+) -> Remainder | None:
+    """
+    A whole beside the sum of its ladders' steps; None when no block has all of their ends.
+
+    Within one ladder the steps of a block add up to its two ends exactly, so only those count; what
+    is unexplained is what comes of putting ladders together that were climbed one by one.
+    """
+    ladders = {ladder["name"]: ladder["steps"] for ladder in manifest.ladders}
+    ends = [(ladders[name][0], ladders[name][-1]) for name in whole["ladders"]]
+    cost = METRICS["us_per_request"]
+    rows = []
+    for loads in loads_by_block(trials).values():
+        wanted = {whole["baseline"], whole["treatment"], *(end for pair in ends for end in pair)}
+        if wanted <= loads.keys():
+            us = {name: cost(loads[name]) for name in wanted}
+            difference = us[whole["treatment"]] - us[whole["baseline"]]
+            rows.append((difference, sum(us[last] - us[first] for first, last in ends)))
+    if not rows:
+        return None
+    return Remainder(
+        blocks=len(rows),
+        whole=t_interval([row[0] for row in rows]),
+        steps=t_interval([row[1] for row in rows]),
+        unexplained=t_interval([row[0] - row[1] for row in rows]),
+    )

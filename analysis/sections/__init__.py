@@ -1,0 +1,3 @@
+"""
+The sections of the report, each a function from a run's records to Markdown.
+"""

@@ -1,0 +1,139 @@
+"""
+Where and with what the run was made, and how to make it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analysis.formatting import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.records import Manifest, TrialRecord
+
+
+def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    The machine, the software and the placement.
+    """
+    seen: dict[str, Any] = manifest.environment
+    userland: dict[str, Any] = manifest.userland
+    placement = trials[0].placement if trials else {}
+    packages = userland.get("packages", {})
+    wheels = userland.get("wheels", {})
+    memory = seen.get("memory_bytes")
+    pinned = "pinning unknown"
+    if "pinned" in placement:
+        pinned = "pinned" if placement["pinned"] else "not pinned"
+    stolen_s = seen.get("stolen_s")
+    rows = [
+        ["Machine", manifest.machine.get("reason", "unknown")],
+        *_virtual_machine(manifest.machine),
+        ["Kernel", f"{seen.get('kernel')} ({seen.get('architecture')})"],
+        ["CPU", f"{seen.get('cpu_model')}, {len(seen.get('cpus', []))} CPUs"],
+        ["Virtualised", _yes_no(seen.get("virtualised"))],
+        ["Memory", f"{memory / 2**30:.1f} GiB" if memory else "unknown"],
+        ["Control groups", str(seen.get("cgroup_layout"))],
+        ["Clock source", str(seen.get("clock_source"))],
+        [
+            "Placement",
+            (
+                f"client on CPU {_numbers(placement.get('client'))}, stack on CPU "
+                f"{_numbers(placement.get('stack'))}, {pinned}"
+            ),
+        ],
+        [
+            "CPU time stolen by the hypervisor",
+            "unknown" if stolen_s is None else f"{stolen_s:.2f} s",
+        ],
+        [
+            "Userland",
+            (
+                f"Debian 13, inputs {_known(userland.get('digest'))}, "
+                f"content SHA-256 {_known(userland.get('content_sha256'))[:16]}"
+            ),
+        ],
+        ["Docker", f"{packages.get('docker.io')}, runc {packages.get('runc')}"],
+        [
+            "Python",
+            f"{seen.get('python')}, Flask {wheels.get('flask')}, Werkzeug {wheels.get('werkzeug')}",
+        ],
+        ["ab", str(packages.get("apache2-utils"))],
+        ["Project", _project(manifest.git)],
+    ]
+    return "## Environment\n\n" + table(["What", "Value"], rows)
+
+
+def _virtual_machine(machine: dict[str, Any]) -> list[list[str]]:
+    if "box" not in machine:
+        return []
+    box = machine["box"]
+    return [
+        ["Hypervisor", f"{machine['hypervisor']} by {machine['provider']}"],
+        ["Acceleration", machine["acceleration"]],
+        ["Box", f"{box['name']} {box['version']}, SHA-256 {box['sha256']}"],
+    ]
+
+
+def _known(value: object) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _yes_no(value: object) -> str:
+    return (
+        {True: "yes", False: "no"}.get(bool(value), "unknown") if value is not None else "unknown"
+    )
+
+
+def _numbers(cpus: Sequence[int] | None) -> str:
+    return ", ".join(map(str, cpus or [])) or "unknown"
+
+
+def _project(git: dict[str, Any]) -> str:
+    if not git:
+        return "not from a repository"
+    return f"commit {git['commit'][:12]}" + (", with changed files" if git["changed"] else "")
+
+
+def reproduce(manifest: Manifest) -> str:
+    """
+    The commands that make this run again, and this report.
+    """
+    names = ",".join(variant["name"] for variant in manifest.variants)
+    command = (
+        f"nox -s measure -- --variants {names} --workload {manifest.workload['name']} "
+        f"--blocks {manifest.blocks} --minutes {manifest.minutes:g} --seed {manifest.seed} "
+        f"--requests {manifest.requests} --concurrency {manifest.concurrency} "
+        f"--warmup-requests {manifest.warmup_requests}"
+    )
+    run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
+    if not manifest.any_length:
+        command += " --same-length"
+    if manifest.variants_file:
+        command += f" --variants-file {run}/{manifest.variants_file}"
+    mirror = manifest.userland.get("mirror", "default")
+    if mirror != "default":
+        command += f" --mirror {mirror}"
+    commit = manifest.git.get("commit")
+    checkout = f"a checkout of commit {commit}" if commit else "a checkout"
+    if manifest.git.get("changed"):
+        checkout += " (whose files were changed, so what ran is not quite that commit)"
+    return "\n\n".join(
+        [
+            "## How to reproduce",
+            f"On a Debian or Ubuntu machine, as root, with Python 3.11 or later, in {checkout}:",
+            f"```\npip install nox\n{command}\n```",
+            (
+                f"Where the run's folder is not {run}, name it instead. This report is made again "
+                "from it, without root, by:"
+            ),
+            f"```\nnox -s report -- {run}\n```",
+            (
+                "`trials.jsonl` holds one record for each trial, `raw/` what the tools printed, "
+                "and `manifest.json` the machine, its settings, every version, and the order of "
+                "the trials."
+            ),
+        ]
+    )

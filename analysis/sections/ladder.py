@@ -1,0 +1,68 @@
+"""
+The ladder: microseconds per request for every single step, and what the steps do not explain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.formatting import count, microseconds, percent, table
+from analysis.ladder import remainder, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.ladder import Step
+    from experiments.records import Manifest, TrialRecord
+
+INTRODUCTION = (
+    "Neighbours differ in exactly one factor, which is checked for the declarations and, before "
+    "every load, for what really runs. Each step is the mean difference within blocks, with its "
+    "95 % interval. A step whose interval holds zero could not be told apart from none."
+)
+
+
+def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    One table for each ladder, and the remainder of each whole; empty when there is no ladder.
+    """
+    if not manifest.ladders:
+        return ""
+    parts = ["## Where the cost comes from: the ladder", INTRODUCTION]
+    abouts = {each["name"]: each["about"] for each in manifest.variants}
+    for declared in manifest.ladders:
+        foot = declared["steps"][0]
+        rows = [_row(step, abouts[step.upper]) for step in steps(declared, manifest, trials)]
+        headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
+        parts += [
+            f"### {declared['name'].capitalize()}: {declared['about']}",
+            f"From `{foot}` ({abouts[foot]}).",
+            table([*headers, "Blocks"], rows),
+        ]
+    for whole in manifest.wholes:
+        left = remainder(whole, manifest, trials)
+        if left is None:
+            continue
+        names = " and ".join(f"“{name}”" for name in whole["ladders"])
+        parts.append(
+            f"**What the steps leave unexplained**, {whole['name']}: the whole is "
+            f"{microseconds(left.whole)}; the steps of {names} add up to "
+            f"{microseconds(left.steps)}; {microseconds(left.unexplained)} remain "
+            f"({count(left.blocks, 'block')}). It holds what the factors cost only together, and "
+            "noise."
+        )
+    return "\n\n".join(parts)
+
+
+def _row(step: Step, about: str) -> list[str]:
+    cells = [f"`{step.upper}`", about, f"{step.factor}: {step.change}"]
+    if step.difference is None:
+        return [*cells, "–", "–", "no block has both", "0"]
+    cost = step.difference.us_per_request
+    verdict = "no interval"
+    if cost.low is not None:
+        verdict = "cannot be told apart from zero"
+        if cost.excludes_zero:
+            verdict = "dearer" if cost.estimate > 0 else "cheaper"
+    relative = percent(step.difference.relative["us_per_request"])
+    return [*cells, microseconds(cost), relative, verdict, str(step.difference.blocks)]

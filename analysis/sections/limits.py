@@ -1,0 +1,89 @@
+"""
+Limits as a dose and its response: time per request under each, and the time spent standing still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analysis.cpu import cpu_cost
+from analysis.estimates import compare, us_per_request
+from analysis.formatting import percent, plus_minus, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from experiments.records import Manifest, TrialRecord
+
+UNLIMITED = "unlimited"
+LIMITS = ("cpus", "memory")
+
+INTRODUCTION = (
+    "Each service has the limit to itself. “Standing still” is the time that services spent "
+    "throttled at their limit, added up over services, per second of load."
+)
+
+
+def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    One row for each dose; empty when no variant has a limit.
+    """
+    variants = {each["name"]: each["levels"] for each in manifest.variants}
+    limited = {name: levels for name, levels in variants.items() if _is_limited(levels)}
+    if not limited:
+        return ""
+    rows = [
+        _row(name, base, variants[name], trials)
+        for base, doses in _bases(variants, limited)
+        for name in [base, *doses]
+    ]
+    if not rows:
+        return ""
+    headers = ["Variant", "CPUs", "Memory", "Time per request (µs)", "Against unlimited"]
+    return "\n\n".join(
+        [
+            "## Resource limits: dose and response",
+            INTRODUCTION,
+            table([*headers, "Standing still (s/s)", "Trials"], rows),
+        ]
+    )
+
+
+def _bases(
+    variants: Mapping[str, Mapping[str, str]], limited: Mapping[str, Mapping[str, str]]
+) -> list[tuple[str, list[str]]]:
+    """
+    The variants without a limit, each with those that differ from it in limits alone.
+    """
+    found = []
+    for base, levels in variants.items():
+        if base not in limited:
+            doses = [name for name, own in limited.items() if _without(own) == _without(levels)]
+            if doses:
+                found.append((base, doses))
+    return found
+
+
+def _row(
+    name: str, base: str, levels: Mapping[str, str], trials: Sequence[TrialRecord]
+) -> list[str]:
+    cost = us_per_request(name, trials)
+    spent = cpu_cost(name, trials)
+    difference = compare(base, name, trials) if name != base else None
+    return [
+        name,
+        levels["cpus"],
+        levels["memory"],
+        plus_minus(cost[0]) if cost else "–",
+        percent(difference.relative["us_per_request"]) if difference else "–",
+        plus_minus(spent.throttled_s, 2) if spent else "–",
+        str(cost[1] if cost else 0),
+    ]
+
+
+def _is_limited(levels: Mapping[str, Any]) -> bool:
+    return any(levels.get(name, UNLIMITED) != UNLIMITED for name in LIMITS)
+
+
+def _without(levels: Mapping[str, str]) -> dict[str, str]:
+    return {name: level for name, level in levels.items() if name not in LIMITS}

@@ -1,0 +1,158 @@
+"""
+The published report's own tables: parameters, key metrics of each pair, variants in detail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.formatting import percent, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.estimates import Difference, VariantSummary
+    from experiments.records import Manifest, TrialRecord
+
+LONG_CELL = 600
+
+
+def parameters(manifest: Manifest) -> str:
+    """
+    How the load was made.
+    """
+    workload = manifest.workload
+    rows = [
+        ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
+        ["Concurrency", str(manifest.concurrency)],
+        ["Requests per trial", str(manifest.requests)],
+        ["Requests before those, not counted", str(manifest.warmup_requests)],
+        ["Endpoint", f"`{'POST' if workload['post_json'] else 'GET'} {workload['path']}`"],
+        ["Workload", f"{workload['name']}: {workload['about']}"],
+        ["Services", ", ".join(workload["services"])],
+        ["Blocks planned", str(manifest.blocks)],
+        ["Seed", str(manifest.seed)],
+    ]
+    return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
+
+
+def key_metrics(
+    pairs: Sequence[tuple[dict[str, str], Difference | None]],
+    summaries: dict[str, VariantSummary],
+) -> str:
+    """
+    One table for each comparison, in the published form.
+    """
+    intro = (
+        "Each cell is the median over trials. The difference is the treatment's relative to the "
+        "baseline's, paired within blocks (mean log-ratio), with its 95 % confidence interval by "
+        "Student's t. ab's mean latency is concurrency × time / requests, so it and the rate are "
+        "one measurement, shown twice because the published table shows both."
+    )
+    parts = ["## 1. Key metrics", intro]
+    for pair, difference in pairs:
+        baseline, treatment = summaries[pair["baseline"]], summaries[pair["treatment"]]
+        parts.append(f"### {pair['name'].capitalize()}: {pair['about']}")
+        parts.append(_pair_table(baseline, treatment, difference))
+    if not pairs:
+        parts.append("One variant alone has nothing to be compared with.")
+    return "\n\n".join(parts)
+
+
+def _pair_table(
+    baseline: VariantSummary, treatment: VariantSummary, difference: Difference | None
+) -> str:
+    def row(label: str, metric: str, scale: float, digits: int) -> list[str]:
+        cells = [
+            f"{summary.medians[metric] / scale:.{digits}f}" if summary.medians else "–"
+            for summary in (baseline, treatment)
+        ]
+        return [label, *cells, percent(difference.relative[metric]) if difference else "–"]
+
+    rows = [
+        row("Requests per second (RPS)", "requests_per_second", 1, 2),
+        row("Mean latency (ms)", "latency_mean_us", 1000, 2),
+        row("Median latency (ms)", "latency_p50_us", 1000, 1),
+        row("99th percentile latency (ms)", "latency_p99_us", 1000, 1),
+        row("Time per request (µs)", "us_per_request", 1, 0),
+        [
+            "Failed requests",
+            *(f"{each.requests_failed} of {each.requests}" for each in (baseline, treatment)),
+            "",
+        ],
+        ["Reliability", _reliability(baseline), _reliability(treatment), ""],
+        [
+            "Trials (blocks with both)",
+            str(baseline.trials),
+            str(treatment.trials),
+            str(difference.blocks if difference else 0),
+        ],
+    ]
+    if baseline.errors or treatment.errors:
+        rows.append(["Trials without a result", *map(_without_result, (baseline, treatment)), ""])
+    names = [
+        f"{kind} ({summary.variant})"
+        for kind, summary in (("Baseline", baseline), ("Treatment", treatment))
+    ]
+    return table(["Metric", *names, "Difference [95 % interval]"], rows)
+
+
+def _reliability(summary: VariantSummary) -> str:
+    if summary.reliability is None:
+        return "–"
+    # Of an aborted load nobody knows how many of its requests were answered.
+    at_least = "at least " if summary.aborted else ""
+    return f"{at_least}{summary.reliability * 100:.2f} %"
+
+
+def _without_result(summary: VariantSummary) -> str:
+    if not summary.aborted:
+        return str(summary.errors)
+    return f"{summary.errors} ({summary.aborted} ended under load, counted in reliability alone)"
+
+
+def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
+    """
+    Every variant by itself.
+    """
+    rows = []
+    for variant in manifest.variants:
+        summary = summaries[variant["name"]]
+        levels = ", ".join(f"{factor} {level}" for factor, level in variant["levels"].items())
+        cells = ["–"] * 2
+        if summary.medians:
+            low, high = summary.ranges["requests_per_second"]
+            cells = [
+                f"{summary.medians['requests_per_second']:.2f} ({low:.2f} to {high:.2f})",
+                f"{summary.medians['us_per_request']:.0f}",
+            ]
+        rows.append(
+            [
+                summary.variant,
+                levels,
+                str(summary.trials),
+                str(summary.errors),
+                *cells,
+                str(summary.responses_non_2xx),
+            ]
+        )
+    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS, median (least to greatest)"]
+    headers += ["µs per request, median", "Non-2xx answers"]
+    about = "\n".join(f"- **{each['name']}**: {each['about']}" for each in manifest.variants)
+    return "\n\n".join(["## 2. Variants in detail", about, table(headers, rows)])
+
+
+def errors(trials: Sequence[TrialRecord]) -> str:
+    """
+    The trials that failed, each with its reason; empty when there is none.
+    """
+    rows = [
+        [str(trial.number), trial.variant, str(trial.block), trial.error[:LONG_CELL]]
+        for trial in trials
+        if trial.error
+    ]
+    if not rows:
+        return ""
+    return "### Failed trials, and faults after a load\n\n" + table(
+        ["Trial", "Variant", "Block", "Reason"], rows
+    )

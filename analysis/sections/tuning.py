@@ -1,0 +1,45 @@
+"""
+The search for the best Docker configuration: what was tried, and what was kept.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.formatting import table
+
+if TYPE_CHECKING:
+    from experiments.records import Manifest
+
+INTRODUCTION = (
+    "Each change was tried on what was best so far, in a few pairs of trials, and kept when it was "
+    "faster. Those trials chose, so their figures flatter what they chose, and are shown only "
+    "here; what `{name}` is worth was measured afterwards, in blocks that the search never saw."
+)
+
+
+def tuning(manifest: Manifest) -> str:
+    """
+    One row for each change; empty when there was no search.
+    """
+    outcomes = manifest.search.get("outcomes")
+    if not outcomes:
+        return ""
+    rows = []
+    for outcome in outcomes:
+        ratios = outcome["log_ratios"]
+        each = ", ".join(f"{math.expm1(ratio) * 100:+.1f} %" for ratio in ratios)
+        verdict = "kept" if outcome["kept"] else outcome["note"] or "not kept"
+        change = ", ".join(f"{name} {level}" for name, level in outcome["change"].items())
+        rows.append([change, each or "–", verdict])
+    levels = manifest.search["levels"]
+    found = ", ".join(f"{name} {level}" for name, level in levels.items())
+    return "\n\n".join(
+        [
+            "## The best Docker configuration that was found",
+            INTRODUCTION.format(name=manifest.search["name"]),
+            table(["Change", "Time per request in each pair", "What became of it"], rows),
+            f"`{manifest.search['name']}`: {found}.",
+        ]
+    )

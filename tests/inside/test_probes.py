@@ -1,0 +1,294 @@
+"""
+The probes where they work: parity, path, CPU time and residue of real deployments under real load.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from experiments.deployments import DAEMON, PROXY
+from experiments.deployments.compose import resolve
+from experiments.errors import ProofError
+from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
+from experiments.lab.network import NetworkNamespace
+from experiments.lab.placement import choose_placement
+from experiments.load import Client, LoadPlan
+from experiments.load.ab import ApacheBench
+from experiments.probes.cpu import BUSY, CLIENT, RUNNER, CpuCounters, cpu_cost
+from experiments.probes.parity import Parity, facts_of, undeclared
+from experiments.probes.path import check_path, path_counters
+from experiments.probes.residue import check_residue, snapshot
+from experiments.probes.response import check_answers
+from experiments.trial import DEPLOYMENTS
+from experiments.variants_file import load_variants
+from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+
+if TYPE_CHECKING:
+    from experiments.deployments import Deployment, Site
+    from experiments.variants import Variant
+
+VARIANTS = load_variants().variants
+BURN_US = 2000
+"""As much as the whole request costs otherwise, or more."""
+
+
+@pytest.fixture
+def groups(client_group: ControlGroup) -> dict[str, ControlGroup]:
+    """
+    The groups of the client, on its own CPU, and of this process.
+    """
+    placement = choose_placement(os.sched_getaffinity(0))
+    client_group.set_cpuset(placement.client)
+    return {CLIENT: client_group, RUNNER: ControlGroup(RUNNER_GROUP, hierarchies(inside_lab=True))}
+
+
+def up(variant: Variant, site: Site, stack: ExitStack, workload: str = "fixed") -> Deployment:
+    """
+    A deployment of a variant that is up until the stack ends.
+    """
+    services = choose_workload(workload).services
+    project = resolve(variant.compose_files(SERVICES), services, variant.variables())
+    made = DEPLOYMENTS[variant.levels["runtime"]](project, site, variant.levels)
+    return stack.enter_context(made)
+
+
+def load(deployment: Deployment, site: Site, group: ControlGroup, entry: str, requests: int) -> int:
+    """
+    Load the gateway's constant answer; how many requests were completed.
+    """
+    plan = LoadPlan(
+        address=deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry),
+        workload=choose_workload("fixed"),
+        requests=requests,
+        concurrency=10,
+        limit_s=120,
+    )
+    client = Client(NetworkNamespace(site.network_namespace).path, group)
+    return ApacheBench().run(plan, client, site.directory).requests_completed
+
+
+def spent(
+    deployment: Deployment, site: Site, groups: dict[str, ControlGroup], requests: int
+) -> dict[str, Any]:
+    """
+    Where CPU time was spent under so many requests.
+    """
+    parts = {**deployment.services(), **deployment.helpers()}
+    before = CpuCounters.read(parts, groups)
+    load(deployment, site, groups[CLIENT], "direct", requests)
+    return cpu_cost(before, CpuCounters.read(parts, groups))
+
+
+@pytest.mark.parametrize("name", ["bare", "cgroups", "seccomp", "docker"])
+def test_the_parts_add_up_to_what_the_machine_was_busy_with(
+    name: str, site: Site, groups: dict[str, ControlGroup]
+) -> None:
+    """
+    Within five per cent of /proc/stat, which also counts what is not ours; services have the most.
+    """
+    with ExitStack() as stack:
+        deployment = up(VARIANTS[name], site, stack)
+        load(deployment, site, groups[CLIENT], "direct", 200)
+        shares = []
+        for _ in range(5):
+            cost = spent(deployment, site, groups, 3000)
+            busy = sum(cost["machine_s"][column] for column in BUSY)
+            shares.append(abs(cost["unaccounted_s"]) / busy)
+    # A machine has other things to do now and then, which no part is: the least disturbed counts.
+    assert min(shares) <= 0.05, shares
+    gateway = cost["parts"]["gateway"]
+    assert gateway["user_s"] + gateway["system_s"] > busy / 2
+    assert (DAEMON in cost["parts"]) == (name == "docker")
+
+
+@pytest.mark.parametrize("name", ["bare", "docker"])
+def test_cpu_time_that_is_put_in_comes_out(
+    name: str, site: Site, groups: dict[str, ControlGroup]
+) -> None:
+    """
+    The gateway burns so much for every request, and its account shows so much more.
+    """
+    costs = {}
+    for burn in ("0", str(BURN_US)):
+        variant = VARIANTS[name]
+        levels = {**variant.levels, "burn_us": burn}
+        with ExitStack() as stack:
+            deployment = up(type(variant)("burning", "", levels), site, stack)
+            load(deployment, site, groups[CLIENT], "direct", 100)
+            best = []
+            for _ in range(3):
+                gateway = spent(deployment, site, groups, 500)["parts"]["gateway"]
+                best.append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 500)
+        costs[burn] = min(best)
+    recovered = costs[str(BURN_US)] - costs["0"]
+    assert recovered == pytest.approx(BURN_US, rel=0.15), costs
+
+
+def test_the_path_through_docker_proxy_is_proved_and_no_other_one_is(
+    site: Site, groups: dict[str, ControlGroup]
+) -> None:
+    """
+    The same counters refuse every name that says another way.
+    """
+    variant = VARIANTS["container-published"]
+    with ExitStack() as stack:
+        deployment = up(variant, site, stack)
+        before = path_counters(site.network_namespace, deployment)
+        done = load(deployment, site, groups[CLIENT], "published", 300)
+        grown = path_counters(site.network_namespace, deployment).since(before)
+        parts = {**deployment.services(), **deployment.helpers()}
+        assert CpuCounters.read(parts, groups).parts[PROXY].user_s > 0
+    check_path(variant.levels, grown, done)
+    for name, counter in {
+        "container-external": "uplink, which is not there|uplink .not there",
+        "container-bridge": "packets on lo",
+        "docker-proxy-off": "translated destination: 0, and should be at least 300",
+        "container-host": "packets on stack",
+        "bridge": "tracked connections",
+    }.items():
+        with pytest.raises(ProofError, match=counter):
+            check_path(VARIANTS[name].levels, grown, done)
+
+
+def test_no_load_is_no_proof(site: Site) -> None:
+    """
+    Counters that did not grow prove nothing.
+    """
+    with ExitStack() as stack:
+        deployment = up(VARIANTS["bridge"], site, stack)
+        before = path_counters(site.network_namespace, deployment)
+        grown = path_counters(site.network_namespace, deployment).since(before)
+    with pytest.raises(ProofError, match=r"packets on stack \(bridge\): 0, and should be at least"):
+        check_path(VARIANTS["bridge"].levels, grown, 100)
+
+
+def facts(variant: Variant, site: Site) -> dict[str, Any]:
+    """
+    What really runs in a deployment of a variant.
+    """
+    with ExitStack() as stack:
+        deployment = up(variant, site, stack)
+        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, variant.levels["entry"])
+        place = NetworkNamespace(site.network_namespace).path
+        return facts_of(deployment, check_answers(place, address, choose_workload("fixed")))
+
+
+def test_each_level_of_confinement_has_its_primitive_and_no_later_one(site: Site) -> None:
+    """
+    As the kernel tells it about the process that serves; the last one equals what Docker makes.
+    """
+    names = ["bare", "cgroups", "namespaces", "overlay", "capabilities", "seccomp"]
+    found = {name: facts(VARIANTS[name], site)["gateway"] for name in names}
+    every = ["pid", "mnt", "uts", "ipc"]
+    assert [found[name]["own_group"] for name in names] == [False, *[True] * 5]
+    assert [found[name]["namespaces"] for name in names] == [[], [], *[every] * 4]
+    assert [found[name]["root"] for name in names] == [*["plain"] * 3, *["overlay"] * 3]
+    few = found["capabilities"]["capabilities"]
+    assert few == "00000000a80425fb"  # Docker's fourteen
+    assert all(int(found[name]["capabilities"], 16) > int(few, 16) for name in names[:4])
+    assert [found[name]["seccomp"] for name in names] == [*["0"] * 5, "2"]
+    docker = facts(VARIANTS["container-host"], site)["gateway"]
+    same = found["seccomp"].keys() - {"open_files"}
+    assert {name: docker[name] for name in same} == {name: found["seccomp"][name] for name in same}
+
+
+def test_a_difference_that_no_variant_declares_is_an_error_unless_it_is_allowed(
+    site: Site,
+) -> None:
+    """
+    Here a variant that says that it logs, and does not.
+    """
+    honest, quiet = VARIANTS["bare-logging"], VARIANTS["bare"]
+    liar = type(quiet)("liar", "", {**quiet.levels, "request_log": "on"})
+    true, false = facts(honest, site), facts(quiet, site)
+    assert not undeclared(honest, true, quiet, false)
+    parity = Parity()
+    assert parity.check(honest, true) == []
+    with pytest.raises(ProofError, match=r"LOG_REQUESTS is None in bare-logging, 'off' in liar"):
+        parity.check(liar, false)
+    lenient = Parity(["environment"])
+    lenient.check(honest, true)
+    assert any("LOG_REQUESTS" in words for words in lenient.check(liar, false))
+
+
+def test_a_lab_as_it_was_found_has_no_residue(site: Site) -> None:
+    """
+    Also after a deployment that does much to its namespaces.
+    """
+    found = hierarchies(inside_lab=True)
+    before = snapshot(found)
+    with ExitStack() as stack:
+        up(VARIANTS["docker-as-published"], site, stack)
+    check_residue(before, found)
+
+
+@pytest.mark.parametrize(
+    ("leave", "remove", "message"),
+    [
+        (
+            "ip link add forgotten type dummy",
+            "ip link del forgotten",
+            "links: left .*forgotten",
+        ),
+        ("ip rule add pref 77 table 77", "ip rule del pref 77", "rules: left 77:"),
+        (
+            "ip route add blackhole 198.18.9.0/24",
+            "ip route del blackhole 198.18.9.0/24",
+            "routes: left blackhole",
+        ),
+        (
+            "echo 1 >/proc/sys/net/ipv4/ip_forward",
+            "echo 0 >/proc/sys/net/ipv4/ip_forward",
+            "sysctls: left /proc/sys/net/ipv4/ip_forward:1",
+        ),
+        (
+            "mkdir -p /run/left && mount -t tmpfs left /run/left",
+            "umount /run/left",
+            "mounts: left / /run/left",
+        ),
+        ("ip netns add left", "ip netns del left", "network namespaces: left left"),
+        (
+            "iptables -A INPUT -s 198.18.9.9 -j DROP",
+            "iptables -F INPUT",
+            "firewall rules: left -A INPUT",
+        ),
+    ],
+)
+def test_whatever_is_left_is_named(leave: str, remove: str, message: str) -> None:
+    """
+    Each kind of thing that a trial could leave behind in the lab.
+    """
+    found = hierarchies(inside_lab=True)
+    before = snapshot(found)
+    subprocess.run(["sh", "-euc", leave], check=True)
+    try:
+        with pytest.raises(ProofError, match=message):
+            check_residue(before, found)
+    finally:
+        subprocess.run(["sh", "-euc", remove], check=True)
+    check_residue(before, found)
+
+
+def test_a_process_and_a_control_group_that_are_left_are_named() -> None:
+    """
+    The process by its command, also when its parent is gone.
+    """
+    found = hierarchies(inside_lab=True)
+    before = snapshot(found)
+    group = ControlGroup("left", found)
+    group.create()
+    subprocess.run(["sh", "-c", "sleep 300 & echo $! >/run/left-pid"], check=True)
+    pid = int(Path("/run/left-pid").read_text())
+    try:
+        with pytest.raises(ProofError, match=r"(?s)sleep 300.*control groups: left .*/left"):
+            check_residue(before, found)
+    finally:
+        os.kill(pid, 9)
+        group.remove()
+    check_residue(before, found)

@@ -98,7 +98,9 @@ def bundle_config(
     config.pop("hooks", None)
     process = config["process"]
     process["args"] = list(service.command)
-    process["env"] = [f"{key}={value}" for key, value in environment.items()]
+    # Docker tells every container its own name.
+    told = {"HOSTNAME": hostname, **environment}
+    process["env"] = [f"{key}={value}" for key, value in told.items()]
     process["cwd"] = service.working_dir
     process["user"] = _user(service.user)
     process["terminal"] = False

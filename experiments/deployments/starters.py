@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -215,6 +216,7 @@ class Starter:
         name = place.name
         bundle = self._site.directory / "bundles" / name
         bundle.mkdir(parents=True)
+        self._stack.callback(shutil.rmtree, bundle)
         config = bundle_config(
             self._site.docker_spec,
             self._confinement,

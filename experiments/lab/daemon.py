@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import docker
-from docker.errors import DockerException
 
 from experiments.errors import DeployError
 from experiments.lab.cgroups import hierarchies
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.02
+PING_TIMEOUT_S = 5
 LOG_TAIL_LINES = 15
 
 SOCKET = "docker.sock"
@@ -101,13 +102,15 @@ class DockerDaemon:
         return self
 
     def _answers(self) -> bool:
-        # The client leaks its socket when the daemon's is not there yet.
-        if not (self.directory / SOCKET).exists():
-            return False
-        try:
-            return bool(self.client.ping())
-        except (DockerException, OSError):
-            return False
+        # Not by the client, which leaks a socket each time that nobody answers.
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PING_TIMEOUT_S)
+            try:
+                connection.connect(str(self.directory / SOCKET))
+                connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return b" 200 " in connection.recv(64)
+            except OSError:
+                return False
 
     def first_process(self) -> int:
         """

@@ -28,7 +28,7 @@ NETWORK = {
     "addresses": "ip -oneline address",
     "routes": "ip route show table all",
     "rules": "ip rule",
-    "firewall rules": "iptables-save | grep -v '^[#:]' || true",
+    "firewall rules": "iptables --list-rules; iptables --table nat --list-rules",
     "sysctls": "grep -rs '' /proc/sys/net /proc/sys/kernel /proc/sys/vm || true",
 }
 """What shows the state of the lab's own network namespace, line by line."""

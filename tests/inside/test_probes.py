@@ -58,7 +58,15 @@ def up(variant: Variant, site: Site, stack: ExitStack, workload: str = "fixed") 
     return stack.enter_context(made)
 
 
-def load(deployment: Deployment, site: Site, group: ControlGroup, entry: str, requests: int) -> int:
+def load(
+    deployment: Deployment,
+    site: Site,
+    group: ControlGroup,
+    entry: str,
+    requests: int,
+    *,
+    concurrency: int = 10,
+) -> int:
     """
     Load the gateway's constant answer; how many requests were completed.
     """
@@ -66,7 +74,7 @@ def load(deployment: Deployment, site: Site, group: ControlGroup, entry: str, re
         address=deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry),
         workload=choose_workload("fixed"),
         requests=requests,
-        concurrency=10,
+        concurrency=concurrency,
         limit_s=120,
     )
     client = Client(NetworkNamespace(site.network_namespace).path, group)
@@ -74,14 +82,19 @@ def load(deployment: Deployment, site: Site, group: ControlGroup, entry: str, re
 
 
 def spent(
-    deployment: Deployment, site: Site, groups: dict[str, ControlGroup], requests: int
+    deployment: Deployment,
+    site: Site,
+    groups: dict[str, ControlGroup],
+    requests: int,
+    *,
+    concurrency: int = 10,
 ) -> dict[str, Any]:
     """
     Where CPU time was spent under so many requests.
     """
     parts = {**deployment.services(), **deployment.helpers()}
     before = CpuCounters.read(parts, groups)
-    load(deployment, site, groups[CLIENT], "direct", requests)
+    load(deployment, site, groups[CLIENT], "direct", requests, concurrency=concurrency)
     return cpu_cost(before, CpuCounters.read(parts, groups))
 
 
@@ -112,21 +125,24 @@ def test_cpu_time_that_is_put_in_comes_out(
     name: str, site: Site, groups: dict[str, ControlGroup]
 ) -> None:
     """
-    The gateway burns so much for every request, and its account shows so much more.
+    The gateway burns so much more for every request, and its account shows so much more.
+
+    Two doses are compared, because a thread that burns at all costs something beyond what it burns.
     """
     costs = {}
-    for burn in ("0", str(BURN_US)):
+    for burn in (BURN_US, 2 * BURN_US):
         variant = VARIANTS[name]
-        levels = {**variant.levels, "burn_us": burn}
+        levels = {**variant.levels, "burn_us": str(burn)}
         with ExitStack() as stack:
             deployment = up(type(variant)("burning", "", levels), site, stack)
-            load(deployment, site, groups[CLIENT], "direct", 100)
-            best = []
+            load(deployment, site, groups[CLIENT], "direct", 50)
+            found = []
             for _ in range(3):
-                gateway = spent(deployment, site, groups, 500)["parts"]["gateway"]
-                best.append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 500)
-        costs[burn] = min(best)
-    recovered = costs[str(BURN_US)] - costs["0"]
+                # One at a time: threads that burn together also fight for the interpreter's lock.
+                gateway = spent(deployment, site, groups, 200, concurrency=1)["parts"]["gateway"]
+                found.append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 200)
+        costs[burn] = min(found)
+    recovered = costs[2 * BURN_US] - costs[BURN_US]
     assert recovered == pytest.approx(BURN_US, rel=0.15), costs
 
 
@@ -232,7 +248,7 @@ def test_a_lab_as_it_was_found_has_no_residue(site: Site) -> None:
     ("leave", "remove", "message"),
     [
         (
-            "ip link add forgotten type dummy",
+            "ip link add forgotten type veth peer name forgotten2",
             "ip link del forgotten",
             "links: left .*forgotten",
         ),
@@ -243,9 +259,9 @@ def test_a_lab_as_it_was_found_has_no_residue(site: Site) -> None:
             "routes: left blackhole",
         ),
         (
-            "echo 1 >/proc/sys/net/ipv4/ip_forward",
-            "echo 0 >/proc/sys/net/ipv4/ip_forward",
-            "sysctls: left /proc/sys/net/ipv4/ip_forward:1",
+            "echo 77 >/proc/sys/net/ipv4/tcp_fin_timeout",
+            "echo 60 >/proc/sys/net/ipv4/tcp_fin_timeout",
+            "sysctls: left /proc/sys/net/ipv4/tcp_fin_timeout:77",
         ),
         (
             "mkdir -p /run/left && mount -t tmpfs left /run/left",

@@ -5,10 +5,12 @@
 """
 Bridgetoll: what Docker costs compared with raw Linux network namespaces.
 
-  nox -s netns docker                        measure both systems, write results/<run>/report.md
-  nox -s netns docker -- --profile quick     the same in two minutes, for a first look
-  nox -s netns docker -- --help              every option
-  nox -s tests                               check style, types, units, the real lab
+  nox -s netns docker optimized              measure both systems and what is recommended, in
+                                             15 minutes; writes results/<run>/report.md
+  nox -s netns docker -- --profile quick     the two systems in two minutes, for a first look
+  nox -s ladder                              what every single step costs, in 45 minutes
+  nox -s netns -- --help                     every option
+  nox -s tests tests_vm                      check everything
 
 What is named first is only enlisted; one `measure` then runs all of it, interleaved.
 """
@@ -234,7 +236,7 @@ def unit(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Check style, types, units, the real lab, the main command on a clean clone; 4 minutes; root.
+    Check style, types, units, the real lab, the main command on a clean clone; 13 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")
@@ -272,7 +274,7 @@ def tests_vm(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """
-    Time every phase over at least five trials each and print the table; about seven minutes; root.
+    Time every phase over at least five trials each and print the table; about ten minutes; root.
     """
     install(session, "host")
     # The bench starts nox again, which is not in the session's own environment.

@@ -58,6 +58,13 @@ def plus_minus(interval: Interval, digits: int = 0) -> str:
     return f"{interval.estimate:.{digits}f} ± {half:.{digits}f}"
 
 
+def sentence(text: str) -> str:
+    """
+    The text with a capital at its beginning, and names in it as they are.
+    """
+    return text[:1].upper() + text[1:]
+
+
 def verdict(pair: dict[str, str], difference: Difference | None) -> str:
     """
     One sentence on one comparison that says no more than its interval does.

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from experiments.lab.userland import Userland
 
 REPEATS = 5
+PROBE_PAIRS_PER_REPEAT = 3
+"""What the probes cost is small, so more pairs of trials are needed to see it."""
+
 INVOCATION_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 900
 
@@ -90,6 +93,7 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
         built = userland.find(cache) or userland.build(cache)
         timings = [_lab_entry(built, options.repeats)]
     timings += _trials(options.repeats)
+    timings.append(_probes(options.repeats * PROBE_PAIRS_PER_REPEAT))
     timings += _invocations(options.repeats)
     if options.userland_builds:
         with RunLock():
@@ -120,12 +124,23 @@ def _trials(repeats: int) -> list[Timing]:
     """
     with tempfile.TemporaryDirectory() as results:
         command = [sys.executable, "-m", "experiments", "measure", "--results", results]
-        command += ["--variants", "netns,docker", "--blocks", str(repeats), "--minutes", "60"]
+        command += [
+            "--variants",
+            "netns,seccomp,docker",
+            "--blocks",
+            str(repeats),
+            "--minutes",
+            "60",
+        ]
         _run([*command, "--requests", "200"], RUN_TIMEOUT_S)
         run = latest_run(Path(results))
         trials = [trial for trial in read_trials(run) if trial.status == OK]
     timings = []
-    for variant, runtime, target in (("netns", "process", 1.5), ("docker", "container", 6.0)):
+    for variant, runtime, target in (
+        ("netns", "process", 1.5),
+        ("seccomp", "runc", 2.0),
+        ("docker", "container", 6.0),
+    ):
         seconds = [
             trial.phases_s["deploy"] + trial.phases_s["teardown"]
             for trial in trials
@@ -133,6 +148,26 @@ def _trials(repeats: int) -> list[Timing]:
         ]
         timings.append(Timing(f"{runtime} trial: deploy + teardown", "s", seconds, target))
     return timings
+
+
+def _probes(pairs: int) -> Timing:
+    """
+    Throughput lost by looking at parity, path and CPU cost, in every other one of equal trials.
+    """
+    with tempfile.TemporaryDirectory() as results:
+        command = [sys.executable, "-m", "experiments", "measure", "--results", results]
+        command += ["--variants", "netns", "--blocks", str(2 * pairs), "--minutes", "60"]
+        _run([*command, "--probes", "alternate"], RUN_TIMEOUT_S)
+        trials = read_trials(latest_run(Path(results)))
+    loads = [trial.load for trial in trials if trial.load is not None]
+    if len(loads) != 2 * pairs:
+        msg = f"{2 * pairs - len(loads)} of {2 * pairs} trials failed, so there are no pairs"
+        raise HostError(msg)
+    lost = [
+        (1 - looked.requests_per_second / alone.requests_per_second) * 100
+        for looked, alone in zip(loads[::2], loads[1::2], strict=True)
+    ]
+    return Timing("throughput lost to the probes", "%", lost, 1)
 
 
 def _invocations(repeats: int) -> list[Timing]:

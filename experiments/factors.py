@@ -209,6 +209,10 @@ IMPOSSIBLE: tuple[tuple[dict[str, tuple[str, ...]], str], ...] = (
         "raw namespaces have no docker-proxy to switch off; leave it out",
     ),
     (
+        {"entry": ("direct",), "userland_proxy": ("off",)},
+        "nothing is published, so there is no docker-proxy to switch off; leave it out",
+    ),
+    (
         {"runtime": ("container",), "beside": ("dockerd",)},
         "a container has its dockerd anyway; use beside = 'nothing'",
     ),

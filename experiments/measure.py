@@ -70,8 +70,9 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     trials = sum(map(len, manifest.order))
     print(
         f"run {run.name}: variants {len(manifest.variants)}, blocks {len(manifest.order)}, "
-        f"trials {trials}, requests in each {manifest.requests}; no block begins after "
-        f"{manifest.minutes:g} min; Ctrl-C stops it and keeps what is done",
+        f"trials {trials}, requests in each {manifest.requests}; no block begins "
+        f"that would not end within {manifest.minutes:g} min; Ctrl-C stops it and keeps what is "
+        "done",
         flush=True,
     )
     reason = ""

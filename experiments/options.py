@@ -27,8 +27,9 @@ MACHINES = ("auto", "local", "vagrant")
 
 EXAMPLES = """\
 examples:
-  nox -s netns docker                          the main job: both systems, ten blocks
-  nox -s netns docker -- --profile quick       a look, in two minutes
+  nox -s netns docker optimized                the main job, in 15 minutes
+  nox -s netns docker -- --profile quick       a look at the two systems, in two minutes
+  nox -s ladder                                what each single step costs, in 45 minutes
   nox -s netns docker -- --workload fixed      the network path alone, no application behind it
   nox -s measure -- --variants netns,docker    just these two
   nox -s report                                the report of the latest run, made again
@@ -72,7 +73,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--minutes",
         type=_minutes,
         metavar="M",
-        help="begin no block after so many minutes, instead of the profile's",
+        help="begin no block that would not end within so many minutes, instead of the profile's",
     )
     parser.add_argument(
         "--seed",

@@ -26,7 +26,7 @@ DEFAULT_SEED = 1
 @dataclass(frozen=True)
 class Profile:
     """
-    How long a run goes on: at most ``blocks`` blocks, and none begun after ``minutes`` minutes.
+    How long a run goes on: ``blocks`` blocks, as far as they end within ``minutes`` minutes.
     """
 
     name: str

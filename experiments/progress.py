@@ -7,6 +7,7 @@ load is under way, because drawing takes CPU time from the client.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -16,7 +17,12 @@ from rich.console import Console
 from experiments.records import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from experiments.records import TrialRecord
+
+GUESS_S = 15.0
+"""What a trial is taken to last before any has ended."""
 
 ERASE_LINE = "\r\x1b[2K"
 
@@ -25,12 +31,13 @@ class Progress:
     """
     Reports the trials of a run as they go by.
 
-    ``order`` is the plan, block by block; ``minutes`` the budget.
+    ``order`` is the plan, block by block; ``deadline`` is when the budget ends, on the monotonic
+    clock.
     """
 
-    def __init__(
-        self, order: list[list[str]], minutes: float, console: Console | None = None
-    ) -> None:
+    deadline = float("inf")
+
+    def __init__(self, order: list[list[str]], console: Console | None = None) -> None:
         """
         Nothing is printed before the first call.
         """
@@ -39,8 +46,8 @@ class Progress:
         self._total = len(self._left)
         self._width = max((len(variant) for variant in self._left), default=0)
         self._blocks = len(order)
-        self._deadline = time.monotonic() + minutes * 60
         self._took_s: dict[str, list[float]] = defaultdict(list)
+        self._log_us: dict[str, dict[int, float]] = defaultdict(dict)
 
     def say(self, text: str) -> None:
         """
@@ -67,10 +74,26 @@ class Progress:
         """
         self._left = self._left[1:]
         self._took_s[record.variant].append(sum(record.phases_s.values()))
+        if record.status == OK and record.load is not None:
+            self._log_us[record.variant][record.block] = -math.log(record.load.requests_per_second)
         where = f"[{record.number}/{self._total}] block {record.block}/{self._blocks}"
         what = result_of(record)
         left = format_seconds(self.seconds_left()) if self._left else "no time"
         self.say(f"{where}  {record.variant:<{self._width}}  {what}   {left} left")
+
+    def interim(self, block: int, comparisons: Sequence[Mapping[str, str]]) -> None:
+        """
+        Print what the comparisons look like after so many blocks; the report adds the intervals.
+        """
+        parts = []
+        for pair in comparisons:
+            before, after = (self._log_us[pair[role]] for role in ("baseline", "treatment"))
+            logs = [after[each] - before[each] for each in before.keys() & after.keys()]
+            if logs:
+                relative = math.expm1(sum(logs) / len(logs)) * 100
+                parts.append(f"{pair['name']} {relative:+.1f} %")
+        if parts:
+            self.say(f"so far, time per request after block {block}: {', '.join(parts)}")
 
     def searched(self, record: TrialRecord) -> None:
         """
@@ -82,13 +105,25 @@ class Progress:
         """
         An estimate from the trials so far: each variant's own mean, or the mean of all.
         """
-        every = [seconds for took in self._took_s.values() for seconds in took] or [15.0]
+        rest = self.deadline - time.monotonic()
+        return max(0.0, min(self.expected_s(self._left), rest))
+
+    def expected_s(self, variants: Sequence[str]) -> float:
+        """
+        How many seconds trials of these variants may take, by those that have ended.
+        """
+        every = [seconds for took in self._took_s.values() for seconds in took] or [GUESS_S]
         overall = sum(every) / len(every)
-        estimate = sum(
+        return sum(
             sum(took) / len(took) if (took := self._took_s.get(variant)) else overall
-            for variant in self._left
+            for variant in variants
         )
-        return max(0.0, min(estimate, self._deadline + overall - time.monotonic()))
+
+    def skip(self, variants: Sequence[str]) -> None:
+        """
+        These trials, which were next, will not be.
+        """
+        self._left = self._left[len(variants) :]
 
     def _erase(self) -> None:
         if self._console.is_terminal:

@@ -83,7 +83,7 @@ class Runner:
             )
             for table in self.manifest.variants
         }
-        self.progress = Progress(self.manifest.order, self.manifest.minutes)
+        self.progress = Progress(self.manifest.order)
         self.load = ApacheBench()
         self.placement = choose_placement(os.sched_getaffinity(0))
         self.hierarchies = hierarchies(inside_lab=True)
@@ -107,6 +107,7 @@ class Runner:
         try:
             self._prepare()
             deadline = time.monotonic() + self.manifest.minutes * 60
+            self.progress.deadline = deadline
             self._search()
             self._blocks(deadline)
             state, note = COMPLETE, ""
@@ -217,10 +218,16 @@ class Runner:
                     f"{name} is left out: {cpus} CPUs each, and the stack has {there}"
                 )
                 del self.variants[name]
-        order = [[name for name in block if name in self.variants] for block in self.manifest.order]
-        if order != self.manifest.order:
-            self._update(order=order)
-            self.progress = Progress(order, self.manifest.minutes)
+        tables = self.manifest.variants
+        left_out = [table["name"] for table in tables if table["name"] not in self.variants]
+        if left_out:
+            order = [
+                [name for name in block if name in self.variants] for block in self.manifest.order
+            ]
+            kept = [table for table in tables if table["name"] in self.variants]
+            seen = {**self.manifest.environment, "left_out": left_out}
+            self._update(order=order, variants=kept, environment=seen)
+            self.progress = Progress(order)
 
     def _read_docker_spec(self) -> None:
         """
@@ -245,13 +252,13 @@ class Runner:
 
     def _blocks(self, deadline: float) -> None:
         failures: dict[str, int] = dict.fromkeys(self.variants, 0)
+        left_out = 0
         for block, variants in enumerate(self.manifest.order, start=1):
-            if block > 1 and time.monotonic() > deadline:
-                self.progress.say(
-                    f"the budget of {self.manifest.minutes:g} minutes is spent; "
-                    f"{block - 1} of {len(self.manifest.order)} blocks are done"
-                )
-                return
+            if block > 1 and time.monotonic() + self.progress.expected_s(variants) > deadline:
+                # A later one may have fewer variants, and fit.
+                self.progress.skip(variants)
+                left_out += 1
+                continue
             for position, name in enumerate(variants, start=1):
                 record = self._trial(block, position, self.variants[name])
                 append_trial(self.run, record)
@@ -262,6 +269,12 @@ class Runner:
                 if failures[name] >= ERRORS_IN_A_ROW:
                     msg = f"variant {name} failed {ERRORS_IN_A_ROW} times in a row: {record.error}"
                     raise DeployError(msg)
+            self.progress.interim(block, self.manifest.comparisons)
+        if left_out:
+            self.progress.say(
+                f"{left_out} of {len(self.manifest.order)} blocks would not have ended within the "
+                f"budget of {self.manifest.minutes:g} minutes and were left out"
+            )
 
     def _site(self, number: int) -> Site:
         return Site(

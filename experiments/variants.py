@@ -107,7 +107,7 @@ class Search:
     """
     A search for the best configuration: from a variant, by changes, each tried in so many pairs.
 
-    What it finds becomes the variant ``name``.
+    What it finds becomes the variant ``name``, with a trial in every so many blocks.
     """
 
     name: str
@@ -115,6 +115,7 @@ class Search:
     start: str
     pairs: int
     changes: tuple[dict[str, str], ...]
+    every: int = 1
 
 
 @dataclass(frozen=True)

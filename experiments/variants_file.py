@@ -51,7 +51,7 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
     search = _search(content, variants, f"{path}: search")
     if search is not None:
         levels = variants[search.start].levels
-        variants[search.name] = Variant(search.name, search.about, levels)
+        variants[search.name] = Variant(search.name, search.about, levels, every=search.every)
     ladders = [
         _ladder(table, variants, where) for table, where in _tables(content, path, "ladders")
     ]
@@ -107,7 +107,7 @@ def variants_toml(
         for table in tables:
             lines += [f"[[{kind}]]", *(f"{key} = {toml(table[key])}" for key in table), ""]
     if search:
-        keys = ("name", "about", "start", "pairs", "changes")
+        keys = ("name", "about", "start", "pairs", "changes", "every")
         lines += ["[search]", *(f"{key} = {toml(search[key])}" for key in keys), ""]
     return "\n".join(lines)
 
@@ -161,10 +161,7 @@ def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
         if not overlay.is_file():
             msg = f"{where}: overlay {overlay} is not a file"
             raise UsageError(msg)
-    every = table.get("every", 1)
-    if type(every) is not int or every < 1:
-        msg = f"{where}: every is {every!r}; it must be a whole number above zero"
-        raise UsageError(msg)
+    every = _positive(table, "every", where)
     return Variant(name, str(table.get("about", "")), levels, overlays, every)
 
 
@@ -222,15 +219,13 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
     if "search" not in content:
         return None
     table = _table(content["search"], where)
-    words = _words(table, ("name", "about", "start"), ("pairs", "changes"), where)
+    others = ("pairs", "changes", "every")
+    words = _words(table, ("name", "about", "start"), others, where)
     _declared(words["start"], variants, f"{where}: start")
     if words["name"] in variants:
         msg = f"{where}: {words['name']!r} is a variant already; give the search another name"
         raise UsageError(msg)
-    pairs = table.get("pairs")
-    if type(pairs) is not int or pairs < 1:
-        msg = f"{where}: pairs is {pairs!r}; it must be a whole number above zero"
-        raise UsageError(msg)
+    pairs, every = (_positive(table, key, where) for key in ("pairs", "every"))
     changes = table.get("changes")
     if not isinstance(changes, list):
         msg = f"{where}: changes must be an array of tables"
@@ -240,7 +235,17 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
             if name not in FACTORS or not FACTORS[name].allows(level):
                 msg = f"{where}: changes: {name} = {level!r} is no level of a factor"
                 raise UsageError(msg)
-    return Search(**words, pairs=pairs, changes=tuple(dict(change) for change in changes))
+    return Search(
+        **words, pairs=pairs, changes=tuple(dict(change) for change in changes), every=every
+    )
+
+
+def _positive(table: dict[str, Any], key: str, where: str) -> int:
+    number = table.get(key, 1)
+    if type(number) is not int or number < 1:
+        msg = f"{where}: {key} is {number!r}; it must be a whole number above zero"
+        raise UsageError(msg)
+    return number
 
 
 def _words(

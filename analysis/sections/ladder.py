@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, microseconds, percent, table
+from analysis.formatting import count, microseconds, percent, sentence, table
 from analysis.ladder import remainder, steps
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         rows = [_row(step, abouts[step.upper]) for step in steps(declared, manifest, trials)]
         headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
         parts += [
-            f"### {declared['name'].capitalize()}: {declared['about']}",
+            f"### {sentence(declared['name'])}: {declared['about']}",
             f"From `{foot}` ({abouts[foot]}).",
             table([*headers, "Blocks"], rows),
         ]

@@ -43,10 +43,17 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     return "\n\n".join(
         [
             "## Resource limits: dose and response",
-            INTRODUCTION,
+            INTRODUCTION + _left_out(manifest),
             table([*headers, "Standing still (s/s)", "Trials"], rows),
         ]
     )
+
+
+def _left_out(manifest: Manifest) -> str:
+    names = manifest.environment.get("left_out")
+    if not names:
+        return ""
+    return f" Left out, because the stack has fewer CPUs here: {', '.join(names)}."
 
 
 def _bases(

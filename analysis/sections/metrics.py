@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import percent, table
+from analysis.formatting import percent, sentence, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.estimates import Difference, VariantSummary
     from experiments.records import Manifest, TrialRecord
@@ -52,7 +52,7 @@ def key_metrics(
     parts = ["## 1. Key metrics", intro]
     for pair, difference in pairs:
         baseline, treatment = summaries[pair["baseline"]], summaries[pair["treatment"]]
-        parts.append(f"### {pair['name'].capitalize()}: {pair['about']}")
+        parts.append(f"### {sentence(pair['name'])}: {pair['about']}")
         parts.append(_pair_table(baseline, treatment, difference))
     if not pairs:
         parts.append("One variant alone has nothing to be compared with.")
@@ -115,10 +115,18 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
     """
     Every variant by itself.
     """
+    first = manifest.variants[0]["levels"] if manifest.variants else {}
+    same = {
+        factor: level
+        for factor, level in first.items()
+        if all(each["levels"].get(factor) == level for each in manifest.variants)
+    }
     rows = []
     for variant in manifest.variants:
         summary = summaries[variant["name"]]
-        levels = ", ".join(f"{factor} {level}" for factor, level in variant["levels"].items())
+        levels = _words(
+            {name: level for name, level in variant["levels"].items() if name not in same}
+        )
         cells = ["–"] * 2
         if summary.medians:
             low, high = summary.ranges["requests_per_second"]
@@ -139,7 +147,13 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
     headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS, median (least to greatest)"]
     headers += ["µs per request, median", "Non-2xx answers"]
     about = "\n".join(f"- **{each['name']}**: {each['about']}" for each in manifest.variants)
-    return "\n\n".join(["## 2. Variants in detail", about, table(headers, rows)])
+    shared = f"All of them have: {_words(same)}." if same else ""
+    parts = ["## 2. Variants in detail", about, shared, table(headers, rows)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _words(levels: Mapping[str, str]) -> str:
+    return ", ".join(f"{factor} {level}" for factor, level in levels.items())
 
 
 def errors(trials: Sequence[TrialRecord]) -> str:

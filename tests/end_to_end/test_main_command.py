@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from experiments.lock import RunLock
 from experiments.options import PROJECT
-from experiments.records import INTERRUPTED, latest_run, read_manifest, read_trials
+from experiments.records import (
+    INTERRUPTED,
+    OK,
+    SEARCH_TRIALS,
+    latest_run,
+    read_manifest,
+    read_trials,
+)
+from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,21 +32,21 @@ TIMEOUT_S = 600
 
 def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     """
-    Clone, run, read: four variants in one block, and a report that compares them.
+    Clone, run, read: every variant in one block, a search before it, and a report on all of them.
     """
     readme = (PROJECT / "README.md").read_text()
-    command = "pip install nox && nox -s netns docker"
-    assert command in readme
+    sessions = ["netns", "docker", "optimized"]
+    assert f"pip install nox && nox -s {' '.join(sessions)}" in readme
     clone = tmp_path / "clone"
     git = ["git", "-c", "safe.directory=*"]
     subprocess.run([*git, "clone", "--quiet", str(PROJECT), str(clone)], check=True)
-    tiny = ["--profile", "quick", "--blocks", "1", "--requests", "100"]
+    tiny = ["--profile", "quick", "--blocks", "1", "--requests", "50", "--warmup-requests", "0"]
     # nox is the one that runs this test; everything else the clone has to bring itself.
     environment = {
         name: value for name, value in os.environ.items() if name != "NOX_CURRENT_SESSION"
     }
     done = subprocess.run(
-        [sys.executable, "-m", "nox", "-s", "netns", "docker", "--", *tiny],
+        [sys.executable, "-m", "nox", "-s", *sessions, "--", *tiny],
         cwd=clone,
         env=environment,
         check=False,
@@ -49,12 +57,16 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     run = latest_run(clone / "results")
-    assert sorted(trial.variant for trial in read_trials(run)) == [
-        "docker",
-        "docker-as-published",
-        "netns",
-        "netns-as-published",
-    ]
+    declared = load_variants()
+    wanted = {name for session in sessions for name in declared.groups[session].variants}
+    manifest = read_manifest(run)
+    left_out = set(manifest.environment.get("left_out", []))
+    assert all("cpus" in name for name in left_out)
+    trials = read_trials(run)
+    assert {trial.variant for trial in trials if trial.status == OK} == wanted - left_out
+    assert all(trial.facts and trial.path and trial.cpu for trial in trials)
+    assert any(outcome["log_ratios"] for outcome in manifest.search["outcomes"])
+    assert (run / SEARCH_TRIALS).exists()
     text = (run / "report.md").read_text()
     assert re.search(r"\| Requests per second \(RPS\) +\| +\d+\.\d\d +\|", text)
     assert str(run / "report.md") in done.stdout
@@ -62,6 +74,34 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
         [*git, "status", "--porcelain"], cwd=clone, check=True, capture_output=True, text=True
     )
     assert status.stdout == ""
+
+
+def test_every_rung_of_the_ladder_passes_its_checks(tmp_path: Path) -> None:
+    """
+    Parity, path and residue, of each; and the report has a step for every rung.
+    """
+    tiny = ["--blocks", "1", "--requests", "100", "--warmup-requests", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", "-s", "ladder", "--", *tiny, "--results", str(tmp_path)],
+        cwd=PROJECT,
+        env={name: value for name, value in os.environ.items() if name != "NOX_CURRENT_SESSION"},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stdout
+    run = latest_run(tmp_path)
+    declared = load_variants()
+    trials = read_trials(run)
+    assert {trial.variant for trial in trials} == set(declared.groups["ladder"].variants)
+    assert [trial.error for trial in trials if trial.error] == []
+    text = (run / "report.md").read_text()
+    for ladder in declared.ladders:
+        for step in ladder.steps[1:]:
+            assert f"| `{step}`" in text
+    assert "**What the steps leave unexplained**" in text
 
 
 def test_an_impatient_ctrl_c_still_ends_in_order_and_with_a_report(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,7 +181,7 @@ def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
     One for each trial: what it measured, and the time left.
     """
     out = io.StringIO()
-    progress = Progress([["netns", "docker"]] * 2, 5, Console(file=out, soft_wrap=True))
+    progress = Progress([["netns", "docker"]] * 2, Console(file=out, soft_wrap=True))
     progress.phase(1, 1, "netns", "deploy")
     progress.finished(trial(1, 1, "netns", 250))
     progress.finished(failed_trial(2, 1, "docker"))
@@ -198,7 +199,7 @@ def test_a_terminal_shows_what_is_being_done() -> None:
     """
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=40)
-    progress = Progress([["netns"]], 5, console)
+    progress = Progress([["netns"]], console)
     progress.phase(1, 1, "netns", "warmup")
     assert "[1/1] block 1/1  netns: warmup" in out.getvalue()
     assert "\r" in out.getvalue()
@@ -209,9 +210,38 @@ def test_the_time_left_is_never_more_than_the_budget() -> None:
     """
     A block that is not begun any more takes no time.
     """
-    progress = Progress([["netns"]] * 1000, 1, Console(file=io.StringIO()))
+    progress = Progress([["netns"]] * 1000, Console(file=io.StringIO()))
+    progress.deadline = time.monotonic() + 60
     progress.finished(trial(1, 1, "netns", 250))
     assert progress.seconds_left() < 70
+
+
+def test_after_each_block_the_comparisons_so_far_are_shown() -> None:
+    """
+    Those of which any block has both; the report adds the intervals.
+    """
+    out = io.StringIO()
+    progress = Progress([["netns", "docker"]], Console(file=out, soft_wrap=True))
+    progress.finished(trial(1, 1, "netns", 250))
+    pair = {"name": "matched", "baseline": "netns", "treatment": "docker"}
+    progress.interim(1, [pair])
+    assert "so far" not in out.getvalue()
+    progress.finished(trial(2, 1, "docker", 200))
+    progress.interim(1, [pair])
+    line = out.getvalue().splitlines()[-1]
+    assert line == "so far, time per request after block 1: matched +25.0 %"
+
+
+def test_a_block_that_is_left_out_takes_no_time() -> None:
+    """
+    And a block is expected to take what its variants took before.
+    """
+    progress = Progress([["netns"], ["netns", "docker"], ["netns"]], Console(file=io.StringIO()))
+    progress.finished(trial(1, 1, "netns", 250))
+    took_s = sum(trial(1, 1, "netns", 250).phases_s.values())
+    assert progress.expected_s(["netns", "docker"]) == pytest.approx(2 * took_s)
+    progress.skip(["netns", "docker"])
+    assert progress.seconds_left() == pytest.approx(took_s)
 
 
 def test_durations_are_written_for_people() -> None:

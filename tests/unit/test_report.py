@@ -210,3 +210,109 @@ def test_a_manifest_with_a_value_of_another_kind_is_an_error_in_one_line(
     write_manifest(run, dataclasses.replace(manifest(), variants=[7]))  # type: ignore[list-item]
     assert main([str(run)]) == 1
     assert f"error: {run} holds a value that no run has" in capsys.readouterr().err
+
+
+def with_cpu(each: TrialRecord, gateway_s: float, share: float = 0.1) -> TrialRecord:
+    """
+    A trial whose CPU time was looked at.
+    """
+    parts = {
+        "gateway": {"user_s": gateway_s, "system_s": 0.25},
+        "log reader of gateway": {"user_s": 0.0, "system_s": 0.05},
+        "client": {"user_s": 0.1, "system_s": 0.1},
+        "runner": {"user_s": 0.0, "system_s": 0.0},
+    }
+    machine = dict.fromkeys(("user", "nice", "system", "idle", "iowait", "irq", "steal"), 0.0)
+    machine |= {"user": gateway_s + 1.0, "softirq": 0.1}
+    cost = {
+        "duration_s": 4.0,
+        "parts": parts,
+        "machine_s": machine,
+        "interrupts_apart": False,
+        "unaccounted_s": 0.05,
+        "context_switches": 20_000,
+        "throttled_s": {"gateway": 2.0},
+        "client_share": share,
+    }
+    return dataclasses.replace(each, cpu=cost)
+
+
+def test_cpu_time_is_shown_per_request_and_by_place() -> None:
+    """
+    A second over a thousand requests is a thousand microseconds, with its uncertainty.
+    """
+    trials = [with_cpu(trial(n, n, "netns", 250), 1.0 + n / 100) for n in (1, 2, 3)]
+    text = render(manifest(), trials)
+    assert "## CPU time per request" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| netns") and "20.0" in line]
+    assert "1020 ± 25" in row
+    assert "250 ± 0" in row
+    assert "| 50 ± 0 " in row
+    assert "counts soft interrupts as the tasks'" in text
+
+
+def test_a_client_that_may_be_the_limit_is_said_at_the_top() -> None:
+    """
+    Before any number.
+    """
+    trials = [with_cpu(trial(1, 1, "netns", 250), 1.0, share=0.81)]
+    assert "**Client-bound**: in trials of netns" in render(manifest(), trials)
+    assert "Client-bound" not in render(manifest(), [with_cpu(trials[0], 1.0, share=0.8)])
+
+
+def test_allowed_differences_are_said_at_the_top() -> None:
+    """
+    Word for word.
+    """
+    odd = dataclasses.replace(trial(1, 1, "netns", 250), allowed=["gateway.x is 1 in a, 2 in b"])
+    text = render(manifest(), [odd])
+    assert "**Undeclared differences were allowed**" in text
+    assert "gateway.x is 1 in a, 2 in b" in text
+
+
+def test_limits_are_a_dose_and_its_response() -> None:
+    """
+    Against the same variant without a limit, with the time that was spent standing still.
+    """
+    levels = {"runtime": "process", "cpus": "unlimited", "memory": "unlimited"}
+    made = dataclasses.replace(
+        manifest(),
+        variants=[
+            {"name": "netns", "about": "", "levels": levels, "overlays": []},
+            {"name": "half", "about": "", "levels": {**levels, "cpus": "0.5"}, "overlays": []},
+        ],
+        comparisons=[],
+        environment={**manifest().environment, "left_out": ["two"]},
+    )
+    trials = []
+    for block in (1, 2):
+        trials.append(trial(2 * block, block, "netns", 250))
+        trials.append(with_cpu(trial(2 * block + 1, block, "half", 125), 1.0))
+    text = render(made, trials)
+    section = text.partition("## Resource limits")[2].partition("\n## ")[0]
+    assert "fewer CPUs here: two" in section
+    (row,) = [line for line in section.splitlines() if line.startswith("| half")]
+    assert "| 8000 ± 0 " in row
+    assert "+100.0 % [+100.0, +100.0]" in row
+    assert "0.50 ± 0.00" in row
+
+
+def test_a_search_shows_what_it_tried_and_what_became_of_it() -> None:
+    """
+    And that its own trials are no results.
+    """
+    outcomes = [
+        {"change": {"server": "gunicorn"}, "log_ratios": [-0.1, -0.2], "kept": True, "note": ""},
+        {"change": {"network": "host"}, "log_ratios": [], "kept": False, "note": "not tried: no"},
+    ]
+    made = dataclasses.replace(
+        manifest(),
+        search={"name": "best", "outcomes": outcomes, "levels": {"server": "gunicorn"}},
+    )
+    text = render(made, paired([1.2]))
+    assert "in blocks that the search never saw" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| server gunicorn")]
+    assert "-9.5 %, -18.1 %" in row
+    assert "kept" in row
+    assert "not tried: no" in text
+    assert "`best`: server gunicorn." in text

@@ -1,0 +1,219 @@
+"""
+The pure parts of the probes: reading counters, and what they should be for which levels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from experiments.errors import ProofError
+from experiments.lab.cgroups import ControlGroup, Hierarchy
+from experiments.probes.cpu import (
+    CLIENT,
+    RUNNER,
+    STAT_FIELDS,
+    CpuCounters,
+    CpuTime,
+    cpu_cost,
+    group_time,
+    interrupts_are_apart,
+    machine_time,
+    throttled_s,
+)
+from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, undeclared
+from experiments.probes.path import PathCounters, check_path, parse_counters
+from experiments.variants_file import load_variants
+
+VARIANTS = load_variants().variants
+
+PRINTED = """\
+*nat
+[3:180] -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+[7:420] -A DOCKER ! -i stack -p tcp -m tcp --dport 3000 -j DNAT --to-destination 198.18.0.11:3000
+[1:60] -A DOCKER -p tcp -m tcp --dport 3001 -j DNAT --to-destination 198.18.0.12:3001
+COMMIT
+conntrack 42
+Tcp: RtoAlgorithm ActiveOpens PassiveOpens
+Tcp: 1 11 12
+"""
+
+
+def test_counters_are_read_from_what_the_tools_print() -> None:
+    """
+    Only rules that translate a destination count, all of them together.
+    """
+    assert parse_counters(PRINTED) == {"translated": 8, "tracked": 42, "accepted": 12}
+
+
+def grown(**changes: object) -> PathCounters:
+    """
+    Counters as a load of 100 requests through docker-proxy leaves them.
+    """
+    usual = PathCounters(
+        links={"lo": 1000, "docker0": 0, "stack": 1200, "veth1": 1200},
+        kinds={"lo": "loopback", "docker0": "bridge", "stack": "bridge", "veth1": "veth"},
+        translated=0,
+        accepted=100,
+        tracked=300,
+        proxies=2,
+        proxy_s=0.5,
+    )
+    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
+
+
+def test_a_path_that_fits_passes() -> None:
+    """
+    Through docker-proxy, as published.
+    """
+    check_path(VARIANTS["docker-as-published"].levels, grown(), 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"links": {"lo": 10, "stack": 1200}}, r"packets on lo \(loopback\): 10, and should be at"),
+        ({"links": {"lo": 1000}}, "packets on stack .*: 0, and should be at least 100"),
+        ({"proxy_s": 0.0}, "CPU time of docker-proxies in s: 0.0, and should be more than 0"),
+        ({"proxies": 0}, "docker-proxies: 0"),
+        ({"translated": 100}, "translated destination: 100, and should be 0"),
+        ({"accepted": 3}, "accepted on the host: 3"),
+        ({"tracked": 0}, "tracked connections: 0, and should be more than 0"),
+        (
+            {"links": {"lo": 1000, "docker0": 51, "stack": 1200}},
+            r"packets on docker0 \(bridge\): 51, and should be at most 50",
+        ),
+    ],
+)
+def test_each_counter_that_does_not_fit_is_named(changes: dict[str, object], message: str) -> None:
+    """
+    With what was counted and what it should be.
+    """
+    with pytest.raises(ProofError, match=message):
+        check_path(VARIANTS["docker-as-published"].levels, grown(**changes), 100)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> ControlGroup:
+    """
+    A group on v2, whose files a test writes itself.
+    """
+    (tmp_path / "cgroup.controllers").write_text("cpu memory")
+    (tmp_path / "service").mkdir()
+    return ControlGroup("service", [Hierarchy(2, tmp_path, tmp_path, ())])
+
+
+def test_cpu_time_is_read_on_v2(group: ControlGroup) -> None:
+    """
+    In microseconds there.
+    """
+    text = "usage_usec 3500000\nuser_usec 2000000\nsystem_usec 1500000\nthrottled_usec 250000\n"
+    (group.directories()[0] / "cpu.stat").write_text(text)
+    assert group_time(group) == CpuTime(2.0, 1.5)
+    assert throttled_s(group) == 0.25
+
+
+def test_cpu_time_is_read_on_v1(tmp_path: Path) -> None:
+    """
+    In nanoseconds there, in hierarchies of their own.
+    """
+    found = [Hierarchy(1, tmp_path / name, tmp_path / name, (name,)) for name in ("cpu", "cpuacct")]
+    group = ControlGroup("service", found)
+    for directory in group.directories():
+        directory.mkdir(parents=True)
+    (tmp_path / "cpuacct/service/cpuacct.usage").write_text("3500000000\n")
+    (tmp_path / "cpuacct/service/cpuacct.usage_user").write_text("2000000000\n")
+    (tmp_path / "cpu/service/cpu.stat").write_text("nr_periods 4\nthrottled_time 250000000\n")
+    assert group_time(group) == CpuTime(2.0, 1.5)
+    assert throttled_s(group) == 0.25
+
+
+def test_the_machine_s_own_account_is_read(tmp_path: Path) -> None:
+    """
+    Ticks as seconds, and the context switches.
+    """
+    (tmp_path / "stat").write_text("cpu  100 0 50 900 0 0 25 10 0 0\ncpu0 1 2\nctxt 12345\n")
+    seconds, switches = machine_time(tmp_path)
+    assert (seconds["user"], seconds["softirq"], seconds["steal"]) == (1.0, 0.25, 0.1)
+    assert switches == 12345
+
+
+def test_a_kernel_that_hides_its_configuration_is_not_guessed_about(tmp_path: Path) -> None:
+    """
+    Whether interrupts are counted apart is then unknown.
+    """
+    assert interrupts_are_apart(tmp_path) is None
+
+
+def counters(at: float, busy_s: float, **parts: float) -> CpuCounters:
+    """
+    A reading at a time, with so much user time for each part.
+    """
+    times = {name: CpuTime(seconds, 0.0) for name, seconds in parts.items()}
+    machine = dict.fromkeys(STAT_FIELDS, 0.0) | {"user": busy_s}
+    return CpuCounters(at, times, {"gateway": at / 10}, machine, int(at * 100))
+
+
+def test_what_no_part_accounts_for_is_told() -> None:
+    """
+    The machine was busy for three seconds, and the parts for two and a half.
+    """
+    before = counters(0.0, 10.0, **{"gateway": 1.0, CLIENT: 1.0, RUNNER: 0.0})
+    after = counters(2.0, 13.0, **{"gateway": 2.8, CLIENT: 1.6, RUNNER: 0.1})
+    cost = cpu_cost(before, after)
+    assert cost["parts"]["gateway"]["user_s"] == pytest.approx(1.8)
+    assert cost["unaccounted_s"] == pytest.approx(0.5)
+    assert cost["client_share"] == pytest.approx(0.3)
+    assert cost["throttled_s"] == {"gateway": pytest.approx(0.2)}
+    assert cost["context_switches"] == 200
+
+
+def facts(**changes: object) -> dict[str, object]:
+    """
+    Facts about one service.
+    """
+    usual = dict.fromkeys(EXPLAINED_BY) | {"environment": {"PORT": "3000"}}
+    return {"gateway": usual | changes}
+
+
+def test_a_difference_needs_a_factor_that_explains_it() -> None:
+    """
+    The same difference is declared between some variants, and undeclared between others.
+    """
+    bare, cgroups, logging = (VARIANTS[name] for name in ("bare", "cgroups", "bare-logging"))
+    assert not undeclared(bare, facts(), cgroups, facts(own_group=True))
+    ((fact, words),) = undeclared(bare, facts(), logging, facts(own_group=True))
+    assert fact == "own_group"
+    assert words == "gateway.own_group is None in bare, True in bare-logging"
+
+
+def test_the_environment_is_compared_variable_by_variable() -> None:
+    """
+    One that no factor sets must be the same everywhere.
+    """
+    bare, logging = VARIANTS["bare"], VARIANTS["bare-logging"]
+    other = facts(environment={"PORT": "3000", "LOG_REQUESTS": "off", "LANG": "C"})
+    ((_, words),) = undeclared(logging, facts(), bare, other)
+    assert "environment LANG is None in bare-logging, 'C' in bare" in words
+
+
+def test_two_trials_of_one_variant_may_not_differ_in_anything() -> None:
+    """
+    No factor differs between them.
+    """
+    parity = Parity()
+    parity.check(VARIANTS["bare"], facts())
+    with pytest.raises(ProofError, match=r"gateway\.open_files .*--allow open_files"):
+        parity.check(VARIANTS["bare"], facts(open_files=["1024", "4096"]))
+
+
+def test_every_variable_that_an_override_file_sets_has_its_factor() -> None:
+    """
+    Else every variant that has it would be refused.
+    """
+    services = Path(__file__).parents[2] / "services"
+    for name in ("quiet.yaml", "gunicorn.yaml", "burn.yaml"):
+        text = (services / name).read_text()
+        assert any(variable in text for variable in VARIABLES), name

@@ -33,7 +33,8 @@ class CpuCost:
     ``parts`` is by part, the readers of pipes together; ``services_user`` and ``services_system``
     are all services', in user mode and in the kernel; ``interrupts`` is what the kernel counted as
     soft interrupts, which is part of the other figures unless it counts them apart;
-    ``unaccounted`` is what the machine was busy with beyond all parts. ``context_switches`` are of
+    ``unaccounted`` is what the machine was busy with beyond all parts, and ``stolen`` what the
+    hypervisor gave to others. ``context_switches`` are of
     the whole machine, per request, and ``throttled_s`` seconds of standing still at a limit per
     second of load.
     """
@@ -45,6 +46,7 @@ class CpuCost:
     interrupts: Interval
     unaccounted: Interval
     unaccounted_share: Interval
+    stolen: Interval
     context_switches: Interval
     throttled_s: Interval
 
@@ -108,6 +110,7 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
         unaccounted_share=t_interval(
             [cpu["unaccounted_s"] / sum(cpu["machine_s"][name] for name in busy) for cpu, _ in rows]
         ),
+        stolen=per_request([cpu["machine_s"]["steal"] for cpu, _ in rows]),
         context_switches=t_interval([cpu["context_switches"] / requests for cpu, requests in rows]),
         throttled_s=t_interval(
             [sum(cpu["throttled_s"].values()) / cpu["duration_s"] for cpu, _ in rows]

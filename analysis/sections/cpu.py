@@ -20,7 +20,8 @@ INTRODUCTION = (
     "Microseconds of CPU time per request during the load: the mean over trials, ± half the width "
     "of its 95 % interval. Counters of control groups and of /proc are read before and after, and "
     "not while it runs. “Unaccounted” is what the machine was busy with beyond all parts, in "
-    "microseconds and as a share of its busy time; context switches are the whole machine's."
+    "microseconds and as a share of its busy time; “stolen” is what a hypervisor gave to others; "
+    "context switches are the whole machine's."
 )
 
 NONE = Interval(0.0, None, None)
@@ -51,7 +52,7 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
                 [
                     *("Variant", "Services, user", "Services, kernel", "Docker's daemons"),
                     *("docker-proxy", "Log readers", "Client", "Runner", "Soft interrupts"),
-                    *("Unaccounted", "Context switches", "Trials"),
+                    *("Unaccounted", "Stolen", "Context switches", "Trials"),
                 ],
                 [_row(name, cost) for name, cost in costs.items()],
             ),
@@ -93,6 +94,7 @@ def _row(name: str, cost: CpuCost) -> list[str]:
         plus_minus(cost.parts[RUNNER]),
         plus_minus(cost.interrupts),
         f"{plus_minus(cost.unaccounted)} ({share})",
+        plus_minus(cost.stolen),
         plus_minus(cost.context_switches, 1),
         str(cost.trials),
     ]

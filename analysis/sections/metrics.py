@@ -4,6 +4,7 @@ The published report's own tables: parameters, key metrics of each pair, variant
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from analysis.formatting import percent, sentence, table
@@ -115,17 +116,12 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
     """
     Every variant by itself.
     """
-    first = manifest.variants[0]["levels"] if manifest.variants else {}
-    same = {
-        factor: level
-        for factor, level in first.items()
-        if all(each["levels"].get(factor) == level for each in manifest.variants)
-    }
+    usual = _usual(manifest)
     rows = []
     for variant in manifest.variants:
         summary = summaries[variant["name"]]
         levels = _words(
-            {name: level for name, level in variant["levels"].items() if name not in same}
+            {name: level for name, level in variant["levels"].items() if usual.get(name) != level}
         )
         cells = ["–"] * 2
         if summary.medians:
@@ -147,9 +143,20 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
     headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS, median (least to greatest)"]
     headers += ["µs per request, median", "Non-2xx answers"]
     about = "\n".join(f"- **{each['name']}**: {each['about']}" for each in manifest.variants)
-    shared = f"All of them have: {_words(same)}." if same else ""
+    shared = f"Levels are {_words(usual)}, where the table does not name another one."
     parts = ["## 2. Variants in detail", about, shared, table(headers, rows)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _usual(manifest: Manifest) -> dict[str, str]:
+    """
+    The level of each factor that most variants have; of equally many, the one that comes first.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for variant in manifest.variants:
+        for factor, level in variant["levels"].items():
+            counts[factor][level] += 1
+    return {factor: found.most_common(1)[0][0] for factor, found in counts.items()}
 
 
 def _words(levels: Mapping[str, str]) -> str:

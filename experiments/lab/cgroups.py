@@ -84,7 +84,8 @@ def hierarchies(*, inside_lab: bool, proc: Path = Path("/proc/self")) -> list[Hi
     if not found:
         msg = "no cgroup file system is mounted; mount one at /sys/fs/cgroup"
         raise HostError(msg)
-    unique = {hierarchy.mount: hierarchy for hierarchy in found}
+    # One may be mounted in several places, such as below another root; the first one is the host's.
+    unique = {(each.version, each.controllers): each for each in reversed(found)}
     return sorted(unique.values(), key=lambda hierarchy: str(hierarchy.mount))
 
 

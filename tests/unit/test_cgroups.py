@@ -64,6 +64,15 @@ def test_a_hybrid_host_has_both(tmp_path: Path) -> None:
     assert [each.mount.name for each in found if each.version == 2] == ["unified"]
 
 
+def test_a_hierarchy_that_is_seen_in_two_places_is_one(tmp_path: Path) -> None:
+    """
+    The place that was mounted first, whatever their names.
+    """
+    again = "90 1 0:19 / /mnt/sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+    (found,) = hierarchies(inside_lab=True, proc=proc(tmp_path, V2 + again, "0::/\n"))
+    assert str(found.mount) == "/sys/fs/cgroup"
+
+
 def test_a_v2_host_has_one_hierarchy(tmp_path: Path) -> None:
     """
     Groups are made below its root, whatever session the caller is in.

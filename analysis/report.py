@@ -48,7 +48,7 @@ def render(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         limits(manifest, trials),
         tuning(manifest),
         cpu(manifest, trials),
-        conclusions(pairs),
+        conclusions(pairs, has_ladder=bool(manifest.ladders)),
         environment(manifest, trials),
         reproduce(manifest),
     ]

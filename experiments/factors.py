@@ -232,6 +232,11 @@ def impossible(levels: Mapping[str, str]) -> str:
         if all(levels[factor] in wrong for factor, wrong in combination.items()):
             named = " with ".join(f"{factor} = {levels[factor]!r}" for factor in combination)
             return f"{named} cannot be: {reason}"
+    if levels["server"] == "werkzeug" and levels["workers"] != "1":
+        return (
+            f"workers = {levels['workers']!r} with server = 'werkzeug' cannot be: Flask's "
+            "development server is one process; use server = 'gunicorn'"
+        )
     return ""
 
 

@@ -101,6 +101,8 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         write_manifest(run, dataclasses.replace(after, state=state, note=note))
     done = [trial for trial in read_trials(run) if trial.load is not None]
     failed = len(read_trials(run)) - len(done)
+    # The machine may have left out what it cannot do.
+    trials = sum(map(len, after.order))
     print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
     if status == 0 and failed and after.state == COMPLETE:
         print("some trials failed; the report names each with its reason")

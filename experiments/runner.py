@@ -17,7 +17,7 @@ from typing import Any
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, rank
-from experiments.errors import BridgetollError, DeployError, ProofError
+from experiments.errors import BridgetollError, DeployError
 from experiments.faults import TRIAL_ERRORS, describe, keep_tails
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
@@ -95,6 +95,7 @@ class Runner:
         self.number = 0
         self.docker_spec: dict[str, Any] = {}
         self.projects: dict[str, ComposeProject] = {}
+        self.before: dict[str, frozenset[str]] = {}
         self.started = time.monotonic()
         self.stolen_before_s = stolen_s()
 
@@ -160,7 +161,8 @@ class Runner:
             # Reads the whole description, so that a key it cannot honour shows before any trial.
             levels = variant.levels
             DEPLOYMENTS[levels["runtime"]](self._project(variant), self._site(0), levels)
-        self._read_docker_spec()
+        self._start_docker_once()
+        self.before = snapshot(self.hierarchies)
 
     def _project(self, variant: Variant) -> ComposeProject:
         """
@@ -191,9 +193,12 @@ class Runner:
             record = self._trial(0, 0, variant, kind="search")
             append_trial(self.run, record, SEARCH_TRIALS)
             self.progress.searched(record)
-            return 1e6 / record.load.requests_per_second if record.load else None
+            if record.load is None or record.load.requests_ok < record.load.requests:
+                # Errors are fast, and no improvement.
+                return None
+            return 1e6 / record.load.requests_per_second
 
-        levels, outcomes = search(wanted, known.levels, self.manifest.seed, measure)
+        levels, outcomes = search(wanted, known, self.manifest.seed, measure)
         self.projects.pop(wanted.name)
         self.variants[wanted.name] = dataclasses.replace(known, levels=levels)
         tables = [
@@ -210,12 +215,12 @@ class Runner:
         """
         Take variants that may use more CPUs than there are out of the plan, and say so.
         """
-        there = len(self.placement.stack)
+        stack_cpus = len(self.placement.stack)
         for name, variant in list(self.variants.items()):
             cpus = variant.levels["cpus"]
-            if cpus.replace(".", "").isdecimal() and float(cpus) > there:
+            if cpus.replace(".", "").isdecimal() and float(cpus) > stack_cpus:
                 self.progress.say(
-                    f"{name} is left out: {cpus} CPUs each, and the stack has {there}"
+                    f"{name} is left out: {cpus} CPUs each, and the stack has {stack_cpus}"
                 )
                 del self.variants[name]
         tables = self.manifest.variants
@@ -224,23 +229,43 @@ class Runner:
             order = [
                 [name for name in block if name in self.variants] for block in self.manifest.order
             ]
-            kept = [table for table in tables if table["name"] in self.variants]
-            seen = {**self.manifest.environment, "left_out": left_out}
-            self._update(order=order, variants=kept, environment=seen)
+            there = self.variants.keys()
+            ladders = [each for each in self.manifest.ladders if there >= set(each["steps"])]
+            names = {each["name"] for each in ladders}
+            self._update(
+                order=order,
+                variants=[table for table in tables if table["name"] in there],
+                comparisons=[
+                    pair
+                    for pair in self.manifest.comparisons
+                    if there >= {pair["baseline"], pair["treatment"]}
+                ],
+                ladders=ladders,
+                wholes=[
+                    each
+                    for each in self.manifest.wholes
+                    if there >= {each["baseline"], each["treatment"]}
+                    and names >= set(each["ladders"])
+                ],
+                environment={**self.manifest.environment, "left_out": left_out},
+            )
             self.progress = Progress(order)
 
-    def _read_docker_spec(self) -> None:
+    def _start_docker_once(self) -> None:
         """
-        Ask Docker once how it starts a container, when a variant imitates that.
+        Start Docker before any trial, where one needs it.
+
+        The kernel then has loaded what Docker makes it load, which is no trial's residue; and how
+        Docker starts a container is known to the variants that imitate it.
         """
-        imitating = any(
-            variant.levels["runtime"] == "process"
-            and rank(variant.levels["confinement"], "namespaces")
+        if not any(
+            variant.levels["runtime"] == "container"
+            or variant.levels["beside"] == "dockerd"
+            or rank(variant.levels["confinement"], "namespaces")
             for variant in self.variants.values()
-        )
-        if not imitating:
+        ):
             return
-        self.progress.say("reading how Docker starts a container, which some variants imitate")
+        self.progress.say("starting Docker once, to see how it starts a container")
         site = self._site(0)
         site.directory.mkdir(parents=True)
         site.group.create()
@@ -294,7 +319,6 @@ class Runner:
         name = f"{self.number:03}-{variant.name}"
         raw = self.run / RAW / (f"{kind}-{name}" if kind else name)
         raw.mkdir(parents=True)
-        before = snapshot(self.hierarchies)
         site = self._site(self.number)
         site.directory.mkdir(parents=True)
 
@@ -335,12 +359,15 @@ class Runner:
             states = {**self.manifest.network_state, variant.name: trial.state}
             self._update(network_state=states)
         status = OK if "load" in trial.found else ERROR
-        if not fault:
+        if "interrupted" not in fault:
             try:
-                check_residue(before, self.hierarchies)
-            except ProofError as error:
-                status, fault, failed_phase = ERROR, str(error), "residue"
-                trial.found.pop("load")
+                check_residue(self.before, self.hierarchies)
+            except TRIAL_ERRORS as error:
+                left = describe(error)
+                fault = f"{fault}; and then: {left}" if fault else left
+                failed_phase = failed_phase if status == ERROR else "residue"
+                status = ERROR
+                trial.found.pop("load", None)
         placement = {
             "client": sorted(self.placement.client),
             "stack": sorted(self.placement.stack),

@@ -13,12 +13,11 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from experiments.factors import FACTORS, different, impossible
-from experiments.variants import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from experiments.variants import Search
+    from experiments.variants import Search, Variant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Outcome:
 
 def search(
     wanted: Search,
-    start: Mapping[str, str],
+    start: Variant,
     seed: int,
     measure: Callable[[Variant], float | None],
 ) -> tuple[dict[str, str], list[Outcome]]:
@@ -48,7 +47,7 @@ def search(
     trial failed. The order within each pair is drawn from the seed.
     """
     generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
-    best = dict(start)
+    best = dict(start.levels)
     outcomes = []
     for change in wanted.changes:
         levels = {**best, **change}
@@ -58,7 +57,11 @@ def search(
         if reason:
             outcomes.append(Outcome(dict(change), [], kept=False, note=f"not tried: {reason}"))
             continue
-        ratios = list(_ratios(wanted, best, levels, generator, measure))
+        pair = [
+            dataclasses.replace(start, name=_name(wanted, each), levels=dict(each))
+            for each in (best, levels)
+        ]
+        ratios = list(_ratios(pair, wanted.pairs, generator, measure))
         kept = bool(ratios) and sum(ratios) < 0
         note = "" if ratios else "its trials failed"
         outcomes.append(Outcome(dict(change), ratios, kept=kept, note=note))
@@ -68,18 +71,14 @@ def search(
 
 
 def _ratios(
-    wanted: Search,
-    best: dict[str, str],
-    levels: dict[str, str],
+    pair: list[Variant],
+    pairs: int,
     generator: random.Random,
     measure: Callable[[Variant], float | None],
 ) -> Iterator[float]:
-    for _ in range(wanted.pairs):
-        pair = [(_name(wanted, best), best), (_name(wanted, levels), levels)]
-        found: dict[str, float | None] = {}
-        for name, each in generator.sample(pair, 2):
-            found[name] = measure(Variant(name, "a candidate of the search", dict(each)))
-        before, after = (found[name] for name, _ in pair)
+    for _ in range(pairs):
+        found = {variant.name: measure(variant) for variant in generator.sample(pair, 2)}
+        before, after = (found[variant.name] for variant in pair)
         if before and after:
             yield math.log(after / before)
 

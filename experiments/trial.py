@@ -18,7 +18,7 @@ from experiments.lab.uplink import Uplink
 from experiments.load import Client, LoadPlan
 from experiments.probes.cpu import CpuCounters, cpu_cost
 from experiments.probes.network_state import network_state
-from experiments.probes.parity import Parity, facts_of
+from experiments.probes.parity import Parity, facts_of, prove_levels
 from experiments.probes.path import check_path, path_counters
 from experiments.probes.response import check_answers
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
-    from experiments.probes.path import PathCounters
-    from experiments.records import LoadResult
     from experiments.variants import Variant
     from experiments.workloads import Workload
 
@@ -136,7 +134,10 @@ class Trial:
         path_after = path_counters(host, deployment)
         self.found["cpu"] = cpu_cost(cpu_before, cpu_after)
         with self._phase("prove"):
-            self._prove(load, path_after.since(path_before))
+            grown = path_after.since(path_before)
+            self.found["path"] = grown.as_record()
+            services = len(self.conditions.workload.services)
+            check_path(self.variant.levels, grown, load.requests_completed, services)
         # Only now is it a number: a load without its proof is an error.
         self.found["load"] = load
 
@@ -170,14 +171,11 @@ class Trial:
         if conditions.probing(self.number):
             facts = facts_of(deployment, check)
             self.found["facts"] = facts
+            prove_levels(self.variant, facts)
             self.found["allowed"] = conditions.parity.check(self.variant, facts)
         if not self.known_state:
             self.state = network_state(f"/run/netns/{self.site.network_namespace}")
         return address
-
-    def _prove(self, load: LoadResult, grown: PathCounters) -> None:
-        self.found["path"] = grown.as_record()
-        check_path(self.variant.levels, grown, load.requests_completed)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

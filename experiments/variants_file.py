@@ -4,6 +4,7 @@ The variants file: TOML, read and validated, and written again for a run to keep
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import tomllib
@@ -50,8 +51,10 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
     variants = {name: _variant(name, _inherited(name, tables, path), path) for name in tables}
     search = _search(content, variants, f"{path}: search")
     if search is not None:
-        levels = variants[search.start].levels
-        variants[search.name] = Variant(search.name, search.about, levels, every=search.every)
+        start = variants[search.start]
+        variants[search.name] = dataclasses.replace(
+            start, name=search.name, about=search.about, every=search.every
+        )
     ladders = [
         _ladder(table, variants, where) for table, where in _tables(content, path, "ladders")
     ]
@@ -95,6 +98,9 @@ def variants_toml(
         return json.dumps(value, ensure_ascii=False)
 
     lines = []
+    if search and search["start"] not in {variant["name"] for variant in variants}:
+        # Without what it starts from it is no search, and its variant is one like the others.
+        search = None
     for variant in variants:
         if search and variant["name"] == search["name"]:
             continue

@@ -111,6 +111,10 @@ def reproduce(manifest: Manifest) -> str:
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
     if not manifest.any_length:
         command += " --same-length"
+    if manifest.allowed:
+        command += f" --allow {','.join(manifest.allowed)}"
+    if manifest.probes != "on":
+        command += f" --probes {manifest.probes}"
     if manifest.variants_file:
         command += f" --variants-file {run}/{manifest.variants_file}"
     mirror = manifest.userland.get("mirror", "default")

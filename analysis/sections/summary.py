@@ -40,7 +40,9 @@ def overview(
     return "\n\n".join(["## Overview", intro, "\n".join(lines)])
 
 
-def conclusions(pairs: Sequence[tuple[dict[str, str], Difference | None]]) -> str:
+def conclusions(
+    pairs: Sequence[tuple[dict[str, str], Difference | None]], *, has_ladder: bool
+) -> str:
     """
     The same sentences again, and what they do not say.
     """
@@ -53,16 +55,22 @@ def conclusions(pairs: Sequence[tuple[dict[str, str], Difference | None]]) -> st
             "and does not speak against a difference that it fails to resolve."
         )
     limits += [
-        "A difference between whole systems does not say which part of it costs what.",
-        (
-            "The runtimes differ in all that each brings by default. Only containers have a "
-            "seccomp filter, fewer capabilities, firewall rules with connection "
-            "tracking on their path, and output through a shim and a log driver (raw-namespace "
-            "services write to a file); and only beside containers do a daemon, containerd and "
-            "shims run, on the stack's CPUs."
-        ),
-        "The numbers are this machine's; the differences in per cent carry further than the rates.",
+        "The numbers are this machine's; the differences in per cent carry further than the rates."
     ]
+    limits += (
+        []
+        if has_ladder
+        else [
+            "A difference between whole systems does not say which part of it costs what.",
+            (
+                "The runtimes differ in all that each brings by default. Only containers have a "
+                "seccomp filter, fewer capabilities, firewall rules with connection "
+                "tracking on their path, and output through a shim and a log driver (raw-namespace "
+                "services write to a file); and only beside containers do a daemon, containerd and "
+                "shims run, on the stack's CPUs."
+            ),
+        ]
+    )
     return "\n\n".join(
         [
             "## 3. Conclusions",

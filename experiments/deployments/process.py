@@ -86,6 +86,7 @@ class ProcessDeployment:
         try:
             if self._levels["beside"] == "dockerd":
                 self._daemon = self._stack.enter_context(idle_daemon(self._site))
+            self._starter.make_shared_group()
             bridged = self._levels["network"] != "veth"
             wire(host, self._networks, self._instances, self._stack, bridged=bridged)
             if self._daemon is None:
@@ -221,7 +222,7 @@ class ProcessDeployment:
         """
         namespace = NetworkNamespace(self._site.network_namespace).path
         return subprocess.Popen(
-            launch_command(self._site.group, namespace, ["cat"]),
+            launch_command(self._starter.shared_group, namespace, ["cat"]),
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,

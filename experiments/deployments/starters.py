@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 POLL_S = 0.01
 RUNC_TIMEOUT_S = 20
 MOUNT_TIMEOUT_S = 10
+ROOTS = Path("/run/bridgetoll-roots")
+"""Where the roots of containers are mounted."""
 
 
 class Started(Protocol):
@@ -152,11 +154,20 @@ class Starter:
 
     def __init__(self, site: Site, confinement: str, stack: ExitStack) -> None:
         """
-        Nothing is started yet.
+        Nothing is made or started yet.
         """
+        # On cgroup v2 a group that others are below of takes no process itself.
+        self.shared_group = site.group.child("shared")
         self._site = site
         self._confinement = confinement
         self._stack = stack
+
+    def make_shared_group(self) -> None:
+        """
+        Make the group of everything that has no group of its own.
+        """
+        self.shared_group.create()
+        self._stack.callback(self.shared_group.remove)
 
     def group(self, name: str, service: Service) -> ControlGroup | None:
         """
@@ -199,7 +210,7 @@ class Starter:
         The command line of a process for a service that is in no container.
         """
         return launch_command(
-            place.group or self._site.group,
+            place.group or self.shared_group,
             place.network_namespace,
             command,
             root=self._site.plain_root,
@@ -214,9 +225,9 @@ class Starter:
         output: int | IO[bytes],
     ) -> Started:
         name = place.name
-        bundle = self._site.directory / "bundles" / name
-        bundle.mkdir(parents=True)
-        self._stack.callback(shutil.rmtree, bundle)
+        bundles = self._site.directory / "bundles"
+        bundles.mkdir(exist_ok=True)
+        bundle = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=bundles))
         config = bundle_config(
             self._site.docker_spec,
             self._confinement,
@@ -253,7 +264,12 @@ class Starter:
         """
         The root that a container gets: the plain one, or an overlay of the same files.
         """
-        root = bundle / "root"
+        root = ROOTS / bundle.name
+        root.mkdir(parents=True)
+        # Outside of what is deleted after a trial, and removed by what deletes no contents: below
+        # it are the lab's own directories. All that before the mount, which may be interrupted.
+        self._stack.callback(root.rmdir)
+        self._stack.callback(unmount, root)
         if rank(self._confinement, "overlay"):
             for name in ("upper", "work"):
                 (bundle / name).mkdir()
@@ -263,8 +279,12 @@ class Starter:
         else:
             mount = Mount("rbind", str(self._site.plain_root), str(root))
         subprocess.run(["sh", "-euc", script([mount])], check=True, timeout=MOUNT_TIMEOUT_S)
-        # Lazily, because the mounts below the plain root come with it.
-        self._stack.callback(
-            subprocess.run, ["umount", "--lazy", str(root)], check=True, timeout=MOUNT_TIMEOUT_S
-        )
         return root
+
+
+def unmount(root: Path) -> None:
+    """
+    Unmount what is mounted there, with all below it; nothing where nothing is.
+    """
+    if root.is_mount():
+        subprocess.run(["umount", "--lazy", str(root)], check=True, timeout=MOUNT_TIMEOUT_S)

@@ -12,8 +12,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.deployments.oci import rank
 from experiments.errors import ProofError
-from experiments.factors import different
+from experiments.factors import UNLIMITED, different
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ EXPLAINED_BY: dict[str, tuple[str, ...]] = {
     "packages": (),
     "placement": (),
     "command": ("server", OVERLAYS),
+    "gunicorn": ("server", OVERLAYS),
     "processes": ("server", "workers", OVERLAYS),
     "environment": (OVERLAYS,),
     "stdin": (),
@@ -67,6 +69,13 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 """Environment variables of the stack that factors set; every other one is the same everywhere."""
 
 TIMEOUT_S = 10
+ROOT_USER = "0"
+UNFILTERED, FILTERED = "0", "2"
+"""The states of seccomp in /proc/PID/status; see proc_pid_status(5)."""
+
+DOCKER_CAPABILITIES = "00000000a80425fb"
+"""The fourteen that Docker 26 leaves to root, as the kernel prints them."""
+
 NAMESPACES = ("pid", "mnt", "uts", "ipc")
 
 SERVICE_SYSCTLS = (
@@ -157,6 +166,62 @@ def _values(
     ]
 
 
+def prove_levels(variant: Variant, facts: Mapping[str, Any]) -> None:
+    """
+    Compare what runs with what the variant's own levels say about it.
+
+    A variant with override files of the user's own may have anything, so nothing is expected there.
+    Raises ProofError that names every fact which does not fit.
+    """
+    if variant.overlays:
+        return
+    wrong = [
+        f"{service}.{fact} is {own[fact]!r}, and should be {wanted!r}"
+        for service, own in facts.items()
+        if service != "stack"
+        for fact, wanted in expected_facts(variant.levels, own).items()
+        if own[fact] != wanted
+    ]
+    if wrong:
+        msg = f"{variant.name} is not what its levels say: {'; '.join(wrong)}"
+        raise ProofError(msg)
+
+
+def expected_facts(levels: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    What the levels say about one service; ``facts`` tell which kind of service it is.
+    """
+    level = levels["confinement"]
+    stream = {"null": "null", "file": "file"}.get(levels["stdio"], "pipe")
+    limited = {levels["cpus"], levels["memory"]} != {UNLIMITED}
+    expected: dict[str, Any] = {
+        "stdout": stream,
+        "stderr": stream,
+        "cpu_limit": None if levels["cpus"] == UNLIMITED else float(levels["cpus"]),
+        "memory_limit_bytes": memory_bytes(levels["memory"]),
+        "own_group": rank(level, "cgroups") or limited,
+        "namespaces": list(NAMESPACES) if rank(level, "namespaces") else [],
+        "root": "overlay" if rank(level, "overlay") else "plain",
+        "seccomp": FILTERED if rank(level, "seccomp") else UNFILTERED,
+    }
+    if facts["user"] == ROOT_USER and rank(level, "capabilities"):
+        expected["capabilities"] = DOCKER_CAPABILITIES
+    if any("services." in word for word in facts["command"]):
+        by_gunicorn = levels["server"] == "gunicorn"
+        expected["processes"] = 1 + int(levels["workers"]) * by_gunicorn
+        expected["gunicorn"] = by_gunicorn
+    return expected
+
+
+def memory_bytes(level: str) -> int | None:
+    """
+    A level of the factor memory in bytes; None for no limit.
+    """
+    if level == UNLIMITED:
+        return None
+    return int(level[:-1]) * {"m": 2**20, "g": 2**30}[level[-1]]
+
+
 def facts_of(deployment: Deployment, answer: Mapping[str, Any]) -> dict[str, Any]:
     """
     What really runs: facts about the answer, every service, and what is beside them.
@@ -193,6 +258,7 @@ def service_facts(part: Part) -> dict[str, Any]:
         "packages": packages_digest(proc / "root"),
         "placement": status["Cpus_allowed_list"],
         "command": (proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1],
+        "gunicorn": b"gunicorn" in (proc / "cmdline").read_bytes(),
         "processes": number_of_processes(part),
         "environment": environment,
         "stdin": stream(proc / "fd/0"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import ProofError
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.uplink import UPLINK
-from experiments.probes.cpu import processes_time, proxy_processes
+from experiments.probes.cpu import proxy_processes, running_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from experiments.deployments import Deployment
 
 TIMEOUT_S = 20
+IDLE_S = 0.001
+"""So much CPU time processes that do nothing may take meanwhile, in seconds."""
+
 STRAY_PACKETS = 50
 """So many packets on a link are the kernel's own (neighbours and groups being looked for)."""
 
 SCRIPT = """\
 iptables-save --counters --table nat 2>/dev/null || true
 echo conntrack $(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0)
-grep '^Tcp:' /proc/net/snmp
+grep -E '^(Ip|Tcp):' /proc/net/snmp
 """
 """What the network namespace of the host counts, but for its links."""
 
@@ -38,13 +41,15 @@ class PathCounters:
     What was counted, in the network namespace of the host, since its links were made.
 
     ``links`` are packets received and sent by the name of the link, ``kinds`` what each link is;
-    ``translated`` the connections whose destination was translated, ``accepted`` those that were
-    accepted here, ``tracked`` the entries of connection tracking; ``proxies`` counts docker-proxies
-    and ``proxy_s`` is their CPU time in seconds.
+    ``forwarded`` the packets that were routed on to another link, ``translated`` the connections
+    whose destination was translated, ``accepted`` those that were accepted here, ``tracked`` the
+    entries of connection tracking; ``proxies`` counts docker-proxies and ``proxy_s`` is their CPU
+    time in seconds.
     """
 
     links: dict[str, int]
     kinds: dict[str, str]
+    forwarded: int
     translated: int
     accepted: int
     tracked: int
@@ -58,6 +63,7 @@ class PathCounters:
         return PathCounters(
             links={name: count - before.links.get(name, 0) for name, count in self.links.items()},
             kinds=self.kinds,
+            forwarded=self.forwarded - before.forwarded,
             translated=self.translated - before.translated,
             accepted=self.accepted - before.accepted,
             tracked=self.tracked - before.tracked,
@@ -93,12 +99,11 @@ def path_counters(host: str, deployment: Deployment) -> PathCounters:
         msg = f"the counters of the network cannot be read: {done.stderr.strip()}"
         raise ProofError(msg)
     proxies = proxy_processes(deployment.helpers())
-    spent = processes_time(proxies)
     return PathCounters(
         links=links,
         kinds=kinds,
         proxies=len(proxies),
-        proxy_s=spent.user_s + spent.system_s,
+        proxy_s=running_s(proxies),
         **parse_counters(done.stdout),
     )
 
@@ -109,29 +114,37 @@ def parse_counters(text: str) -> dict[str, int]:
     """
     rules = re.findall(r"^\[(\d+):\d+\] -A \S+ .*-j DNAT", text, re.MULTILINE)
     tracked = re.search(r"^conntrack (\d+)$", text, re.MULTILINE)
-    heads, values = (line.split()[1:] for line in text.splitlines() if line.startswith("Tcp:"))
-    tcp = dict(zip(heads, map(int, values), strict=True))
     return {
         "translated": sum(map(int, rules)),
         "tracked": int(tracked[1]) if tracked else 0,
-        "accepted": tcp["PassiveOpens"],
+        "accepted": _snmp(text, "Tcp")["PassiveOpens"],
+        "forwarded": _snmp(text, "Ip")["ForwDatagrams"],
     }
+
+
+def _snmp(text: str, protocol: str) -> dict[str, int]:
+    lines = (line.split() for line in text.splitlines())
+    heads, values = (words[1:] for words in lines if words and words[0] == f"{protocol}:")
+    return dict(zip(heads, map(int, values), strict=True))
 
 
 Expectation = tuple[str, float, str, bool]
 """What is counted, the count, what it should be, and whether it is that."""
 
 
-def check_path(levels: Mapping[str, str], grown: PathCounters, requests: int) -> None:
+def check_path(
+    levels: Mapping[str, str], grown: PathCounters, requests: int, services: int = 1
+) -> None:
     """
     Compare what was counted during a load with what the variant's levels say about its path.
 
-    ``requests`` is how many were completed, each on a connection of its own. Raises ProofError
-    that names every counter which does not fit.
+    ``requests`` is how many were completed, each on a connection of its own, and ``services`` how
+    many services the workload has, all of which its requests go through. Raises ProofError that
+    names every counter which does not fit.
     """
     wrong = [
         f"{what}: {counted}, and should be {wanted}"
-        for what, counted, wanted, fits in expectations(levels, grown, requests)
+        for what, counted, wanted, fits in expectations(levels, grown, requests, services)
         if not fits
     ]
     if wrong:
@@ -140,7 +153,7 @@ def check_path(levels: Mapping[str, str], grown: PathCounters, requests: int) ->
 
 
 def expectations(
-    levels: Mapping[str, str], grown: PathCounters, requests: int
+    levels: Mapping[str, str], grown: PathCounters, requests: int, services: int
 ) -> list[Expectation]:
     """
     Everything that the variant's levels say about the counters.
@@ -158,6 +171,13 @@ def expectations(
         found.append((what, count, "0", count == 0))
 
     found += _of_links(grown, used_links(levels, grown.kinds), network, requests)
+    if network in {"bridge", "tiers"}:
+        ports = [name for name, kind in grown.kinds.items() if kind == "veth" and name != UPLINK]
+        found.append(("ports of services", len(ports), str(services), len(ports) == services))
+        for name in ports:
+            many(f"packets on the port {name}", grown.links.get(name, 0))
+    if network == "tiers" and services > 1:
+        many("packets routed between the tiers", grown.forwarded)
     if network == "veth":
         none("bridges", sum(kind == "bridge" for kind in grown.kinds.values()))
         many("packets on veth pairs", _of_kind(grown, "veth"))
@@ -193,10 +213,11 @@ def _of_links(
 def _of_proxies(grown: PathCounters, *, wanted: bool) -> list[Expectation]:
     spent = "CPU time of docker-proxies in s"
     if not wanted:
-        return [(spent, grown.proxy_s, "0", grown.proxy_s == 0)]
+        idle = grown.proxy_s <= IDLE_S
+        return [(spent, grown.proxy_s, f"at most {IDLE_S}", idle)]
     return [
         ("docker-proxies", grown.proxies, "at least 1", grown.proxies > 0),
-        (spent, grown.proxy_s, "more than 0", grown.proxy_s > 0),
+        (spent, grown.proxy_s, f"more than {IDLE_S}", grown.proxy_s > IDLE_S),
     ]
 
 

@@ -400,5 +400,5 @@ def test_the_interpreter_is_a_user_where_the_file_names_one(site: Site) -> None:
     PostgreSQL refuses to run as root, in either arm.
     """
     with deploy("process", project("netns", "postgres"), site):
-        owners = {Path(f"/proc/{pid}").owner() for pid in site.group.process_ids()}
+        owners = {Path(f"/proc/{pid}").owner() for pid in site.group.child("shared").process_ids()}
     assert owners == {"postgres"}

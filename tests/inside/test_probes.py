@@ -5,6 +5,7 @@ The probes where they work: parity, path, CPU time and residue of real deploymen
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from experiments.variants import Variant
 
 VARIANTS = load_variants().variants
-BURN_US = 2000
-"""As much as the whole request costs otherwise, or more."""
+BURN_US = 4000
+"""Several times what the whole request costs otherwise."""
 
 
 @pytest.fixture
@@ -64,8 +65,6 @@ def load(
     group: ControlGroup,
     entry: str,
     requests: int,
-    *,
-    concurrency: int = 10,
 ) -> int:
     """
     Load the gateway's constant answer; how many requests were completed.
@@ -74,7 +73,7 @@ def load(
         address=deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry),
         workload=choose_workload("fixed"),
         requests=requests,
-        concurrency=concurrency,
+        concurrency=10,
         limit_s=120,
     )
     client = Client(NetworkNamespace(site.network_namespace).path, group)
@@ -86,64 +85,66 @@ def spent(
     site: Site,
     groups: dict[str, ControlGroup],
     requests: int,
-    *,
-    concurrency: int = 10,
+    entry: str = "direct",
 ) -> dict[str, Any]:
     """
     Where CPU time was spent under so many requests.
     """
     parts = {**deployment.services(), **deployment.helpers()}
     before = CpuCounters.read(parts, groups)
-    load(deployment, site, groups[CLIENT], "direct", requests, concurrency=concurrency)
+    load(deployment, site, groups[CLIENT], entry, requests)
     return cpu_cost(before, CpuCounters.read(parts, groups))
 
 
-@pytest.mark.parametrize("name", ["bare", "cgroups", "seccomp", "docker"])
+@pytest.mark.parametrize("name", ["bare", "cgroups", "seccomp", "docker", "container-published"])
 def test_the_parts_add_up_to_what_the_machine_was_busy_with(
     name: str, site: Site, groups: dict[str, ControlGroup]
 ) -> None:
     """
     Within five per cent of /proc/stat, which also counts what is not ours; services have the most.
     """
+    entry = VARIANTS[name].levels["entry"]
     with ExitStack() as stack:
         deployment = up(VARIANTS[name], site, stack)
-        load(deployment, site, groups[CLIENT], "direct", 200)
+        load(deployment, site, groups[CLIENT], entry, 200)
         shares = []
         for _ in range(5):
-            cost = spent(deployment, site, groups, 3000)
+            cost = spent(deployment, site, groups, 3000, entry)
             busy = sum(cost["machine_s"][column] for column in BUSY)
             shares.append(abs(cost["unaccounted_s"]) / busy)
-    # A machine has other things to do now and then, which no part is: the least disturbed counts.
-    assert min(shares) <= 0.05, shares
+    # Not in every one of them: a machine has other things to do now and then, which no part is.
+    assert statistics.median(shares) <= 0.05, shares
     gateway = cost["parts"]["gateway"]
-    assert gateway["user_s"] + gateway["system_s"] > busy / 2
-    assert (DAEMON in cost["parts"]) == (name == "docker")
+    assert gateway["user_s"] + gateway["system_s"] > busy / 3
+    assert (DAEMON in cost["parts"]) == (name in {"docker", "container-published"})
+    assert (PROXY in cost["parts"]) == (name == "container-published")
 
 
 @pytest.mark.parametrize("name", ["bare", "docker"])
-def test_cpu_time_that_is_put_in_comes_out(
+def test_a_burn_that_is_put_in_comes_out(
     name: str, site: Site, groups: dict[str, ControlGroup]
 ) -> None:
     """
-    The gateway burns so much more for every request, and its account shows so much more.
+    The gateway burns so much for every request: its time per request and its account show that.
 
-    Two doses are compared, because a thread that burns at all costs something beyond what it burns.
+    Threads that burn also wait for each other, so a little more than the burn is spent.
     """
-    costs = {}
-    for burn in (BURN_US, 2 * BURN_US):
+    us_per_request, cpu_us = {}, {}
+    for burn in (0, BURN_US):
         variant = VARIANTS[name]
         levels = {**variant.levels, "burn_us": str(burn)}
         with ExitStack() as stack:
             deployment = up(type(variant)("burning", "", levels), site, stack)
-            load(deployment, site, groups[CLIENT], "direct", 50)
-            found = []
+            load(deployment, site, groups[CLIENT], "direct", 100)
+            times, costs = [], []
             for _ in range(3):
-                # One at a time: threads that burn together also fight for the interpreter's lock.
-                gateway = spent(deployment, site, groups, 200, concurrency=1)["parts"]["gateway"]
-                found.append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 200)
-        costs[burn] = min(found)
-    recovered = costs[2 * BURN_US] - costs[BURN_US]
-    assert recovered == pytest.approx(BURN_US, rel=0.15), costs
+                cost = spent(deployment, site, groups, 600)
+                gateway = cost["parts"]["gateway"]
+                costs.append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 600)
+                times.append(cost["duration_s"] * 1e6 / 600)
+        us_per_request[burn], cpu_us[burn] = min(times), min(costs)
+    assert us_per_request[BURN_US] - us_per_request[0] == pytest.approx(BURN_US, rel=0.15)
+    assert cpu_us[BURN_US] - cpu_us[0] == pytest.approx(BURN_US, rel=0.15)
 
 
 def test_the_path_through_docker_proxy_is_proved_and_no_other_one_is(

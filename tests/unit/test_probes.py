@@ -5,6 +5,7 @@ The pure parts of the probes: reading counters, and what they should be for whic
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from experiments.probes.cpu import (
     machine_time,
     throttled_s,
 )
-from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, undeclared
+from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import PathCounters, check_path, parse_counters
 from experiments.variants_file import load_variants
 
@@ -36,6 +37,8 @@ PRINTED = """\
 [1:60] -A DOCKER -p tcp -m tcp --dport 3001 -j DNAT --to-destination 198.18.0.12:3001
 COMMIT
 conntrack 42
+Ip: Forwarding ForwDatagrams
+Ip: 1 77
 Tcp: RtoAlgorithm ActiveOpens PassiveOpens
 Tcp: 1 11 12
 """
@@ -45,7 +48,12 @@ def test_counters_are_read_from_what_the_tools_print() -> None:
     """
     Only rules that translate a destination count, all of them together.
     """
-    assert parse_counters(PRINTED) == {"translated": 8, "tracked": 42, "accepted": 12}
+    assert parse_counters(PRINTED) == {
+        "translated": 8,
+        "tracked": 42,
+        "accepted": 12,
+        "forwarded": 77,
+    }
 
 
 def grown(**changes: object) -> PathCounters:
@@ -55,6 +63,7 @@ def grown(**changes: object) -> PathCounters:
     usual = PathCounters(
         links={"lo": 1000, "docker0": 0, "stack": 1200, "veth1": 1200},
         kinds={"lo": "loopback", "docker0": "bridge", "stack": "bridge", "veth1": "veth"},
+        forwarded=0,
         translated=0,
         accepted=100,
         tracked=300,
@@ -76,7 +85,7 @@ def test_a_path_that_fits_passes() -> None:
     [
         ({"links": {"lo": 10, "stack": 1200}}, r"packets on lo \(loopback\): 10, and should be at"),
         ({"links": {"lo": 1000}}, "packets on stack .*: 0, and should be at least 100"),
-        ({"proxy_s": 0.0}, "CPU time of docker-proxies in s: 0.0, and should be more than 0"),
+        ({"proxy_s": 0.0}, "CPU time of docker-proxies in s: 0.0, and should be more than 0.001"),
         ({"proxies": 0}, "docker-proxies: 0"),
         ({"translated": 100}, "translated destination: 100, and should be 0"),
         ({"accepted": 3}, "accepted on the host: 3"),
@@ -214,6 +223,57 @@ def test_every_variable_that_an_override_file_sets_has_its_factor() -> None:
     Else every variant that has it would be refused.
     """
     services = Path(__file__).parents[2] / "services"
-    for name in ("quiet.yaml", "gunicorn.yaml", "burn.yaml"):
-        text = (services / name).read_text()
-        assert any(variable in text for variable in VARIABLES), name
+    for file in services.glob("*.yaml"):
+        if file.name == "compose.yaml":
+            continue
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        names = re.findall(r"\b([A-Z][A-Z_]{3,}): ", "\n".join(lines))
+        assert set(names) <= VARIABLES.keys(), file.name
+
+
+def levels_of(**changes: str) -> dict[str, str]:
+    """
+    The levels of the matched container, with changes.
+    """
+    return VARIANTS["docker"].levels | changes
+
+
+RUNNING = {
+    "user": "0",
+    "command": ["python3", "-m", "services.gateway"],
+    "stdout": "pipe",
+    "stderr": "pipe",
+    "cpu_limit": None,
+    "memory_limit_bytes": None,
+    "own_group": True,
+    "namespaces": ["pid", "mnt", "uts", "ipc"],
+    "root": "overlay",
+    "seccomp": "2",
+    "capabilities": "00000000a80425fb",
+    "processes": 1,
+    "gunicorn": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"memory": "64m"}, "memory_limit_bytes is None, and should be 67108864"),
+        ({"cpus": "0.5"}, "cpu_limit is None, and should be 0.5"),
+        ({"stdio": "null"}, "stdout is 'pipe', and should be 'null'"),
+        ({"server": "gunicorn", "workers": "3"}, "processes is 1, and should be 4"),
+        ({"confinement": "capabilities"}, "seccomp is '2', and should be '0'"),
+        ({"confinement": "namespaces"}, "root is 'overlay', and should be 'plain'"),
+        ({"confinement": "cgroups"}, r"namespaces is \['pid', .*, and should be \[\]"),
+    ],
+)
+def test_a_level_that_did_not_take_effect_is_an_error(
+    changes: dict[str, str], message: str
+) -> None:
+    """
+    Whatever no two variants could show.
+    """
+    prove_levels(VARIANTS["docker"], {"stack": {}, "gateway": RUNNING})
+    odd = dataclasses.replace(VARIANTS["docker"], levels=levels_of(**changes))
+    with pytest.raises(ProofError, match=message):
+        prove_levels(odd, {"stack": {}, "gateway": RUNNING})

@@ -10,7 +10,7 @@ from experiments.search import as_record, search
 from experiments.variants import Search, Variant
 from experiments.variants_file import load_variants
 
-START = load_variants().variants["docker-as-published"].levels
+START = load_variants().variants["docker-as-published"]
 WANTED = Search(
     name="best",
     about="",

@@ -154,6 +154,27 @@ def test_two_blocks_are_measured_inside_the_vm(tmp_path: Path, acceleration: str
     assert run.name not in remote().output(["ls", RUNS_IN_VM])
 
 
+RUNGS = (
+    *("bridge-beside-dockerd", "bare-pipe", "cgroups", "namespaces", "seccomp", "tiers"),
+    *("container-host", "container-external", "docker-proxy-off"),
+    *("netns-cpus-0.5", "docker-memory-256m", "netns-gunicorn"),
+)
+"""Those in which a stock kernel with modules and pure cgroup v2 is likeliest to differ."""
+
+
+def test_rungs_of_the_ladder_pass_their_checks_inside_the_vm(tmp_path: Path) -> None:
+    """
+    Limits, primitives, paths and residue where control groups are v2 only and modules come late.
+    """
+    wanted = ("--variants", ",".join(RUNGS), "--blocks", "1", "--minutes", "30")
+    done = call("measure", "--results", str(tmp_path), *TINY, *wanted)
+    assert done.returncode == 0, done.stdout
+    trials = read_trials(latest_run(tmp_path))
+    assert [(trial.variant, trial.error) for trial in trials if trial.error] == []
+    assert {trial.variant for trial in trials} == set(RUNGS)
+    assert all(trial.cpu["parts"]["gateway"]["user_s"] > 0 for trial in trials)
+
+
 def test_a_vm_that_is_up_is_reused() -> None:
     """
     Without asking Vagrant.

@@ -263,7 +263,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_vm(session: nox.Session) -> None:
     """
-    Check the VM for real: build, up, two blocks, pull, report, halt, up, destroy; 13 minutes; root.
+    Check the VM for real: build, up, two blocks, rungs, pull, halt, up, destroy; 18 minutes; root.
     """
     install(session, "dev")
     if not sys.platform.startswith("linux") or os.geteuid() != 0:

@@ -209,7 +209,11 @@ def read_knob(site: Site, controller: str, names: tuple[str, ...]) -> list[str]:
     """
     directory = site.group.directory(controller)
     assert directory is not None
-    groups = [path for path in directory.iterdir() if path.is_dir() and path.name != "daemon"]
+    groups = [
+        path
+        for path in directory.iterdir()
+        if path.is_dir() and path.name not in {"daemon", "shared"}
+    ]
     return [
         (group / name).read_text().split()[0]
         for group in groups

@@ -127,24 +127,27 @@ def test_a_burn_that_is_put_in_comes_out(
     """
     The gateway burns so much for every request: its time per request and its account show that.
 
-    Threads that burn also wait for each other, so a little more than the burn is spent.
+    With one request at a time in the server: a server of threads hands its lock on more often when
+    requests take longer, which is a cost of its own, and no fault of the account.
     """
-    us_per_request, cpu_us = {}, {}
-    for burn in (0, BURN_US):
-        variant = VARIANTS[name]
-        levels = {**variant.levels, "burn_us": str(burn)}
+    variant = VARIANTS[name]
+    one_at_a_time = {**variant.levels, "server": "gunicorn", "worker_class": "sync"}
+    us_per_request: dict[int, list[float]] = {0: [], BURN_US: []}
+    cpu_us: dict[int, list[float]] = {0: [], BURN_US: []}
+    for burn in (0, BURN_US, BURN_US, 0):
+        levels = {**one_at_a_time, "burn_us": str(burn)}
         with ExitStack() as stack:
             deployment = up(type(variant)("burning", "", levels), site, stack)
             load(deployment, site, groups[CLIENT], "direct", 100)
-            times, costs = [], []
             for _ in range(3):
                 cost = spent(deployment, site, groups, 600)
                 gateway = cost["parts"]["gateway"]
-                costs.append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 600)
-                times.append(cost["duration_s"] * 1e6 / 600)
-        us_per_request[burn], cpu_us[burn] = min(times), min(costs)
-    assert us_per_request[BURN_US] - us_per_request[0] == pytest.approx(BURN_US, rel=0.15)
-    assert cpu_us[BURN_US] - cpu_us[0] == pytest.approx(BURN_US, rel=0.15)
+                cpu_us[burn].append((gateway["user_s"] + gateway["system_s"]) * 1e6 / 600)
+                us_per_request[burn].append(cost["duration_s"] * 1e6 / 600)
+    for found in (us_per_request, cpu_us):
+        # The least disturbed of each, because a machine has other things to do now and then.
+        recovered = min(found[BURN_US]) - min(found[0])
+        assert recovered == pytest.approx(BURN_US, rel=0.1), found
 
 
 def test_the_path_through_docker_proxy_is_proved_and_no_other_one_is(

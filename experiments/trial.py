@@ -17,8 +17,9 @@ from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
 from experiments.load import Client, LoadPlan
 from experiments.probes.cpu import CpuCounters, cpu_cost
+from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
-from experiments.probes.parity import Parity, facts_of, prove_levels
+from experiments.probes.parity import Parity, prove_levels
 from experiments.probes.path import check_path, path_counters
 from experiments.probes.response import check_answers
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE

@@ -5,7 +5,9 @@ The pure parts of the probes: reading counters, and what they should be for whic
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from experiments.probes.cpu import (
     machine_time,
     throttled_s,
 )
+from experiments.probes.facts import differences, process_facts
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import PathCounters, check_path, parse_counters
 from experiments.variants_file import load_variants
@@ -208,6 +211,15 @@ def test_the_environment_is_compared_variable_by_variable() -> None:
     assert "environment LANG is None in bare-logging, 'C' in bare" in words
 
 
+def test_a_service_whose_workers_differ_from_it_is_an_error() -> None:
+    """
+    No level of any factor has such workers.
+    """
+    odd = RUNNING | {"others": ["seccomp '0' instead of '2'"]}
+    with pytest.raises(ProofError, match=r"gateway\.others is .*seccomp '0' instead of '2'"):
+        prove_levels(VARIANTS["docker"], {"stack": {}, "gateway": odd})
+
+
 def test_two_trials_of_one_variant_may_not_differ_in_anything() -> None:
     """
     No factor differs between them.
@@ -252,7 +264,23 @@ RUNNING = {
     "capabilities": "00000000a80425fb",
     "processes": 1,
     "gunicorn": False,
+    "others": [],
 }
+
+
+def test_a_worker_that_differs_from_the_first_process_of_its_service_is_named() -> None:
+    """
+    Another program with another output; a process that has ended meanwhile is passed over.
+    """
+    own = process_facts(Path("/proc/self"))
+    with subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) as worker:
+        found = differences(own, [os.getpid(), worker.pid])
+        worker.kill()
+    assert differences(own, [worker.pid]) == []
+    assert len([words for words in found if words.startswith("interpreter ")]) == 1
+    assert [words for words in found if not words.startswith("interpreter ")] == (
+        [] if own["stdout"] == "pipe" else [f"stdout 'pipe' instead of {own['stdout']!r}"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from experiments.errors import INTERRUPTED_STATUS, BridgetollError, HostError, U
 from experiments.lock import RunLock
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory
-from experiments.machines.vagrant_vm import find_or_build_box
+from experiments.machines.vm_needs import find_or_build_box
 from experiments.measure import give_back, measure, plan
 from experiments.options import PROJECT, add_mirror, measure_parser
 

@@ -9,33 +9,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 import shlex
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import HostError
-from experiments.lab import userland
 from experiments.lock import LOCK_FILE
 from experiments.machines import box, libvirt
-from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_client import VagrantClient
+from experiments.machines.vm_needs import (
+    find_or_build_box,
+    refuse_damaged,
+    refuse_too_little_disk,
+    refuse_too_little_memory,
+)
 from experiments.machines.vm_notes import VmNotes
 from experiments.options import PROJECT
 from experiments.records import FAILED, RUNNING, read_manifest, write_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import FrameType
 
-    from experiments.machines.box import Box
 
 KVM, EMULATION = "kvm", "emulation"
 DRIVERS = {KVM: "kvm", EMULATION: "qemu"}
@@ -48,12 +49,6 @@ STATE = PROJECT / ".vagrant"
 CHECKOUT_IN_VM = "/srv/bridgetoll"
 RUNS_IN_VM = "/var/lib/bridgetoll/runs"
 ORIGINS_IN_VM = "/var/lib/bridgetoll/origins"
-
-SPARE_MEMORY_MIB = 256
-"""What the host must have free beside the VM's memory, for QEMU itself."""
-
-NEEDED_POOL_BYTES = 3 * 10**9
-"""Free space for the box's image and what the VM writes over it."""
 
 ORDERLY_STOP_S = 90
 """How long the VM's side of a run may take to stop after the host's side has ended."""
@@ -393,66 +388,3 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return None
-
-
-def find_or_build_box(cache: Path, mirror: str) -> Box:
-    """
-    The box of this checkout; built, with the userland in it, when it is not in the cache.
-    """
-    found = box.find(cache, mirror)
-    if found is None:
-        if os.geteuid() != 0:
-            msg = "building the box needs root; `sudo nox -s box` builds it once"
-            raise HostError(msg)
-        ensure([*TO_ENTER, *TO_BUILD, *libvirt.TO_BUILD_BOX])
-        contents = userland.find(cache, mirror) or userland.build(cache, mirror)
-        found = box.build(cache, contents, mirror)
-    return found
-
-
-def refuse_damaged(whole: Box) -> None:
-    """
-    Raises HostError when a box file is not the one that was built.
-    """
-    try:
-        found = box.sha256_of(whole.file)
-    except OSError as error:
-        found = str(error)
-    if found != whole.sha256:
-        msg = (
-            f"{whole.file} has the checksum {found}, and it was built with {whole.sha256}; "
-            f"remove {whole.directory} and run `nox -s box`"
-        )
-        raise HostError(msg)
-
-
-def refuse_too_little_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
-    """
-    Raises HostError when this host has too little memory for the VM.
-    """
-    fields: Mapping[str, str] = dict(
-        line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line
-    )
-    available_mib = int(fields["MemAvailable"].split()[0]) // 1024
-    if available_mib < VM.memory_mib + SPARE_MEMORY_MIB:
-        msg = (
-            f"this host has {available_mib} MiB of memory free, and the VM needs {VM.memory_mib} "
-            f"and {SPARE_MEMORY_MIB} more; free some, or lower memory_mib in "
-            "experiments/machines/vm.json"
-        )
-        raise HostError(msg)
-
-
-def refuse_too_little_disk(pool: Path = Path(VM.storage_path)) -> None:
-    """
-    Raises HostError when this host has too little room for the VM's disk.
-    """
-    there = next(path for path in (pool, *pool.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if free < NEEDED_POOL_BYTES:
-        msg = (
-            f"{there} has {free / 1e9:.1f} GB free, and the VM's disk may need "
-            f"{NEEDED_POOL_BYTES / 1e9:.0f} GB; free some, or give a folder of its own on another "
-            "disk as storage_path in experiments/machines/vm.json"
-        )
-        raise HostError(msg)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.errors import HostError
-from experiments.machines import box, choice, libvirt, vagrant_vm
+from experiments.machines import box, choice, libvirt, vagrant_vm, vm_needs
 from experiments.machines.choice import choose_machine
 from experiments.machines.local import LocalMachine
 from experiments.machines.remote import Remote
@@ -119,13 +119,13 @@ def test_a_host_with_too_little_memory_or_disk_is_refused(
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 9000000 kB\nMemAvailable:    1024000 kB\n")
     with pytest.raises(HostError, match=r"1000 MiB of memory free, and the VM needs .*vm\.json"):
-        vagrant_vm.refuse_too_little_memory(meminfo)
+        vm_needs.refuse_too_little_memory(meminfo)
     meminfo.write_text("MemAvailable: 9000000 kB\n")
-    vagrant_vm.refuse_too_little_memory(meminfo)
-    vagrant_vm.refuse_too_little_disk(tmp_path / "not" / "there" / "yet")
-    monkeypatch.setattr(vagrant_vm, "NEEDED_POOL_BYTES", 10**18)
+    vm_needs.refuse_too_little_memory(meminfo)
+    vm_needs.refuse_too_little_disk(tmp_path / "not" / "there" / "yet")
+    monkeypatch.setattr(vm_needs, "NEEDED_POOL_BYTES", 10**18)
     with pytest.raises(HostError, match=r"GB free, and the VM's disk may need"):
-        vagrant_vm.refuse_too_little_disk(tmp_path)
+        vm_needs.refuse_too_little_disk(tmp_path)
 
 
 def sample_box(directory: Path) -> box.Box:
@@ -155,14 +155,14 @@ def test_a_box_with_another_checksum_is_refused(tmp_path: Path) -> None:
     With both, and what to do; so is one that is gone.
     """
     whole = sample_box(tmp_path)
-    vagrant_vm.refuse_damaged(whole)
+    vm_needs.refuse_damaged(whole)
     with whole.file.open("ab") as file:
         file.write(b"x")
     with pytest.raises(HostError, match=rf"was built with {whole.sha256}; remove .* `nox -s box`"):
-        vagrant_vm.refuse_damaged(whole)
+        vm_needs.refuse_damaged(whole)
     whole.file.unlink()
     with pytest.raises(HostError, match="No such file"):
-        vagrant_vm.refuse_damaged(whole)
+        vm_needs.refuse_damaged(whole)
 
 
 def test_a_box_is_the_same_to_the_byte_whenever_it_is_packed(tmp_path: Path) -> None:

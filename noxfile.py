@@ -106,6 +106,9 @@ optimized = variant_session(
 ladder = variant_session(
     "ladder", "Enlist one factor a step from a bare process to Docker, then measure; 45 minutes."
 )
+calibrate = variant_session(
+    "calibrate", "Enlist doses of CPU time and of sleep, to see whether they come out; 15 minutes."
+)
 
 
 @nox.session(default=False)

@@ -7,13 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.estimates import t_interval
+from analysis.intervals import t_interval
 from experiments.records import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.estimates import Interval
+    from analysis.intervals import Interval
     from experiments.records import TrialRecord
 
 CLIENT = "client"

@@ -1,5 +1,5 @@
 """
-Estimates over trials: medians per variant, and paired differences with intervals.
+Estimates over trials: means per variant, and paired differences, each with its interval.
 
 The trial is the replicate: a thousand requests to one deployment are one observation. Differences
 are paired within blocks, because trials of one block share what the machine was doing then.
@@ -8,21 +8,17 @@ are paired within blocks, because trials of one block share what the machine was
 from __future__ import annotations
 
 import math
-import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy import stats
-
+from analysis.intervals import Interval, bca_interval, t_interval
 from experiments.records import OK, UNDER_LOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from experiments.records import LoadResult, TrialRecord
-
-CONFIDENCE = 0.95
 
 METRICS: dict[str, Callable[[LoadResult], float]] = {
     "requests_per_second": lambda load: load.requests_per_second,
@@ -35,41 +31,25 @@ METRICS: dict[str, Callable[[LoadResult], float]] = {
 
 
 @dataclass(frozen=True)
-class Interval:
-    """
-    An estimate with its 95 % confidence interval; the limits are None for fewer than two blocks.
-    """
-
-    estimate: float
-    low: float | None
-    high: float | None
-
-    @property
-    def excludes_zero(self) -> bool:
-        """
-        Whether zero is outside of the interval.
-        """
-        return self.low is not None and self.high is not None and self.low * self.high > 0
-
-
-@dataclass(frozen=True)
 class VariantSummary:
     """
     One variant over its trials.
 
-    ``medians`` maps each of METRICS to its median over trials and ``ranges`` to its least and
-    greatest value. ``errors`` counts the trials without a result, ``aborted`` those of them that
-    ended while requests were under way. ``requests`` are all that were asked for, by aborted too;
-    ``requests_failed`` and ``responses_non_2xx`` are sums over whole loads; ``reliability`` is the
-    share of ``requests`` answered as they should be, where an aborted load counts as none of its
-    requests answered, so it is a lower bound then. None when nothing was asked.
+    ``means`` maps each of METRICS to its mean over trials, and ``ranges`` to its least and greatest
+    value. The rate's mean is the harmonic one, so it and the time per request say the same (Hoefler
+    and Belli, "Scientific Benchmarking of Parallel Computing Systems", SC 2015). ``errors`` counts
+    the trials without a result, ``aborted`` those of them that ended while requests were under way.
+    ``requests`` are all that were asked for, by aborted too; ``requests_failed`` and
+    ``responses_non_2xx`` are sums over whole loads; ``reliability`` is the share of ``requests``
+    answered as they should be, where an aborted load counts as none of its requests answered, so
+    it is a lower bound then. None when nothing was asked.
     """
 
     variant: str
     trials: int
     errors: int
     aborted: int
-    medians: dict[str, float]
+    means: dict[str, Interval]
     ranges: dict[str, tuple[float, float]]
     requests: int
     requests_failed: int
@@ -83,12 +63,18 @@ class Difference:
     What a treatment differs by from its baseline, over the blocks in which both have a trial.
 
     ``relative`` maps each of METRICS to its relative difference (0.1 is ten per cent more), taken
-    from the mean log-ratio; ``us_per_request`` is the absolute one, in microseconds.
+    from the mean log-ratio; ``us_per_request`` is the absolute one, in microseconds, and
+    ``baseline_us`` what the baseline takes per request in these blocks. ``log_ratios`` are of the
+    time per request, one for each block, and ``bootstrapped`` is their relative difference with the
+    interval of the bootstrap.
     """
 
     blocks: int
     relative: dict[str, Interval]
     us_per_request: Interval
+    baseline_us: Interval
+    log_ratios: list[float]
+    bootstrapped: Interval
 
 
 def summarise(
@@ -107,13 +93,26 @@ def summarise(
         trials=len(loads),
         errors=len(own) - len(loads),
         aborted=aborted,
-        medians={name: statistics.median(each) for name, each in values.items() if each},
+        means=_means(values),
         ranges={name: (min(each), max(each)) for name, each in values.items() if each},
         requests=requests,
         requests_failed=sum(load.requests_failed for load in loads),
         responses_non_2xx=sum(load.responses_non_2xx for load in loads),
         reliability=sum(load.requests_ok for load in loads) / requests if requests else None,
     )
+
+
+def _means(values: Mapping[str, Sequence[float]]) -> dict[str, Interval]:
+    means = {name: t_interval(each) for name, each in values.items() if each}
+    if means:
+        cost = means["us_per_request"]
+        means["requests_per_second"] = Interval(
+            1e6 / cost.estimate,
+            None if cost.high is None else 1e6 / cost.high,
+            # A spread so wide that its interval reaches zero sets the rate no upper limit.
+            None if cost.low is None or cost.low <= 0 else 1e6 / cost.low,
+        )
+    return means
 
 
 def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
@@ -127,17 +126,19 @@ def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Dif
     ]
     if not pairs:
         return None
-    relative = {}
-    for name, metric in METRICS.items():
-        logs = t_interval([math.log(metric(after) / metric(before)) for before, after in pairs])
-        relative[name] = Interval(
-            math.expm1(logs.estimate),
-            None if logs.low is None else math.expm1(logs.low),
-            None if logs.high is None else math.expm1(logs.high),
-        )
+    logs = {
+        name: [math.log(metric(after) / metric(before)) for before, after in pairs]
+        for name, metric in METRICS.items()
+    }
     cost = METRICS["us_per_request"]
-    absolute = t_interval([cost(after) - cost(before) for before, after in pairs])
-    return Difference(len(pairs), relative, absolute)
+    return Difference(
+        blocks=len(pairs),
+        relative={name: t_interval(each).map(math.expm1) for name, each in logs.items()},
+        us_per_request=t_interval([cost(after) - cost(before) for before, after in pairs]),
+        baseline_us=t_interval([cost(before) for before, _ in pairs]),
+        log_ratios=logs["us_per_request"],
+        bootstrapped=bca_interval(logs["us_per_request"]).map(math.expm1),
+    )
 
 
 def loads_by_block(trials: Sequence[TrialRecord]) -> dict[int, dict[str, LoadResult]]:
@@ -163,15 +164,3 @@ def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interva
         if variant in loads
     ]
     return (t_interval(costs), len(costs)) if costs else None
-
-
-def t_interval(values: Sequence[float]) -> Interval:
-    """
-    The mean with its 95 % interval by Student's t; without limits for a single value.
-    """
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return Interval(mean, None, None)
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-    return Interval(mean, mean - half, mean + half)

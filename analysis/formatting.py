@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from analysis.intervals import Interval
+from analysis.verdicts import Kind
 
-    from analysis.estimates import Difference, Interval
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from analysis.comparisons import Comparison
+    from analysis.verdicts import Verdict
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -22,23 +26,25 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return tabulate(escaped, headers=list(headers), tablefmt="pipe", disable_numparse=True)
 
 
-def percent(interval: Interval, digits: int = 1) -> str:
+def percent(interval: Interval, digits: int = 1, sign: str = "+") -> str:
     """
-    A relative difference in per cent with its interval, signs written out.
+    A relative difference in per cent with its interval; ``sign`` is "+" or, for none, "-".
     """
-    centre = f"{interval.estimate * 100:+.{digits}f} %"
+    return _with_limits(interval, lambda number: f"{number * 100:{sign}.{digits}f}", "%")
+
+
+def microseconds(interval: Interval, sign: str = "+") -> str:
+    """
+    An absolute difference in microseconds with its interval; ``sign`` is "+" or, for none, "-".
+    """
+    return _with_limits(interval, lambda number: f"{number:{sign}.0f}", "µs")
+
+
+def _with_limits(interval: Interval, text: Callable[[float], str], unit: str) -> str:
+    centre = f"{text(interval.estimate)} {unit}"
     if interval.low is None or interval.high is None:
         return f"{centre} [no interval: one block]"
-    return f"{centre} [{interval.low * 100:+.{digits}f}, {interval.high * 100:+.{digits}f}]"
-
-
-def microseconds(interval: Interval) -> str:
-    """
-    An absolute difference in microseconds with its interval, signs written out.
-    """
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:+.0f} µs [no interval: one block]"
-    return f"{interval.estimate:+.0f} µs [{interval.low:+.0f}, {interval.high:+.0f}]"
+    return f"{centre} [{text(interval.low)}, {text(interval.high)}]"
 
 
 def count(number: int, noun: str) -> str:
@@ -52,10 +58,9 @@ def plus_minus(interval: Interval, digits: int = 0) -> str:
     """
     A quantity with half the width of its interval.
     """
-    if interval.low is None or interval.high is None:
+    if interval.half_width is None:
         return f"{interval.estimate:.{digits}f}"
-    half = (interval.high - interval.low) / 2
-    return f"{interval.estimate:.{digits}f} ± {half:.{digits}f}"
+    return f"{interval.estimate:.{digits}f} ± {interval.half_width:.{digits}f}"
 
 
 def sentence(text: str) -> str:
@@ -65,19 +70,64 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def verdict(pair: dict[str, str], difference: Difference | None) -> str:
+def verdict(comparison: Comparison) -> str:
     """
-    One sentence on one comparison that says no more than its interval does.
+    One sentence on one comparison, made from its verdict, that says no more than that.
     """
-    name = f"**{pair['name']}** ({pair['treatment']} against {pair['baseline']})"
+    name = f"**{comparison.name}** ({comparison.treatment} against {comparison.baseline})"
+    difference, judged = comparison.difference, comparison.verdict
     if difference is None:
-        return f"{name}: no block has a trial of both, so nothing can be said."
+        return f"{name}: cannot tell; no block has a trial of both."
+    base = f"{difference.baseline_us.estimate:.0f} µs"
+    relative, absolute = difference.relative["us_per_request"], difference.us_per_request
+    cost = f"{percent(relative)} time per request, {microseconds(absolute)} on {base}"
+    if judged.p_value is None:
+        return f"{name}: cannot tell; {cost}. One block is a reading, not a result."
     blocks = count(difference.blocks, "block")
-    relative = difference.relative["us_per_request"]
-    cost = f"{percent(relative)} time per request, {microseconds(difference.us_per_request)}"
-    if relative.low is None:
-        return f"{name}: {cost}. One block gives no interval, so this is a reading, not a result."
-    if not relative.excludes_zero:
-        return f"{name}: cannot tell; {cost}; the interval holds zero ({blocks})."
-    word = "slower" if relative.estimate > 0 else "faster"
-    return f"{name}: {pair['treatment']} is {word}; {cost} ({blocks})."
+    if judged.kind in {Kind.SLOWER, Kind.FASTER}:
+        if judged.kind is Kind.FASTER:
+            relative, absolute = negative(relative), negative(absolute)
+        words = (
+            f"{judged.kind.value} {percent(relative, sign='-')} of the time per request, "
+            f"{microseconds(absolute, sign='-')} on {base}"
+        )
+    else:
+        words = f"{short_verdict(judged)}; {cost}"
+        if judged.kind is Kind.CANNOT_TELL and relative.excludes_zero:
+            words += (
+                "; its interval excludes zero, but among "
+                f"{count(comparison.family, 'comparison')} one such is no surprise (Holm)"
+            )
+    sentence_of = f"{name}: {words} ({blocks})."
+    if judged.methods_disagree:
+        sentence_of += (
+            f" **The bootstrap disagrees about zero: {percent(difference.bootstrapped)}, so do not "
+            "lean on this one.**"
+        )
+    return sentence_of
+
+
+def short_verdict(judged: Verdict) -> str:
+    """
+    A verdict without its numbers, for a cell.
+    """
+    margin = f"±{judged.margin * 100:g} %"
+    word = str(judged.kind.value)
+    if judged.kind is Kind.EQUIVALENT:
+        return f"{word} {margin}"
+    if judged.kind is Kind.CANNOT_TELL:
+        if judged.blocks_needed is None:
+            return word
+        return f"{word} (would need about {judged.blocks_needed} blocks for {margin})"
+    return word.removesuffix(" by")
+
+
+def negative(interval: Interval) -> Interval:
+    """
+    The interval of the same quantity with the other sign.
+    """
+    return Interval(
+        -interval.estimate,
+        None if interval.high is None else -interval.high,
+        None if interval.low is None else -interval.low,
+    )

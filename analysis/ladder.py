@@ -7,19 +7,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.estimates import METRICS, compare, loads_by_block, t_interval
+from analysis.estimates import METRICS, compare, loads_by_block
+from analysis.intervals import t_interval
+from analysis.verdicts import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.estimates import Difference, Interval
+    from analysis.estimates import Difference
+    from analysis.intervals import Interval
+    from analysis.verdicts import Verdict
     from experiments.records import Manifest, TrialRecord
 
 
 @dataclass(frozen=True)
 class Step:
     """
-    One step of a ladder: the one factor that changes, and what that costs.
+    One step of a ladder: the one factor that changes, what that costs, and what may be said of it.
 
     ``difference`` is None when no block has a trial of both.
     """
@@ -29,6 +33,7 @@ class Step:
     factor: str
     change: str
     difference: Difference | None
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -45,21 +50,31 @@ class Remainder:
     unexplained: Interval
 
 
-def steps(
-    ladder: Mapping[str, Any], manifest: Manifest, trials: Sequence[TrialRecord]
-) -> list[Step]:
+def climb(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[list[Step]]:
     """
-    The steps of a ladder, from its foot.
+    The steps of every ladder, from its foot; the verdicts on all of them are one family.
     """
     levels = {table["name"]: table["levels"] for table in manifest.variants}
+    pairs = [pair for ladder in manifest.ladders for pair in neighbours(ladder)]
+    differences = [compare(lower, upper, trials) for lower, upper in pairs]
+    judged = zip(differences, judge(differences, manifest.margin), strict=True)
     found = []
-    for lower, upper in zip(ladder["steps"], ladder["steps"][1:], strict=False):
-        before, after = levels[lower], levels[upper]
-        changed = [name for name in after if before.get(name) != after[name]]
-        change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
-        difference = compare(lower, upper, trials)
-        found.append(Step(lower, upper, ", ".join(changed), change, difference))
+    for ladder in manifest.ladders:
+        steps = []
+        for lower, upper in neighbours(ladder):
+            before, after = levels[lower], levels[upper]
+            changed = [name for name in after if before.get(name) != after[name]]
+            change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
+            steps.append(Step(lower, upper, ", ".join(changed), change, *next(judged)))
+        found.append(steps)
     return found
+
+
+def neighbours(ladder: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """
+    The steps of a declared ladder, each by its lower and its upper variant.
+    """
+    return list(zip(ladder["steps"], ladder["steps"][1:], strict=False))
 
 
 def remainder(

@@ -49,6 +49,7 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         "concurrency": manifest.concurrency,
         "warmup_requests": manifest.warmup_requests,
         "any_length": manifest.any_length,
+        "margin": manifest.margin,
         "variants": {
             table["name"]: {key: table.get(key) for key in ("levels", "overlays_sha256")}
             for table in manifest.variants
@@ -95,8 +96,9 @@ def pool(
         first,
         run=" + ".join(manifest.run for manifest in manifests),
         state=states[0] if states else COMPLETE,
-        blocks=len(order),
+        blocks=sum(manifest.blocks for manifest in manifests),
         order=order,
+        ending=" + ".join(manifest.ending for manifest in manifests if manifest.ending),
         environment={
             **first.environment,
             **{

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.estimates import compare, summarise
+from analysis.comparisons import comparisons
+from analysis.estimates import summarise
+from analysis.sections.calibration import calibration
 from analysis.sections.cpu import cpu
 from analysis.sections.environment import environment, reproduce
 from analysis.sections.ladder import ladder
 from analysis.sections.limits import limits
 from analysis.sections.metrics import details, errors, key_metrics, parameters
 from analysis.sections.summary import conclusions, overview
+from analysis.sections.trust import trust
 from analysis.sections.tuning import tuning
 from analysis.sections.warnings import warnings
 
@@ -32,23 +35,22 @@ def render(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         table["name"]: summarise(table["name"], trials, manifest.requests)
         for table in manifest.variants
     }
-    pairs = [
-        (pair, compare(pair["baseline"], pair["treatment"], trials))
-        for pair in manifest.comparisons
-    ]
+    compared = comparisons(manifest, trials)
     sections = [
         TITLE,
-        warnings(manifest, trials),
-        overview(manifest, trials, pairs),
+        warnings(manifest, trials, compared),
+        overview(manifest, trials, compared),
         parameters(manifest),
-        key_metrics(pairs, summaries),
+        key_metrics(compared, summaries),
         details(manifest, summaries),
         errors(trials),
         ladder(manifest, trials),
         limits(manifest, trials),
         tuning(manifest),
         cpu(manifest, trials),
-        conclusions(pairs, has_ladder=bool(manifest.ladders)),
+        calibration(manifest, trials),
+        trust(compared, trials),
+        conclusions(compared, has_ladder=bool(manifest.ladders)),
         environment(manifest, trials),
         reproduce(manifest),
     ]

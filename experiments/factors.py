@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNLIMITED = "unlimited"
+NOT_INJECTED = "none"
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,19 @@ FACTORS: dict[str, Factor] = {
     ),
     "burn_us": Factor(
         "CPU time in microseconds that the gateway burns for every request, to test the instrument",
-        ("0",),
-        pattern=r"[1-9][0-9]*",
-        default=both("0"),
+        (NOT_INJECTED,),
+        pattern=r"[0-9]+",
+        default=both(NOT_INJECTED),
         variable="BURN_US",
         pattern_overlay="burn.yaml",
+    ),
+    "sleep_us": Factor(
+        "microseconds for which the gateway sleeps in every request, to test the instrument",
+        (NOT_INJECTED,),
+        pattern=r"[0-9]+",
+        default=both(NOT_INJECTED),
+        variable="SLEEP_US",
+        pattern_overlay="sleep.yaml",
     ),
 }
 """Every factor, in the order in which their override files are applied."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.options import PROJECT
-from experiments.plan import PROFILES, block_order
+from experiments.plan import PROFILES
 from experiments.records import (
     COMPLETE,
     FAILED,
@@ -29,6 +29,7 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
+from experiments.variants import focal_pairs, with_control
 from experiments.variants_file import VARIANTS_FILE, load_variants, variants_toml
 from experiments.workloads import choose_workload
 
@@ -67,12 +68,9 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     """
     Run the plan and say what became of it.
     """
-    trials = sum(map(len, manifest.order))
     print(
-        f"run {run.name}: variants {len(manifest.variants)}, blocks {len(manifest.order)}, "
-        f"trials {trials}, requests in each {manifest.requests}; no block begins "
-        f"that would not end within {manifest.minutes:g} min; Ctrl-C stops it and keeps what is "
-        "done",
+        f"run {run.name}: variants {len(manifest.variants)}, requests in each trial "
+        f"{manifest.requests}; {until(manifest)}; Ctrl-C stops it and keeps what is done",
         flush=True,
     )
     reason = ""
@@ -101,13 +99,24 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         write_manifest(run, dataclasses.replace(after, state=state, note=note))
     done = [trial for trial in read_trials(run) if trial.load is not None]
     failed = len(read_trials(run)) - len(done)
-    # The machine may have left out what it cannot do.
     trials = sum(map(len, after.order))
     print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
     if status == 0 and failed and after.state == COMPLETE:
         print("some trials failed; the report names each with its reason")
         return 1
     return status
+
+
+def until(manifest: Manifest) -> str:
+    """
+    When the run will end, in words.
+    """
+    blocks = f"{manifest.blocks} blocks"
+    if manifest.half_width is not None:
+        focal = len(manifest.focal)
+        pairs = "the one difference" if focal == 1 else f"each of {focal} differences"
+        blocks += f" or more, until {pairs} is known to ±{manifest.half_width * 100:g} %"
+    return f"{blocks}; no block begins that would not end within {manifest.minutes:g} min"
 
 
 def plan(options: argparse.Namespace) -> Manifest:
@@ -117,20 +126,25 @@ def plan(options: argparse.Namespace) -> Manifest:
     Raises UsageError for names that are not known.
     """
     declared = load_variants(options.variants_file)
-    names = options.variants or list(declared.variants)
-    chosen = declared.choose(names)
+    names = list(dict.fromkeys(options.variants or declared.variants))
+    ladders = declared.ladders_among(names)
+    chosen, comparisons = with_control(
+        declared.choose(names), declared.comparisons_among(names), ladders
+    )
     workload = choose_workload(options.workload)
     profile = PROFILES[options.profile]
     now = time.time()
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    chosen_names = [variant.name for variant in chosen]
+    half_width = options.half_width or (None if options.blocks else profile.half_width)
     return Manifest(
-        run=stamp,
+        run=datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ"),
         state=RUNNING,
         seed=options.seed,
         profile=profile.name,
         blocks=options.blocks or profile.blocks,
         minutes=options.minutes or profile.minutes,
+        half_width=half_width,
+        focal=[list(pair) for pair in focal_pairs(comparisons, ladders)],
+        margin=options.margin,
         requests=options.requests,
         concurrency=min(options.concurrency, options.requests),
         warmup_requests=options.warmup_requests,
@@ -140,16 +154,11 @@ def plan(options: argparse.Namespace) -> Manifest:
             {**dataclasses.asdict(variant), "overlays": [str(path) for path in variant.overlays]}
             for variant in chosen
         ],
-        comparisons=[dataclasses.asdict(pair) for pair in declared.comparisons_among(chosen_names)],
-        order=block_order(
-            {variant.name: variant.every for variant in chosen},
-            options.blocks or profile.blocks,
-            options.seed,
-        ),
-        ladders=[dataclasses.asdict(each) for each in declared.ladders_among(chosen_names)],
-        wholes=[dataclasses.asdict(each) for each in declared.wholes_among(chosen_names)],
+        comparisons=[dataclasses.asdict(pair) for pair in comparisons],
+        ladders=[dataclasses.asdict(each) for each in ladders],
+        wholes=[dataclasses.asdict(each) for each in declared.wholes_among(names)],
         search=dataclasses.asdict(declared.search)
-        if declared.search and declared.search.name in chosen_names
+        if declared.search and declared.search.name in names
         else {},
         allowed=options.allow or [],
         probes=options.probes,

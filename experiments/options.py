@@ -17,7 +17,7 @@ from experiments.plan import (
     REQUESTS,
     WARMUP_REQUESTS,
 )
-from experiments.records import PROBES
+from experiments.records import MARGIN, PROBES
 from experiments.variants_file import VARIANTS_FILE
 
 PROJECT = Path(__file__).parent.parent
@@ -58,7 +58,10 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     profiles = "; ".join(
-        f"{p.name}: {p.blocks} blocks, {p.minutes:g} min ({p.about})" for p in PROFILES.values()
+        f"{p.name}: {p.blocks} blocks"
+        + (f" or more, until ±{p.half_width * 100:g} %" if p.half_width else "")
+        + f", {p.minutes:g} min at most ({p.about})"
+        for p in PROFILES.values()
     )
     parser.add_argument(
         "--profile",
@@ -67,7 +70,25 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         help=f"{profiles}. Default: %(default)s",
     )
     parser.add_argument(
-        "--blocks", type=_whole, metavar="N", help="blocks to run, instead of the profile's"
+        "--blocks",
+        type=_whole,
+        metavar="N",
+        help="so many blocks and no more, whatever their intervals, instead of the profile's",
+    )
+    parser.add_argument(
+        "--half-width",
+        type=_percent,
+        metavar="PERCENT",
+        help="go on until the intervals of the focal comparisons, and of a ladder's steps, reach "
+        "no further than this to either side; never looks at what they say",
+    )
+    parser.add_argument(
+        "--margin",
+        type=_percent,
+        default=MARGIN,
+        metavar="PERCENT",
+        help="a difference as small as this counts as none: the report says 'equivalent' where it "
+        "is sure of that. Default: 2",
     )
     parser.add_argument(
         "--minutes",
@@ -187,6 +208,17 @@ def _whole_or_none(text: str) -> int:
         msg = f"{text!r} is not a whole number"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 100:
+        msg = f"{text!r} is not a percentage above 0 and below 100"
+        raise argparse.ArgumentTypeError(msg)
+    return number / 100
 
 
 def _minutes(text: str) -> float:

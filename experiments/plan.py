@@ -5,11 +5,14 @@ Planning a run: how much of everything, and in which order.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from experiments.records import Manifest
 
 CONCURRENCY = 50
 """Requests under way at once, as published."""
@@ -26,29 +29,32 @@ DEFAULT_SEED = 1
 @dataclass(frozen=True)
 class Profile:
     """
-    How long a run goes on: ``blocks`` blocks, as far as they end within ``minutes`` minutes.
+    How long a run goes on: for at least ``blocks`` blocks, as far as they end within ``minutes``.
+
+    With a ``half_width`` it then goes on until the focal comparisons have one as small as that.
     """
 
     name: str
     blocks: int
     minutes: float
+    half_width: float | None
     about: str
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 3, 5, "a look: does it work here, and roughly what comes out"),
-        Profile("standard", 10, 10, "the default: enough blocks for intervals that mean something"),
-        Profile("full", 30, 60, "narrow intervals, for results that are to be published"),
+        Profile("quick", 3, 5, None, "a look: does it work here, and roughly what comes out"),
+        Profile("standard", 10, 10, 0.02, "the default: intervals that mean something"),
+        Profile("full", 30, 60, 0.01, "narrow intervals, for results that are to be published"),
     )
 }
 DEFAULT_PROFILE = "standard"
 
 
-def block_order(every: Mapping[str, int], blocks: int, seed: int) -> list[list[str]]:
+def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     """
-    For each block its variants once, in an order drawn at random from the seed.
+    The variants of a block, counted from 1, once each in an order drawn at random from the seed.
 
     ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
     included.
@@ -57,9 +63,44 @@ def block_order(every: Mapping[str, int], blocks: int, seed: int) -> list[list[s
     Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing Environments"
     (ICPE 2017).
     """
-    generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
-    order = []
-    for block in range(blocks):
-        chosen = [name for name, number in every.items() if block % number == 0]
-        order.append(generator.sample(chosen, len(chosen)))
-    return order
+    chosen = [name for name, number in every.items() if (block - 1) % number == 0]
+    generator = random.Random(f"{seed} {block}")  # noqa: S311 - an order needs no cryptography
+    return generator.sample(chosen, len(chosen))
+
+
+def too_many_cpus(manifest: Manifest, cpus: int) -> list[str]:
+    """
+    The variants whose services may each take more CPUs than the stack has.
+    """
+    limits = {table["name"]: table["levels"]["cpus"] for table in manifest.variants}
+    return [
+        name
+        for name, limit in limits.items()
+        if limit.replace(".", "").isdecimal() and float(limit) > cpus
+    ]
+
+
+def leave_out(manifest: Manifest, names: Collection[str]) -> Manifest:
+    """
+    The same plan without some variants, and without what compares or climbs them.
+    """
+    there = {table["name"] for table in manifest.variants} - set(names)
+    ladders = [each for each in manifest.ladders if there >= set(each["steps"])]
+    climbed = {each["name"] for each in ladders}
+
+    steps = [list(pair) for each in ladders for pair in pairwise(each["steps"])]
+
+    def both(pair: Mapping[str, str]) -> bool:
+        return there >= {pair["baseline"], pair["treatment"]}
+
+    compared = [pair for pair in manifest.comparisons if both(pair)]
+    still = [*steps, *([pair["baseline"], pair["treatment"]] for pair in compared)]
+    return replace(
+        manifest,
+        variants=[table for table in manifest.variants if table["name"] in there],
+        comparisons=compared,
+        focal=[pair for pair in manifest.focal if pair in still],
+        ladders=ladders,
+        wholes=[each for each in manifest.wholes if both(each) and climbed >= set(each["ladders"])],
+        environment={**manifest.environment, "left_out": sorted(names)},
+    )

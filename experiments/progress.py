@@ -7,7 +7,6 @@ load is under way, because drawing takes CPU time from the client.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from experiments.records import CLIENT_BOUND, OK
+from experiments.stopping import FORGET_IT, Widths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from experiments.records import TrialRecord
+    from experiments.stopping import Rule, Width
 
 GUESS_S = 15.0
 """What a trial is taken to last before any has ended."""
@@ -31,23 +32,29 @@ class Progress:
     """
     Reports the trials of a run as they go by.
 
-    ``order`` is the plan, block by block; ``deadline`` is when the budget ends, on the monotonic
-    clock.
+    ``rule`` says when there are enough blocks, and ``variants_of`` which variants a block has.
+    ``deadline`` is when the budget ends, on the monotonic clock.
     """
 
     deadline = float("inf")
 
-    def __init__(self, order: list[list[str]], console: Console | None = None) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        variants_of: Callable[[int], list[str]],
+        console: Console | None = None,
+    ) -> None:
         """
         Nothing is printed before the first call.
         """
         self._console = console or Console(highlight=False, soft_wrap=True)
-        self._left = [variant for block in order for variant in block]
-        self._total = len(self._left)
-        self._width = max((len(variant) for variant in self._left), default=0)
-        self._blocks = len(order)
+        self._rule = rule
+        self._variants_of = variants_of
+        self._block = 0
+        self._left: list[str] = []
+        self._width = max(map(len, variants_of(1)), default=0)
         self._took_s: dict[str, list[float]] = defaultdict(list)
-        self._log_us: dict[str, dict[int, float]] = defaultdict(dict)
+        self.widths = Widths()
 
     def say(self, text: str) -> None:
         """
@@ -56,15 +63,21 @@ class Progress:
         self._erase()
         self._console.print(text, markup=False)
 
-    def phase(self, number: int, block: int, variant: str, phase: str) -> None:
+    def begin(self, block: int, variants: Sequence[str]) -> None:
+        """
+        A block with these variants begins.
+        """
+        self._block = block
+        self._left = list(variants)
+
+    def phase(self, number: int, variant: str, phase: str) -> None:
         """
         Show what is being done now; only on a terminal.
         """
         if self._console.is_terminal:
             self._erase()
             left = format_seconds(self.seconds_left())
-            where = f"[{number}/{self._total}] block {block}/{self._blocks}" if block else "search"
-            text = f"{where}  {variant}: {phase} … about {left} left"
+            text = f"{self._where(number)}  {variant}: {phase} … about {left} left"
             self._console.file.write(text[: self._console.width - 1])
             self._console.file.flush()
 
@@ -74,26 +87,27 @@ class Progress:
         """
         self._left = self._left[1:]
         self._took_s[record.variant].append(sum(record.phases_s.values()))
-        if record.status == OK and record.load is not None:
-            self._log_us[record.variant][record.block] = -math.log(record.load.requests_per_second)
-        where = f"[{record.number}/{self._total}] block {record.block}/{self._blocks}"
-        what = result_of(record)
-        left = format_seconds(self.seconds_left()) if self._left else "no time"
-        self.say(f"{where}  {record.variant:<{self._width}}  {what}   {left} left")
+        self.widths.add(record)
+        left = format_seconds(self.seconds_left())
+        name = f"{record.variant:<{self._width}}"
+        self.say(f"{self._where(record.number)}  {name}  {result_of(record)}   {left} left")
 
     def interim(self, block: int, comparisons: Sequence[Mapping[str, str]]) -> None:
         """
-        Print what the comparisons look like after so many blocks; the report adds the intervals.
+        Print what the comparisons look like after so many blocks, and how far it is to the target.
         """
         parts = []
         for pair in comparisons:
-            before, after = (self._log_us[pair[role]] for role in ("baseline", "treatment"))
-            logs = [after[each] - before[each] for each in before.keys() & after.keys()]
-            if logs:
-                relative = math.expm1(sum(logs) / len(logs)) * 100
-                parts.append(f"{pair['name']} {relative:+.1f} %")
+            width = self.widths.of(pair["baseline"], pair["treatment"])
+            if width is not None:
+                parts.append(f"{pair['name']} {in_percent(width)}")
         if parts:
             self.say(f"so far, time per request after block {block}: {', '.join(parts)}")
+        standing = self._rule.standing(self.widths)
+        if standing:
+            more = self._rule.expected_blocks(self.widths) - block
+            left = "enough" if more <= 0 else f"about {more} more blocks, if there is time"
+            self.say(standing + (f": {left}" if more < FORGET_IT - block else ""))
 
     def searched(self, record: TrialRecord) -> None:
         """
@@ -103,10 +117,15 @@ class Progress:
 
     def seconds_left(self) -> float:
         """
-        An estimate from the trials so far: each variant's own mean, or the mean of all.
+        An estimate from the trials and intervals so far, within the budget.
         """
-        rest = self.deadline - time.monotonic()
-        return max(0.0, min(self.expected_s(self._left), rest))
+        rest = max(0.0, self.deadline - time.monotonic())
+        left_s = self.expected_s(self._left)
+        for block in range(self._block + 1, self._rule.expected_blocks(self.widths) + 1):
+            if left_s >= rest:
+                break
+            left_s += self.expected_s(self._variants_of(block))
+        return min(left_s, rest)
 
     def expected_s(self, variants: Sequence[str]) -> float:
         """
@@ -119,11 +138,17 @@ class Progress:
             for variant in variants
         )
 
-    def skip(self, variants: Sequence[str]) -> None:
+    def _where(self, number: int) -> str:
         """
-        These trials, which were next, will not be.
+        The trial and the block, and of how many, as far as that can be known.
         """
-        self._left = self._left[len(variants) :]
+        if not self._block:
+            return "search"
+        blocks = self._rule.expected_blocks(self.widths)
+        if self._rule.half_width is None:
+            total = sum(len(self._variants_of(block)) for block in range(1, blocks + 1))
+            return f"[{number}/{total}] block {self._block}/{blocks}"
+        return f"[{number}] block {self._block}" + (f"/~{blocks}" if blocks < FORGET_IT else "")
 
     def _erase(self) -> None:
         if self._console.is_terminal:
@@ -147,6 +172,16 @@ def result_of(record: TrialRecord) -> str:
     what += f"   {bad} not OK" if bad else ""
     bound = record.cpu.get("client_share", 0.0) > CLIENT_BOUND
     return what + ("   client-bound" if bound else "")
+
+
+def in_percent(width: Width) -> str:
+    """
+    A relative difference with its limits.
+    """
+    centre = f"{width.relative * 100:+.1f} %"
+    if width.low is None or width.high is None:
+        return centre
+    return f"{centre} [{width.low * 100:+.1f}, {width.high * 100:+.1f}]"
 
 
 def format_seconds(seconds: float) -> str:

@@ -8,6 +8,7 @@ the analysis knows of the experiments, so it depends on nothing.
 Schema history:
     1  the first.
     2  factors of the ladder; facts, path and CPU cost of a trial; ladders and wholes of a run.
+    3  the rule by which a run ends, and how it ended; the order holds the blocks that were begun.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
     "FAILED",
     "INTERRUPTED",
     "MANIFEST",
+    "MARGIN",
     "OK",
     "PROBES",
     "RAW",
@@ -50,7 +52,7 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
@@ -73,6 +75,9 @@ PROBES: dict[str, Callable[[int], bool]] = {
     "alternate": lambda number: number % 2 == 1,
 }
 """Ways to choose the trials, by their number, of which parity, path and CPU cost are looked at."""
+
+MARGIN = 0.02
+"""A relative difference that is taken to be none, unless a user says otherwise."""
 
 CLIENT_BOUND = 0.8
 """A client that used more than this share of its CPU may be what limited the rate."""
@@ -119,7 +124,7 @@ class TrialRecord:
     ``number`` counts trials from 1, ``block`` blocks from 1 and ``position`` the trial's place in
     its block from 1. ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
     ``check`` is the answer that was looked at before the load, ``placement`` the CPUs of client and
-    stack. ``facts`` are what really ran (probes/parity.py), ``allowed`` the differences in them
+    stack. ``facts`` are what really ran (probes/facts.py), ``allowed`` the differences in them
     that no variant declares and the user allows, ``path`` what was counted on the way of the
     requests (probes/path.py), ``cpu`` where CPU time was spent during the load (probes/cpu.py); all
     empty where the probes were off. ``load`` is None exactly when ``status`` is an error;
@@ -154,7 +159,12 @@ class Manifest:
     ``variants``, ``comparisons``, ``ladders`` and ``wholes`` are as declared, ``allowed`` names
     facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``search`` is as
     declared, and from its end on holds what it found; its trials are in a file of their own.
-    ``order`` is a list of blocks, each a list of variant names in the order of their trials.
+    ``order`` has the blocks that were begun, each a list of variant names in the order of their
+    trials. ``blocks`` is how many there are to be at least; ``half_width`` is the half-width (of
+    the logarithm of a ratio) that the comparisons in ``focal``, pairs of baseline and treatment,
+    are to reach then, within ``minutes`` minutes, or None where the number of blocks is all that
+    was asked for; ``ending`` says why no further block was begun. ``margin`` is the relative
+    difference that is taken to be none.
     ``any_length`` says that an answer may have another length than the first one without being
     counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
     file in the run that declares these. ``environment`` is what the probes saw inside the lab,
@@ -173,13 +183,17 @@ class Manifest:
     any_length: bool
     workload: dict[str, Any]
     variants: list[dict[str, Any]]
-    comparisons: list[dict[str, str]]
-    order: list[list[str]]
+    comparisons: list[dict[str, Any]]
     variants_file: str
     machine: dict[str, Any]
     userland: dict[str, Any]
     git: dict[str, Any]
     created_at: float
+    half_width: float | None = None
+    focal: list[list[str]] = field(default_factory=list)
+    margin: float = MARGIN
+    order: list[list[str]] = field(default_factory=list)
+    ending: str = ""
     ladders: list[dict[str, Any]] = field(default_factory=list)
     wholes: list[dict[str, Any]] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)

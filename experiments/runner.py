@@ -24,6 +24,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
+from experiments.plan import block_order, leave_out, too_many_cpus
 from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.environment import environment, stolen_s
 from experiments.probes.parity import Parity
@@ -46,6 +47,7 @@ from experiments.records import (
 )
 from experiments.search import as_record, search
 from experiments.stop import StopRequest
+from experiments.stopping import Rule
 from experiments.trial import DEPLOYMENTS, Conditions, Trial
 from experiments.variants import Search, Variant
 from experiments.workloads import SERVICES, Workload
@@ -83,7 +85,7 @@ class Runner:
             )
             for table in self.manifest.variants
         }
-        self.progress = Progress(self.manifest.order)
+        self.progress = self._new_progress()
         self.load = ApacheBench()
         self.placement = choose_placement(os.sched_getaffinity(0))
         self.hierarchies = hierarchies(inside_lab=True)
@@ -216,40 +218,16 @@ class Runner:
         Take variants that may use more CPUs than there are out of the plan, and say so.
         """
         stack_cpus = len(self.placement.stack)
-        for name, variant in list(self.variants.items()):
-            cpus = variant.levels["cpus"]
-            if cpus.replace(".", "").isdecimal() and float(cpus) > stack_cpus:
-                self.progress.say(
-                    f"{name} is left out: {cpus} CPUs each, and the stack has {stack_cpus}"
-                )
-                del self.variants[name]
-        tables = self.manifest.variants
-        left_out = [table["name"] for table in tables if table["name"] not in self.variants]
-        if left_out:
-            order = [
-                [name for name in block if name in self.variants] for block in self.manifest.order
-            ]
-            there = self.variants.keys()
-            ladders = [each for each in self.manifest.ladders if there >= set(each["steps"])]
-            names = {each["name"] for each in ladders}
-            self._update(
-                order=order,
-                variants=[table for table in tables if table["name"] in there],
-                comparisons=[
-                    pair
-                    for pair in self.manifest.comparisons
-                    if there >= {pair["baseline"], pair["treatment"]}
-                ],
-                ladders=ladders,
-                wholes=[
-                    each
-                    for each in self.manifest.wholes
-                    if there >= {each["baseline"], each["treatment"]}
-                    and names >= set(each["ladders"])
-                ],
-                environment={**self.manifest.environment, "left_out": left_out},
+        names = too_many_cpus(self.manifest, stack_cpus)
+        for name in names:
+            cpus = self.variants.pop(name).levels["cpus"]
+            self.progress.say(
+                f"{name} is left out: {cpus} CPUs each, and the stack has {stack_cpus}"
             )
-            self.progress = Progress(order)
+        if names:
+            self.manifest = leave_out(self.manifest, names)
+            self._update()
+            self.progress = self._new_progress()
 
     def _start_docker_once(self) -> None:
         """
@@ -275,17 +253,40 @@ class Runner:
             site.group.remove()
             shutil.rmtree(site.directory)
 
+    def _new_progress(self) -> Progress:
+        manifest = self.manifest
+        focal = [(baseline, treatment) for baseline, treatment in manifest.focal]
+        self.rule = Rule(manifest.blocks, manifest.half_width, focal)
+        return Progress(self.rule, self._variants_of)
+
+    def _variants_of(self, block: int) -> list[str]:
+        every = {table["name"]: table.get("every", 1) for table in self.manifest.variants}
+        return block_order(every, block, self.manifest.seed)
+
     def _blocks(self, deadline: float) -> None:
+        """
+        Run block after block until there are enough, or the next would not end in time.
+
+        A block that would not is passed over for a later one that has fewer variants.
+        """
+        most = max((table.get("every", 1) for table in self.manifest.variants), default=1)
+        drawn = begun = passed_over = 0
         failures: dict[str, int] = dict.fromkeys(self.variants, 0)
-        left_out = 0
-        for block, variants in enumerate(self.manifest.order, start=1):
-            if block > 1 and time.monotonic() + self.progress.expected_s(variants) > deadline:
-                # A later one may have fewer variants, and fit.
-                self.progress.skip(variants)
-                left_out += 1
+        while passed_over < most:
+            if begun and self.rule.is_enough(begun, self.progress.widths):
+                self._end(f"{begun} blocks are enough")
+                return
+            drawn += 1
+            variants = self._variants_of(drawn)
+            if begun and time.monotonic() + self.progress.expected_s(variants) > deadline:
+                passed_over += 1
                 continue
+            passed_over = 0
+            begun += 1
+            self.progress.begin(begun, variants)
+            self._update(order=[*self.manifest.order, variants])
             for position, name in enumerate(variants, start=1):
-                record = self._trial(block, position, self.variants[name])
+                record = self._trial(begun, position, self.variants[name])
                 append_trial(self.run, record)
                 self.progress.finished(record)
                 # Loads that break off are a result, and say nothing about the next deployment.
@@ -294,12 +295,17 @@ class Runner:
                 if failures[name] >= ERRORS_IN_A_ROW:
                     msg = f"variant {name} failed {ERRORS_IN_A_ROW} times in a row: {record.error}"
                     raise DeployError(msg)
-            self.progress.interim(block, self.manifest.comparisons)
-        if left_out:
-            self.progress.say(
-                f"{left_out} of {len(self.manifest.order)} blocks would not have ended within the "
-                f"budget of {self.manifest.minutes:g} minutes and were left out"
-            )
+            self.progress.interim(begun, self.manifest.comparisons)
+        self._end(f"no further block would have ended within {self.manifest.minutes:g} minutes")
+
+    def _end(self, ending: str) -> None:
+        """
+        Say why no further block is begun, and how well the differences are known.
+        """
+        standing = self.rule.standing(self.progress.widths)
+        ending += f"; {standing}" if standing else ""
+        self.progress.say(ending)
+        self._update(ending=ending)
 
     def _site(self, number: int) -> Site:
         return Site(
@@ -324,7 +330,7 @@ class Runner:
 
         def begin(phase: str) -> None:
             self.stop.check()
-            self.progress.phase(self.number, block, variant.name, phase)
+            self.progress.phase(self.number, variant.name, phase)
 
         trial = Trial(
             number=self.number,
@@ -343,7 +349,7 @@ class Runner:
                 trial.run(stack)
                 trial.phase = "teardown"
                 started = time.monotonic()
-                self.progress.phase(self.number, block, variant.name, "teardown")
+                self.progress.phase(self.number, variant.name, "teardown")
             trial.phases_s["teardown"] = time.monotonic() - started
         except TRIAL_ERRORS as error:
             fault, failed_phase = describe(error), trial.phase

@@ -4,14 +4,14 @@ Variants, and what is compared with what: declarations only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from experiments.errors import UsageError
 from experiments.factors import FACTORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -53,12 +53,15 @@ class Variant:
 class Comparison:
     """
     Two variants to compare: what the treatment differs by from the baseline.
+
+    A run goes on until its ``focal`` ones are known well enough.
     """
 
     name: str
     about: str
     baseline: str
     treatment: str
+    focal: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,3 +181,43 @@ class VariantsFile:
             for whole in self.wholes
             if {whole.baseline, whole.treatment} <= set(names) and set(whole.ladders) <= ladders
         ]
+
+
+CONTROL = "A/A"
+"""The name of the comparison of a variant with itself."""
+
+
+def with_control(
+    variants: Sequence[Variant], comparisons: Sequence[Comparison], ladders: Sequence[Ladder]
+) -> tuple[list[Variant], list[Comparison]]:
+    """
+    Variants and comparisons, with a baseline twice: what the instrument makes of no difference.
+
+    That is the first comparison's, or the foot of the first ladder. Nothing is added where two
+    variants are the same already, or where nothing is compared at all.
+    """
+    levels = [(variant.levels, variant.overlays) for variant in variants]
+    baselines = [each.baseline for each in comparisons] + [each.steps[0] for each in ladders]
+    if not baselines or any(levels.count(each) > 1 for each in levels):
+        return list(variants), list(comparisons)
+    first = next(variant for variant in variants if variant.name == baselines[0])
+    name = f"{first.name}-again"
+    while any(variant.name == name for variant in variants):
+        name += "-again"
+    twin = replace(first, name=name, about=f"{first.name} once more, to see what no difference is")
+    about = "the same variant twice: what this instrument makes of no difference"
+    return [*variants, twin], [*comparisons, Comparison(CONTROL, about, first.name, name)]
+
+
+def focal_pairs(
+    comparisons: Sequence[Comparison], ladders: Sequence[Ladder]
+) -> list[tuple[str, str]]:
+    """
+    Pairs of baseline and treatment that a run is for: focal comparisons and the ladders' steps.
+
+    Where no comparison is focal and there is no ladder, all of them are.
+    """
+    chosen = [(each.baseline, each.treatment) for each in comparisons if each.focal]
+    chosen += [pair for ladder in ladders for pair in ladder.pairs()]
+    others = [(each.baseline, each.treatment) for each in comparisons if each.name != CONTROL]
+    return list(dict.fromkeys(chosen or others))

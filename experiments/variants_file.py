@@ -183,10 +183,14 @@ def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
 
 
 def _comparison(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Comparison:
-    words = _words(table, ("name", "about", "baseline", "treatment"), (), where)
+    words = _words(table, ("name", "about", "baseline", "treatment"), ("focal",), where)
     for key in ("baseline", "treatment"):
         _declared(words[key], variants, f"{where}: {key}")
-    return Comparison(**words)
+    focal = table.get("focal", False)
+    if not isinstance(focal, bool):
+        msg = f"{where}: focal is {focal!r}; it must be true or false"
+        raise UsageError(msg)
+    return Comparison(**words, focal=focal)
 
 
 def _ladder(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Ladder:

@@ -1,12 +1,14 @@
 """
 What every Flask service of the stack shares: JSON errors, /health, settings, start and stop.
 
-Two settings are there to be varied: ``LOG_REQUESTS=off`` prints no line for every request, and
-``BURN_US`` burns so many microseconds of CPU time for each, which a measurement must find again.
+Some settings are there to be varied: ``LOG_REQUESTS=off`` prints no line for every request;
+``BURN_US`` burns so many microseconds of CPU time for each, and ``SLEEP_US`` sleeps so many, which
+a measurement must find again.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -40,9 +42,15 @@ def create_app(service: str) -> Flask:
         app.logger.error("unhandled error", exc_info=error)
         return json_error(500, f"{type(error).__name__} in {service}; see its log")
 
-    burn_us = whole_number("BURN_US", "0", 1_000_000)
-    if burn_us:
+    # Where they are set to 0 all is done that is done for any other number, so that the number
+    # alone differs between two measurements.
+    if "BURN_US" in os.environ:
+        burn_us = whole_number("BURN_US", "0", 1_000_000)
         app.before_request(lambda: burn(burn_us))
+    if "SLEEP_US" in os.environ:
+        sleep_us = whole_number("SLEEP_US", "0", 1_000_000)
+        wake_in_time()
+        app.before_request(lambda: time.sleep(sleep_us / 1e6))
     return app
 
 
@@ -53,6 +61,17 @@ def burn(microseconds: int) -> None:
     end_ns = time.thread_time_ns() + microseconds * 1000
     while time.thread_time_ns() < end_ns:
         pass
+
+
+def wake_in_time() -> None:
+    """
+    Let sleeps of this thread, and of those that it starts, end when they should.
+
+    The kernel wakes a thread up to 50 microseconds late, to wake several at once; see
+    PR_SET_TIMERSLACK in prctl(2).
+    """
+    pr_set_timerslack, nanoseconds = 29, 1
+    ctypes.CDLL(None).prctl(pr_set_timerslack, nanoseconds, 0, 0, 0)
 
 
 def requests_are_logged() -> bool:

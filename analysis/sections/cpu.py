@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.cpu import CLIENT, DAEMON, PROXY, READER, RUNNER, cpu_cost
-from analysis.estimates import Interval
 from analysis.formatting import percent, plus_minus, table
+from analysis.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

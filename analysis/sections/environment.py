@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analysis.formatting import table
+from experiments.records import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,15 +103,18 @@ def reproduce(manifest: Manifest) -> str:
     The commands that make this run again, and this report.
     """
     names = ",".join(variant["name"] for variant in manifest.variants)
+    blocks = len(manifest.order) or manifest.blocks
     command = (
         f"nox -s measure -- --variants {names} --workload {manifest.workload['name']} "
-        f"--blocks {manifest.blocks} --minutes {manifest.minutes:g} --seed {manifest.seed} "
+        f"--blocks {blocks} --minutes {manifest.minutes:g} --seed {manifest.seed} "
         f"--requests {manifest.requests} --concurrency {manifest.concurrency} "
         f"--warmup-requests {manifest.warmup_requests}"
     )
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
     if not manifest.any_length:
         command += " --same-length"
+    if manifest.margin != MARGIN:
+        command += f" --margin {manifest.margin * 100:g}"
     if manifest.allowed:
         command += f" --allow {','.join(manifest.allowed)}"
     if manifest.probes != "on":

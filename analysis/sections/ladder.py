@@ -6,8 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, microseconds, percent, sentence, table
-from analysis.ladder import remainder, steps
+from analysis.estimates import us_per_request
+from analysis.formatting import (
+    count,
+    microseconds,
+    percent,
+    plus_minus,
+    sentence,
+    short_verdict,
+    table,
+)
+from analysis.ladder import climb, remainder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +27,8 @@ if TYPE_CHECKING:
 INTRODUCTION = (
     "Neighbours differ in exactly one factor, which is checked for the declarations and, before "
     "every load, for what really runs. Each step is the mean difference within blocks, with its "
-    "95 % interval. A step whose interval holds zero could not be told apart from none."
+    "95 % interval. The verdicts are corrected for the number of steps (Holm), so a step that can "
+    "be told apart from none is one even among so many."
 )
 
 
@@ -30,13 +40,15 @@ def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         return ""
     parts = ["## Where the cost comes from: the ladder", INTRODUCTION]
     abouts = {each["name"]: each["about"] for each in manifest.variants}
-    for declared in manifest.ladders:
+    for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True):
         foot = declared["steps"][0]
-        rows = [_row(step, abouts[step.upper]) for step in steps(declared, manifest, trials)]
+        base = us_per_request(foot, trials)
+        stands = f", {plus_minus(base[0])} µs per request" if base else ""
+        rows = [_row(step, abouts[step.upper]) for step in steps]
         headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
         parts += [
             f"### {sentence(declared['name'])}: {declared['about']}",
-            f"From `{foot}` ({abouts[foot]}).",
+            f"From `{foot}` ({abouts[foot]}){stands}.",
             table([*headers, "Blocks"], rows),
         ]
     for whole in manifest.wholes:
@@ -58,11 +70,7 @@ def _row(step: Step, about: str) -> list[str]:
     cells = [f"`{step.upper}`", about, f"{step.factor}: {step.change}"]
     if step.difference is None:
         return [*cells, "–", "–", "no block has both", "0"]
-    cost = step.difference.us_per_request
-    verdict = "no interval"
-    if cost.low is not None:
-        verdict = "cannot be told apart from zero"
-        if cost.excludes_zero:
-            verdict = "dearer" if cost.estimate > 0 else "cheaper"
     relative = percent(step.difference.relative["us_per_request"])
-    return [*cells, microseconds(cost), relative, verdict, str(step.difference.blocks)]
+    cost = microseconds(step.difference.us_per_request)
+    blocks = str(step.difference.blocks)
+    return [*cells, cost, relative, short_verdict(step.verdict), blocks]

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from analysis.formatting import percent, sentence, table
+from analysis.formatting import percent, plus_minus, sentence, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analysis.comparisons import Comparison
     from analysis.estimates import Difference, VariantSummary
     from experiments.records import Manifest, TrialRecord
 
@@ -31,31 +32,41 @@ def parameters(manifest: Manifest) -> str:
         ["Endpoint", f"`{'POST' if workload['post_json'] else 'GET'} {workload['path']}`"],
         ["Workload", f"{workload['name']}: {workload['about']}"],
         ["Services", ", ".join(workload["services"])],
-        ["Blocks planned", str(manifest.blocks)],
+        ["Blocks", _blocks(manifest)],
+        ["Counts as no difference", f"±{manifest.margin * 100:g} %"],
         ["Seed", str(manifest.seed)],
     ]
     return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
 
 
+def _blocks(manifest: Manifest) -> str:
+    asked = f"at least {manifest.blocks}"
+    if manifest.half_width is not None:
+        asked += f", and on until the half-width is {manifest.half_width * 100:g} %"
+    ending = manifest.ending or "ended before that"
+    return f"{len(manifest.order)} begun ({asked}); {ending}"
+
+
 def key_metrics(
-    pairs: Sequence[tuple[dict[str, str], Difference | None]],
+    compared: Sequence[Comparison],
     summaries: dict[str, VariantSummary],
 ) -> str:
     """
     One table for each comparison, in the published form.
     """
     intro = (
-        "Each cell is the median over trials. The difference is the treatment's relative to the "
-        "baseline's, paired within blocks (mean log-ratio), with its 95 % confidence interval by "
-        "Student's t. ab's mean latency is concurrency × time / requests, so it and the rate are "
-        "one measurement, shown twice because the published table shows both."
+        "Each cell is the mean over trials, ± half the width of its 95 % confidence interval by "
+        "Student's t; of rates it is the harmonic one. The difference is the treatment's relative "
+        "to the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's "
+        "mean latency is concurrency × time / requests, so it and the rate are one measurement, "
+        "shown twice because the published table shows both."
     )
     parts = ["## 1. Key metrics", intro]
-    for pair, difference in pairs:
-        baseline, treatment = summaries[pair["baseline"]], summaries[pair["treatment"]]
-        parts.append(f"### {sentence(pair['name'])}: {pair['about']}")
-        parts.append(_pair_table(baseline, treatment, difference))
-    if not pairs:
+    for each in compared:
+        baseline, treatment = summaries[each.baseline], summaries[each.treatment]
+        parts.append(f"### {sentence(each.name)}: {each.about}")
+        parts.append(_pair_table(baseline, treatment, each.difference))
+    if not compared:
         parts.append("One variant alone has nothing to be compared with.")
     return "\n\n".join(parts)
 
@@ -65,7 +76,9 @@ def _pair_table(
 ) -> str:
     def row(label: str, metric: str, scale: float, digits: int) -> list[str]:
         cells = [
-            f"{summary.medians[metric] / scale:.{digits}f}" if summary.medians else "–"
+            plus_minus(summary.means[metric].map(lambda value: value / scale), digits)
+            if summary.means
+            else "–"
             for summary in (baseline, treatment)
         ]
         return [label, *cells, percent(difference.relative[metric]) if difference else "–"]
@@ -124,11 +137,11 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
             {name: level for name, level in variant["levels"].items() if usual.get(name) != level}
         )
         cells = ["–"] * 2
-        if summary.medians:
+        if summary.means:
             low, high = summary.ranges["requests_per_second"]
             cells = [
-                f"{summary.medians['requests_per_second']:.2f} ({low:.2f} to {high:.2f})",
-                f"{summary.medians['us_per_request']:.0f}",
+                f"{plus_minus(summary.means['requests_per_second'], 2)} ({low:.2f} to {high:.2f})",
+                plus_minus(summary.means["us_per_request"]),
             ]
         rows.append(
             [
@@ -140,8 +153,8 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
                 str(summary.responses_non_2xx),
             ]
         )
-    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS, median (least to greatest)"]
-    headers += ["µs per request, median", "Non-2xx answers"]
+    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (least to greatest)"]
+    headers += ["µs per request", "Non-2xx answers"]
     about = "\n".join(f"- **{each['name']}**: {each['about']}" for each in manifest.variants)
     shared = f"Levels are {_words(usual)}, where the table does not name another one."
     parts = ["## 2. Variants in detail", about, shared, table(headers, rows)]

@@ -12,7 +12,7 @@ from analysis.formatting import count, verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.estimates import Difference
+    from analysis.comparisons import Comparison
     from experiments.records import Manifest, TrialRecord
 
 FEW_BLOCKS = 5
@@ -22,7 +22,7 @@ FEW_BLOCKS = 5
 def overview(
     manifest: Manifest,
     trials: Sequence[TrialRecord],
-    pairs: Sequence[tuple[dict[str, str], Difference | None]],
+    compared: Sequence[Comparison],
 ) -> str:
     """
     What was run, and one sentence for each comparison.
@@ -36,19 +36,17 @@ def overview(
         f"{count(len(manifest.variants), 'variant')} in random order, on "
         f"{manifest.machine.get('reason', 'an unknown machine')}."
     )
-    lines = [f"- {verdict(pair, difference)}" for pair, difference in pairs]
+    lines = [f"- {verdict(comparison)}" for comparison in compared]
     return "\n\n".join(["## Overview", intro, "\n".join(lines)])
 
 
-def conclusions(
-    pairs: Sequence[tuple[dict[str, str], Difference | None]], *, has_ladder: bool
-) -> str:
+def conclusions(compared: Sequence[Comparison], *, has_ladder: bool) -> str:
     """
     The same sentences again, and what they do not say.
     """
-    lines = [f"- {verdict(pair, difference)}" for pair, difference in pairs]
+    lines = [f"- {verdict(comparison)}" for comparison in compared]
     limits = []
-    blocks = [difference.blocks for _, difference in pairs if difference is not None]
+    blocks = [each.difference.blocks for each in compared if each.difference is not None]
     if blocks and min(blocks) < FEW_BLOCKS:
         limits.append(
             f"{count(min(blocks), 'block')} of each: an interval from so few is wide by nature, "

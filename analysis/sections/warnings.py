@@ -4,14 +4,18 @@ What a reader must know before any number: what disturbed the run, and what it l
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.cpu import client_bound
+from analysis.formatting import count, percent
 from experiments.records import CLIENT_BOUND, COMPLETE, ERROR, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.comparisons import Comparison
     from experiments.records import Manifest, TrialRecord
 
 STOLEN_SHARE = 0.01
@@ -20,19 +24,22 @@ STOLEN_SHARE = 0.01
 BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 
 
-def warnings(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def warnings(
+    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
+) -> str:
     """
     The warnings, as quotations; empty when there is none.
     """
-    lines = _disturbances(manifest)
+    lines = [*_distrust(compared), *_disturbances(manifest)]
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
-        planned = sum(map(len, manifest.order))
+        begun = sum(map(len, manifest.order))
         # A run that nobody ended still says that it is running.
         what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
         lines.append(
-            f"**This run {what}**: {done} of {planned} planned trials have a result. "
-            f"{manifest.note}"
+            f"**This run {what}**: {done} of the {begun} trials of its "
+            f"{count(len(manifest.order), 'block')} have a result, and at least "
+            f"{count(manifest.blocks, 'block')} were to be. {manifest.note}"
         )
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
@@ -57,6 +64,20 @@ def warnings(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
             + "."
         )
     return "\n\n".join(f"> {line.strip()}" for line in lines)
+
+
+def _distrust(compared: Sequence[Comparison]) -> list[str]:
+    lines = []
+    for each in compared:
+        interval = each.trust_interval()
+        if each.control and interval is not None and interval.excludes_zero:
+            found = percent(interval.map(math.expm1))
+            lines.append(
+                f"**This instrument was not trustworthy in this run**: {each.treatment} and "
+                f"{each.baseline} are the same thing, and came out {found} apart, an interval of "
+                f"{TRUST_CONFIDENCE * 100:.0f} %. Read no difference of that size as one."
+            )
+    return lines
 
 
 def _disturbances(manifest: Manifest) -> list[str]:

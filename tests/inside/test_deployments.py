@@ -83,7 +83,9 @@ DISTINCT = [
     # One dose of each limit will do, and one of two that are alike.
     if variant.levels["cpus"] in {"unlimited", "0.5"}
     and variant.levels["memory"] in {"unlimited", "256m"}
-    and name not in {"bare-again", "docker-tuned"}
+    and variant.levels["burn_us"] in {"none", "0", "500"}
+    and variant.levels["sleep_us"] in {"none", "0", "500"}
+    and name != "docker-tuned"
 ]
 
 

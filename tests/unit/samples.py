@@ -100,6 +100,7 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
             {"name": "matched", "about": "a pair", "baseline": "netns", "treatment": "docker"}
         ],
         order=[names] * blocks,
+        ending=f"{blocks} blocks are enough",
         variants_file="",
         machine={"name": "local", "reason": "this host"},
         userland={"digest": "0" * 16, "packages": {"runc": "1.1"}, "wheels": {"flask": "3.1"}},

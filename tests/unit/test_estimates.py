@@ -10,7 +10,8 @@ import random
 
 import pytest
 
-from analysis.estimates import compare, summarise, t_interval
+from analysis.estimates import compare, summarise
+from analysis.intervals import bca_interval, t_interval
 from tests.unit.samples import failed_trial, load, trial
 
 
@@ -114,10 +115,33 @@ def test_a_load_that_broke_off_lowers_reliability() -> None:
     assert summary.reliability == pytest.approx(0.5)
 
 
-def test_a_variant_without_a_good_trial_has_no_medians() -> None:
+def test_a_variant_without_a_good_trial_has_no_means() -> None:
     """
     And no reliability either.
     """
     summary = summarise("docker", [failed_trial(1, 1, "docker")], 1000)
-    assert summary.medians == {}
+    assert summary.means == {}
     assert summary.reliability is None
+
+
+def test_rates_are_averaged_harmonically() -> None:
+    """
+    100 and 300 requests per second take 10 000 and 3333 microseconds each: 150 per second.
+    """
+    summary = summarise("netns", [trial(1, 1, "netns", 100), trial(2, 2, "netns", 300)], 1000)
+    assert summary.means["requests_per_second"].estimate == pytest.approx(150)
+    assert summary.means["us_per_request"].estimate == pytest.approx(1e6 / 150)
+
+
+def test_the_bootstrap_s_interval_is_near_student_s_and_the_same_every_time() -> None:
+    """
+    For thirty values of a normal distribution; none for two, or for equal ones.
+    """
+    generator = random.Random(5)  # noqa: S311 - a simulation
+    values = [generator.gauss(3, 2) for _ in range(30)]
+    first, student = bca_interval(values), t_interval(values)
+    assert first == bca_interval(values)
+    assert first.low == pytest.approx(student.low, abs=0.25)
+    assert first.high == pytest.approx(student.high, abs=0.25)
+    assert bca_interval([1.0, 2.0]).low is None
+    assert bca_interval([1.0, 1.0, 1.0]).low is None

@@ -1,19 +1,16 @@
 """
-The host side: locking, packages, placement, progress, and the choice of a machine.
+The host side: locking, packages, placement, and the choice of a machine.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 
 from experiments.errors import DeployError, HostError, LockedError
 from experiments.lab import bootstrap, userland
@@ -22,8 +19,6 @@ from experiments.lab.placement import choose_placement, parse_cpu_list, prove_pl
 from experiments.lock import RunLock
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
-from experiments.progress import Progress, format_seconds
-from tests.unit.samples import failed_trial, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,79 +169,3 @@ def test_br_netfilter_is_loaded_and_kept_off_the_host_s_own_bridges(
     assert (settings / "bridge-nf-call-iptables").read_text() == "0"
     assert len(said) == 1
     assert "as dockerd does" in said[0]
-
-
-def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
-    """
-    One for each trial: what it measured, and the time left.
-    """
-    out = io.StringIO()
-    progress = Progress([["netns", "docker"]] * 2, Console(file=out, soft_wrap=True))
-    progress.phase(1, 1, "netns", "deploy")
-    progress.finished(trial(1, 1, "netns", 250))
-    progress.finished(failed_trial(2, 1, "docker"))
-    first, second, *_ = out.getvalue().splitlines()
-    assert "[1/4] block 1/2  netns" in first
-    assert "250.00 requests/s" in first
-    assert first.endswith("s left")
-    assert "docker  ERROR: gateway did not become healthy" in second
-    assert "\x1b" not in out.getvalue()
-
-
-def test_a_terminal_shows_what_is_being_done() -> None:
-    """
-    In a line that is rewritten, cut to the terminal's width.
-    """
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=40)
-    progress = Progress([["netns"]], console)
-    progress.phase(1, 1, "netns", "warmup")
-    assert "[1/1] block 1/1  netns: warmup" in out.getvalue()
-    assert "\r" in out.getvalue()
-    assert len(out.getvalue().rpartition("\x1b[2K")[2]) < 40
-
-
-def test_the_time_left_is_never_more_than_the_budget() -> None:
-    """
-    A block that is not begun any more takes no time.
-    """
-    progress = Progress([["netns"]] * 1000, Console(file=io.StringIO()))
-    progress.deadline = time.monotonic() + 60
-    progress.finished(trial(1, 1, "netns", 250))
-    assert progress.seconds_left() < 70
-
-
-def test_after_each_block_the_comparisons_so_far_are_shown() -> None:
-    """
-    Those of which any block has both; the report adds the intervals.
-    """
-    out = io.StringIO()
-    progress = Progress([["netns", "docker"]], Console(file=out, soft_wrap=True))
-    progress.finished(trial(1, 1, "netns", 250))
-    pair = {"name": "matched", "baseline": "netns", "treatment": "docker"}
-    progress.interim(1, [pair])
-    assert "so far" not in out.getvalue()
-    progress.finished(trial(2, 1, "docker", 200))
-    progress.interim(1, [pair])
-    line = out.getvalue().splitlines()[-1]
-    assert line == "so far, time per request after block 1: matched +25.0 %"
-
-
-def test_a_block_that_is_left_out_takes_no_time() -> None:
-    """
-    And a block is expected to take what its variants took before.
-    """
-    progress = Progress([["netns"], ["netns", "docker"], ["netns"]], Console(file=io.StringIO()))
-    progress.finished(trial(1, 1, "netns", 250))
-    took_s = sum(trial(1, 1, "netns", 250).phases_s.values())
-    assert progress.expected_s(["netns", "docker"]) == pytest.approx(2 * took_s)
-    progress.skip(["netns", "docker"])
-    assert progress.seconds_left() == pytest.approx(took_s)
-
-
-def test_durations_are_written_for_people() -> None:
-    """
-    Seconds below a minute, minutes and seconds above.
-    """
-    assert format_seconds(41.6) == "42 s"
-    assert format_seconds(185) == "3 min 05 s"

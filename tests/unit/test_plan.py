@@ -11,10 +11,14 @@ import pytest
 from experiments.errors import UsageError
 from experiments.measure import plan
 from experiments.options import measure_parser
-from experiments.plan import PROFILES, block_order
+from experiments.plan import PROFILES, block_order, leave_out, too_many_cpus
+from experiments.variants import with_control
+from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from experiments.variants import Comparison, Variant
 
 VARIANTS = dict.fromkeys("abcd", 1)
 
@@ -23,15 +27,15 @@ def test_every_block_has_every_variant_once() -> None:
     """
     A block is a complete comparison.
     """
-    for block in block_order(VARIANTS, 50, 7):
-        assert sorted(block) == list(VARIANTS)
+    for block in range(1, 51):
+        assert sorted(block_order(VARIANTS, block, 7)) == list(VARIANTS)
 
 
 def test_a_variant_may_have_a_trial_in_every_third_block_only() -> None:
     """
     The first one included, so that a short run has one too.
     """
-    order = block_order({"often": 1, "rare": 3}, 7, 1)
+    order = [block_order({"often": 1, "rare": 3}, block, 1) for block in range(1, 8)]
     assert ["rare" in block for block in order] == [True, False, False, True, False, False, True]
     assert all("often" in block for block in order)
 
@@ -40,15 +44,16 @@ def test_the_seed_decides_the_order() -> None:
     """
     The same seed gives the same run; another gives another.
     """
-    assert block_order(VARIANTS, 20, 1) == block_order(VARIANTS, 20, 1)
-    assert block_order(VARIANTS, 20, 1) != block_order(VARIANTS, 20, 2)
+    orders = [[block_order(VARIANTS, block, seed) for block in range(1, 21)] for seed in (1, 1, 2)]
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
 
 
 def test_no_variant_has_a_place_of_its_own() -> None:
     """
     Over many blocks each variant comes first about as often as any other.
     """
-    firsts = [block[0] for block in block_order(VARIANTS, 4000, 3)]
+    firsts = [block_order(VARIANTS, block, 3)[0] for block in range(1, 4001)]
     for variant in VARIANTS:
         assert 850 < firsts.count(variant) < 1150
 
@@ -69,9 +74,87 @@ def test_a_plan_holds_what_was_asked() -> None:
     arguments = ["--profile", "quick", "--blocks", "7", "--seed", "5", "--variants", "docker,netns"]
     made = plan(measure_parser().parse_args(arguments))
     assert (made.blocks, made.minutes, made.seed) == (7, PROFILES["quick"].minutes, 5)
-    assert [variant["name"] for variant in made.variants] == ["docker", "netns"]
-    assert made.order == block_order({"docker": 1, "netns": 1}, 7, 5)
-    assert [pair["name"] for pair in made.comparisons] == ["matched"]
+    assert made.half_width is None
+    assert [variant["name"] for variant in made.variants] == ["docker", "netns", "netns-again"]
+    assert made.order == []
+    assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
+    assert made.focal == [["netns", "docker"]]
+
+
+def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:
+    """
+    The first comparison's, or the foot of the first ladder; but not where two are alike already.
+    """
+
+    def made(names: str) -> list[str]:
+        arguments = ["--variants", names]
+        return [table["name"] for table in plan(measure_parser().parse_args(arguments)).variants]
+
+    assert made("netns") == ["netns"]
+    assert made("bare,veth,bridge,tiers")[-1] == "bare-again"
+    # Docker's own primitives, and the same by name.
+    assert made("docker-host,container-logging,docker")[-1] == "docker-again"
+    again = with_control(*with_control(*pair_of("netns", "docker"), []), [])
+    assert [variant.name for variant in again[0]] == ["netns", "docker", "netns-again"]
+
+
+def pair_of(baseline: str, treatment: str) -> tuple[list[Variant], list[Comparison]]:
+    """
+    Two declared variants and their comparison.
+    """
+    declared = load_variants()
+    names = [baseline, treatment]
+    return declared.choose(names), declared.comparisons_among(names)
+
+
+def test_a_run_is_for_its_focal_comparisons_and_the_steps_of_its_ladders() -> None:
+    """
+    All comparisons where there is neither; never the one of a variant with itself.
+    """
+
+    def focal(names: str) -> list[list[str]]:
+        return plan(measure_parser().parse_args(["--variants", names])).focal
+
+    assert focal("netns,docker,docker-host") == [["netns", "docker"]]
+    assert focal("docker,docker-host") == [["docker", "docker-host"]]
+    assert focal("bridge,bridge-beside-dockerd,netns,docker") == [
+        ["netns", "docker"],
+        ["bridge", "bridge-beside-dockerd"],
+    ]
+
+
+def test_a_profile_says_how_narrow_an_interval_is_to_be() -> None:
+    """
+    A number of blocks is a number of blocks, unless a half-width is asked for beside it.
+    """
+
+    def half_width(*arguments: str) -> float | None:
+        return plan(measure_parser().parse_args(list(arguments))).half_width
+
+    assert half_width() == 0.02
+    assert half_width("--profile", "full") == 0.01
+    assert half_width("--profile", "quick") is None
+    assert half_width("--blocks", "5") is None
+    assert half_width("--blocks", "5", "--half-width", "3") == 0.03
+
+
+def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None:
+    """
+    The doses above its CPUs; else comparisons, ladders and their sums would lack a side.
+    """
+    names = "netns,docker,docker-cpus-1,docker-cpus-2,bare,veth,bridge,tiers,bridge-beside-dockerd"
+    made = plan(measure_parser().parse_args(["--variants", names]))
+    assert too_many_cpus(made, 1) == ["docker-cpus-2"]
+    assert too_many_cpus(made, 2) == []
+    rest = leave_out(made, ["docker", "veth"])
+    there = {*names.split(","), "netns-again"} - {"docker", "veth"}
+    assert {table["name"] for table in rest.variants} == there
+    assert [ladder["name"] for ladder in made.ladders] == ["network", "dockerd beside a bridge"]
+    assert [ladder["name"] for ladder in rest.ladders] == ["dockerd beside a bridge"]
+    assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
+    assert [pair["name"] for pair in rest.comparisons] == ["A/A"]
+    assert rest.focal == [["bridge", "bridge-beside-dockerd"]]
+    assert rest.environment["left_out"] == ["docker", "veth"]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +166,8 @@ def test_a_plan_holds_what_was_asked() -> None:
         (["--minutes", "nan"], "'nan' is not a number of minutes"),
         (["--minutes", "0"], "'0' is not a number of minutes"),
         (["--variants", ","], "no name is given"),
+        (["--half-width", "0"], "'0' is not a percentage above 0"),
+        (["--margin", "two"], "'two' is not a percentage"),
         (["--machine", "cloud"], "invalid choice: 'cloud'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],

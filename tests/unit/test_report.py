@@ -5,6 +5,7 @@ The report: the published form, honest sentences, and the same bytes every time.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 from analysis.__main__ import REPORT, main
@@ -62,8 +63,8 @@ def test_a_clear_difference_is_stated_with_its_intervals() -> None:
     In per cent and in microseconds, with the number of blocks.
     """
     text = render(manifest(), paired([1.24, 1.25, 1.26]))
-    assert "docker is slower; +25.0 % [" in text
-    assert "µs [" in text
+    assert "(docker against netns): slower by 25.0 % [" in text
+    assert re.search(r"of the time per request, 1000 µs \[\d+, \d+\] on 4000 µs \(3 blocks\)", text)
     assert "(3 blocks)" in text
 
 
@@ -82,7 +83,7 @@ def test_one_block_is_a_reading_not_a_result() -> None:
     N = 1 supports no comparison.
     """
     text = render(manifest(), paired([2.0]))
-    assert "this is a reading, not a result" in text
+    assert "One block is a reading, not a result" in text
     assert "slower" not in text
 
 
@@ -91,7 +92,7 @@ def test_an_interrupted_run_says_so_at_the_top() -> None:
     Before any number.
     """
     text = render(manifest("interrupted", blocks=5), paired([1.1, 1.2]))
-    assert text.index("**This run is interrupted**: 4 of 10") < text.index("## Overview")
+    assert text.index("**This run is interrupted**: 4 of the 10") < text.index("## Overview")
 
 
 def test_failed_trials_are_listed_and_break_no_table() -> None:
@@ -108,7 +109,7 @@ def test_a_run_without_trials_still_has_a_report() -> None:
     It says that there is nothing to say.
     """
     text = render(manifest("interrupted"), [])
-    assert "no block has a trial of both, so nothing can be said" in text
+    assert "cannot tell; no block has a trial of both" in text
 
 
 def test_shared_cpus_are_said_at_the_top() -> None:

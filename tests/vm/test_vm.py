@@ -134,7 +134,7 @@ def test_two_blocks_are_measured_inside_the_vm(tmp_path: Path, acceleration: str
     assert done.returncode == 0, done.stdout
     run = latest_run(tmp_path)
     manifest, trials = read_manifest(run), read_trials(run)
-    assert [trial.status for trial in trials] == [OK] * 4
+    assert [trial.status for trial in trials] == [OK] * 6
     assert (run / "raw" / "001-netns" / "ab.txt").exists() or (
         run / "raw" / "001-docker" / "ab.txt"
     ).exists()
@@ -170,7 +170,8 @@ def test_rungs_of_the_ladder_pass_their_checks_inside_the_vm(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout
     trials = read_trials(latest_run(tmp_path))
     assert [(trial.variant, trial.error) for trial in trials if trial.error] == []
-    assert {trial.variant for trial in trials} == set(RUNGS)
+    # The first is measured twice, as in every run that compares.
+    assert {trial.variant for trial in trials} == {*RUNGS, f"{RUNGS[0]}-again"}
     assert all(trial.cpu["parts"]["gateway"]["user_s"] > 0 for trial in trials)
 
 

@@ -1,0 +1,168 @@
+"""
+Calibration by spike recovery: a known cost is put into one arm, and the instrument must find it.
+
+As in analytical chemistry (Thompson, Ellison, Fajgelj, Willetts and Wood, "Harmonised Guidelines
+for the Use of Recovery Information in Analytical Measurement", IUPAC 1999): the slope of what comes
+out against what is put in, and the bias. The block is the replicate here too, so each block has a
+slope and a bias of its own, and their means have Student's intervals.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scipy import stats
+
+from analysis.intervals import t_interval
+from experiments.records import OK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analysis.intervals import Interval
+    from experiments.records import Manifest, TrialRecord
+
+INJECTED = {"burn_us": "CPU time", "sleep_us": "sleep"}
+"""The factors that put something in, and what."""
+
+TIME = "time per request"
+CPU = "CPU time of the services"
+MEASURES = (TIME, CPU)
+
+COMES_OUT = {
+    ("burn_us", TIME): 1.0,
+    ("burn_us", CPU): 1.0,
+    ("sleep_us", TIME): 1.0,
+    ("sleep_us", CPU): 0.0,
+}
+"""How much of what is put in each measure should show: sleep takes time, and no CPU time."""
+
+
+@dataclass(frozen=True)
+class Dose:
+    """
+    One dose, in microseconds per request, and what was found of it by one measure.
+    """
+
+    injected_us: int
+    recovered_us: Interval
+
+    def holds(self, share: float) -> bool:
+        """
+        Whether the interval holds what should come out; never without an interval.
+        """
+        interval = self.recovered_us
+        if interval.low is None or interval.high is None:
+            return False
+        return interval.low <= share * self.injected_us <= interval.high
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """
+    What came out of all doses of one kind by one measure.
+
+    ``share`` is how much of a dose should come out. ``slope`` is of recovered against injected;
+    ``bias_us`` what came out beyond what should have, on average over the doses.
+    """
+
+    factor: str
+    measure: str
+    share: float
+    blocks: int
+    slope: Interval
+    bias_us: Interval
+    doses: list[Dose]
+
+
+def recoveries(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Recovery]:
+    """
+    Every kind of injection by every measure, as far as blocks have the baseline and all doses.
+    """
+    found = []
+    for factor in INJECTED:
+        baseline, doses = _doses(manifest, factor)
+        if baseline is None or len(doses) < 2:
+            continue
+        for measure in MEASURES:
+            rows = _rows(baseline, doses, measure, trials)
+            if rows:
+                found.append(_recovery(factor, measure, sorted(doses.values()), rows))
+    return found
+
+
+def _doses(manifest: Manifest, factor: str) -> tuple[str | None, dict[str, int]]:
+    """
+    The first variant with a dose of 0, and the variants that differ from it in the dose alone.
+    """
+    levels: dict[str, Mapping[str, str]] = {
+        table["name"]: table["levels"] for table in manifest.variants
+    }
+    zero = [name for name, own in levels.items() if _is_clean(own)]
+    if not zero:
+        return None, {}
+    base = levels[zero[0]]
+    doses = {
+        name: int(own[factor])
+        for name, own in levels.items()
+        if own.get(factor, "").isdecimal()
+        and int(own[factor]) > 0
+        and {**own, factor: "0"} == dict(base)
+    }
+    return zero[0], doses
+
+
+def _is_clean(levels: Mapping[str, str]) -> bool:
+    return all(levels.get(factor) == "0" for factor in INJECTED)
+
+
+def _rows(
+    baseline: str, doses: Mapping[str, int], measure: str, trials: Sequence[TrialRecord]
+) -> list[dict[int, float]]:
+    """
+    For each block that has everything, what came out of each dose.
+    """
+    blocks: dict[int, dict[str, float]] = {}
+    for trial in trials:
+        value = measured_us(trial, measure)
+        if value is not None:
+            blocks.setdefault(trial.block, {})[trial.variant] = value
+    return [
+        {dose: found[name] - found[baseline] for name, dose in doses.items()}
+        for _, found in sorted(blocks.items())
+        if {baseline, *doses} <= found.keys()
+    ]
+
+
+def measured_us(trial: TrialRecord, measure: str) -> float | None:
+    """
+    Microseconds per request of a trial by a measure; None where it has no such result.
+    """
+    if trial.status != OK or trial.load is None:
+        return None
+    if measure == TIME:
+        return 1e6 / trial.load.requests_per_second
+    if not trial.cpu:
+        return None
+    services = [spent for name, spent in trial.cpu["parts"].items() if name in trial.facts]
+    seconds = sum(spent["user_s"] + spent["system_s"] for spent in services)
+    return float(seconds * 1e6 / trial.load.requests_completed)
+
+
+def _recovery(
+    factor: str, measure: str, doses: Sequence[int], rows: Sequence[Mapping[int, float]]
+) -> Recovery:
+    share = COMES_OUT[factor, measure]
+    slopes = [float(stats.linregress(doses, [row[dose] for dose in doses]).slope) for row in rows]
+    biases = [statistics.fmean(row[dose] - share * dose for dose in doses) for row in rows]
+    return Recovery(
+        factor=factor,
+        measure=measure,
+        share=share,
+        blocks=len(rows),
+        slope=t_interval(slopes),
+        bias_us=t_interval(biases),
+        doses=[Dose(dose, t_interval([row[dose] for row in rows])) for dose in doses],
+    )

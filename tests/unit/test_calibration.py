@@ -1,0 +1,112 @@
+"""
+Calibration: what is put in must come out, and the report says how well it did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analysis.calibration import CPU, TIME, recoveries
+from analysis.report import render
+from experiments.variants_file import load_variants
+from tests.unit.samples import manifest, trial
+
+if TYPE_CHECKING:
+    from experiments.records import Manifest, TrialRecord
+
+BASE_US = 1400.0
+
+
+def run_of(slope: float = 1.0, blocks: int = 4) -> tuple[Manifest, list[TrialRecord]]:
+    """
+    A run of the project's own doses, of which so much comes out; later blocks are slower.
+    """
+    declared = load_variants()
+    variants = declared.choose(list(declared.groups["calibrate"].variants))
+    made = dataclasses.replace(
+        manifest(blocks=blocks),
+        variants=[{**dataclasses.asdict(variant), "overlays": []} for variant in variants],
+        comparisons=[],
+    )
+    trials: list[TrialRecord] = []
+    for block in range(1, blocks + 1):
+        for variant in variants:
+            burn, sleep = (int(variant.levels[name]) for name in ("burn_us", "sleep_us"))
+            us = BASE_US + 10 * block + slope * (burn + sleep) + (block % 2) * burn / 100
+            one = trial(len(trials) + 1, block, variant.name, 1e6 / us)
+            spent = {"user_s": 0.4 + slope * burn / 1000, "system_s": 0.1}
+            other = {"user_s": 9.0, "system_s": 9.0}
+            parts = {"gateway": spent, "client": other, "runner": other}
+            cpu = {
+                "parts": parts,
+                "duration_s": 10.0,
+                "machine_s": dict.fromkeys(
+                    ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"), 1.0
+                ),
+                "interrupts_apart": False,
+                "unaccounted_s": 0.0,
+                "context_switches": 1,
+                "throttled_s": {},
+                "client_share": 0.1,
+            }
+            facts: dict[str, Any] = {"stack": {}, "gateway": {}}
+            trials.append(dataclasses.replace(one, cpu=cpu, facts=facts))
+    return made, trials
+
+
+def test_every_dose_comes_out_of_each_measure_that_should_see_it() -> None:
+    """
+    CPU time of both; sleep of the time, and none of the CPU time. A drift of the machine is none.
+    """
+    found = {(each.factor, each.measure): each for each in recoveries(*run_of())}
+    assert set(found) == {
+        (factor, measure) for factor in ("burn_us", "sleep_us") for measure in (TIME, CPU)
+    }
+    for (factor, measure), each in found.items():
+        should = 0.0 if (factor, measure) == ("sleep_us", CPU) else 1.0
+        assert each.share == should
+        assert each.slope.estimate == pytest.approx(should, abs=0.006)
+        assert [dose.injected_us for dose in each.doses] == [25, 50, 100, 200, 500]
+        assert each.blocks == 4
+    burned = found["burn_us", TIME]
+    # Half of the blocks have 1 % more: 0.5 % of 175 microseconds, the mean dose.
+    assert burned.bias_us.estimate == pytest.approx(0.875)
+    assert all(dose.holds(1.0) for dose in burned.doses)
+
+
+def test_an_instrument_that_finds_too_little_is_shown_as_such() -> None:
+    """
+    Nine tenths come out, and no interval holds what was put in.
+    """
+    made, trials = run_of(slope=0.9)
+    burned = recoveries(made, trials)[1]
+    assert (burned.factor, burned.measure) == ("burn_us", CPU)
+    assert burned.slope.estimate == pytest.approx(0.9)
+    assert not any(dose.holds(1.0) for dose in burned.doses)
+    text = render(made, trials)
+    (row,) = [line for line in text.splitlines() if re.match(r"\| CPU time +\| CPU time of", line)]
+    assert "0.900 ± 0.000" in row
+    assert "0 of 5" in row
+
+
+def test_a_block_that_lacks_a_dose_counts_for_nothing() -> None:
+    """
+    Nothing is made up for what is missing, and one block gives no interval.
+    """
+    made, trials = run_of(blocks=2)
+    lacking = [each for each in trials if (each.variant, each.block) != ("burn-50", 2)]
+    burned = recoveries(made, lacking)[0]
+    assert burned.blocks == 1
+    assert not any(dose.holds(1.0) for dose in burned.doses)
+
+
+def test_a_run_without_doses_has_no_calibration() -> None:
+    """
+    Nor one whose variants put nothing in.
+    """
+    assert recoveries(manifest(), []) == []
+    assert "## Calibration" not in render(manifest(), [trial(1, 1, "netns", 100)])

@@ -74,10 +74,10 @@ def bca_interval(values: Sequence[float]) -> Interval:
     The mean with its bias-corrected and accelerated bootstrap interval.
 
     After Efron, "Better Bootstrap Confidence Intervals" (JASA 1987), as SciPy has it. Without
-    limits for fewer than three values, and for equal ones.
+    limits for equal values, and for fewer than five, for which it is much too narrow.
     """
     mean = statistics.fmean(values)
-    if len(values) < 3 or len(set(values)) == 1:
+    if len(values) < 5 or len(set(values)) == 1:
         return Interval(mean, None, None)
     with warnings.catch_warnings():
         # Few and nearly equal values have no such interval, which is then said by its absence.

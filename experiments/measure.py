@@ -129,7 +129,10 @@ def plan(options: argparse.Namespace) -> Manifest:
     names = list(dict.fromkeys(options.variants or declared.variants))
     ladders = declared.ladders_among(names)
     chosen, comparisons = with_control(
-        declared.choose(names), declared.comparisons_among(names), ladders
+        declared.choose(names),
+        declared.comparisons_among(names),
+        ladders,
+        declared.search.name if declared.search else "",
     )
     workload = choose_workload(options.workload)
     profile = PROFILES[options.profile]

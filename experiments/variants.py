@@ -188,15 +188,19 @@ CONTROL = "A/A"
 
 
 def with_control(
-    variants: Sequence[Variant], comparisons: Sequence[Comparison], ladders: Sequence[Ladder]
+    variants: Sequence[Variant],
+    comparisons: Sequence[Comparison],
+    ladders: Sequence[Ladder],
+    searched: str = "",
 ) -> tuple[list[Variant], list[Comparison]]:
     """
     Variants and comparisons, with a baseline twice: what the instrument makes of no difference.
 
     That is the first comparison's, or the foot of the first ladder. Nothing is added where two
-    variants are the same already, or where nothing is compared at all.
+    variants are the same already, or where nothing is compared at all. The levels of the variant
+    that is ``searched`` for are not known yet.
     """
-    levels = [(variant.levels, variant.overlays) for variant in variants]
+    levels = [(each.levels, each.overlays) for each in variants if each.name != searched]
     baselines = [each.baseline for each in comparisons] + [each.steps[0] for each in ladders]
     if not baselines or any(levels.count(each) > 1 for each in levels):
         return list(variants), list(comparisons)

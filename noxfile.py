@@ -9,6 +9,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
                                              15 minutes; writes results/<run>/report.md
   nox -s netns docker -- --profile quick     the two systems in two minutes, for a first look
   nox -s ladder                              what every single step costs, in 45 minutes
+  nox -s calibrate                           whether what is put in comes out, in 15 minutes
   nox -s netns -- --help                     every option
   nox -s tests tests_vm                      check everything
 

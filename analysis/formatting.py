@@ -99,7 +99,7 @@ def verdict(comparison: Comparison) -> str:
                 f"{count(comparison.family, 'comparison')} one such is no surprise (Holm)"
             )
     sentence_of = f"{name}: {words} ({blocks})."
-    if judged.methods_disagree:
+    if judged.methods_disagree and judged.kind in {Kind.SLOWER, Kind.FASTER}:
         sentence_of += (
             f" **The bootstrap disagrees about zero: {percent(difference.bootstrapped)}, so do not "
             "lean on this one.**"
@@ -118,7 +118,8 @@ def short_verdict(judged: Verdict) -> str:
     if judged.kind is Kind.CANNOT_TELL:
         if judged.blocks_needed is None:
             return word
-        return f"{word} (would need about {judged.blocks_needed} blocks for {margin})"
+        wanted = f"±{(judged.wanted or judged.margin) * 100:g} %"
+        return f"{word} (would need about {judged.blocks_needed} blocks for {wanted})"
     return word.removesuffix(" by")
 
 

@@ -18,9 +18,10 @@ from scipy import stats
 
 from analysis.estimates import loads_by_block
 from analysis.verdicts import SIGNIFICANCE
+from experiments.records import OK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +37,9 @@ LEAST_BLOCKS = 10
 """Of fewer blocks a resample says little more than the blocks themselves."""
 
 IN_A_ROW = 5
+LEAST_BLOCKS_FOR_ROWS = 6 * IN_A_ROW
+"""Of fewer there are too few different rows to draw from."""
+
 SAID = 0.02
 """A difference between one run of each that nobody would call none."""
 
@@ -88,7 +92,7 @@ class Performance:
     ``minutes`` is what one use of it takes, ``error`` the relative error that 95 % of its estimates
     stay below, ``coverage`` the share of its error bars that hold the truth (None without any),
     ``false_verdicts`` the share of differences that it finds where there is none, and ``power`` the
-    share of those that it finds of each of EFFECTS.
+    share of those that it finds of each of EFFECTS, in the right direction.
     """
 
     name: str
@@ -105,7 +109,11 @@ def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | N
     """
     names = {comparison.baseline, comparison.treatment}
     started = {(trial.block, trial.variant): trial.started_at for trial in trials}
-    took = [sum(trial.phases_s.values()) for trial in trials if trial.variant in names]
+    took = [
+        sum(trial.phases_s.values())
+        for trial in trials
+        if trial.variant in names and trial.status == OK
+    ]
     pairs = []
     for block, loads in loads_by_block(trials).items():
         if names <= loads.keys():
@@ -122,15 +130,14 @@ def performances(twins: Twins) -> list[Performance]:
     Every protocol on the same twins; the first is this project's, with as many blocks as there are.
     """
     blocks = len(twins.first)
-    ways: Mapping[str, tuple[Way, int]] = {
-        f"{blocks} blocks in random order, paired (this report)": (paired, 2 * blocks),
-        f"{blocks} blocks in a fixed order, paired": (fixed_order, 2 * blocks),
-        f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other; mean ± sd": (
-            in_a_row,
-            2 * IN_A_ROW,
-        ),
-        "one run of each": (once_each, 2),
+    ways: dict[str, tuple[Way, int]] = {
+        f"{blocks} blocks in random order, paired; Student's t (as here)": (paired, 2 * blocks),
+        f"{blocks} blocks in a fixed order, paired; Student's t": (fixed_order, 2 * blocks),
     }
+    if blocks >= LEAST_BLOCKS_FOR_ROWS:
+        name = f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other; mean ± sd"
+        ways[name] = (in_a_row, 2 * IN_A_ROW)
+    ways["one run of each"] = (once_each, 2)
     return [
         _performance(name, way, trials * twins.trial_s / 60, twins)
         for name, (way, trials) in ways.items()
@@ -144,8 +151,9 @@ def _performance(name: str, way: Way, minutes: float, twins: Twins) -> Performan
     if none.half_widths is not None:
         coverage = float(np.mean(np.abs(none.estimates) <= none.half_widths))
     power = {
-        effect: float(np.mean(way(twins, math.log1p(effect), generator).claims))
+        effect: float(np.mean(found.claims & (found.estimates > 0)))
         for effect in EFFECTS
+        for found in [way(twins, math.log1p(effect), generator)]
     }
     error = math.expm1(float(np.quantile(np.abs(none.estimates), 0.95)))
     return Performance(name, minutes, error, coverage, float(np.mean(none.claims)), power)
@@ -183,11 +191,13 @@ def in_a_row(twins: Twins, effect: float, generator: np.random.Generator) -> Jud
     """
     Some runs of the one and then as many of the other; different when mean ± sd do not overlap.
 
-    The runs of each are neighbours in time, as they were.
+    The runs of each are of blocks that followed each other, so they are as far apart as those were.
     """
     starts = generator.integers(len(twins.first) - 2 * IN_A_ROW + 1, size=REPLICATES)
     steps = starts[:, None] + np.arange(IN_A_ROW)
-    one, other = twins.first[steps], twins.second[steps + IN_A_ROW]
+    # Without what the place in a block costs, which such rows do not have.
+    first, second = twins.first - twins.first.mean(), twins.second - twins.second.mean()
+    one, other = first[steps], second[steps + IN_A_ROW]
     # Which of the two times is the treatment's is drawn, so that a trend has no favourite.
     signs = generator.choice((-1.0, 1.0), size=REPLICATES)
     estimates = signs * (other.mean(axis=1) - one.mean(axis=1)) + effect

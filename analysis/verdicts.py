@@ -40,16 +40,17 @@ class Verdict:
 
     ``margin`` is the relative difference that is taken to be none. ``p_value`` is of no difference,
     corrected for the number of comparisons (None for fewer than two blocks). ``blocks_needed`` are
-    about as many as would bring the half-width of the interval to the margin, or to half of it
-    where it is there already. ``detectable`` is the least relative difference that so many blocks
-    with this spread find in four of five runs. ``methods_disagree`` says that Student's interval
-    and the bootstrap's are not of one opinion on whether there is a difference.
+    about as many as would bring the half-width of the interval to ``wanted``: the margin, or half
+    of it where it is there already. ``detectable`` is the least relative difference that so many
+    blocks with this spread find in four of five runs, corrected too. ``methods_disagree`` says that
+    Student's interval and the bootstrap's are not of one opinion on whether there is a difference.
     """
 
     kind: Kind
     margin: float
     p_value: float | None = None
     blocks_needed: int | None = None
+    wanted: float | None = None
     detectable: float | None = None
     methods_disagree: bool = False
 
@@ -64,14 +65,19 @@ def judge(differences: Sequence[Difference | None], margin: float) -> list[Verdi
     """
     logs = [difference.log_ratios if difference else [] for difference in differences]
     adjusted = holm([p_value_of_none(each) for each in logs])
+    family = sum(p_value is not None for p_value in adjusted)
     return [
-        _verdict(difference, each, p_value, margin)
+        _verdict(difference, each, p_value, margin, family)
         for difference, each, p_value in zip(differences, logs, adjusted, strict=True)
     ]
 
 
 def _verdict(
-    difference: Difference | None, logs: Sequence[float], p_value: float | None, margin: float
+    difference: Difference | None,
+    logs: Sequence[float],
+    p_value: float | None,
+    margin: float,
+    family: int,
 ) -> Verdict:
     if difference is None or p_value is None:
         return Verdict(Kind.CANNOT_TELL, margin)
@@ -91,8 +97,9 @@ def _verdict(
         kind=kind,
         margin=margin,
         p_value=p_value,
-        blocks_needed=blocks_needed(half, len(logs), wanted),
-        detectable=math.expm1(detectable(logs)),
+        blocks_needed=max(len(logs) + 1, blocks_needed(half, len(logs), wanted)),
+        wanted=math.expm1(wanted),
+        detectable=math.expm1(detectable(logs, family)),
         methods_disagree=bootstrapped.low is not None
         and bootstrapped.excludes_zero != wide.excludes_zero,
     )
@@ -133,12 +140,13 @@ def blocks_needed(half_width: float, blocks: int, wanted: float) -> int:
     return max(2, math.ceil(blocks * (half_width / wanted) ** 2))
 
 
-def detectable(values: Sequence[float]) -> float:
+def detectable(values: Sequence[float], family: int = 1) -> float:
     """
-    The least mean that a test at 5 % of so many values with this spread finds with 80 % power.
+    The least mean that a test of so many values with this spread finds with 80 % power.
 
-    Both quantiles of Student's t times the standard error; see, for one, Bloom, "Minimum Detectable
-    Effects" (Evaluation Review 1995).
+    At 5 %, or at the share of it that the first of a ``family`` of tests has (Holm). Both quantiles
+    of Student's t times the standard error; see, for one, Bloom, "Minimum Detectable Effects"
+    (Evaluation Review 1995).
     """
-    both = t_quantile(1 - SIGNIFICANCE / 2, len(values)) + t_quantile(POWER, len(values))
+    both = t_quantile(1 - SIGNIFICANCE / (2 * family), len(values)) + t_quantile(POWER, len(values))
     return both * standard_error(values)

@@ -29,7 +29,7 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
-from experiments.variants import focal_pairs, with_control
+from experiments.variants import CONTROL, focal_pairs, with_control
 from experiments.variants_file import VARIANTS_FILE, load_variants, variants_toml
 from experiments.workloads import choose_workload
 
@@ -137,6 +137,8 @@ def plan(options: argparse.Namespace) -> Manifest:
     workload = choose_workload(options.workload)
     profile = PROFILES[options.profile]
     now = time.time()
+    focal = focal_pairs(comparisons, ladders)
+    controls = [(each.baseline, each.treatment) for each in comparisons if each.name == CONTROL]
     half_width = options.half_width or (None if options.blocks else profile.half_width)
     return Manifest(
         run=datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ"),
@@ -145,8 +147,9 @@ def plan(options: argparse.Namespace) -> Manifest:
         profile=profile.name,
         blocks=options.blocks or profile.blocks,
         minutes=options.minutes or profile.minutes,
-        half_width=half_width,
-        focal=[list(pair) for pair in focal_pairs(comparisons, ladders)],
+        half_width=half_width if focal else None,
+        focal=[list(pair) for pair in focal],
+        together=[list(pair) for pair in [*focal, *controls]],
         margin=options.margin,
         requests=options.requests,
         concurrency=min(options.concurrency, options.requests),

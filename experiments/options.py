@@ -31,6 +31,7 @@ examples:
   nox -s netns docker -- --profile quick       a look at the two systems, in two minutes
   nox -s ladder                                what each single step costs, in 45 minutes
   nox -s netns docker -- --workload fixed      the network path alone, no application behind it
+  nox -s calibrate                             whether what is put in comes out, in 15 minutes
   nox -s measure -- --variants netns,docker    just these two
   nox -s report                                the report of the latest run, made again
 """
@@ -73,7 +74,8 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--blocks",
         type=_whole,
         metavar="N",
-        help="so many blocks and no more, whatever their intervals, instead of the profile's",
+        help="so many blocks, and no more unless --half-width is given too; instead of the "
+        "profile's",
     )
     parser.add_argument(
         "--half-width",

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from experiments.records import Manifest
 
@@ -52,12 +52,16 @@ PROFILES = {
 DEFAULT_PROFILE = "standard"
 
 
-def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
+def block_order(
+    every: Mapping[str, int], block: int, seed: int, together: Sequence[Sequence[str]] = ()
+) -> list[str]:
     """
     The variants of a block, counted from 1, once each in an order drawn at random from the seed.
 
     ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
-    included.
+    included. ``together`` are pairs that are compared: what they join is one group, whose trials
+    follow each other, in a random order too, because a machine's speed a minute later tells little
+    of its speed now.
 
     Randomised interleaving keeps a drift of the machine from falling on one variant; see Abedi and
     Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing Environments"
@@ -65,7 +69,23 @@ def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     """
     chosen = [name for name, number in every.items() if (block - 1) % number == 0]
     generator = random.Random(f"{seed} {block}")  # noqa: S311 - an order needs no cryptography
-    return generator.sample(chosen, len(chosen))
+    order: list[str] = []
+    groups = joined(chosen, together)
+    for group in generator.sample(groups, len(groups)):
+        order += generator.sample(group, len(group))
+    return order
+
+
+def joined(names: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """
+    The names in groups: those that pairs join, directly or by others, are in one.
+    """
+    groups = [[name] for name in names]
+    for pair in pairs:
+        ends = [group for group in groups if set(group) & set(pair)]
+        rest = [group for group in groups if group not in ends]
+        groups = [*rest, [name for group in ends for name in group]] if ends else rest
+    return groups
 
 
 def too_many_cpus(manifest: Manifest, cpus: int) -> list[str]:
@@ -100,6 +120,7 @@ def leave_out(manifest: Manifest, names: Collection[str]) -> Manifest:
         variants=[table for table in manifest.variants if table["name"] in there],
         comparisons=compared,
         focal=[pair for pair in manifest.focal if pair in still],
+        together=[pair for pair in manifest.together if pair in still],
         ladders=ladders,
         wholes=[each for each in manifest.wholes if both(each) and climbed >= set(each["ladders"])],
         environment={**manifest.environment, "left_out": sorted(names)},

@@ -105,9 +105,11 @@ class Progress:
             self.say(f"so far, time per request after block {block}: {', '.join(parts)}")
         standing = self._rule.standing(self.widths)
         if standing:
-            more = self._rule.expected_blocks(self.widths) - block
-            left = "enough" if more <= 0 else f"about {more} more blocks, if there is time"
-            self.say(standing + (f": {left}" if more < FORGET_IT - block else ""))
+            blocks = self._rule.expected_blocks(block, self.widths)
+            left = (
+                "enough" if blocks <= block else f"about {blocks} blocks in all, if there is time"
+            )
+            self.say(standing + (f": {left}" if blocks < FORGET_IT else ""))
 
     def searched(self, record: TrialRecord) -> None:
         """
@@ -121,7 +123,9 @@ class Progress:
         """
         rest = max(0.0, self.deadline - time.monotonic())
         left_s = self.expected_s(self._left)
-        for block in range(self._block + 1, self._rule.expected_blocks(self.widths) + 1):
+        for block in range(
+            self._block + 1, self._rule.expected_blocks(self._block, self.widths) + 1
+        ):
             if left_s >= rest:
                 break
             left_s += self.expected_s(self._variants_of(block))
@@ -144,7 +148,7 @@ class Progress:
         """
         if not self._block:
             return "search"
-        blocks = self._rule.expected_blocks(self.widths)
+        blocks = self._rule.expected_blocks(self._block, self.widths)
         if self._rule.half_width is None:
             total = sum(len(self._variants_of(block)) for block in range(1, blocks + 1))
             return f"[{number}/{total}] block {self._block}/{blocks}"

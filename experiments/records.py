@@ -164,7 +164,8 @@ class Manifest:
     the logarithm of a ratio) that the comparisons in ``focal``, pairs of baseline and treatment,
     are to reach then, within ``minutes`` minutes, or None where the number of blocks is all that
     was asked for; ``ending`` says why no further block was begun. ``margin`` is the relative
-    difference that is taken to be none.
+    difference that is taken to be none. ``together`` are pairs: what they join is measured
+    in one go.
     ``any_length`` says that an answer may have another length than the first one without being
     counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
     file in the run that declares these. ``environment`` is what the probes saw inside the lab,
@@ -192,6 +193,7 @@ class Manifest:
     half_width: float | None = None
     focal: list[list[str]] = field(default_factory=list)
     margin: float = MARGIN
+    together: list[list[str]] = field(default_factory=list)
     order: list[list[str]] = field(default_factory=list)
     ending: str = ""
     ladders: list[dict[str, Any]] = field(default_factory=list)

@@ -85,7 +85,7 @@ class Runner:
             )
             for table in self.manifest.variants
         }
-        self.progress = self._new_progress()
+        self._follow_the_plan()
         self.load = ApacheBench()
         self.placement = choose_placement(os.sched_getaffinity(0))
         self.hierarchies = hierarchies(inside_lab=True)
@@ -227,7 +227,7 @@ class Runner:
         if names:
             self.manifest = leave_out(self.manifest, names)
             self._update()
-            self.progress = self._new_progress()
+            self._follow_the_plan()
 
     def _start_docker_once(self) -> None:
         """
@@ -253,21 +253,25 @@ class Runner:
             site.group.remove()
             shutil.rmtree(site.directory)
 
-    def _new_progress(self) -> Progress:
+    def _follow_the_plan(self) -> None:
+        """
+        Begin to count what the manifest plans.
+        """
         manifest = self.manifest
         focal = [(baseline, treatment) for baseline, treatment in manifest.focal]
         self.rule = Rule(manifest.blocks, manifest.half_width, focal)
-        return Progress(self.rule, self._variants_of)
+        self.progress = Progress(self.rule, self._variants_of)
 
     def _variants_of(self, block: int) -> list[str]:
         every = {table["name"]: table.get("every", 1) for table in self.manifest.variants}
-        return block_order(every, block, self.manifest.seed)
+        return block_order(every, block, self.manifest.seed, self.manifest.together)
 
     def _blocks(self, deadline: float) -> None:
         """
         Run block after block until there are enough, or the next would not end in time.
 
-        A block that would not is passed over for a later one that has fewer variants.
+        A block that would not is passed over for a later one that has fewer variants, and so is one
+        that has none.
         """
         most = max((table.get("every", 1) for table in self.manifest.variants), default=1)
         drawn = begun = passed_over = 0
@@ -278,7 +282,10 @@ class Runner:
                 return
             drawn += 1
             variants = self._variants_of(drawn)
-            if begun and time.monotonic() + self.progress.expected_s(variants) > deadline:
+            # Where no variant is in every block, some have none at all.
+            if not variants or (
+                begun and time.monotonic() + self.progress.expected_s(variants) > deadline
+            ):
                 passed_over += 1
                 continue
             passed_over = 0

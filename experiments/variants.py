@@ -21,7 +21,8 @@ class Variant:
     One level of every factor, under a name.
 
     ``overlays`` are paths of Compose override files of the user's own; a variant with ``every`` N
-    has a trial in every N-th block only.
+    has a trial in every N-th block only. ``twin_of`` names the one that it was added to be the same
+    as; it is declared nowhere.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Variant:
     levels: dict[str, str]
     overlays: tuple[Path, ...] = ()
     every: int = 1
+    twin_of: str = ""
 
     def compose_files(self, services: Path) -> list[Path]:
         """
@@ -161,7 +163,7 @@ class VariantsFile:
         if declared or self.ladders_among(names):
             return declared
         return [
-            Comparison(f"{name} and {names[0]}", "no comparison is declared", names[0], name)
+            Comparison(f"{name} and {names[0]}", self.variants[name].about, names[0], name)
             for name in names[1:]
         ]
 
@@ -196,21 +198,34 @@ def with_control(
     """
     Variants and comparisons, with a baseline twice: what the instrument makes of no difference.
 
-    That is the first comparison's, or the foot of the first ladder. Nothing is added where two
-    variants are the same already, or where nothing is compared at all. The levels of the variant
-    that is ``searched`` for are not known yet.
+    That is the first comparison's, or the foot of the first ladder, but not what is ``searched``
+    for, whose levels are not known yet. Nothing is added where a comparison is of two equal
+    variants already, or where nothing is compared at all.
     """
-    levels = [(each.levels, each.overlays) for each in variants if each.name != searched]
-    baselines = [each.baseline for each in comparisons] + [each.steps[0] for each in ladders]
-    if not baselines or any(levels.count(each) > 1 for each in levels):
+    levels = {each.name: (each.levels, each.overlays) for each in variants}
+    equal = [
+        each
+        for each in comparisons
+        if searched not in {each.baseline, each.treatment}
+        and levels[each.baseline] == levels[each.treatment]
+    ]
+    names = [each.baseline for each in comparisons] + [each.steps[0] for each in ladders]
+    baselines = [name for name in names if name != searched]
+    if equal or not baselines:
         return list(variants), list(comparisons)
     first = next(variant for variant in variants if variant.name == baselines[0])
     name = f"{first.name}-again"
-    while any(variant.name == name for variant in variants):
+    while name in levels:
         name += "-again"
-    twin = replace(first, name=name, about=f"{first.name} once more, to see what no difference is")
-    about = "the same variant twice: what this instrument makes of no difference"
-    return [*variants, twin], [*comparisons, Comparison(CONTROL, about, first.name, name)]
+    about = f"{first.name} once more, to see what no difference is"
+    twin = replace(first, name=name, about=about, twin_of=first.name)
+    control = Comparison(
+        CONTROL,
+        "the same variant twice: what this instrument makes of no difference",
+        first.name,
+        name,
+    )
+    return [*variants, twin], [*comparisons, control]
 
 
 def focal_pairs(

@@ -98,6 +98,10 @@ def variants_toml(
         return json.dumps(value, ensure_ascii=False)
 
     lines = []
+    # A twin is added again wherever it is needed.
+    twins = {variant["name"] for variant in variants if variant.get("twin_of")}
+    variants = [variant for variant in variants if variant["name"] not in twins]
+    comparisons = [pair for pair in comparisons if pair["treatment"] not in twins]
     if search and search["start"] not in {variant["name"] for variant in variants}:
         # Without what it starts from it is no search, and its variant is one like the others.
         search = None

@@ -102,7 +102,8 @@ def reproduce(manifest: Manifest) -> str:
     """
     The commands that make this run again, and this report.
     """
-    names = ",".join(variant["name"] for variant in manifest.variants)
+    # A twin is added by itself.
+    names = ",".join(each["name"] for each in manifest.variants if not each.get("twin_of"))
     blocks = len(manifest.order) or manifest.blocks
     command = (
         f"nox -s measure -- --variants {names} --workload {manifest.workload['name']} "

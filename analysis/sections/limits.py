@@ -63,8 +63,11 @@ def _bases(
     The variants without a limit, each with those that differ from it in limits alone.
     """
     found = []
+    seen: list[Mapping[str, str]] = []
     for base, levels in variants.items():
-        if base not in limited:
+        # A second one that is the same, for A/A, has no doses of its own.
+        if base not in limited and levels not in seen:
+            seen.append(levels)
             doses = [name for name, own in limited.items() if _without(own) == _without(levels)]
             if doses:
                 found.append((base, doses))

@@ -40,9 +40,10 @@ def parameters(manifest: Manifest) -> str:
 
 
 def _blocks(manifest: Manifest) -> str:
-    asked = f"at least {manifest.blocks}"
+    asked = f"{manifest.blocks} asked for"
     if manifest.half_width is not None:
-        asked += f", and on until the half-width is {manifest.half_width * 100:g} %"
+        width = f"{manifest.half_width * 100:g} %"
+        asked = f"at least {manifest.blocks}, and on until the half-width is {width}"
     ending = manifest.ending or "ended before that"
     return f"{len(manifest.order)} begun ({asked}); {ending}"
 

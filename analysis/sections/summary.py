@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from analysis.formatting import count, verdict
+from analysis.sections.trust import control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def overview(
         f"{count(len(manifest.variants), 'variant')} in random order, on "
         f"{manifest.machine.get('reason', 'an unknown machine')}."
     )
-    lines = [f"- {verdict(comparison)}" for comparison in compared]
+    lines = [f"- {control(each) if each.control else verdict(each)}" for each in compared]
     return "\n\n".join(["## Overview", intro, "\n".join(lines)])
 
 
@@ -44,7 +45,7 @@ def conclusions(compared: Sequence[Comparison], *, has_ladder: bool) -> str:
     """
     The same sentences again, and what they do not say.
     """
-    lines = [f"- {verdict(comparison)}" for comparison in compared]
+    lines = [f"- {verdict(each)}" for each in compared if not each.control]
     limits = []
     blocks = [each.difference.blocks for each in compared if each.difference is not None]
     if blocks and min(blocks) < FEW_BLOCKS:

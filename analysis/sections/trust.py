@@ -12,7 +12,7 @@ from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.estimates import loads_by_block
 from analysis.formatting import count, percent, short_verdict, table
 from analysis.intervals import t_interval
-from analysis.simulation import EFFECTS, REPLICATES, performances, twins_of
+from analysis.simulation import EFFECTS, REPLICATES, SAID, performances, twins_of
 from analysis.verdicts import blocks_needed
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ INTRODUCTION = (
     "For each comparison: the interval by Student's t on the blocks' log-ratios and, beside it, by "
     "the bootstrap over blocks (BCa); the p-value of no difference, corrected for the number of "
     "comparisons (Holm); and the least difference that as many blocks with this spread would find "
-    "in four of five runs."
+    "in four of five runs, as the first of so many. A direction is given where the corrected p is "
+    "below 0.05; *equivalent* is two one-sided tests at 5 % for each comparison."
 )
 NO_CONTROL = (
     "**No variant was measured twice in this run**, so it does not show what its instrument makes "
@@ -41,14 +42,17 @@ def trust(compared: Sequence[Comparison], trials: Sequence[TrialRecord]) -> str:
         return ""
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
-    parts += [_control(each) for each in controls] or [NO_CONTROL]
+    parts += [control(each) for each in controls] or [NO_CONTROL]
     headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Could see", "Verdict"]
     parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
     parts += [words for each in controls for words in _other_ways(each, trials)]
     return "\n\n".join([*parts, *_little(trials)])
 
 
-def _control(each: Comparison) -> str:
+def control(each: Comparison) -> str:
+    """
+    What was seen between a thing and itself, in a sentence.
+    """
     interval = each.trust_interval()
     names = f"{each.baseline} and {each.treatment}"
     if interval is None:
@@ -110,8 +114,11 @@ def _other_ways(control: Comparison, trials: Sequence[TrialRecord]) -> list[str]
     words = (
         "**What other ways to measure would have said** of the same trials: those of the A/A pair, "
         "resampled by blocks, with an effect of known size added to one of the two "
-        f"({REPLICATES} times each). On this machine, two variants like these need about {blocks} "
-        f"blocks, {minutes:.0f} minutes, for an interval of ±{margin * 100:g} %."
+        f"({REPLICATES} times each). Mean ± sd finds a difference where the two do not overlap, "
+        f"one run of each where they differ by more than {SAID * 100:g} %; runs in a row are as "
+        "far apart as the blocks that they are taken from. On this machine, two variants like "
+        f"these need about {blocks} blocks, {minutes:.0f} minutes, for an interval of "
+        f"±{margin * 100:g} %."
     )
     return [
         words,

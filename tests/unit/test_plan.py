@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analysis.sections.environment import reproduce
 from experiments.errors import UsageError
-from experiments.measure import plan
+from experiments.measure import keep_variants, plan
 from experiments.options import measure_parser
-from experiments.plan import PROFILES, block_order, leave_out, too_many_cpus
+from experiments.plan import PROFILES, block_order, joined, leave_out, too_many_cpus
 from experiments.variants import with_control
 from experiments.variants_file import load_variants
 
@@ -58,6 +59,29 @@ def test_no_variant_has_a_place_of_its_own() -> None:
         assert 850 < firsts.count(variant) < 1150
 
 
+def test_what_is_compared_is_measured_side_by_side() -> None:
+    """
+    In a random order, and the pairs among the others at random too.
+    """
+    pairs = [("a", "c"), ("c", "d"), ("x", "y")]
+    orders = [block_order(VARIANTS, block, 5, pairs) for block in range(1, 101)]
+    for order in orders:
+        assert sorted(order) == list(VARIANTS)
+        # Everything but b is joined, so b is first or last.
+        assert "b" in {order[0], order[-1]}
+    assert {order.index("b") for order in orders} == {0, 3}
+    assert len({tuple(order) for order in orders}) == 12
+
+
+def test_pairs_that_share_a_member_are_one_group() -> None:
+    """
+    Whatever the order in which they are named.
+    """
+    assert joined("abcd", [("a", "b"), ("c", "d"), ("d", "a")]) == [list("abcd")]
+    assert joined("abc", []) == [["a"], ["b"], ["c"]]
+    assert joined("ab", [("x", "y"), ("x", "b")]) == [["a"], ["b"]]
+
+
 def test_the_defaults_are_the_published_parameters() -> None:
     """
     A thousand requests, fifty at a time, products.
@@ -79,6 +103,7 @@ def test_a_plan_holds_what_was_asked() -> None:
     assert made.order == []
     assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
     assert made.focal == [["netns", "docker"]]
+    assert made.together == [["netns", "docker"], ["netns", "netns-again"]]
 
 
 def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:
@@ -95,8 +120,44 @@ def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:
     # What the search will find is not what it begins with.
     assert made("docker,docker-as-published,docker-tuned")[-1] == "docker-as-published-again"
     assert made("docker-host,container-logging,docker")[-1] == "docker-again"
+    assert made("docker-tuned,docker")[-1] == "docker"
+    # Two that are the same, and that nobody compares, are no control.
+    assert made("netns,docker,docker-host,container-log-json-file")[-1] == "netns-again"
     again = with_control(*with_control(*pair_of("netns", "docker"), []), [])
     assert [variant.name for variant in again[0]] == ["netns", "docker", "netns-again"]
+
+
+def test_a_report_s_command_plans_the_same_run_again() -> None:
+    """
+    Word for word, with the twin that nobody names.
+    """
+    arguments = ["--variants", "netns,docker,docker-host", "--seed", "4", "--blocks", "3"]
+    first = plan(measure_parser().parse_args(arguments))
+    text = reproduce(first)
+    (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
+    again = plan(measure_parser().parse_args(command.split()[4:]))
+    for field in ("variants", "comparisons", "focal", "together", "blocks", "seed", "requests"):
+        assert getattr(again, field) == getattr(first, field), field
+
+
+def test_a_kept_variants_file_plans_the_same_run_again(tmp_path: Path) -> None:
+    """
+    Also where the baseline has an override file of the user's own.
+    """
+    (tmp_path / "own.yaml").write_text("services: {}\n")
+    file = tmp_path / "own.toml"
+    own = 'runtime = "process"\nnetwork = "bridge"\nentry = "direct"\ndiscovery = "addresses"\n'
+    file.write_text(f'[variants.one]\n{own}overlays = ["own.yaml"]\n[variants.two]\nlike = "one"\n')
+    first = plan(measure_parser().parse_args(["--variants-file", str(file)]))
+    run = tmp_path / "run"
+    run.mkdir()
+    kept = keep_variants(run, first)
+    again = plan(measure_parser().parse_args(["--variants-file", str(run / kept.variants_file)]))
+    names = ["one", "two", "one-again"]
+    for made in (first, again):
+        assert [table["name"] for table in made.variants] == names
+        assert [pair["name"] for pair in made.comparisons] == ["two and one", "A/A"]
+        assert [table["twin_of"] for table in made.variants] == ["", "", "one"]
 
 
 def pair_of(baseline: str, treatment: str) -> tuple[list[Variant], list[Comparison]]:

@@ -281,6 +281,7 @@ def test_limits_are_a_dose_and_its_response() -> None:
         variants=[
             {"name": "netns", "about": "", "levels": levels, "overlays": []},
             {"name": "half", "about": "", "levels": {**levels, "cpus": "0.5"}, "overlays": []},
+            {"name": "netns-again", "about": "", "levels": levels, "overlays": []},
         ],
         comparisons=[],
         environment={**manifest().environment, "left_out": ["two"]},

@@ -62,14 +62,31 @@ def test_a_run_goes_on_until_its_widest_interval_is_narrow_enough() -> None:
     assert not Rule(4, 0.02, [PAIR]).is_enough(4, wide)
 
 
+def test_blocks_that_lack_the_pair_are_none_of_it() -> None:
+    """
+    Ten blocks of the run are not ten of a pair that every second one has, or in which one failed.
+    """
+    spread = [0.97, 1.0, 1.03, 1.01, 0.99]
+    known = widths(spread)
+    found = known.of(*PAIR)
+    assert found is not None
+    assert found.half_width is not None
+    rule = Rule(10, found.half_width / 1.1, [PAIR])
+    assert not rule.is_enough(10, known)
+    # 1.1 times as narrow takes 1.21 times as many blocks of the run.
+    assert rule.expected_blocks(10, known) == 13
+    assert Rule(10, found.half_width, [PAIR]).is_enough(10, known)
+    assert Rule(10, found.half_width, [PAIR]).expected_blocks(10, known) == 10
+
+
 def test_it_does_not_matter_what_the_interval_says() -> None:
     """
     The same spread about no difference and about a large one asks for as many blocks.
     """
     rule = Rule(2, 0.02, [PAIR])
     spread = [0.97, 1.0, 1.03, 1.01]
-    none = rule.expected_blocks(widths(spread))
-    large = rule.expected_blocks(widths([2 * ratio for ratio in spread]))
+    none = rule.expected_blocks(4, widths(spread))
+    large = rule.expected_blocks(4, widths([2 * ratio for ratio in spread]))
     assert none == large
     assert 4 < none < FORGET_IT
 
@@ -83,7 +100,7 @@ def test_the_blocks_that_are_needed_grow_with_the_square_of_the_width() -> None:
     assert width is not None
     assert width.half_width is not None
     rule = Rule(1, width.half_width / 2, [PAIR])
-    assert rule.expected_blocks(known) == pytest.approx(4 * width.blocks, abs=1)
+    assert rule.expected_blocks(4, known) == pytest.approx(4 * width.blocks, abs=1)
 
 
 def test_nothing_is_expected_while_a_pair_is_unknown() -> None:
@@ -91,7 +108,7 @@ def test_nothing_is_expected_while_a_pair_is_unknown() -> None:
     One block has no interval, and failed trials say nothing.
     """
     rule = Rule(2, 0.02, [PAIR])
-    assert rule.expected_blocks(widths([1.2])) == FORGET_IT
+    assert rule.expected_blocks(1, widths([1.2])) == FORGET_IT
     assert rule.widest(widths([1.2])) is None
     known = widths([1.2, 1.2])
     known.add(failed_trial(9, 3, "docker"))

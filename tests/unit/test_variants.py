@@ -72,7 +72,7 @@ def test_neighbours_on_a_ladder_differ_in_exactly_one_factor() -> None:
 
 def test_the_ladder_s_session_enlists_every_step() -> None:
     """
-    And the A/A pair and the published system beside them.
+    And the published system beside them.
     """
     declared = load_variants()
     names = list(declared.groups["ladder"].variants)

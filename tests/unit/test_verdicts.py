@@ -164,6 +164,10 @@ def test_a_baseline_that_differs_from_itself_is_the_first_thing_that_a_report_sa
     text = render(*with_twin(ratios, [1.01, 0.99, 1.02, 1.0, 0.98]))
     assert "not trustworthy" not in text
     assert "holds zero, as it should" in text
+    # It is no finding, whatever it is.
+    overview, conclusions = text.partition("## 3. Conclusions")[::2]
+    assert "- **A/A**: netns and netns-again" in overview
+    assert "A/A" not in conclusions.partition("\n## ")[0]
 
 
 def test_a_control_is_known_by_its_levels_and_is_in_no_family() -> None:
@@ -185,10 +189,13 @@ def test_a_run_without_a_control_says_so() -> None:
 
 def test_methods_that_disagree_about_zero_are_said_loudly() -> None:
     """
-    Where one interval holds zero, and the other does not.
+    Where one interval holds zero, and the other does not; louder where a difference is told.
     """
     text = render(manifest(blocks=5), trials_of([1.01, 1.02, 1.15, 1.01, 1.012]))
-    assert "**The bootstrap disagrees about zero: +" in text
+    assert "(disagrees)" in text
+    # Where nothing is told, there is nothing to lean on.
+    assert "cannot tell" in text
+    assert "do not lean" not in text
 
 
 def test_little_s_law_is_shown_as_a_check() -> None:

@@ -8,6 +8,7 @@ level lacks.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -86,23 +87,27 @@ class RuncContainer:
         """
         0 once it has ended: its status is told to the process that inherited it, not to us.
         """
-        if self._status is None:
-            try:
-                signal.pidfd_send_signal(self._handle, 0)
-            except ProcessLookupError:
-                self._status = 0
-            else:
-                # What has ended and was not yet waited for still takes signals.
-                stat = Path(f"/proc/{self.pid}/stat").read_text()
-                self._status = 0 if stat.rpartition(")")[2].split()[0] == "Z" else None
+        if self._status is None and self._has_ended():
+            self._status = 0
         return self._status
+
+    def _has_ended(self) -> bool:
+        try:
+            signal.pidfd_send_signal(self._handle, 0)
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            # It may end between the two, or while it is looked at.
+            return True
+        # What has ended and was not yet waited for still takes signals.
+        return stat.rpartition(")")[2].split()[0] == "Z"
 
     def send_signal(self, sig: int) -> None:
         """
         Send it a signal, unless it has ended.
         """
         if self.poll() is None:
-            signal.pidfd_send_signal(self._handle, sig)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, sig)
 
     def kill(self) -> None:
         """

@@ -240,7 +240,7 @@ def unit(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Check style, types, units, the real lab, the main command on a clean clone; 13 minutes; root.
+    Check style, types, units, the real lab, the main command on a clean clone; 15 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")
@@ -267,7 +267,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_vm(session: nox.Session) -> None:
     """
-    Check the VM for real: build, up, two blocks, rungs, pull, halt, up, destroy; 18 minutes; root.
+    Check the VM for real: build, up, two blocks, rungs, pull, halt, up, destroy; 20 minutes; root.
     """
     install(session, "dev")
     if not sys.platform.startswith("linux") or os.geteuid() != 0:

@@ -278,7 +278,7 @@ class Runner:
         failures: dict[str, int] = dict.fromkeys(self.variants, 0)
         while passed_over < most:
             if begun and self.rule.is_enough(begun, self.progress.widths):
-                self._end(f"{begun} blocks are enough")
+                self._end("one block is enough" if begun == 1 else f"{begun} blocks are enough")
                 return
             drawn += 1
             variants = self._variants_of(drawn)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from analysis.formatting import percent, plus_minus, sentence, table
+from analysis.formatting import count, percent, plus_minus, sentence, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def _blocks(manifest: Manifest) -> str:
         width = f"{manifest.half_width * 100:g} %"
         asked = f"at least {manifest.blocks}, and on until the half-width is {width}"
     ending = manifest.ending or "ended before that"
-    return f"{len(manifest.order)} begun ({asked}); {ending}"
+    return f"{count(len(manifest.order), 'block')} ({asked}); {ending}"
 
 
 def key_metrics(

@@ -77,7 +77,7 @@ def _row(each: Comparison) -> list[str]:
         percent(each.difference.relative["us_per_request"]),
         f"{other} (disagrees)" if judged.methods_disagree else other,
         "< 0.001" if judged.p_value < 0.001 else f"{judged.p_value:.3f}",
-        f"±{judged.detectable * 100:.1f} %",
+        f"±{judged.detectable * 100:.1f} %" if judged.detectable < 1 else "not even a doubling",
         short_verdict(judged),
     ]
 

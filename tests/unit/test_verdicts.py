@@ -198,6 +198,14 @@ def test_methods_that_disagree_about_zero_are_said_loudly() -> None:
     assert "do not lean" not in text
 
 
+def test_what_a_run_could_not_see_is_said_without_absurd_numbers() -> None:
+    """
+    Two blocks far apart would not even show a doubling.
+    """
+    assert "not even a doubling" in render(manifest(), trials_of([0.7, 1.4]))
+    assert "not even a doubling" not in render(manifest(blocks=5), trials_of([1.2] * 4 + [1.21]))
+
+
 def test_little_s_law_is_shown_as_a_check() -> None:
     """
     250 per second, each 0.19 seconds under way, are 47.5 of 50.

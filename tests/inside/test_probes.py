@@ -40,8 +40,8 @@ BURNS_US = (4000, 16000)
 """
 Several times what the whole request costs otherwise, and several times that.
 
-The first milliseconds cost more than themselves: what comes after them finds cold caches. From the
-one to the other that does not change any more.
+The first milliseconds cost more than themselves on a machine whose neighbours are busy, most likely
+because what comes after them finds cold caches. From the one to the other that changes no more.
 """
 
 

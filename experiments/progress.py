@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from experiments.records import CLIENT_BOUND, OK
-from experiments.stopping import FORGET_IT, Widths
+from experiments.stopping import MOST_BLOCKS, Widths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,7 +109,7 @@ class Progress:
             left = (
                 "enough" if blocks <= block else f"about {blocks} blocks in all, if there is time"
             )
-            self.say(standing + (f": {left}" if blocks < FORGET_IT else ""))
+            self.say(standing + (f": {left}" if blocks < MOST_BLOCKS else ""))
 
     def searched(self, record: TrialRecord) -> None:
         """
@@ -152,7 +152,7 @@ class Progress:
         if self._rule.half_width is None:
             total = sum(len(self._variants_of(block)) for block in range(1, blocks + 1))
             return f"[{number}/{total}] block {self._block}/{blocks}"
-        return f"[{number}] block {self._block}" + (f"/~{blocks}" if blocks < FORGET_IT else "")
+        return f"[{number}] block {self._block}" + (f"/~{blocks}" if blocks < MOST_BLOCKS else "")
 
     def _erase(self) -> None:
         if self._console.is_terminal:

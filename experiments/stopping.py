@@ -36,8 +36,8 @@ The lab has no library of statistics, which would be larger than the rest of the
 packages. For more degrees of freedom the last one is taken, which is wider by 4 % at most.
 """
 
-FORGET_IT = 9999
-"""No more blocks than this are ever said to be needed."""
+MOST_BLOCKS = 9999
+"""As many blocks as are ever said to be needed; also where nobody can know."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ class Rule:
             return max(begun, self.blocks)
         widest = self.widest(widths)
         if widest is None:
-            return FORGET_IT
+            return MOST_BLOCKS
         more = math.ceil(begun * (widest[1] / self.half_width) ** 2)
-        return min(max(self.blocks, begun + 1, more), FORGET_IT)
+        return min(max(self.blocks, begun + 1, more), MOST_BLOCKS)
 
     def standing(self, widths: Widths) -> str:
         """

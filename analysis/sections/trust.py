@@ -82,12 +82,12 @@ def _row(each: Comparison) -> list[str]:
     ]
 
 
-def _other_ways(control: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
+def _other_ways(twice: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
     """
     What other protocols make of the trials of the A/A pair, and how long a narrow interval takes.
     """
-    twins = twins_of(control, trials)
-    if twins is None or control.difference is None:
+    twins = twins_of(twice, trials)
+    if twins is None or twice.difference is None:
         return []
     headers = [
         "Way to measure",
@@ -107,9 +107,9 @@ def _other_ways(control: Comparison, trials: Sequence[TrialRecord]) -> list[str]
         ]
         for each in performances(twins)
     ]
-    margin = control.verdict.margin
-    half = t_interval(control.difference.log_ratios).half_width or 0.0
-    blocks = blocks_needed(half, control.difference.blocks, math.log1p(margin))
+    margin = twice.verdict.margin
+    half = t_interval(twice.difference.log_ratios).half_width or 0.0
+    blocks = blocks_needed(half, twice.difference.blocks, math.log1p(margin))
     minutes = blocks * 2 * twins.trial_s / 60
     words = (
         "**What other ways to measure would have said** of the same trials: those of the A/A pair, "

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from analysis.estimates import compare
-from experiments.stopping import FORGET_IT, T_QUANTILES, Rule, Widths
+from experiments.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Widths
 from tests.unit.samples import failed_trial, trial
 
 PAIR = ("netns", "docker")
@@ -88,7 +88,7 @@ def test_it_does_not_matter_what_the_interval_says() -> None:
     none = rule.expected_blocks(4, widths(spread))
     large = rule.expected_blocks(4, widths([2 * ratio for ratio in spread]))
     assert none == large
-    assert 4 < none < FORGET_IT
+    assert 4 < none < MOST_BLOCKS
 
 
 def test_the_blocks_that_are_needed_grow_with_the_square_of_the_width() -> None:
@@ -108,7 +108,7 @@ def test_nothing_is_expected_while_a_pair_is_unknown() -> None:
     One block has no interval, and failed trials say nothing.
     """
     rule = Rule(2, 0.02, [PAIR])
-    assert rule.expected_blocks(1, widths([1.2])) == FORGET_IT
+    assert rule.expected_blocks(1, widths([1.2])) == MOST_BLOCKS
     assert rule.widest(widths([1.2])) is None
     known = widths([1.2, 1.2])
     known.add(failed_trial(9, 3, "docker"))

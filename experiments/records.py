@@ -9,6 +9,7 @@ Schema history:
     1  the first.
     2  factors of the ladder; facts, path and CPU cost of a trial; ladders and wholes of a run.
     3  the rule by which a run ends, and how it ended; the order holds the blocks that were begun.
+    4  the pulse of a load, the first requests and the first answer, loads by schedule, the pilot.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ __all__ = [
     "UNDER_LOAD",
     "LoadResult",
     "Manifest",
+    "OpenLoad",
+    "Pulse",
     "ResultsError",
     "TrialRecord",
     "append_trial",
@@ -52,7 +55,7 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
@@ -117,6 +120,44 @@ class LoadResult:
 
 
 @dataclass(frozen=True)
+class OpenLoad:
+    """
+    One load whose requests were sent by a schedule, whatever became of those before.
+
+    ``fraction`` is the share of the trial's own closed-loop capacity that was asked for, None for
+    the rate that is the same in all variants of a run; ``rate_per_s`` is what it came to.
+    ``achieved_per_s`` are completed requests over the time from the first one's intended start to
+    the last one's end, ``latest_us`` how long after its intended start the request was sent that
+    was sent latest. ``log`` is a file of the run, one line for each request; see
+    ``experiments/load/open_loop.py``.
+    """
+
+    fraction: float | None
+    rate_per_s: float
+    requests: int
+    requests_completed: int
+    requests_ok: int
+    achieved_per_s: float
+    latest_us: int
+    log: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """
+    What was seen while a load ran, one value a beat, in the order of time.
+
+    ``at_s`` are seconds since the load began, ``opened`` the connections that were opened in the
+    client's network namespace since then, and ``work_us`` the CPU time that a fixed piece of work
+    took on the client's CPU, in microseconds: how slow the machine was.
+    """
+
+    at_s: list[float]
+    opened: list[int]
+    work_us: list[float]
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """
     One fresh deployment of one variant, loaded once, torn down.
@@ -130,6 +171,9 @@ class TrialRecord:
     empty where the probes were off. ``load`` is None exactly when ``status`` is an error;
     ``failed_phase`` is the phase in which a fault came up, and ``error`` says what it was. A trial
     whose load was whole and whose teardown had a fault is good, and has both all the same.
+    ``first_answer_s`` is the time from the start of the first service to the first good answer,
+    ``cold`` the load of the very first requests, before any warm-up, and ``pulse`` what was seen
+    while ``load`` ran. ``open_loads`` came after it, where the run has such.
     """
 
     number: int
@@ -146,6 +190,10 @@ class TrialRecord:
     allowed: list[str] = field(default_factory=list)
     path: dict[str, Any] = field(default_factory=dict)
     cpu: dict[str, Any] = field(default_factory=dict)
+    first_answer_s: float | None = None
+    cold: LoadResult | None = None
+    pulse: Pulse | None = None
+    open_loads: list[OpenLoad] = field(default_factory=list)
     failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -166,6 +214,8 @@ class Manifest:
     was asked for; ``ending`` says why no further block was begun. ``margin`` is the relative
     difference that is taken to be none. ``together`` are pairs: what they join is measured
     in one go.
+    ``open_fractions`` of each trial's own capacity, and ``common_rate_per_s``, are loaded by
+    schedule, ``open_requests`` requests each; ``pilot`` is what was found before the first block.
     ``any_length`` says that an answer may have another length than the first one without being
     counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
     file in the run that declares these. ``environment`` is what the probes saw inside the lab,
@@ -200,6 +250,10 @@ class Manifest:
     wholes: list[dict[str, Any]] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
     probes: str = "on"
+    open_fractions: list[float] = field(default_factory=list)
+    open_requests: int = 0
+    common_rate_per_s: float | None = None
+    pilot: dict[str, Any] = field(default_factory=dict)
     search: dict[str, Any] = field(default_factory=dict)
     finished_at: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
@@ -266,9 +320,13 @@ def read_trials(run: Path) -> list[TrialRecord]:
     for number, line in enumerate(_read(path).split("\n")[:-1], start=1):
         where = f"{path}, line {number}"
         fields = _fields(TrialRecord, _parse(where, line), where)
-        load = fields["load"]
-        if load is not None:
-            fields["load"] = LoadResult(**_fields(LoadResult, load, f"{where}, load"))
+        for name, kind in (("load", LoadResult), ("cold", LoadResult), ("pulse", Pulse)):
+            if fields.get(name) is not None:
+                fields[name] = kind(**_fields(kind, fields[name], f"{where}, {name}"))
+        fields["open_loads"] = [
+            OpenLoad(**_fields(OpenLoad, each, f"{where}, open_loads"))
+            for each in fields.get("open_loads", [])
+        ]
         records.append(TrialRecord(**fields))
     return records
 

@@ -81,7 +81,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     content = dataclasses.asdict(manifest())
     content["schema_version"] = 99
     (tmp_path / MANIFEST).write_text(json.dumps(content))
-    with pytest.raises(ResultsError, match="schema version 99, and this version reads 3"):
+    with pytest.raises(ResultsError, match="schema version 99, and this version reads 4"):
         read_manifest(tmp_path)
 
 

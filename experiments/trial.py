@@ -21,6 +21,7 @@ from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import Parity, prove_levels
 from experiments.probes.path import check_path, path_counters
+from experiments.probes.pulse import beating
 from experiments.probes.response import check_answers
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
+    from experiments.records import LoadResult
     from experiments.variants import Variant
     from experiments.workloads import Workload
 
@@ -41,6 +43,9 @@ DEPLOYMENTS: dict[str, type[Deployment]] = {
     "process": ProcessDeployment,
     "container": ContainerDeployment,
 }
+
+COLD_REQUESTS = 100
+"""How many requests a fresh deployment is said to be cold for."""
 
 LOAD_BASE_S = 60.0
 LOAD_PER_REQUEST_S = 0.5
@@ -115,22 +120,17 @@ class Trial:
         with self._phase("check"):
             address = self._check(deployment, client)
         with self._phase("warmup"):
-            if self.conditions.warmup_requests:
-                warmup = self.raw / "warmup"
-                warmup.mkdir()
-                plan = self.conditions.plan(address, self.conditions.warmup_requests)
-                self.conditions.load.run(plan, client, warmup)
-        plan = self.conditions.plan(address, self.conditions.requests)
+            self._warm_up(address, client)
         if not self.conditions.probing(self.number):
             with self._phase("load"):
-                self.found["load"] = self.conditions.load.run(plan, client, self.raw)
+                self.found["load"] = self._load(address, client)
             return
         host = self.site.network_namespace
         parts = {**deployment.services(), **deployment.helpers()}
         path_before = path_counters(host, deployment)
         cpu_before = CpuCounters.read(parts, self.conditions.groups)
         with self._phase("load"):
-            load = self.conditions.load.run(plan, client, self.raw)
+            load = self._load(address, client)
         cpu_after = CpuCounters.read(parts, self.conditions.groups)
         path_after = path_counters(host, deployment)
         self.found["cpu"] = cpu_cost(cpu_before, cpu_after)
@@ -141,6 +141,33 @@ class Trial:
             check_path(self.variant.levels, grown, load.requests_completed, services)
         # Only now is it a number: a load without its proof is an error.
         self.found["load"] = load
+
+    def _warm_up(self, address: str, client: Client) -> None:
+        """
+        The very first requests, which are a load of their own, and then the rest of the warm-up.
+        """
+        cold = min(COLD_REQUESTS, self.conditions.warmup_requests)
+        for name, requests in (
+            ("cold", cold),
+            ("warmup", self.conditions.warmup_requests - cold),
+        ):
+            if requests:
+                directory = self.raw / name
+                directory.mkdir()
+                plan = self.conditions.plan(address, requests)
+                load = self.conditions.load.run(plan, client, directory)
+                if name == "cold":
+                    self.found["cold"] = load
+
+    def _load(self, address: str, client: Client) -> LoadResult:
+        """
+        The load that counts, and its pulse.
+        """
+        plan = self.conditions.plan(address, self.conditions.requests)
+        with beating(client.network_namespace) as beats:
+            load = self.conditions.load.run(plan, client, self.raw)
+        self.found["pulse"] = beats.stop()
+        return load
 
     def _deploy(self, stack: ExitStack) -> tuple[Deployment, Client]:
         conditions, levels = self.conditions, self.variant.levels
@@ -164,7 +191,8 @@ class Trial:
         conditions = self.conditions
         entry = self.variant.levels["entry"]
         address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
-        check = check_answers(client.network_namespace, address, conditions.workload)
+        check, answered_at = check_answers(client.network_namespace, address, conditions.workload)
+        self.found["first_answer_s"] = answered_at - deployment.started_at
         placed = {}
         if conditions.pinned:
             placed["processes"] = prove_placement(self.site.group, conditions.placement.stack)

@@ -59,8 +59,11 @@ class Deployment(Protocol):
     A context: entering deploys and waits until every health check passes, leaving tears down.
 
     Entering raises DeployError, with the last log lines, for a service that does not become
-    healthy, and ComposeError for a description that cannot be honoured.
+    healthy, and ComposeError for a description that cannot be honoured. ``started_at`` is when the
+    stack began to be brought up, its networks first, on the monotonic clock; a daemon was up then.
     """
+
+    started_at: float
 
     def __init__(self, project: ComposeProject, site: Site, levels: Mapping[str, str]) -> None:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +58,7 @@ class ContainerDeployment:
             proxy = self._levels["userland_proxy"] == "on"
             daemon = idle_daemon(self._site, userland_proxy=proxy)
             self._daemon = self._stack.enter_context(daemon)
+            self.started_at = time.monotonic()
             self._up()
             # Only now: when it did not come up, the end of the daemon takes away what there is, and
             # a second error would hide the first.

@@ -87,6 +87,7 @@ class ProcessDeployment:
             if self._levels["beside"] == "dockerd":
                 self._daemon = self._stack.enter_context(idle_daemon(self._site))
             self._starter.make_shared_group()
+            self.started_at = time.monotonic()
             bridged = self._levels["network"] != "veth"
             wire(host, self._networks, self._instances, self._stack, bridged=bridged)
             if self._daemon is None:

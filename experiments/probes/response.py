@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +25,33 @@ ANSWERS = 4
 """How many answers are looked at: with round-robin over two backends, two from each."""
 
 
-def check_answers(network_namespace: str, address: str, workload: Workload) -> dict[str, Any]:
+def check_answers(
+    network_namespace: str, address: str, workload: Workload
+) -> tuple[dict[str, Any], float]:
     """
-    Ask a few times and compare with what the workload expects; facts about the last answer.
+    Ask a few times and compare with what the workload expects.
+
+    What is known of the last answer, and when the first one was there, on the monotonic clock.
 
     Raises LoadError, with what came instead, when one answer is not the expected one.
     """
     # A thread can be in another network namespace than the rest of its process.
     with ThreadPoolExecutor(max_workers=1) as executor:
         executor.submit(netns.setns, network_namespace, flags=0, fork=False).result()
-        answers = [executor.submit(_ask, address, workload).result() for _ in range(ANSWERS)]
+        answers = [executor.submit(_ask, address, workload).result()]
+        answered_at = time.monotonic()
+        answers += [executor.submit(_ask, address, workload).result() for _ in range(ANSWERS - 1)]
     for status, body, _ in answers:
         _compare(status, body, workload)
     status, body, server = answers[-1]
-    return {
+    check = {
         "answers": len(answers),
         "status": status,
         "server": server,
         "body_bytes": len(body),
         "body_sha256": hashlib.sha256(body).hexdigest(),
     }
+    return check, answered_at
 
 
 def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:

@@ -204,7 +204,8 @@ def facts(variant: Variant, site: Site) -> dict[str, Any]:
         deployment = up(variant, site, stack)
         address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, variant.levels["entry"])
         place = NetworkNamespace(site.network_namespace).path
-        return facts_of(deployment, check_answers(place, address, choose_workload("fixed")))
+        check, _ = check_answers(place, address, choose_workload("fixed"))
+        return facts_of(deployment, check)
 
 
 def test_each_level_of_confinement_has_its_primitive_and_no_later_one(site: Site) -> None:

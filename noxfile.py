@@ -9,6 +9,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
                                              15 minutes; writes results/<run>/report.md
   nox -s netns docker -- --profile quick     the two systems in two minutes, for a first look
   nox -s ladder                              what every single step costs, in 45 minutes
+  nox -s latency                             latency by a seeded schedule, in 35 minutes
   nox -s calibrate                           whether what is put in comes out, in 15 minutes
   nox -s netns -- --help                     every option
   nox -s tests tests_vm                      check everything
@@ -51,6 +52,11 @@ ORDERLY_STOP_S = 180
 enlisted: list[str] = []
 """Variants that the sessions so far stand for."""
 
+arguments_of_sessions: list[str] = []
+"""What they ask of `measure` besides."""
+
+SESSION_ARGUMENTS = {"latency": ["--open-loop"]}
+
 budgets: list[float] = []
 """Minutes that they need, where that is more than the profile gives."""
 
@@ -82,6 +88,7 @@ def enlist(session: nox.Session, group: str) -> None:
             "or name variants with `nox -s measure -- --variants …`"
         )
     enlisted.extend(declared.groups[group].variants)
+    arguments_of_sessions.extend(SESSION_ARGUMENTS.get(group, []))
     budgets.append(declared.groups[group].minutes.get(options.profile, 0.0))
     session.notify("measure")
 
@@ -107,6 +114,9 @@ optimized = variant_session(
 ladder = variant_session(
     "ladder", "Enlist one factor a step from a bare process to Docker, then measure; 45 minutes."
 )
+latency = variant_session(
+    "latency", "Enlist both systems, loaded by a schedule (open loop), then measure; 35 minutes."
+)
 calibrate = variant_session(
     "calibrate", "Enlist doses of CPU time and of sleep, to see whether they come out; 15 minutes."
 )
@@ -124,6 +134,7 @@ def measure(session: nox.Session) -> None:
         session.error(str(error))
     if options.variants is None and enlisted:
         arguments += ["--variants", ",".join(dict.fromkeys(enlisted))]
+    arguments += arguments_of_sessions
     if options.minutes is None and any(budgets):
         arguments += ["--minutes", str(max(budgets))]
     install(session, "host")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
 from experiments.records import ResultsError, latest_run, read_manifest, read_trials
@@ -63,8 +64,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         runs = options.runs or [latest_run(options.results)]
         output = options.output or runs[-1] / (REPORT if len(runs) == 1 else POOLED_REPORT)
-        text = render(*pool([(read_manifest(run), read_trials(run)) for run in runs]))
+        manifest, trials = pool([(read_manifest(run), read_trials(run)) for run in runs])
+        # The logs of single requests are in the folder of one run.
+        own = runs[0] if len(runs) == 1 else None
+        text = render(manifest, trials, own)
         output.write_text(text, encoding="utf-8")
+        if own is not None:
+            write_histograms(trials, own)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

@@ -4,25 +4,30 @@ CPU time per request by where it is spent, from the records of trials.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.intervals import t_interval
 from experiments.records import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from analysis.intervals import Interval
     from experiments.records import TrialRecord
 
 CLIENT = "client"
 RUNNER = "runner"
+PULSE = "pulse"
 DAEMON = "dockerd, containerd, shims"
 PROXY = "docker-proxy"
 READER = "log reader"
-BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, READER)
+BESIDE = (CLIENT, RUNNER, PULSE, DAEMON, PROXY, READER)
 """Parts that are no services, by the names in the records."""
+
+INSTRUMENT = (CLIENT, RUNNER, PULSE)
+"""Parts that measure; all others are the stack with the Docker that it runs in."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,33 @@ class CpuCost:
     stolen: Interval
     context_switches: Interval
     throttled_s: Interval
+
+
+@dataclass(frozen=True)
+class CpuDifference:
+    """
+    What a treatment's CPU time per request differs by from its baseline's, paired within blocks.
+
+    Of all parts but the INSTRUMENT: services, Docker's daemons, docker-proxy and readers of logs.
+    ``baseline_us`` is what the baseline spends, ``difference_us`` how much more the treatment does,
+    in microseconds per request, and ``log_ratios`` has one for each block, or none at all where a
+    trial's time was too short for its clock to count. ``interrupts_us`` is the difference in the
+    whole machine's soft interrupts, and None where those are in the other figures already, or where
+    nobody knows.
+    """
+
+    blocks: int
+    baseline_us: Interval
+    difference_us: Interval
+    log_ratios: list[float]
+    interrupts_us: Interval | None
+
+    @property
+    def relative(self) -> Interval | None:
+        """
+        The relative difference (0.1 is ten per cent more), from the mean log-ratio.
+        """
+        return t_interval(self.log_ratios).map(math.expm1) if self.log_ratios else None
 
 
 def client_bound(trial: TrialRecord) -> bool:
@@ -115,4 +147,61 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
         throttled_s=t_interval(
             [sum(cpu["throttled_s"].values()) / cpu["duration_s"] for cpu, _ in rows]
         ),
+    )
+
+
+def cpu_difference(
+    baseline: str, treatment: str, trials: Sequence[TrialRecord]
+) -> CpuDifference | None:
+    """
+    The paired difference in CPU time, or None when no block has both with their CPU time looked at.
+    """
+    spent = {
+        (trial.block, trial.variant): (trial.cpu, trial.load.requests_completed)
+        for trial in trials
+        if trial.status == OK and trial.load is not None and trial.cpu
+    }
+    pairs = [
+        (before, spent[block, treatment])
+        for (block, variant), before in spent.items()
+        if variant == baseline and (block, treatment) in spent
+    ]
+    if not pairs:
+        return None
+    stacks_us = [_both(pair, _stack_s) for pair in pairs]
+    softirqs_us = [_both(pair, lambda cpu: cpu["machine_s"]["softirq"]) for pair in pairs]
+    apart = all(cpu["interrupts_apart"] for pair in pairs for cpu, _ in pair)
+    countable = all(min(pair) > 0 for pair in stacks_us)
+    return CpuDifference(
+        blocks=len(pairs),
+        baseline_us=t_interval([before for before, _ in stacks_us]),
+        difference_us=t_interval([after - before for before, after in stacks_us]),
+        log_ratios=[math.log(after / before) for before, after in stacks_us] if countable else [],
+        interrupts_us=t_interval([after - before for before, after in softirqs_us])
+        if apart
+        else None,
+    )
+
+
+def _both(
+    pair: tuple[tuple[dict[str, Any], int], tuple[dict[str, Any], int]],
+    seconds: Callable[[dict[str, Any]], float],
+) -> tuple[float, float]:
+    """
+    What two trials spent, each in microseconds per request.
+    """
+    (before, requests_before), (after, requests_after) = pair
+    return seconds(before) * 1e6 / requests_before, seconds(after) * 1e6 / requests_after
+
+
+def _stack_s(cpu: dict[str, Any]) -> float:
+    """
+    Seconds of CPU time of all parts but the INSTRUMENT.
+    """
+    return float(
+        sum(
+            spent["user_s"] + spent["system_s"]
+            for name, spent in cpu["parts"].items()
+            if part_of(name) not in INSTRUMENT
+        )
     )

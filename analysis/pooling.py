@@ -50,6 +50,9 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         "warmup_requests": manifest.warmup_requests,
         "any_length": manifest.any_length,
         "margin": manifest.margin,
+        "open_fractions": manifest.open_fractions,
+        "open_requests": manifest.open_requests,
+        "common_rate_per_s": manifest.common_rate_per_s,
         "variants": {
             table["name"]: {key: table.get(key) for key in ("levels", "overlays_sha256")}
             for table in manifest.variants

@@ -12,44 +12,51 @@ from analysis.sections.calibration import calibration
 from analysis.sections.cpu import cpu
 from analysis.sections.environment import environment, reproduce
 from analysis.sections.ladder import ladder
+from analysis.sections.latency import latency
 from analysis.sections.limits import limits
 from analysis.sections.metrics import details, errors, key_metrics, parameters
 from analysis.sections.summary import conclusions, overview
 from analysis.sections.trust import trust
 from analysis.sections.tuning import tuning
+from analysis.sections.warm_up import warm_up
 from analysis.sections.warnings import warnings
+from analysis.speed import at_equal_speed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from experiments.records import Manifest, TrialRecord
 
 TITLE = "# Performance comparison report: Linux network namespaces and Docker"
 
 
-def render(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def render(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None = None) -> str:
     """
-    The whole report.
+    The whole report; ``run`` is the folder with the logs of single requests, where there are such.
     """
+    level = at_equal_speed(trials)
     summaries = {
-        table["name"]: summarise(table["name"], trials, manifest.requests)
+        table["name"]: summarise(table["name"], level.trials, manifest.requests)
         for table in manifest.variants
     }
-    compared = comparisons(manifest, trials)
+    compared = comparisons(manifest, level.trials)
     sections = [
         TITLE,
         warnings(manifest, trials, compared),
         overview(manifest, trials, compared),
-        parameters(manifest),
+        parameters(manifest, level),
         key_metrics(compared, summaries),
         details(manifest, summaries),
         errors(trials),
-        ladder(manifest, trials),
-        limits(manifest, trials),
+        ladder(manifest, level.trials),
+        limits(manifest, level.trials),
         tuning(manifest),
         cpu(manifest, trials),
-        calibration(manifest, trials),
-        trust(compared, trials),
+        latency(manifest, trials, run),
+        warm_up(manifest, trials),
+        calibration(manifest, level.trials),
+        trust(manifest, compared, trials, level),
         conclusions(compared, has_ladder=bool(manifest.ladders)),
         environment(manifest, trials),
         reproduce(manifest),

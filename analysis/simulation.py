@@ -40,6 +40,9 @@ IN_A_ROW = 5
 LEAST_BLOCKS_FOR_ROWS = 6 * IN_A_ROW
 """Of fewer there are too few different rows to draw from."""
 
+WANTED = 0.02
+"""The relative error that a trustworthy answer stays below."""
+
 SAID = 0.02
 """A difference between one run of each that nobody would call none."""
 
@@ -92,7 +95,9 @@ class Performance:
     ``minutes`` is what one use of it takes, ``error`` the relative error that 95 % of its estimates
     stay below, ``coverage`` the share of its error bars that hold the truth (None without any),
     ``false_verdicts`` the share of differences that it finds where there is none, and ``power`` the
-    share of those that it finds of each of EFFECTS, in the right direction.
+    share of those that it finds of each of EFFECTS, in the right direction. ``minutes_needed`` is
+    how long it takes, repeated and averaged, until 95 % of its errors are below WANTED; None where
+    that never comes, because its error is one-sided.
     """
 
     name: str
@@ -101,6 +106,7 @@ class Performance:
     coverage: float | None
     false_verdicts: float
     power: dict[float, float]
+    minutes_needed: float | None
 
 
 def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | None:
@@ -125,22 +131,33 @@ def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | N
     return Twins(values[:, 0], values[:, 1], float(np.mean(took)))
 
 
-def performances(twins: Twins) -> list[Performance]:
+def performances(twins: Twins, levelled: Twins | None = None) -> list[Performance]:
     """
     Every protocol on the same twins; the first is this project's, with as many blocks as there are.
+
+    ``levelled`` are the same twins at equal speed of the machine, which no other protocol knows.
     """
     blocks = len(twins.first)
-    ways: dict[str, tuple[Way, int]] = {
-        f"{blocks} blocks in random order, paired; Student's t (as here)": (paired, 2 * blocks),
-        f"{blocks} blocks in a fixed order, paired; Student's t": (fixed_order, 2 * blocks),
-    }
+    ways: list[tuple[str, Way, int, Twins]] = []
+    if levelled is not None:
+        name = f"{blocks} blocks in random order, paired, at equal speed; Student's t (as here)"
+        ways.append((name, paired, 2 * blocks, levelled))
+    here = "" if levelled is not None else " (as here)"
+    ways += [
+        (
+            f"{blocks} blocks in random order, paired; Student's t{here}",
+            paired,
+            2 * blocks,
+            twins,
+        ),
+        (f"{blocks} blocks in a fixed order, paired; Student's t", fixed_order, 2 * blocks, twins),
+    ]
     if blocks >= LEAST_BLOCKS_FOR_ROWS:
         name = f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other; mean ± sd"
-        ways[name] = (in_a_row, 2 * IN_A_ROW)
-    ways["one run of each"] = (once_each, 2)
+        ways.append((name, in_a_row, 2 * IN_A_ROW, twins))
+    ways.append(("one run of each", once_each, 2, twins))
     return [
-        _performance(name, way, trials * twins.trial_s / 60, twins)
-        for name, (way, trials) in ways.items()
+        _performance(name, way, trials * twins.trial_s / 60, own) for name, way, trials, own in ways
     ]
 
 
@@ -156,7 +173,19 @@ def _performance(name: str, way: Way, minutes: float, twins: Twins) -> Performan
         for found in [way(twins, math.log1p(effect), generator)]
     }
     error = math.expm1(float(np.quantile(np.abs(none.estimates), 0.95)))
-    return Performance(name, minutes, error, coverage, float(np.mean(none.claims)), power)
+    # What is always on one side, such as the price of the place in a block, no repeat averages out.
+    bias = abs(float(np.mean(none.estimates)))
+    spread = float(np.quantile(np.abs(none.estimates - np.mean(none.estimates)), 0.95))
+    left = math.log1p(WANTED) - bias
+    return Performance(
+        name=name,
+        minutes=minutes,
+        error=error,
+        coverage=coverage,
+        false_verdicts=float(np.mean(none.claims)),
+        power=power,
+        minutes_needed=minutes * (spread / left) ** 2 if left > 0 else None,
+    )
 
 
 def paired(twins: Twins, effect: float, generator: np.random.Generator) -> Judgement:

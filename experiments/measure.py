@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.options import PROJECT
-from experiments.plan import PROFILES
+from experiments.plan import OPEN_FRACTIONS, PROFILES, REQUESTS
 from experiments.records import (
     COMPLETE,
     FAILED,
     INTERRUPTED,
+    RATE_WANTED,
+    REQUESTS_WANTED,
     RUNNING,
     Manifest,
     read_manifest,
@@ -68,9 +70,12 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     """
     Run the plan and say what became of it.
     """
+    requests = str(manifest.requests)
+    if manifest.pilot.get("wanted") == REQUESTS_WANTED:
+        requests = "by a pilot"
     print(
         f"run {run.name}: variants {len(manifest.variants)}, requests in each trial "
-        f"{manifest.requests}; {until(manifest)}; Ctrl-C stops it and keeps what is done",
+        f"{requests}; {until(manifest)}; Ctrl-C stops it and keeps what is done",
         flush=True,
     )
     reason = ""
@@ -139,7 +144,14 @@ def plan(options: argparse.Namespace) -> Manifest:
     now = time.time()
     focal = focal_pairs(comparisons, ladders)
     controls = [(each.baseline, each.treatment) for each in comparisons if each.name == CONTROL]
-    half_width = options.half_width or (None if options.blocks else profile.half_width)
+    fixed = options.blocks or options.open_loop or not focal
+    half_width = options.half_width or (None if fixed else profile.half_width)
+    pilot = {}
+    if options.open_loop and not options.common_rate:
+        pilot = {"wanted": RATE_WANTED}
+    elif half_width and not options.requests:
+        pilot = {"wanted": REQUESTS_WANTED}
+    requests = options.requests or REQUESTS
     return Manifest(
         run=datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ"),
         state=RUNNING,
@@ -148,11 +160,15 @@ def plan(options: argparse.Namespace) -> Manifest:
         blocks=options.blocks or profile.blocks,
         minutes=options.minutes or profile.minutes,
         half_width=half_width if focal else None,
+        pilot=pilot,
+        open_fractions=list(OPEN_FRACTIONS) if options.open_loop else [],
+        common_rate_per_s=options.common_rate if options.open_loop else None,
+        open_requests=options.open_requests if options.open_loop else 0,
         focal=[list(pair) for pair in focal],
         together=[list(pair) for pair in [*focal, *controls]],
         margin=options.margin,
-        requests=options.requests,
-        concurrency=min(options.concurrency, options.requests),
+        requests=requests,
+        concurrency=min(options.concurrency, requests),
         warmup_requests=options.warmup_requests,
         any_length=not options.same_length,
         workload=dataclasses.asdict(workload),

@@ -13,6 +13,7 @@ from experiments.plan import (
     CONCURRENCY,
     DEFAULT_PROFILE,
     DEFAULT_SEED,
+    OPEN_REQUESTS,
     PROFILES,
     REQUESTS,
     WARMUP_REQUESTS,
@@ -31,6 +32,7 @@ examples:
   nox -s netns docker -- --profile quick       a look at the two systems, in two minutes
   nox -s ladder                                what each single step costs, in 45 minutes
   nox -s netns docker -- --workload fixed      the network path alone, no application behind it
+  nox -s latency                               latency by schedule, in 35 minutes
   nox -s calibrate                             whether what is put in comes out, in 15 minutes
   nox -s measure -- --variants netns,docker    just these two
   nox -s report                                the report of the latest run, made again
@@ -135,9 +137,9 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     parser.add_argument(
         "--requests",
         type=_whole,
-        default=REQUESTS,
         metavar="N",
-        help="requests in each trial. Default: %(default)s, as published",
+        help=f"requests in each trial. Default: {REQUESTS}, as published; where the run goes on "
+        "until its intervals are narrow enough, as many as a pilot finds to be needed",
     )
     parser.add_argument(
         "--warmup-requests",
@@ -145,6 +147,27 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         default=WARMUP_REQUESTS,
         metavar="N",
         help="requests before those that count; 0 for a cold start. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--open-loop",
+        action="store_true",
+        help="after its load, load each deployment by a seeded schedule with exponential gaps, at "
+        "30, 50, 70 and 90 %% of its own capacity and at a rate common to all: latency that "
+        "no stall can hide from. `nox -s latency` does so",
+    )
+    parser.add_argument(
+        "--open-requests",
+        type=_whole,
+        default=OPEN_REQUESTS,
+        metavar="N",
+        help="requests at each of those rates. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--common-rate",
+        type=_whole,
+        metavar="N",
+        help="the rate common to all, in requests per second. Default: half of what the slowest "
+        "variant does in a pilot",
     )
     parser.add_argument(
         "--concurrency",

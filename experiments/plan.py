@@ -23,6 +23,11 @@ REQUESTS = 1000
 WARMUP_REQUESTS = 200
 """Requests before those that count; the published report had none, and measured a cold start."""
 
+OPEN_FRACTIONS = (0.3, 0.5, 0.7, 0.9)
+"""Shares of a deployment's own capacity at which it is loaded by schedule."""
+
+OPEN_REQUESTS = 1000
+
 DEFAULT_SEED = 1
 
 

@@ -111,11 +111,11 @@ class Progress:
             )
             self.say(standing + (f": {left}" if blocks < MOST_BLOCKS else ""))
 
-    def searched(self, record: TrialRecord) -> None:
+    def rehearsed(self, what: str, record: TrialRecord) -> None:
         """
-        Print what a trial of the search measured.
+        Print what a trial measured that is no part of the results, of a search or a pilot.
         """
-        self.say(f"  search {record.number:>3}  {record.variant}  {result_of(record)}")
+        self.say(f"  {what} {record.number:>3}  {record.variant}  {result_of(record)}")
 
     def seconds_left(self) -> float:
         """
@@ -147,7 +147,7 @@ class Progress:
         The trial and the block, and of how many, as far as that can be known.
         """
         if not self._block:
-            return "search"
+            return "before the first block"
         blocks = self._rule.expected_blocks(self._block, self.widths)
         if self._rule.half_width is None:
             total = sum(len(self._variants_of(block)) for block in range(1, blocks + 1))

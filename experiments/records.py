@@ -32,11 +32,15 @@ __all__ = [
     "ERROR",
     "FAILED",
     "INTERRUPTED",
+    "LEAST_SPARE_TRIALS",
     "MANIFEST",
     "MARGIN",
     "OK",
+    "PILOT_TRIALS",
     "PROBES",
+    "RATE_WANTED",
     "RAW",
+    "REQUESTS_WANTED",
     "RUNNING",
     "SCHEMA_VERSION",
     "SEARCH_TRIALS",
@@ -60,6 +64,7 @@ SCHEMA_VERSION = 4
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
 SEARCH_TRIALS = "search.jsonl"
+PILOT_TRIALS = "pilot.jsonl"
 RAW = "raw"
 
 COMPLETE = "complete"
@@ -79,8 +84,18 @@ PROBES: dict[str, Callable[[int], bool]] = {
 }
 """Ways to choose the trials, by their number, of which parity, path and CPU cost are looked at."""
 
+REQUESTS_WANTED = "requests"
+RATE_WANTED = "rate"
+"""What a plan may leave to a pilot, under ``wanted``."""
+
 MARGIN = 0.02
 """A relative difference that is taken to be none, unless a user says otherwise."""
+
+LEAST_SPARE_TRIALS = 8
+"""
+Trials beyond one for each variant from which on a run knows how its times go with the machine's
+speed.
+"""
 
 CLIENT_BOUND = 0.8
 """A client that used more than this share of its CPU may be what limited the rate."""
@@ -149,12 +164,19 @@ class Pulse:
 
     ``at_s`` are seconds since the load began, ``opened`` the connections that were opened in the
     client's network namespace since then, and ``work_us`` the CPU time that a fixed piece of work
-    took on the client's CPU, in microseconds: how slow the machine was.
+    took on the stack's CPUs, in microseconds: how slow they were.
     """
 
     at_s: list[float]
     opened: list[int]
     work_us: list[float]
+
+    @property
+    def mean_us(self) -> float:
+        """
+        The mean time of the work over the load.
+        """
+        return sum(self.work_us) / len(self.work_us)
 
 
 @dataclass(frozen=True)
@@ -173,7 +195,8 @@ class TrialRecord:
     whose load was whole and whose teardown had a fault is good, and has both all the same.
     ``first_answer_s`` is the time from the start of the first service to the first good answer,
     ``cold`` the load of the very first requests, before any warm-up, and ``pulse`` what was seen
-    while ``load`` ran. ``open_loads`` came after it, where the run has such.
+    while ``load`` ran. ``open_loads`` came after it, where the run has such; ``repeated`` are a
+    pilot's further loads of the same deployment, each as ``us_per_request`` and its ``work_us``.
     """
 
     number: int
@@ -194,6 +217,7 @@ class TrialRecord:
     cold: LoadResult | None = None
     pulse: Pulse | None = None
     open_loads: list[OpenLoad] = field(default_factory=list)
+    repeated: list[dict[str, float]] = field(default_factory=list)
     failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION

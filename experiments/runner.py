@@ -5,39 +5,26 @@ The trial loop: runs inside the lab, from a run folder that holds the plan.
 from __future__ import annotations
 
 import dataclasses
-import os
 import resource
-import shutil
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from experiments.deployments import Site
-from experiments.deployments.compose import ComposeProject, resolve
-from experiments.deployments.oci import docker_spec, rank
+from experiments import pilot
 from experiments.errors import BridgetollError, DeployError
-from experiments.faults import TRIAL_ERRORS, describe, keep_tails
-from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
-from experiments.lab.network import NetworkNamespace
-from experiments.lab.placement import choose_placement
-from experiments.lab.plain_root import make_plain_root
-from experiments.load.ab import ApacheBench
 from experiments.plan import block_order, leave_out, too_many_cpus
-from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.environment import environment, stolen_s
-from experiments.probes.parity import Parity
-from experiments.probes.residue import check_residue, snapshot
 from experiments.progress import Progress
 from experiments.records import (
     COMPLETE,
     ERROR,
     FAILED,
     INTERRUPTED,
-    OK,
-    PROBES,
-    RAW,
+    PILOT_TRIALS,
+    RATE_WANTED,
+    REQUESTS_WANTED,
     SEARCH_TRIALS,
     UNDER_LOAD,
     TrialRecord,
@@ -46,18 +33,11 @@ from experiments.records import (
     write_manifest,
 )
 from experiments.search import as_record, search
+from experiments.stage import Stage, needs_docker
 from experiments.stop import StopRequest
 from experiments.stopping import Rule
-from experiments.trial import DEPLOYMENTS, Conditions, Trial
 from experiments.variants import Search, Variant
-from experiments.workloads import SERVICES, Workload
-
-IMAGE_STORE = Path("/srv/image-store")
-"""Where the lab sees the store of the image that is made from the userland, read-only."""
-
-SCRATCH = Path("/run/bridgetoll")
-HOST_NAMESPACE = "host"
-"""The network namespace that plays the host of one trial; fresh for each."""
+from experiments.workloads import Workload
 
 ERRORS_IN_A_ROW = 2
 """After so many failures in a row of one variant the run ends: the next would fail too."""
@@ -85,19 +65,8 @@ class Runner:
             )
             for table in self.manifest.variants
         }
+        self.stage = Stage(run, self.workload, stop, self._show)
         self._follow_the_plan()
-        self.load = ApacheBench()
-        self.placement = choose_placement(os.sched_getaffinity(0))
-        self.hierarchies = hierarchies(inside_lab=True)
-        self.groups = {
-            "stack": ControlGroup("stack", self.hierarchies),
-            CLIENT: ControlGroup("client", self.hierarchies),
-            RUNNER: ControlGroup(RUNNER_GROUP, self.hierarchies),
-        }
-        self.number = 0
-        self.docker_spec: dict[str, Any] = {}
-        self.projects: dict[str, ComposeProject] = {}
-        self.before: dict[str, frozenset[str]] = {}
         self.started = time.monotonic()
         self.stolen_before_s = stolen_s()
 
@@ -111,6 +80,7 @@ class Runner:
             self._prepare()
             deadline = time.monotonic() + self.manifest.minutes * 60
             self.progress.deadline = deadline
+            self._pilot(deadline)
             self._search()
             self._blocks(deadline)
             state, note = COMPLETE, ""
@@ -139,42 +109,107 @@ class Runner:
         # Before this process is bound to the client's CPU, so that all CPUs are seen.
         self._update(environment=environment())
         self._leave_out_what_the_machine_lacks()
-        make_plain_root(IMAGE_STORE)
-        with NetworkNamespace(HOST_NAMESPACE):
-            # The first one ever leaves the place for their names, which is no trial's residue.
-            pass
-        self.groups[CLIENT].create()
-        pinned = self.groups[CLIENT].set_cpuset(self.placement.client)
-        self.groups[RUNNER].set_cpuset(self.placement.client)
-        self.conditions = Conditions(
-            workload=self.workload,
-            requests=self.manifest.requests,
-            warmup_requests=self.manifest.warmup_requests,
-            concurrency=self.manifest.concurrency,
-            any_length=self.manifest.any_length,
-            placement=self.placement,
-            pinned=pinned,
-            groups=self.groups,
-            load=self.load,
-            parity=Parity(self.manifest.allowed),
-            probing=PROBES[self.manifest.probes],
-        )
-        for variant in self.variants.values():
-            # Reads the whole description, so that a key it cannot honour shows before any trial.
-            levels = variant.levels
-            DEPLOYMENTS[levels["runtime"]](self._project(variant), self._site(0), levels)
-        self._start_docker_once()
-        self.before = snapshot(self.hierarchies)
+        if any(map(needs_docker, self.variants.values())):
+            self.progress.say("starting Docker once, to see how it starts a container")
+        self.stage.prepare(self.manifest, self.variants.values())
 
-    def _project(self, variant: Variant) -> ComposeProject:
+    def _show(self, number: int, variant: str, phase: str) -> None:
+        self.progress.phase(number, variant, phase)
+
+    def _trial(self, block: int, position: int, variant: Variant, kind: str = "") -> TrialRecord:
         """
-        What a variant is to deploy; read once for each.
+        One trial; what it saw of the network for the first time becomes part of the manifest.
         """
-        if variant.name not in self.projects:
-            self.projects[variant.name] = resolve(
-                variant.compose_files(SERVICES), self.workload.services, variant.variables()
-            )
-        return self.projects[variant.name]
+        record = self.stage.trial(block, position, variant, kind)
+        if self.stage.states != self.manifest.network_state:
+            self._update(network_state=dict(self.stage.states))
+        return record
+
+    def _pilot(self, deadline: float) -> None:
+        """
+        Find what the plan leaves to a pilot: the requests of a trial, or the rate common to all.
+        """
+        wanted = self.manifest.pilot.get("wanted")
+        if wanted == REQUESTS_WANTED:
+            self._pilot_requests(deadline)
+        elif wanted == RATE_WANTED:
+            self._pilot_rate()
+        self.stage.number = 0
+
+    def _pilot_requests(self, deadline: float) -> None:
+        first = next(iter(self.variants.values()))
+        self.progress.say(
+            f"pilot: {pilot.DEPLOYMENTS} deployments of {first.name}, each loaded {pilot.LOADS} "
+            "times, to see how many requests a trial needs; they are not part of the results"
+        )
+        planned = self.stage.conditions
+        self.stage.conditions = dataclasses.replace(
+            planned, requests=pilot.REQUESTS, loads=pilot.LOADS
+        )
+        records = [self._pilot_trial(first) for _ in range(pilot.DEPLOYMENTS)]
+        self.stage.conditions = planned
+        good = [record for record in records if len(record.repeated) == pilot.LOADS - 1]
+        if len(good) < 2:
+            msg = f"the pilot failed: {records[-1].error}; --requests N does without one"
+            raise DeployError(msg)
+        rows = [loads_of(record) for record in good]
+        found = pilot.noise(rows)
+        trials = sum(len(self._variants_of(block)) for block in range(1, self.rule.blocks + 1))
+        other_s = fmean(
+            sum(record.phases_s.values()) - record.phases_s["load"] - record.phases_s["repeat"]
+            for record in good
+        )
+        request_s = fmean(load.us_per_request for row in rows for load in row) / 1e6
+        requests = min(
+            pilot.requests_wanted(found),
+            pilot.requests_in_time(deadline - time.monotonic(), trials, other_s, request_s),
+        )
+        self.stage.conditions = dataclasses.replace(planned, requests=requests)
+        self._update(
+            requests=requests,
+            pilot={
+                "variant": first.name,
+                "deployments": len(good),
+                "loads": pilot.LOADS,
+                "requests": pilot.REQUESTS,
+                "own_sd": found.own_sd,
+                "between_sd": found.between_sd,
+                "wanted_requests": pilot.requests_wanted(found),
+            },
+        )
+        self.progress.say(
+            f"pilot: loads of {pilot.REQUESTS} requests differ by {found.own_sd * 100:.1f} %, "
+            f"deployments beyond that by {found.between_sd * 100:.1f} %: {requests} requests "
+            "in each trial"
+        )
+
+    def _pilot_rate(self) -> None:
+        self.progress.say(
+            "pilot: one trial of each variant, to find a rate that all can bear; these trials are "
+            "not part of the results"
+        )
+        planned = self.stage.conditions
+        self.stage.conditions = dataclasses.replace(planned, open_fractions=())
+        records = [self._pilot_trial(variant) for variant in self.variants.values()]
+        self.stage.conditions = planned
+        capacities = {
+            record.variant: record.load.requests_per_second
+            for record in records
+            if record.load is not None
+        }
+        if not capacities:
+            msg = f"the pilot failed: {records[-1].error}"
+            raise DeployError(msg)
+        rate = pilot.common_rate_per_s(list(capacities.values()))
+        self.stage.conditions = dataclasses.replace(planned, common_rate_per_s=rate)
+        self._update(common_rate_per_s=rate, pilot={"capacities_per_s": capacities})
+        self.progress.say(f"pilot: the common rate is {rate:g} requests/s")
+
+    def _pilot_trial(self, variant: Variant) -> TrialRecord:
+        record = self._trial(0, 0, variant, kind="pilot")
+        append_trial(self.run, record, PILOT_TRIALS)
+        self.progress.rehearsed("pilot", record)
+        return record
 
     def _search(self) -> None:
         """
@@ -194,14 +229,14 @@ class Runner:
         def measure(variant: Variant) -> float | None:
             record = self._trial(0, 0, variant, kind="search")
             append_trial(self.run, record, SEARCH_TRIALS)
-            self.progress.searched(record)
+            self.progress.rehearsed("search", record)
             if record.load is None or record.load.requests_ok < record.load.requests:
                 # Errors are fast, and no improvement.
                 return None
             return 1e6 / record.load.requests_per_second
 
         levels, outcomes = search(wanted, known, self.manifest.seed, measure)
-        self.projects.pop(wanted.name)
+        self.stage.forget(wanted.name)
         self.variants[wanted.name] = dataclasses.replace(known, levels=levels)
         tables = [
             {**table, "levels": levels} if table["name"] == wanted.name else table
@@ -211,13 +246,13 @@ class Runner:
         kept = [outcome.change for outcome in outcomes if outcome.kept]
         words = ", ".join(f"{name} {level}" for change in kept for name, level in change.items())
         self.progress.say(f"{wanted.name} is {wanted.start} with: {words or 'no change'}")
-        self.number = 0
+        self.stage.number = 0
 
     def _leave_out_what_the_machine_lacks(self) -> None:
         """
         Take variants that may use more CPUs than there are out of the plan, and say so.
         """
-        stack_cpus = len(self.placement.stack)
+        stack_cpus = len(self.stage.placement.stack)
         names = too_many_cpus(self.manifest, stack_cpus)
         for name in names:
             cpus = self.variants.pop(name).levels["cpus"]
@@ -228,30 +263,6 @@ class Runner:
             self.manifest = leave_out(self.manifest, names)
             self._update()
             self._follow_the_plan()
-
-    def _start_docker_once(self) -> None:
-        """
-        Start Docker before any trial, where one needs it.
-
-        The kernel then has loaded what Docker makes it load, which is no trial's residue; and how
-        Docker starts a container is known to the variants that imitate it.
-        """
-        if not any(
-            variant.levels["runtime"] == "container"
-            or variant.levels["beside"] == "dockerd"
-            or rank(variant.levels["confinement"], "namespaces")
-            for variant in self.variants.values()
-        ):
-            return
-        self.progress.say("starting Docker once, to see how it starts a container")
-        site = self._site(0)
-        site.directory.mkdir(parents=True)
-        site.group.create()
-        try:
-            self.docker_spec = docker_spec(site)
-        finally:
-            site.group.remove()
-            shutil.rmtree(site.directory)
 
     def _follow_the_plan(self) -> None:
         """
@@ -314,97 +325,19 @@ class Runner:
         self.progress.say(ending)
         self._update(ending=ending)
 
-    def _site(self, number: int) -> Site:
-        return Site(
-            directory=SCRATCH / f"trial-{number}",
-            network_namespace=HOST_NAMESPACE,
-            group=self.groups["stack"],
-            image_store=IMAGE_STORE,
-            plain_root=make_plain_root(IMAGE_STORE),
-            docker_spec=self.docker_spec,
-        )
-
-    def _trial(self, block: int, position: int, variant: Variant, kind: str = "") -> TrialRecord:
-        """
-        One trial from deployment to teardown; an error in it becomes part of the record.
-        """
-        self.number += 1
-        name = f"{self.number:03}-{variant.name}"
-        raw = self.run / RAW / (f"{kind}-{name}" if kind else name)
-        raw.mkdir(parents=True)
-        site = self._site(self.number)
-        site.directory.mkdir(parents=True)
-
-        def begin(phase: str) -> None:
-            self.stop.check()
-            self.progress.phase(self.number, variant.name, phase)
-
-        trial = Trial(
-            number=self.number,
-            variant=variant,
-            project=self._project(variant),
-            site=site,
-            raw=raw,
-            conditions=self.conditions,
-            begin=begin,
-            known_state=variant.name in self.manifest.network_state,
-        )
-        started_at = time.time()
-        fault, failed_phase = "", ""
-        try:
-            with ExitStack() as stack:
-                trial.run(stack)
-                trial.phase = "teardown"
-                started = time.monotonic()
-                self.progress.phase(self.number, variant.name, "teardown")
-            trial.phases_s["teardown"] = time.monotonic() - started
-        except TRIAL_ERRORS as error:
-            fault, failed_phase = describe(error), trial.phase
-            keep_tails(site.directory, raw)
-        except KeyboardInterrupt:
-            # A load that was whole is kept; the request to stop is looked at before the next phase.
-            if "load" not in trial.found:
-                raise
-            fault, failed_phase = "the teardown was interrupted by the user", trial.phase
-        finally:
-            shutil.rmtree(site.directory, ignore_errors=True)
-        if trial.state is not None:
-            states = {**self.manifest.network_state, variant.name: trial.state}
-            self._update(network_state=states)
-        status = OK if "load" in trial.found else ERROR
-        if "interrupted" not in fault:
-            try:
-                check_residue(self.before, self.hierarchies)
-            except TRIAL_ERRORS as error:
-                left = describe(error)
-                fault = f"{fault}; and then: {left}" if fault else left
-                failed_phase = failed_phase if status == ERROR else "residue"
-                status = ERROR
-                trial.found.pop("load", None)
-        placement = {
-            "client": sorted(self.placement.client),
-            "stack": sorted(self.placement.stack),
-            "apart": self.placement.apart,
-            "pinned": self.conditions.pinned,
-            **trial.found.pop("placement", {}),
-        }
-        return TrialRecord(
-            number=self.number,
-            block=block,
-            position=position,
-            variant=variant.name,
-            status=status,
-            started_at=started_at,
-            phases_s=trial.phases_s,
-            placement=placement,
-            failed_phase=failed_phase,
-            error=fault,
-            **({"check": {}, "load": None} | trial.found),
-        )
-
     def _update(self, **changes: Any) -> None:  # noqa: ANN401 - the manifest's own fields
         self.manifest = dataclasses.replace(self.manifest, **changes)
         write_manifest(self.run, self.manifest)
+
+
+def loads_of(record: TrialRecord) -> list[pilot.Load]:
+    """
+    All loads of a pilot's deployment.
+    """
+    assert record.load is not None  # noqa: S101 - for the type checker
+    assert record.pulse is not None  # noqa: S101 - for the type checker
+    first = pilot.Load(1e6 / record.load.requests_per_second, record.pulse.mean_us)
+    return [first, *(pilot.Load(**each) for each in record.repeated)]
 
 
 def main() -> int:

@@ -16,7 +16,8 @@ from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
 from experiments.load import Client, LoadPlan
-from experiments.probes.cpu import CpuCounters, cpu_cost
+from experiments.load.open_loop import OpenLoop, OpenPlan
+from experiments.probes.cpu import PULSE, CpuCounters, cpu_cost
 from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import Parity, prove_levels
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
-    from experiments.records import LoadResult
+    from experiments.records import LoadResult, Pulse
     from experiments.variants import Variant
     from experiments.workloads import Workload
 
@@ -59,6 +60,8 @@ class Conditions:
 
     ``groups`` are the control groups of the stack, of the client and of this process, by name.
     ``probing`` says for each trial, by its number, whether parity, path and CPU cost are looked at.
+    A deployment is loaded ``loads`` times, where that is of interest, and then by schedule, with
+    each of ``open_fractions`` of its own capacity and with the common rate.
     """
 
     workload: Workload
@@ -72,6 +75,11 @@ class Conditions:
     load: LoadGenerator
     parity: Parity
     probing: Callable[[int], bool]
+    open_fractions: tuple[float, ...] = ()
+    open_requests: int = 0
+    common_rate_per_s: float | None = None
+    seed: int = 0
+    loads: int = 1
 
     def plan(self, address: str, requests: int) -> LoadPlan:
         """
@@ -97,9 +105,11 @@ class Trial:
     """
 
     number: int
+    block: int
     variant: Variant
     project: ComposeProject
     site: Site
+    run_folder: Path
     raw: Path
     conditions: Conditions
     begin: Callable[[str], None]
@@ -121,16 +131,29 @@ class Trial:
             address = self._check(deployment, client)
         with self._phase("warmup"):
             self._warm_up(address, client)
+        self._load_and_prove(deployment, address, client)
+        if self.conditions.loads > 1:
+            with self._phase("repeat"):
+                self._repeat(address, client)
+        if self.conditions.open_fractions:
+            with self._phase("open"):
+                self._load_by_schedule(address, client)
+
+    def _load_and_prove(self, deployment: Deployment, address: str, client: Client) -> None:
+        """
+        The load that counts, with counters read around it, and the proof of its path.
+        """
         if not self.conditions.probing(self.number):
             with self._phase("load"):
-                self.found["load"] = self._load(address, client)
+                load, self.found["pulse"] = self._load(address, client, self.raw)
+            self.found["load"] = load
             return
         host = self.site.network_namespace
         parts = {**deployment.services(), **deployment.helpers()}
         path_before = path_counters(host, deployment)
         cpu_before = CpuCounters.read(parts, self.conditions.groups)
         with self._phase("load"):
-            load = self._load(address, client)
+            load, self.found["pulse"] = self._load(address, client, self.raw)
         cpu_after = CpuCounters.read(parts, self.conditions.groups)
         path_after = path_counters(host, deployment)
         self.found["cpu"] = cpu_cost(cpu_before, cpu_after)
@@ -159,15 +182,50 @@ class Trial:
                 if name == "cold":
                     self.found["cold"] = load
 
-    def _load(self, address: str, client: Client) -> LoadResult:
+    def _load(self, address: str, client: Client, directory: Path) -> tuple[LoadResult, Pulse]:
         """
-        The load that counts, and its pulse.
+        One load, and its pulse.
         """
         plan = self.conditions.plan(address, self.conditions.requests)
-        with beating(client.network_namespace) as beats:
-            load = self.conditions.load.run(plan, client, self.raw)
-        self.found["pulse"] = beats.stop()
-        return load
+        with beating(self.conditions.groups[PULSE], client.network_namespace) as beats:
+            load = self.conditions.load.run(plan, client, directory)
+            return load, beats.stop()
+
+    def _repeat(self, address: str, client: Client) -> None:
+        """
+        Load the same deployment again, as often as is asked for.
+        """
+        for number in range(2, self.conditions.loads + 1):
+            directory = self.raw / f"load-{number}"
+            directory.mkdir()
+            load, pulse = self._load(address, client, directory)
+            repeated = {"us_per_request": 1e6 / load.requests_per_second, "work_us": pulse.mean_us}
+            self.found.setdefault("repeated", []).append(repeated)
+
+    def _load_by_schedule(self, address: str, client: Client) -> None:
+        """
+        The open loop: shares of the capacity that was just measured, and the rate common to all.
+        """
+        conditions = self.conditions
+        capacity_per_s = self.found["load"].requests_per_second
+        rates: dict[float | None, float] = {
+            fraction: fraction * capacity_per_s for fraction in conditions.open_fractions
+        }
+        if conditions.common_rate_per_s is not None:
+            rates[None] = conditions.common_rate_per_s
+        loads = self.found["open_loads"] = []
+        for fraction, rate_per_s in rates.items():
+            plan = OpenPlan(
+                address=address,
+                workload=conditions.workload,
+                rate_per_s=rate_per_s,
+                requests=conditions.open_requests,
+                # The same gaps, but for their scale, for every variant of a block.
+                seed=f"{conditions.seed} {self.block} {fraction}",
+                limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
+                fraction=fraction,
+            )
+            loads.append(OpenLoop().run(plan, client, self.raw, self.run_folder))
 
     def _deploy(self, stack: ExitStack) -> tuple[Deployment, Client]:
         conditions, levels = self.conditions, self.variant.levels

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.cpu import CLIENT, DAEMON, PROXY, READER, RUNNER, cpu_cost
-from analysis.formatting import percent, plus_minus, table
+from analysis.comparisons import is_control
+from analysis.cpu import CLIENT, DAEMON, PROXY, PULSE, READER, RUNNER, cpu_cost, cpu_difference
+from analysis.formatting import microseconds, percent, plus_minus, table
 from analysis.intervals import Interval
+from analysis.verdicts import holm, p_value_of_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.cpu import CpuCost
+    from analysis.cpu import CpuCost, CpuDifference
     from experiments.records import Manifest, TrialRecord
 
 INTRODUCTION = (
@@ -24,12 +26,23 @@ INTRODUCTION = (
     "context switches are the whole machine's."
 )
 
+COMPARED = (
+    "What each treatment spends beyond its baseline, paired within blocks, with 95 % intervals: "
+    "CPU time of everything but the client, the runner and the pulse, so of services, Docker's "
+    "daemons, docker-proxy and log readers. What the kernel does with a packet while the client "
+    "sends it is the client's, and so not in it. The p-value is of no relative difference, "
+    "corrected for the number of comparisons (Holm); those of one thing with itself (A/A) are "
+    "corrected apart. Soft "
+    "interrupts are the whole machine's, and shown only where the kernel is known to count them "
+    "apart from all else."
+)
+
 NONE = Interval(0.0, None, None)
 
 
 def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
-    One row for each variant whose CPU time was looked at; empty when none was.
+    One row for each variant whose CPU time was looked at, and comparisons; empty when none was.
     """
     costs = {
         each["name"]: cost
@@ -45,13 +58,15 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     ]
     kinds = {trial.cpu["interrupts_apart"] for trial in trials if trial.cpu}
     return "\n\n".join(
-        [
+        part
+        for part in [
             "## CPU time per request",
             INTRODUCTION + " " + _about_interrupts(kinds),
             table(
                 [
                     *("Variant", "Services, user", "Services, kernel", "Docker's daemons"),
-                    *("docker-proxy", "Log readers", "Client", "Runner", "Soft interrupts"),
+                    *("docker-proxy", "Log readers", "Client", "Runner", "Pulse"),
+                    "Soft interrupts",
                     *("Unaccounted", "Stolen", "Context switches", "Trials"),
                 ],
                 [_row(name, cost) for name, cost in costs.items()],
@@ -64,8 +79,65 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
                     for name, cost in costs.items()
                 ],
             ),
+            _comparisons(manifest, trials),
+        ]
+        if part
+    )
+
+
+def _comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    One row for each declared comparison; empty when no block has both of any.
+    """
+    pairs = [(each["baseline"], each["treatment"]) for each in manifest.comparisons]
+    found = [cpu_difference(*pair, trials) for pair in pairs]
+    if not any(found):
+        return ""
+    controls = [is_control(manifest, *pair) for pair in pairs]
+    p_values = _p_values(found, controls)
+    headers = ["Comparison", "Baseline (µs)", "Difference", "Relative", "p (Holm)"]
+    rows = [
+        [
+            f"{declared['name']} ({declared['treatment']} against {declared['baseline']})",
+            *_cells(each, p_value),
+        ]
+        for declared, each, p_value in zip(manifest.comparisons, found, p_values, strict=True)
+    ]
+    return "\n\n".join(
+        [
+            "### CPU time per request of each comparison",
+            COMPARED,
+            table([*headers, "Soft interrupts", "Blocks"], rows),
         ]
     )
+
+
+def _p_values(
+    found: Sequence[CpuDifference | None], controls: Sequence[bool]
+) -> list[float | None]:
+    """
+    Of no difference, in two families: the comparisons of one thing with itself, and the others.
+    """
+    raw = [p_value_of_none(each.log_ratios) if each else None for each in found]
+    families = {
+        kind: holm([p if own is kind else None for p, own in zip(raw, controls, strict=True)])
+        for kind in (False, True)
+    }
+    return [families[control][index] for index, control in enumerate(controls)]
+
+
+def _cells(each: CpuDifference | None, p_value: float | None) -> list[str]:
+    if each is None:
+        return ["–"] * 5 + ["0"]
+    p_text = "–" if p_value is None else f"{p_value:.3f}"
+    return [
+        plus_minus(each.baseline_us),
+        microseconds(each.difference_us),
+        percent(each.relative) if each.relative else "–",
+        "< 0.001" if p_value is not None and p_value < 0.001 else p_text,
+        microseconds(each.interrupts_us) if each.interrupts_us else "–",
+        str(each.blocks),
+    ]
 
 
 def _about_interrupts(kinds: set[bool | None]) -> str:
@@ -92,6 +164,7 @@ def _row(name: str, cost: CpuCost) -> list[str]:
         plus_minus(cost.parts[READER]) if READER in cost.parts else "–",
         plus_minus(cost.parts[CLIENT]),
         plus_minus(cost.parts[RUNNER]),
+        plus_minus(cost.parts[PULSE]) if PULSE in cost.parts else "–",
         plus_minus(cost.interrupts),
         f"{plus_minus(cost.unaccounted)} ({share})",
         plus_minus(cost.stolen),

@@ -114,6 +114,10 @@ def reproduce(manifest: Manifest) -> str:
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
     if not manifest.any_length:
         command += " --same-length"
+    if manifest.open_fractions:
+        command += f" --open-loop --open-requests {manifest.open_requests}"
+        if manifest.common_rate_per_s:
+            command += f" --common-rate {manifest.common_rate_per_s:g}"
     if manifest.margin != MARGIN:
         command += f" --margin {manifest.margin * 100:g}"
     if manifest.allowed:

@@ -14,29 +14,43 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.estimates import Difference, VariantSummary
+    from analysis.speed import EqualSpeed
     from experiments.records import Manifest, TrialRecord
 
 LONG_CELL = 600
 
 
-def parameters(manifest: Manifest) -> str:
+def parameters(manifest: Manifest, level: EqualSpeed) -> str:
     """
-    How the load was made.
+    How the load was made, and at which speed of the machine its times are given.
     """
     workload = manifest.workload
     rows = [
         ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
         ["Concurrency", str(manifest.concurrency)],
-        ["Requests per trial", str(manifest.requests)],
+        ["Requests per trial", _requests(manifest)],
         ["Requests before those, not counted", str(manifest.warmup_requests)],
         ["Endpoint", f"`{'POST' if workload['post_json'] else 'GET'} {workload['path']}`"],
         ["Workload", f"{workload['name']}: {workload['about']}"],
         ["Services", ", ".join(workload["services"])],
         ["Blocks", _blocks(manifest)],
+        ["Times", "at equal speed of the machine" if level.levelled else "as measured"],
         ["Counts as no difference", f"±{manifest.margin * 100:g} %"],
         ["Seed", str(manifest.seed)],
     ]
     return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
+
+
+def _requests(manifest: Manifest) -> str:
+    pilot = manifest.pilot
+    if "own_sd" not in pilot:
+        return str(manifest.requests)
+    return (
+        f"{manifest.requests}, by a pilot: {pilot['loads']} loads of {pilot['requests']} requests "
+        f"to each of {pilot['deployments']} deployments of {pilot['variant']} differed by "
+        f"{pilot['own_sd'] * 100:.1f} %, the deployments beyond that by "
+        f"{pilot['between_sd'] * 100:.1f} % (standard deviations)"
+    )
 
 
 def _blocks(manifest: Manifest) -> str:

@@ -8,18 +8,18 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import TRUST_CONFIDENCE
+from analysis.comparisons import TRUST_CONFIDENCE, comparisons
 from analysis.estimates import loads_by_block
 from analysis.formatting import count, percent, short_verdict, table
-from analysis.intervals import t_interval
-from analysis.simulation import EFFECTS, REPLICATES, SAID, performances, twins_of
-from analysis.verdicts import blocks_needed
+from analysis.simulation import EFFECTS, REPLICATES, SAID, WANTED, performances, twins_of
+from analysis.speed import slower_machine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import LoadResult, TrialRecord
+    from analysis.speed import EqualSpeed
+    from experiments.records import LoadResult, Manifest, TrialRecord
 
 INTRODUCTION = (
     "For each comparison: the interval by Student's t on the blocks' log-ratios and, beside it, by "
@@ -28,25 +28,80 @@ INTRODUCTION = (
     "in four of five runs, as the first of so many. A direction is given where the corrected p is "
     "below 0.05; *equivalent* is two one-sided tests at 5 % for each comparison."
 )
+AS_MEASURED = (
+    " *As measured* is the same interval with nothing taken off for the machine's speed, and "
+    "*Machine slower* by how much longer the fixed work took beside the treatment; where that "
+    "interval excludes zero (!), the treatment may slow the machine itself, and what is taken off "
+    "for it is then the treatment's own: read the figure as measured."
+)
 NO_CONTROL = (
     "**No variant was measured twice in this run**, so it does not show what its instrument makes "
     "of no difference (A/A)."
 )
 
 
-def trust(compared: Sequence[Comparison], trials: Sequence[TrialRecord]) -> str:
+def trust(
+    manifest: Manifest,
+    compared: Sequence[Comparison],
+    trials: Sequence[TrialRecord],
+    level: EqualSpeed,
+) -> str:
     """
     A/A, one row for each comparison, and Little's law; empty without any comparison.
+
+    ``compared`` is of the trials of ``level``; ``trials`` are as they were measured.
     """
     if not compared:
         return ""
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
     parts += [control(each) for each in controls] or [NO_CONTROL]
+    parts.append(equal_speed(level))
     headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Could see", "Verdict"]
-    parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
-    parts += [words for each in controls for words in _other_ways(each, trials)]
+    rows = [_row(each) for each in compared]
+    introduction = INTRODUCTION
+    if level.levelled:
+        introduction += AS_MEASURED
+        headers[3:3] = ["As measured", "Machine slower"]
+        measured = comparisons(manifest, trials)
+        for row, each in zip(rows, measured, strict=True):
+            row[3:3] = _as_measured(each, trials)
+    parts += [introduction, table(headers, rows)]
+    for each in controls:
+        parts += _other_ways(each, trials, level)
     return "\n\n".join([*parts, *_little(trials)])
+
+
+def equal_speed(level: EqualSpeed) -> str:
+    """
+    What was done about the machine's speed, in a paragraph.
+    """
+    if not level.levelled:
+        return (
+            "**Times are as they were measured**: this run has too few trials with a pulse to take "
+            "the machine's speed out of them."
+        )
+    return (
+        "**Times are at equal speed of the machine.** While each load ran, a fixed piece of work "
+        "was timed on the stack's CPUs. Between trials its time varied by "
+        f"{level.spread * 100:.1f} % (standard deviation), and time per request went with it, by "
+        f"{level.slope:.2f} % for each per cent: {level.explained * 100:.0f} % of the variance "
+        "within variants. That part is taken off every trial (analysis of covariance; CUPED). The "
+        "slope is found within variants, so no difference between them has a part in it."
+    )
+
+
+def _as_measured(each: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    The same comparison with nothing taken off, and by how much the machine was slower in one arm.
+    """
+    if each.difference is None:
+        return ["–", "–"]
+    slower = slower_machine(each.baseline, each.treatment, trials)
+    words = "–" if slower is None else percent(slower)
+    if slower is not None and slower.excludes_zero:
+        words += " (!)"
+    return [percent(each.difference.relative["us_per_request"]), words]
 
 
 def control(each: Comparison) -> str:
@@ -82,48 +137,46 @@ def _row(each: Comparison) -> list[str]:
     ]
 
 
-def _other_ways(twice: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
+def _other_ways(twice: Comparison, trials: Sequence[TrialRecord], level: EqualSpeed) -> list[str]:
     """
     What other protocols make of the trials of the A/A pair, and how long a narrow interval takes.
     """
     twins = twins_of(twice, trials)
-    if twins is None or twice.difference is None:
+    if twins is None:
         return []
+    levelled = twins_of(twice, level.trials) if level.levelled else None
     headers = [
         "Way to measure",
         "Minutes",
         "95 % of errors below",
+        f"Minutes for ±{WANTED * 100:g} %",
         "Error bars that hold the truth",
+        "False differences",
+        *(f"Finds {effect * 100:g} %" for effect in EFFECTS),
     ]
-    headers += ["False differences", *(f"Finds {effect * 100:g} %" for effect in EFFECTS)]
     rows = [
         [
             each.name,
             f"{each.minutes:.1f}",
             f"±{each.error * 100:.1f} %",
+            "never" if each.minutes_needed is None else f"{each.minutes_needed:.0f}",
             "has none" if each.coverage is None else f"{each.coverage * 100:.1f} %",
             f"{each.false_verdicts * 100:.1f} %",
             *(f"{power * 100:.0f} %" for power in each.power.values()),
         ]
-        for each in performances(twins)
+        for each in performances(twins, levelled)
     ]
-    margin = twice.verdict.margin
-    half = t_interval(twice.difference.log_ratios).half_width or 0.0
-    blocks = blocks_needed(half, twice.difference.blocks, math.log1p(margin))
-    minutes = blocks * 2 * twins.trial_s / 60
     words = (
         "**What other ways to measure would have said** of the same trials: those of the A/A pair, "
         "resampled by blocks, with an effect of known size added to one of the two "
         f"({REPLICATES} times each). Mean ± sd finds a difference where the two do not overlap, "
         f"one run of each where they differ by more than {SAID * 100:g} %; runs in a row are as "
-        "far apart as the blocks that they are taken from. On this machine, two variants like "
-        f"these need about {blocks} blocks, {minutes:.0f} minutes, for an interval of "
-        f"±{margin * 100:g} %."
+        "far apart as the blocks that they are taken from. *Minutes for "
+        f"±{WANTED * 100:g} %* is how long each takes on this machine, repeated and averaged, "
+        "until 95 % of its errors are below that; one that is done once and believed never gets "
+        "there."
     )
-    return [
-        words,
-        table(headers, rows),
-    ]
+    return [words, table(headers, rows)]
 
 
 def under_way(load: LoadResult) -> float | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CLIENT = "client"
 RUNNER = "runner"
+PULSE = "pulse"
 """Parts that are there in every trial."""
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -84,7 +85,7 @@ class CpuCounters:
             times[PROXY] = processes_time(proxies)
             # The daemon's group holds them too.
             times[DAEMON] -= times[PROXY]
-        times |= {name: group_time(groups[name]) for name in (CLIENT, RUNNER)}
+        times |= {name: group_time(groups[name]) for name in (CLIENT, RUNNER, PULSE)}
         throttled = {
             name: throttled_s(part.group) for name, part in parts.items() if part.group is not None
         }

@@ -1,138 +1,97 @@
 """
-The pulse of a load: how far it is, and how slow the machine is, some twenty times a second.
+The pulse of a load: how far it is, and how slow the machine is, some forty times a second.
 
-The speed of a shared machine's CPUs changes by several per cent within seconds, for all of its
-CPUs alike, and that is most of the noise between two trials. A fixed piece of work, timed by its
-own CPU time on the client's CPU, shows that speed and knows nothing of what is measured; the
-analysis takes it out. Each beat costs about a millisecond of a CPU that is nearly idle, in every
-trial the same.
+The speed of a shared machine's CPUs changes by ten per cent and more within seconds, and that is
+most of the noise between two trials. A fixed piece of work, timed by its own CPU time on the CPUs
+of the stack, shows that speed and knows little of what is measured; the analysis takes it out. It
+costs one or two per cent of those CPUs, in every trial the same. (On the client's CPU it would cost
+nothing, and shows little: the two are not equally slow.)
 """
 
 from __future__ import annotations
 
-import os
-import threading
-import time
+import json
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyroute2 import netns
-
+from experiments.errors import LoadError
+from experiments.lab.launch import launch_command
+from experiments.probes.beat import READY
 from experiments.records import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BEAT_S = 0.05
-WORK = 10_000
-"""Steps of the fixed piece of work; about a millisecond."""
+    from experiments.lab.cgroups import ControlGroup
 
-TCP_COUNTERS = "/proc/thread-self/net/snmp"
-"""Of the network namespace in which it was opened, also when it is read again later."""
+CHECKOUT = Path(__file__).parents[2]
+TIMEOUT_S = 20
 
 
 class Beats:
     """
-    Takes a beat every BEAT_S seconds, in a thread of its own, until it is stopped.
+    A program that beats until it is stopped.
     """
 
-    def __init__(self, network_namespace: str) -> None:
+    def __init__(self, group: ControlGroup, network_namespace: str) -> None:
         """
-        ``network_namespace`` is the client's, as a path; nothing is read yet.
-        """
-        self._namespace = network_namespace
-        self._stop = threading.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
-        self._rows: list[tuple[float, int, float]] = []
-        self._fault: Exception | None = None
+        Starts it in the control group, whose CPUs are the stack's, and waits until it beats.
 
-    def start(self) -> None:
+        ``network_namespace`` is the client's, as a path. Raises LoadError when it does not start.
         """
-        Begin; the first beat is counted from here.
-        """
-        self._thread.start()
-        self._ready.wait()
+        command = [sys.executable, "-m", "experiments.probes.beat"]
+        self._process = subprocess.Popen(
+            launch_command(group, network_namespace, command),
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        first = self._process.stdout.readline().strip()
+        if first != READY:
+            self._process.kill()
+            rest, _ = self._process.communicate()
+            msg = f"the pulse of the load does not beat: {first} {rest}".strip()
+            raise LoadError(msg)
 
     def stop(self) -> Pulse:
         """
-        Take the last beat and give all of them back.
+        Let it take the last beat, and give all of them back.
 
-        Raises what the thread failed by.
+        Raises LoadError when it does not end, or prints something else.
         """
-        self._stop.set()
-        self._thread.join()
-        if self._fault is not None:
-            raise self._fault
-        return Pulse(
-            at_s=[round(at, 3) for at, _, _ in self._rows],
-            opened=[opened for _, opened, _ in self._rows],
-            work_us=[round(work_us, 1) for _, _, work_us in self._rows],
-        )
-
-    def _run(self) -> None:
         try:
-            # A thread can be in another network namespace than the rest of its process.
-            netns.setns(self._namespace, flags=0, fork=False)
-            with Path(TCP_COUNTERS).open("rb", buffering=0) as counters:
-                self._beat(counters.fileno())
-        except Exception as error:  # noqa: BLE001 - raised again by who stops it
-            self._fault = error
+            text, _ = self._process.communicate(timeout=TIMEOUT_S)
+            return Pulse(**json.loads(text))
+        except subprocess.TimeoutExpired as error:
+            msg = f"the pulse of the load did not stop within {TIMEOUT_S} s and was ended"
+            raise LoadError(msg) from error
+        except (ValueError, TypeError) as error:
+            msg = f"the pulse of the load ended with {text.strip()!r}"
+            raise LoadError(msg) from error
         finally:
-            self._ready.set()
+            self.kill()
 
-    def _beat(self, counters: int) -> None:
-        before = opened_connections(counters)
-        started = time.monotonic()
-        self._ready.set()
-        beat = 0
-        while not self._stop.wait(max(0.0, started + beat * BEAT_S - time.monotonic())):
-            at = time.monotonic() - started
-            opened = opened_connections(counters) - before
-            self._rows.append((at, opened, fixed_work_us()))
-            # A beat that was missed is left out, not made up for.
-            beat = max(beat + 1, int((time.monotonic() - started) / BEAT_S) + 1)
-        at = time.monotonic() - started
-        self._rows.append((at, opened_connections(counters) - before, fixed_work_us()))
+    def kill(self) -> None:
+        """
+        End it, whatever it does.
+        """
+        self._process.kill()
+        self._process.communicate()
 
 
 @contextmanager
-def beating(network_namespace: str) -> Iterator[Beats]:
+def beating(group: ControlGroup, network_namespace: str) -> Iterator[Beats]:
     """
-    Beats while a load runs; when that fails they end too.
+    Beats while a load runs; they end with it, also when it fails.
     """
-    beats = Beats(network_namespace)
-    beats.start()
+    beats = Beats(group, network_namespace)
     try:
         yield beats
-    except BaseException:
-        beats.stop()
-        raise
-
-
-def fixed_work_us() -> float:
-    """
-    Do the fixed piece of work; the CPU time that it took, in microseconds.
-    """
-    started_ns = time.thread_time_ns()
-    total = 0
-    for step in range(WORK):
-        total += step
-    return (time.thread_time_ns() - started_ns) / 1e3
-
-
-def opened_connections(counters: int) -> int:
-    """
-    The connections that were opened from a network namespace so far; a file descriptor of it.
-    """
-    os.lseek(counters, 0, os.SEEK_SET)
-    return active_opens(os.read(counters, 65536).decode())
-
-
-def active_opens(text: str) -> int:
-    """
-    The counter ActiveOpens in a text like /proc/net/snmp.
-    """
-    names, values = (line.split() for line in text.splitlines() if line.startswith("Tcp:"))
-    return int(values[names.index("ActiveOpens")])
+    finally:
+        beats.kill()

@@ -17,7 +17,7 @@ from experiments.lab.cgroups import ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
-from experiments.runner import HOST_NAMESPACE, IMAGE_STORE, SCRATCH
+from experiments.stage import HOST_NAMESPACE, IMAGE_STORE, SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -146,7 +146,7 @@ def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.Monke
     """
     monkeypatch.setitem(trial.DEPLOYMENTS, "process", Reluctant)
     made = planned(tmp_path, 1)
-    made.load = Broken()
+    made.stage.load = Broken()
     assert made.execute() == COMPLETE
     (record,) = read_trials(tmp_path)
     assert (record.status, record.failed_phase, record.load) == (ERROR, "load", None)

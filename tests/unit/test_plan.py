@@ -84,10 +84,11 @@ def test_pairs_that_share_a_member_are_one_group() -> None:
 
 def test_the_defaults_are_the_published_parameters() -> None:
     """
-    A thousand requests, fifty at a time, products.
+    A thousand requests, unless a pilot finds another number, fifty at a time, products.
     """
     options = measure_parser().parse_args([])
-    assert (options.requests, options.concurrency, options.workload) == (1000, 50, "products")
+    made = plan(options)
+    assert (made.requests, made.concurrency, made.workload["name"]) == (1000, 50, "products")
     assert (options.profile, options.machine) == ("standard", "auto")
 
 

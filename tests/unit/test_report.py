@@ -5,18 +5,20 @@ The report: the published form, honest sentences, and the same bytes every time.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from analysis.__main__ import REPORT, main
+from analysis.cpu import cpu_difference
 from analysis.report import render
 from experiments.records import append_trial, write_manifest
 from tests.unit.samples import failed_trial, manifest, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from experiments.records import TrialRecord
 
@@ -250,6 +252,117 @@ def test_cpu_time_is_shown_per_request_and_by_place() -> None:
     assert "250 ± 0" in row
     assert "| 50 ± 0 " in row
     assert "counts soft interrupts as the tasks'" in text
+
+
+def both_with_cpu() -> list[TrialRecord]:
+    """
+    Three blocks in which docker's gateway spends 0.1, 0.2 and 0.3 s more, and its daemons 0.4 s.
+    """
+    trials = []
+    for block in (1, 2, 3):
+        trials.append(with_cpu(trial(2 * block, block, "netns", 250), 1.0))
+        docker = with_cpu(trial(2 * block + 1, block, "docker", 200), 1.0 + block / 10)
+        docker.cpu["parts"]["dockerd, containerd, shims"] = {"user_s": 0.4, "system_s": 0.0}
+        docker.cpu["parts"]["client"]["user_s"] = 9.0
+        docker.cpu["machine_s"]["softirq"] += block / 100
+        trials.append(docker)
+    return trials
+
+
+def cpu_rows(text: str, name: str) -> list[list[str]]:
+    """
+    The cells of one comparison's row among those of CPU time.
+    """
+    section = text.partition("### CPU time per request of each comparison")[2]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.partition("\n## ")[0].splitlines()
+        if line.startswith(f"| {name} ")
+    ]
+
+
+def test_cpu_time_is_compared_within_blocks() -> None:
+    """
+    Services, log readers and daemons count; the client, whatever it spends, does not.
+    """
+    found = cpu_difference("netns", "docker", both_with_cpu())
+    assert found is not None
+    assert found.blocks == 3
+    assert found.baseline_us.estimate == pytest.approx(1300)
+    # 500, 600 and 700 microseconds: t(0.975, 2) × 100 / √3 is 248.
+    assert found.difference_us.estimate == pytest.approx(600)
+    assert found.difference_us.half_width == pytest.approx(248.4, abs=0.1)
+    logs = [math.log(spent / 1.3) for spent in (1.8, 1.9, 2.0)]
+    assert found.log_ratios == pytest.approx(logs)
+    assert found.relative is not None
+    assert found.relative.estimate == pytest.approx(math.expm1(sum(logs) / 3))
+    assert found.interrupts_us is None
+    (row,) = cpu_rows(render(manifest(), both_with_cpu()), "matched")
+    assert row[:3] == ["matched (docker against netns)", "1300 ± 0", "+600 µs [+352, +848]"]
+    assert row[3].startswith("+46.0 % [")
+    assert row[5:] == ["–", "3"]
+
+
+def test_soft_interrupts_that_are_counted_apart_are_compared_apart() -> None:
+    """
+    In a column of their own, and not where only one of the two trials counted them so.
+    """
+    trials = both_with_cpu()
+    for each in trials:
+        each.cpu["interrupts_apart"] = True
+    found = cpu_difference("netns", "docker", trials)
+    assert found is not None
+    assert found.interrupts_us is not None
+    assert found.interrupts_us.estimate == pytest.approx(20)
+    assert found.difference_us.estimate == pytest.approx(600)
+    text = render(manifest(), trials)
+    assert cpu_rows(text, "matched")[0][5:] == ["+20 µs [-5, +45]", "3"]
+    trials[0].cpu["interrupts_apart"] = None
+    found = cpu_difference("netns", "docker", trials)
+    assert found is not None
+    assert found.interrupts_us is None
+
+
+def test_comparisons_of_cpu_time_are_corrected_for_their_number() -> None:
+    """
+    Two of the same p-value have it doubled; A/A has a family of its own.
+    """
+    trials = both_with_cpu()
+    alone = float(cpu_rows(render(manifest(), trials), "matched")[0][4])
+    again = [dataclasses.replace(each, variant="twin") for each in trials[1::2]]
+    made = manifest()
+    twin = {**made.variants[1], "name": "twin"}
+    pairs = [
+        {"name": "second", "about": "", "baseline": "netns", "treatment": "twin"},
+        {"name": "A/A", "about": "", "baseline": "docker", "treatment": "twin"},
+    ]
+    made = dataclasses.replace(
+        made, variants=[*made.variants, twin], comparisons=[*made.comparisons, *pairs]
+    )
+    text = render(made, [*trials, *again])
+    for name in ("matched", "second"):
+        assert float(cpu_rows(text, name)[0][4]) == pytest.approx(2 * alone, abs=0.001)
+    assert cpu_rows(text, "A/A")[0][1:] == [
+        "1900 ± 248",
+        "+0 µs [+0, +0]",
+        "+0.0 % [+0.0, +0.0]",
+        "1.000",
+        "–",
+        "3",
+    ]
+
+
+def test_cpu_time_without_a_partner_is_not_compared() -> None:
+    """
+    No block has both: there is no table. Nor a relative difference from less than a clock tick.
+    """
+    trials = both_with_cpu()
+    assert cpu_difference("netns", "docker", trials[::2]) is None
+    assert "of each comparison" not in render(manifest(), trials[::2])
+    idle = [dataclasses.replace(each, cpu={**each.cpu, "parts": {}}) for each in trials[:1]]
+    found = cpu_difference("netns", "docker", [*idle, *trials[1:]])
+    assert found is not None
+    assert (found.log_ratios, found.relative) == ([], None)
 
 
 def test_a_client_that_may_be_the_limit_is_said_at_the_top() -> None:

@@ -1,0 +1,255 @@
+"""
+The program that sends requests by a schedule, one connection each, and logs every one of them.
+
+It is one thread over one epoll, with the standard library only. A request is sent when it is due,
+whatever became of those before it; where too many are under way it is sent late, which its log
+shows, because the intended start stays what it was. Nothing is written before the last request has
+ended. Each is HTTP/1.0 and ends when the server closes the connection, as ab without ``-k`` has it,
+so that the ports in TIME_WAIT are the server's and not the client's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import gc
+import json
+import select
+import socket
+import sys
+import time
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEADER = "intended_us,sent_us,done_us,status"
+"""The log's first line; times are since the load's beginning, status 0 is no whole answer."""
+
+REQUEST_TIMEOUT_S = 30
+"""A request that has no whole answer so long after it was sent has failed; as ab's ``-s``."""
+
+NO_ANSWER = 0
+CHUNK_BYTES = 65536
+
+
+@dataclass(slots=True)
+class Exchange:
+    """
+    A request under way: which one, on what connection, what is left to send and what came.
+    """
+
+    index: int
+    connection: socket.socket
+    unsent: bytes
+    answer: bytes = b""
+
+
+class Schedule:
+    """
+    Requests by their intended starts, in microseconds since the beginning, in rising order.
+
+    ``sent_us``, ``done_us`` and ``status`` are what became of them.
+    """
+
+    def __init__(
+        self, address: tuple[str, int], request: bytes, intended_us: Sequence[int], connections: int
+    ) -> None:
+        """
+        Takes the bytes of the request, and how many may be under way at once. Nothing is sent yet.
+        """
+        self.intended_us = array("q", intended_us)
+        self.sent_us = array("q", bytes(8 * len(intended_us)))
+        self.done_us = array("q", bytes(8 * len(intended_us)))
+        self.status = array("i", bytes(4 * len(intended_us)))
+        self._address = address
+        self._request = request
+        self._connections = connections
+        self._next = 0
+        self._began_ns = 0
+        # By file descriptor, and in the order in which they were sent: the first one is the oldest.
+        self._under_way: dict[int, Exchange] = {}
+
+    def run(self, limit_s: float) -> None:
+        """
+        Send all requests and wait for all answers.
+
+        What has no answer at the limit, or was not sent until then, has failed at the limit.
+        """
+        limit_us = int(limit_s * 1e6)
+        with select.epoll() as self._epoll:
+            self._began_ns = time.monotonic_ns()
+            while self._next < len(self.intended_us) or self._under_way:
+                if self._now_us() >= limit_us:
+                    self._give_up()
+                    return
+                self._send_due()
+                self._await(limit_us)
+                self._expire()
+
+    def _now_us(self) -> int:
+        return (time.monotonic_ns() - self._began_ns) // 1000
+
+    def _send_due(self) -> None:
+        while (
+            self._next < len(self.intended_us)
+            and len(self._under_way) < self._connections
+            and self.intended_us[self._next] <= self._now_us()
+        ):
+            self._send(self._next)
+            self._next += 1
+
+    def _send(self, index: int) -> None:
+        self.sent_us[index] = self._now_us()
+        try:
+            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError:
+            # Too many open files.
+            self.done_us[index] = self._now_us()
+            return
+        exchange = Exchange(index, connection, self._request)
+        self._under_way[connection.fileno()] = exchange
+        if connection.connect_ex(self._address) not in {0, errno.EINPROGRESS}:
+            self._end(exchange, NO_ANSWER)
+            return
+        self._epoll.register(connection.fileno(), select.EPOLLOUT)
+        # Within one machine the connection is often there by now, which saves waiting for it.
+        self._advance(exchange)
+
+    def _await(self, limit_us: int) -> None:
+        """
+        Wait until something can be read or written, or the next request or a timeout is due.
+        """
+        if self._next == len(self.intended_us) and not self._under_way:
+            # The last request failed at once.
+            return
+        until_us = limit_us
+        if self._next < len(self.intended_us) and len(self._under_way) < self._connections:
+            until_us = min(until_us, self.intended_us[self._next])
+        if self._under_way:
+            until_us = min(until_us, self._oldest_us() + REQUEST_TIMEOUT_S * 1_000_000)
+        # An epoll's own timeout is in whole milliseconds; that of a select over it is not.
+        wait_s = max(0, until_us - self._now_us()) / 1e6
+        if select.select([self._epoll], [], [], wait_s)[0]:
+            for descriptor, _ in self._epoll.poll(0):
+                self._advance(self._under_way[descriptor])
+
+    def _oldest_us(self) -> int:
+        return self.sent_us[next(iter(self._under_way.values())).index]
+
+    def _advance(self, exchange: Exchange) -> None:
+        try:
+            if exchange.unsent:
+                # A connection that was refused says so here.
+                sent = exchange.connection.send(exchange.unsent)
+                exchange.unsent = exchange.unsent[sent:]
+                if not exchange.unsent:
+                    self._epoll.modify(exchange.connection.fileno(), select.EPOLLIN)
+                return
+            while chunk := exchange.connection.recv(CHUNK_BYTES):
+                exchange.answer += chunk
+        except BlockingIOError:
+            return
+        except OSError:
+            self._end(exchange, NO_ANSWER)
+            return
+        self._end(exchange, status_of(exchange.answer))
+
+    def _end(self, exchange: Exchange, status: int) -> None:
+        self.done_us[exchange.index] = self._now_us()
+        self.status[exchange.index] = status
+        # Closing a socket takes it out of the epoll.
+        del self._under_way[exchange.connection.fileno()]
+        exchange.connection.close()
+
+    def _expire(self) -> None:
+        while (
+            self._under_way and self._now_us() - self._oldest_us() >= REQUEST_TIMEOUT_S * 1_000_000
+        ):
+            self._end(next(iter(self._under_way.values())), NO_ANSWER)
+
+    def _give_up(self) -> None:
+        for exchange in list(self._under_way.values()):
+            self._end(exchange, NO_ANSWER)
+        for index in range(self._next, len(self.intended_us)):
+            now_us = self._now_us()
+            self.sent_us[index] = self.done_us[index] = max(now_us, self.intended_us[index])
+
+    def log(self) -> str:
+        """
+        One line for each request after the header, in the order of the schedule.
+        """
+        rows = zip(self.intended_us, self.sent_us, self.done_us, self.status, strict=True)
+        return "\n".join([HEADER, *(",".join(map(str, row)) for row in rows), ""])
+
+
+def status_of(answer: bytes) -> int:
+    """
+    The status of a whole answer; NO_ANSWER for one that is cut off or is not HTTP.
+    """
+    head, end, body = answer.partition(b"\r\n\r\n")
+    protocol, _, rest = head.partition(b" ")
+    status = rest[:3]
+    if not end or not protocol.startswith(b"HTTP/") or len(status) < 3 or not status.isdigit():
+        return NO_ANSWER
+    for line in head.lower().split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name == b"content-length" and value.strip() != b"%d" % len(body):
+            return NO_ANSWER
+    return int(status)
+
+
+def request_bytes(address: str, path: str, body: bytes | None) -> bytes:
+    """
+    A GET, or with a body a POST of JSON.
+    """
+    lines = [
+        f"{'GET' if body is None else 'POST'} {path} HTTP/1.0",
+        f"Host: {address}",
+        "Connection: close",
+        "Accept: */*",
+    ]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Send what the schedule says, write the log, and print what it cost as one line of JSON.
+    """
+    parser = argparse.ArgumentParser(prog="python -m experiments.load.open_client")
+    parser.add_argument("--address", required=True, help="IPv4 address and port, host:port")
+    parser.add_argument("--path", required=True)
+    parser.add_argument("--body", type=Path, help="a file with the JSON to post; without it, GET")
+    parser.add_argument("--schedule", type=Path, required=True, help="a number a line, in µs")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--connections", type=int, required=True)
+    parser.add_argument("--limit-s", type=float, required=True)
+    options = parser.parse_args(arguments)
+    host, _, port = options.address.rpartition(":")
+    body = options.body.read_bytes() if options.body is not None else None
+    schedule = Schedule(
+        (host, int(port)),
+        request_bytes(options.address, options.path, body),
+        [int(line) for line in options.schedule.read_text().splitlines()],
+        options.connections,
+    )
+    # A collection would be a pause of the client's own, and there are no cycles to collect.
+    gc.disable()
+    started_s, started_cpu_s = time.monotonic(), time.process_time()
+    schedule.run(options.limit_s)
+    cost = {
+        "duration_s": round(time.monotonic() - started_s, 6),
+        "cpu_s": round(time.process_time() - started_cpu_s, 6),
+    }
+    options.log.write_text(schedule.log())
+    print(json.dumps(cost))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,202 @@
+"""
+Load by a schedule: an open loop, in which a request is sent when it is due and not when another is.
+
+A closed loop such as ab's sends the next request when an answer has come, so a stack that stalls is
+not asked meanwhile, and the requests that would have waited are missing from the latencies:
+coordinated omission (Gil Tene, "How NOT to Measure Latency"; wrk2's README). Here the starts are
+drawn before the load, with exponential gaps as of independent users, and latency is counted from
+the intended start, so what a stall kept from being sent in time counts too.
+
+The generator is the project's own (``open_client.py``) because h2load, which can also send by a
+schedule, begins its ``--timing-script`` anew with every connection, and with ``--rps`` sends at
+once after connecting again (src/h2load.cc, ``Client::connection_made``, through 1.69), and the
+stack's servers, Flask's and gunicorn's sync worker, close the connection after each answer.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import LoadError
+from experiments.lab.launch import launch_command
+from experiments.load.open_client import HEADER, NO_ANSWER
+from experiments.records import OpenLoad
+
+if TYPE_CHECKING:
+    from experiments.load import Client
+    from experiments.workloads import Workload
+
+CONNECTIONS = 512
+"""
+As many requests are under way at most; below the usual 1024 open files, and beyond any backlog.
+"""
+
+GRACE_S = 20.0
+"""How long the client may take beyond its own limit, to start and to write its log."""
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class OpenPlan:
+    """
+    One load by schedule: ``requests`` requests at a mean rate, within ``limit_s`` seconds.
+
+    The same rate, number and ``seed`` are the same schedule. ``fraction`` is the share of the
+    trial's own capacity that the rate is, or None for the rate that all variants have in common. At
+    most ``connections`` requests are under way; what comes due beyond that waits, is sent late, and
+    still counts from its intended start. What has no answer at the limit has failed.
+    """
+
+    address: str
+    workload: Workload
+    rate_per_s: float
+    requests: int
+    seed: str
+    limit_s: float
+    fraction: float | None
+    connections: int = CONNECTIONS
+
+    @property
+    def name(self) -> str:
+        """
+        What its files are called: ``open-030`` for 30 % of the capacity, or ``open-common``.
+        """
+        if self.fraction is None:
+            return "open-common"
+        return f"open-{round(self.fraction * 100):03d}"
+
+
+def schedule_us(rate_per_s: float, requests: int, seed: str) -> list[int]:
+    """
+    The intended starts in microseconds since the load's beginning: a Poisson process.
+
+    Gaps are exponential with a mean of ``1 / rate_per_s``, the first one's before the first
+    request; the same arguments give the same starts. Raises ValueError for a rate that is not
+    positive.
+    """
+    if rate_per_s <= 0:
+        msg = f"a schedule needs a rate above 0 per second, not {rate_per_s}"
+        raise ValueError(msg)
+    generator = random.Random(seed)  # noqa: S311 - a simulation of users, no secret
+    at_s = 0.0
+    starts = []
+    for _ in range(requests):
+        at_s += generator.expovariate(rate_per_s)
+        starts.append(round(at_s * 1e6))
+    return starts
+
+
+class OpenLoop:
+    """
+    The adapter for ``open_client.py``.
+    """
+
+    def run(self, plan: OpenPlan, client: Client, directory: Path, run: Path) -> OpenLoad:
+        """
+        Load the address once; schedule, log and what the client printed stay in ``directory``.
+
+        The result names the log by its place in ``run``, which holds the directory. Raises
+        LoadError when the client fails, hangs, or logs something else than was asked for.
+        """
+        directory, run = directory.resolve(), run.resolve()
+        log = directory / f"{plan.name}.csv"
+        text_file = directory / f"{plan.name}.txt"
+        command = launch_command(
+            client.group, client.network_namespace, self._command(plan, directory, log)
+        )
+        limit_s = plan.limit_s + GRACE_S
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=limit_s,
+            )
+        except subprocess.TimeoutExpired as error:
+            text_file.write_bytes(error.output or b"")
+            msg = (
+                f"the open loop did not finish {plan.requests} requests to {plan.address} within "
+                f"{limit_s:.0f} s and was ended; its output so far is in {text_file.name}"
+            )
+            raise LoadError(msg) from error
+        text_file.write_bytes(done.stdout)
+        if done.returncode:
+            words = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
+            msg = (
+                f"the open loop ended with status {done.returncode}: {' '.join(words)}; its whole "
+                f"output is in {text_file.name}"
+            )
+            raise LoadError(msg)
+        return result_of(log, plan, log.relative_to(run).as_posix())
+
+    def _command(self, plan: OpenPlan, directory: Path, log: Path) -> list[str]:
+        schedule = directory / f"{plan.name}-schedule.txt"
+        starts = schedule_us(plan.rate_per_s, plan.requests, plan.seed)
+        schedule.write_text("".join(f"{start}\n" for start in starts))
+        command = [sys.executable, "-m", "experiments.load.open_client"]
+        command += ["--address", plan.address, "--path", plan.workload.path]
+        command += ["--schedule", str(schedule), "--log", str(log)]
+        command += ["--connections", str(plan.connections), "--limit-s", str(plan.limit_s)]
+        if plan.workload.post_json is not None:
+            body = directory / f"{plan.name}-body.json"
+            body.write_text(json.dumps(plan.workload.post_json))
+            command += ["--body", str(body)]
+        return command
+
+
+def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
+    """
+    What a log says of a load; ``name`` is the log's place in the run.
+
+    Completed is what was answered whole, whatever its status. Raises LoadError for a log that is
+    missing or broken, or has not as many requests as were asked for.
+    """
+    requests = completed = ok = latest_us = 0
+    began_us = ended_us = 0
+    try:
+        with log.open(encoding="ascii", newline="") as file:
+            rows = csv.reader(file)
+            if next(rows, []) != HEADER.split(","):
+                msg = f"{log} is not a log of the open loop: it does not begin with {HEADER}"
+                raise LoadError(msg)
+            for row in rows:
+                intended_us, sent_us, done_us, status = map(int, row)
+                if not requests:
+                    began_us = intended_us
+                requests += 1
+                latest_us = max(latest_us, sent_us - intended_us)
+                if status != NO_ANSWER:
+                    completed += 1
+                    ok += 200 <= status < 300
+                    ended_us = max(ended_us, done_us)
+    except OSError as error:
+        msg = f"the open loop wrote no log: {error}"
+        raise LoadError(msg) from error
+    except ValueError as error:
+        msg = f"{log}, request {requests + 1}, is not four numbers: {error}"
+        raise LoadError(msg) from error
+    if requests != plan.requests:
+        msg = f"{log} has {requests} requests; asked for were {plan.requests}"
+        raise LoadError(msg)
+    return OpenLoad(
+        fraction=plan.fraction,
+        rate_per_s=plan.rate_per_s,
+        requests=plan.requests,
+        requests_completed=completed,
+        requests_ok=ok,
+        achieved_per_s=completed * 1e6 / (ended_us - began_us) if completed else 0.0,
+        latest_us=latest_us,
+        log=name,
+    )

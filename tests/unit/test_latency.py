@@ -1,0 +1,333 @@
+"""
+Latency by schedule: known requests in, known quantiles, intervals and labels out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from analysis import bench_records
+from analysis.intervals import t_interval
+from analysis.latency import (
+    FAILED_US,
+    HEADER,
+    QUANTILES,
+    latencies,
+    over_trials,
+    quantile_us,
+    read_log,
+    supports,
+)
+from analysis.sections.latency import latency
+from experiments.errors import ResultsError
+from experiments.records import OpenLoad
+from tests.unit.samples import failed_trial, manifest, trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from experiments.records import Manifest, TrialRecord
+
+RATE_PER_S = 100.0
+
+
+def write_log(path: Path, latencies_us: Sequence[int], late_us: int = 0, status: int = 200) -> None:
+    """
+    A log of requests every 10 ms; each is sent so late, and that is part of its latency.
+    """
+    lines = [HEADER]
+    for number, latency_us in enumerate(latencies_us):
+        intended_us = 10_000 * (number + 1)
+        sent_us, done_us = intended_us + late_us, intended_us + latency_us
+        lines.append(f"{intended_us},{sent_us},{done_us},{status}")
+    path.write_text("\n".join([*lines, ""]))
+
+
+def loaded(
+    run: Path,
+    number: int,
+    variant: str,
+    latencies_us: Sequence[int],
+    fraction: float | None = None,
+) -> TrialRecord:
+    """
+    A trial, two of which are a block, with one load by schedule.
+    """
+    name = f"{number}.csv"
+    write_log(run / name, latencies_us)
+    load = OpenLoad(fraction, RATE_PER_S, len(latencies_us), len(latencies_us), 0, 0.0, 0, name)
+    good = trial(number, (number + 1) // 2, variant, 250)
+    return dataclasses.replace(good, open_loads=[load])
+
+
+def open_manifest(fractions: Sequence[float] = ()) -> Manifest:
+    """
+    A run with loads by schedule.
+    """
+    return dataclasses.replace(
+        manifest(), open_fractions=list(fractions), common_rate_per_s=RATE_PER_S
+    )
+
+
+def rising(*values_us: int) -> NDArray[np.int64]:
+    """
+    Latencies as a log gives them.
+    """
+    return np.array(sorted(values_us), dtype=np.int64)
+
+
+def test_both_latencies_are_read(tmp_path: Path) -> None:
+    """
+    From the intended start and from when it was sent, each rising.
+    """
+    write_log(tmp_path / "x.csv", [3000, 1000, 2000], late_us=400)
+    log = read_log(tmp_path / "x.csv")
+    assert log.corrected_us.tolist() == [1000, 2000, 3000]
+    assert log.uncorrected_us.tolist() == [600, 1600, 2600]
+    assert log.failed == 0
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 100])
+def test_a_log_is_read_in_parts_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    """
+    The parts make the whole.
+    """
+    write_log(tmp_path / "x.csv", [5000, 1000, 4000, 2000, 3000, 6000])
+    whole = read_log(tmp_path / "x.csv")
+    monkeypatch.setattr("analysis.latency.ROWS_AT_ONCE", rows_at_once)
+    parts = read_log(tmp_path / "x.csv")
+    assert parts.corrected_us.tolist() == whole.corrected_us.tolist()
+    assert parts.achieved_share == whole.achieved_share
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "does not begin with intended_us"),
+        (f"{HEADER}\n", "has no request in it"),
+        (f"{HEADER}\n1,2,3\n", "is not a log of requests"),
+        (f"{HEADER}\n1,2,3,x\n", "is not a log of requests"),
+    ],
+)
+def test_a_broken_log_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    """
+    With its name.
+    """
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(ResultsError, match=rf"x\.csv.*{message}"):
+        read_log(tmp_path / "x.csv")
+
+
+def test_a_missing_log_is_an_error(tmp_path: Path) -> None:
+    """
+    A report with a level left out would be half true.
+    """
+    found = loaded(tmp_path, 1, "netns", [1000] * 20)
+    (tmp_path / "1.csv").unlink()
+    with pytest.raises(ResultsError, match=r"1\.csv is not a log of requests: .*No such file"):
+        latencies(open_manifest(), [found], tmp_path)
+
+
+@pytest.mark.parametrize("status", [0, 302, 404, 503])
+def test_a_failed_request_is_slower_than_all_others(tmp_path: Path, status: int) -> None:
+    """
+    However quickly it failed.
+    """
+    write_log(tmp_path / "x.csv", [1, 2], status=status)
+    log = read_log(tmp_path / "x.csv")
+    assert log.corrected_us.tolist() == log.uncorrected_us.tolist() == [FAILED_US] * 2
+    assert log.failed == 2
+
+
+def test_quantiles_are_those_of_the_inverted_distribution() -> None:
+    """
+    As NumPy has them.
+    """
+    values = rising(*np.random.default_rng(1).integers(1, 10**6, 1237).tolist())
+    for name, thousandths in QUANTILES.items():
+        expected = np.quantile(values, thousandths / 1000, method="inverted_cdf")
+        assert quantile_us(values, name) == expected
+
+
+def test_a_quantile_among_failed_requests_is_infinite() -> None:
+    """
+    Two per cent failed, so the 99th percentile is not a number, and the 90th is.
+    """
+    values = rising(*[1000] * 98, *[FAILED_US] * 2)
+    assert quantile_us(values, "p99") == math.inf
+    assert quantile_us(values, "p90") == 1000
+
+
+def test_ten_requests_beyond_support_a_quantile() -> None:
+    """
+    So p99 takes a thousand requests.
+    """
+    assert supports(1000, "p99")
+    assert not supports(999, "p99")
+    assert supports(20, "p50")
+
+
+def test_the_mean_of_quantiles_is_geometric() -> None:
+    """
+    Student's t on logarithms, and back.
+    """
+    trials = [rising(*[value] * 100) for value in (1000, 2000, 4000)]
+    found = over_trials(trials, "p90")
+    assert found.latency_us is not None
+    assert found.latency_us.estimate == pytest.approx(2000)
+    expected = t_interval([math.log(value) for value in (1000, 2000, 4000)]).high
+    assert expected is not None
+    assert found.latency_us.high == pytest.approx(math.exp(expected))
+    assert not found.pooled
+
+
+def test_one_infinite_quantile_makes_the_mean_infinite() -> None:
+    """
+    A failure must not make the latency look better.
+    """
+    found = over_trials([rising(*[1000] * 20), rising(*[FAILED_US] * 20)], "p50")
+    assert found.latency_us is not None
+    assert found.latency_us.estimate == math.inf
+
+
+def test_few_requests_a_trial_are_pooled() -> None:
+    """
+    The quantile is that of all requests, inside its interval; with too few in all there is none.
+    """
+    generator = np.random.default_rng(2)
+    trials = [
+        rising(*generator.lognormal(8 + generator.normal(0, 0.2), 0.5, 1000).astype(int).tolist())
+        for _ in range(12)
+    ]
+    found = over_trials(trials, "p99.9")
+    assert found.pooled
+    assert found.latency_us is not None
+    expected = np.quantile(np.concatenate(trials), 0.999, method="inverted_cdf")
+    assert found.latency_us.estimate == expected
+    assert found.latency_us.low is not None
+    assert found.latency_us.high is not None
+    assert found.latency_us.low < found.latency_us.estimate < found.latency_us.high
+    assert over_trials(trials, "p99.9") == found
+    assert over_trials(trials[:9], "p99.9").latency_us is None
+
+
+def test_the_bootstrap_draws_whole_trials() -> None:
+    """
+    All slow requests are in one trial of ten, so a resample has many of them or none.
+    """
+    trials = [rising(*range(1000, 1999), 2000 + number) for number in range(9)]
+    trials.append(rising(*range(50_000, 51_000)))
+    found = over_trials(trials, "p99.9").latency_us
+    assert found is not None
+    assert found.low is not None
+    assert found.low <= 2008
+    assert found.high is not None
+    assert found.high > 50_900
+
+
+def test_failed_requests_reach_the_pooled_interval() -> None:
+    """
+    It ends nowhere where resamples have the quantile among the failed.
+    """
+    trials = [rising(*range(1000, 1998), 5000, 5000) for _ in range(11)]
+    trials.append(rising(*range(1000, 1985), *[FAILED_US] * 15))
+    found = over_trials(trials, "p99.9").latency_us
+    assert found is not None
+    assert found.high == math.inf
+
+
+def test_overload_is_a_label_and_not_a_latency(tmp_path: Path) -> None:
+    """
+    Each request takes a millisecond longer than the one before, so answers come a tenth slower.
+    """
+    growing = [1000 * number for number in range(100)]
+    trials = [
+        loaded(tmp_path, 1, "netns", [1000] * 100),
+        loaded(tmp_path, 2, "docker", growing),
+    ]
+    level = latencies(open_manifest(), trials, tmp_path).levels[0]
+    assert [cell.overloaded for cell in level.cells] == [False, True]
+    assert level.cells[0].achieved_share == pytest.approx(1)
+    assert level.cells[1].achieved_share == pytest.approx(10 / 11)
+    assert level.cells[1].corrected == {}
+    text = latency(open_manifest(), trials, tmp_path)
+    assert "overload: achieved 90.9 % of 100.0/s" in text
+    assert "overload: docker" in text
+
+
+def test_a_stall_that_ends_is_no_overload(tmp_path: Path) -> None:
+    """
+    It is what the latencies are for.
+    """
+    stalled = [1000] * 50 + [max(1000, 300_000 - 10_000 * number) for number in range(50)]
+    level = latencies(open_manifest(), [loaded(tmp_path, 1, "netns", stalled)], tmp_path).levels[0]
+    assert not level.cells[0].overloaded
+
+
+def test_differences_are_paired_within_blocks(tmp_path: Path) -> None:
+    """
+    A constant ratio is found however the machine drifts; trials with few requests have no p99.
+    """
+    trials = []
+    for block in (1, 2, 3):
+        base = 1000 * block
+        trials.append(loaded(tmp_path, 2 * block - 1, "netns", [base] * 100))
+        trials.append(loaded(tmp_path, 2 * block, "docker", [base * 3 // 2] * 100))
+    found = latencies(open_manifest(), trials, tmp_path).differences[0]
+    assert found.blocks == 3
+    median = found.relative["p50"]
+    assert median is not None
+    assert median.estimate == pytest.approx(0.5)
+    assert median.low == pytest.approx(0.5)
+    assert found.relative["p99"] is None
+
+
+def test_the_section_has_a_table_for_each_level(tmp_path: Path) -> None:
+    """
+    Levels without a trial, failed trials and variants that were not loaded are left out.
+    """
+    trials = [
+        loaded(tmp_path, 1, "netns", [1000] * 100, 0.3),
+        loaded(tmp_path, 2, "docker", [2000] * 100, 0.3),
+        loaded(tmp_path, 3, "netns", [12_000] * 1000),
+        failed_trial(4, 2, "docker"),
+    ]
+    text = latency(open_manifest([0.3, 0.6]), trials, tmp_path)
+    assert text.startswith("## Latency by schedule (open loop)\n\n")
+    assert "### At 30 % of each trial's own capacity" in text
+    assert "At 60 %" not in text
+    assert "### At the same rate for all, 100.0 per second" in text
+    assert "| netns     | 100.0" in text
+    assert "12.0" in text
+    assert "Comparison" not in text
+
+
+def test_the_section_is_empty_without_such_loads(tmp_path: Path) -> None:
+    """
+    And needs the logs.
+    """
+    assert latency(manifest(), [trial(1, 1, "netns", 250)], tmp_path) == ""
+    text = latency(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)], None)
+    assert "It is in the report of each single run" in text
+
+
+def test_the_bench_reads_what_it_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Every request, and says how it stands to its targets.
+    """
+    assert bench_records.main(["--records", "17000"]) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line["records"] == 17000
+    assert line["duration_s"] < line["target_s"]
+    assert line["peak_bytes"] < line["target_bytes"]

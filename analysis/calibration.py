@@ -9,6 +9,7 @@ slope and a bias of its own, and their means have Student's intervals.
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from analysis.intervals import t_interval
+from analysis.speed import slope_of, slowness
 from experiments.records import OK
 
 if TYPE_CHECKING:
@@ -125,14 +127,39 @@ def _rows(
     For each block that has everything, what came out of each dose.
     """
     blocks: dict[int, dict[str, float]] = {}
-    for trial in trials:
-        value = measured_us(trial, measure)
-        if value is not None:
-            blocks.setdefault(trial.block, {})[trial.variant] = value
+    for trial, value in at_mean_speed(trials, measure):
+        blocks.setdefault(trial.block, {})[trial.variant] = value
     return [
         {dose: found[name] - found[baseline] for name, dose in doses.items()}
         for _, found in sorted(blocks.items())
         if {baseline, *doses} <= found.keys()
+    ]
+
+
+def at_mean_speed(trials: Sequence[TrialRecord], measure: str) -> list[tuple[TrialRecord, float]]:
+    """
+    The trials that have a result by a measure, each with it in µs per request.
+
+    At the machine's mean speed, where that is known: CPU time goes with it too, in its own way.
+    """
+    values = [
+        (trial, value)
+        for trial in trials
+        if (value := measured_us(trial, measure)) is not None and value > 0
+    ]
+    slows = [slowness(trial) for trial, _ in values]
+    rows = [
+        (trial.variant, math.log(value), slow)
+        for (trial, value), slow in zip(values, slows, strict=True)
+        if slow is not None
+    ]
+    found = slope_of(rows) if len(rows) == len(values) else None
+    if found is None:
+        return values
+    return [
+        (trial, value * found.factor(slow))
+        for (trial, value), slow in zip(values, slows, strict=True)
+        if slow is not None
     ]
 
 

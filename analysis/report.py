@@ -55,7 +55,7 @@ def render(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None =
         cpu(manifest, trials),
         latency(manifest, trials, run),
         warm_up(manifest, trials),
-        calibration(manifest, level.trials),
+        calibration(manifest, trials),
         trust(manifest, compared, trials, level),
         conclusions(compared, has_ladder=bool(manifest.ladders)),
         environment(manifest, trials),

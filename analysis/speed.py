@@ -67,33 +67,71 @@ def slowness(trial: TrialRecord) -> float | None:
     return math.log(trial.pulse.mean_us)
 
 
+@dataclass(frozen=True)
+class Slope:
+    """
+    How the logarithm of something goes with the machine's slowness, within variants.
+
+    ``mean`` is the mean slowness, at which it is given; the rest as in EqualSpeed.
+    """
+
+    slope: float
+    mean: float
+    explained: float
+    spread: float
+
+    def factor(self, slow: float) -> float:
+        """
+        What takes a value that was measured at this slowness to the mean one.
+        """
+        return math.exp(-self.slope * (slow - self.mean))
+
+
+def slope_of(rows: Sequence[tuple[str, float, float]]) -> Slope | None:
+    """
+    The slope in rows of a variant, the logarithm of a value, and the slowness.
+
+    None where there are too few rows, or the slowness did not change.
+    """
+    if len(rows) - len({variant for variant, _, _ in rows}) < LEAST_SPARE_TRIALS:
+        return None
+    values = _within([(variant, value) for variant, value, _ in rows])
+    slows = _within([(variant, slow) for variant, _, slow in rows])
+    varies, total = float(slows @ slows), float(values @ values)
+    if varies == 0 or total == 0:
+        return None
+    slope = float(slows @ values) / varies
+    rest = values - slope * slows
+    every = [slow for _, _, slow in rows]
+    return Slope(
+        slope=slope,
+        mean=statistics.fmean(every),
+        explained=1 - float(rest @ rest) / total,
+        spread=statistics.stdev(every),
+    )
+
+
 def at_equal_speed(trials: Sequence[TrialRecord]) -> EqualSpeed:
     """
     Take off what goes with the machine's speed; only where every good trial has a pulse.
     """
+    good = [trial for trial in trials if trial.status == OK and trial.load is not None]
     rows = [
         (trial.variant, -math.log(trial.load.requests_per_second), slow)
-        for trial in trials
+        for trial in good
         if trial.load is not None and (slow := slowness(trial)) is not None
     ]
-    good = sum(trial.status == OK and trial.load is not None for trial in trials)
-    variants = {variant for variant, _, _ in rows}
-    if len(rows) < good or len(rows) - len(variants) < LEAST_SPARE_TRIALS:
+    found = slope_of(rows) if len(rows) == len(good) else None
+    if found is None:
         return EqualSpeed(list(trials))
-    times = _within([(variant, time) for variant, time, _ in rows])
-    slows = _within([(variant, slow) for variant, _, slow in rows])
-    varies = float(slows @ slows)
-    if varies == 0:
-        return EqualSpeed(list(trials))
-    slope = float(slows @ times) / varies
-    mean = statistics.fmean(slow for _, _, slow in rows)
-    rest = times - slope * slows
-    return EqualSpeed(
-        [_levelled(trial, slope, mean) for trial in trials],
-        slope,
-        1 - float(rest @ rest) / float(times @ times),
-        float(np.std([row[2] for row in rows], ddof=1)),
-    )
+    levelled = []
+    for trial in trials:
+        slow = slowness(trial)
+        if trial.load is None or slow is None:
+            levelled.append(trial)
+        else:
+            levelled.append(replace(trial, load=scaled(trial.load, found.factor(slow))))
+    return EqualSpeed(levelled, found.slope, found.explained, found.spread)
 
 
 def slower_machine(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Interval | None:
@@ -122,13 +160,6 @@ def _within(rows: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
         groups[variant].append(value)
     means = {variant: statistics.fmean(values) for variant, values in groups.items()}
     return np.array([value - means[variant] for variant, value in rows])
-
-
-def _levelled(trial: TrialRecord, slope: float, mean: float) -> TrialRecord:
-    slow = slowness(trial)
-    if trial.load is None or slow is None:
-        return trial
-    return replace(trial, load=scaled(trial.load, math.exp(-slope * (slow - mean))))
 
 
 def scaled(load: LoadResult, factor: float) -> LoadResult:

@@ -5,6 +5,7 @@ How long every phase takes, over several trials each, beside what it is meant to
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -61,8 +62,14 @@ class Timing:
             f"{middle:.2f} {self.unit}",
             f"{min(self.values):.2f} to {max(self.values):.2f}",
             f"{self.target:g} {self.unit}",
-            "yes" if over <= 0 else f"no, {over:.0%} over",
+            self._met(over),
         ]
+
+    def _met(self, over: float) -> str:
+        if over > 0:
+            return f"no, {over:.0%} over"
+        # Where single ones are beyond the target, noise may have decided about the median.
+        return "yes" if max(self.values) <= self.target else "in the median only"
 
 
 def bench(arguments: Sequence[str], cache: Path) -> int:
@@ -89,19 +96,53 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
         msg = "timing the lab needs root; run `nox -s bench` as root"
         raise HostError(msg)
     ensure([*TO_ENTER, *TO_BUILD])
+    say("lab entry")
     with RunLock():
         built = userland.find(cache) or userland.build(cache)
         timings = [_lab_entry(built, options.repeats)]
+    say("deployments, a minute")
     timings += _trials(options.repeats)
+    say("what the probes cost, two minutes")
     timings.append(_probes(options.repeats * PROBE_PAIRS_PER_REPEAT))
+    say("whole invocations, two minutes")
     timings += _invocations(options.repeats)
+    say("analysis of ten million requests, a minute or two")
+    timings += _analysis()
     if options.userland_builds:
+        say(f"{options.userland_builds} builds of the userland, a minute each")
         with RunLock():
             timings.append(_userland_build(options.userland_builds, cache))
     headers = ["Phase", "n", "Median", "Range", "Target", "Met"]
     rows = [timing.row() for timing in timings]
     print(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True))
     return 0
+
+
+def say(phase: str) -> None:
+    """
+    Print what is timed next.
+    """
+    print(f"timing: {phase} …", flush=True)
+
+
+def _analysis() -> list[Timing]:
+    """
+    Seconds and memory for the latencies of ten million requests, in a process of their own.
+    """
+    command = [sys.executable, "-m", "analysis.bench_records"]
+    done = subprocess.run(
+        command, check=False, cwd=PROJECT, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
+    )
+    try:
+        found = json.loads(done.stdout)
+    except ValueError as error:
+        msg = f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stderr.strip()}"
+        raise HostError(msg) from error
+    what = f"analysis of {found['records'] / 1e6:g} million requests"
+    return [
+        Timing(what, "s", [found["duration_s"]], found["target_s"]),
+        Timing(f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], 1000),
+    ]
 
 
 def _lab_entry(built: Userland, repeats: int) -> Timing:

@@ -193,7 +193,7 @@ class TrialRecord:
     empty where the probes were off. ``load`` is None exactly when ``status`` is an error;
     ``failed_phase`` is the phase in which a fault came up, and ``error`` says what it was. A trial
     whose load was whole and whose teardown had a fault is good, and has both all the same.
-    ``first_answer_s`` is the time from the start of the first service to the first good answer,
+    ``first_answer_s`` is the time from the making of the stack's networks to the first good answer,
     ``cold`` the load of the very first requests, before any warm-up, and ``pulse`` what was seen
     while ``load`` ran. ``open_loads`` came after it, where the run has such; ``repeated`` are a
     pilot's further loads of the same deployment, each as ``us_per_request`` and its ``work_us``.

@@ -34,6 +34,9 @@ AS_MEASURED = (
     "interval excludes zero (!), the treatment may slow the machine itself, and what is taken off "
     "for it is then the treatment's own: read the figure as measured."
 )
+WIDE = 0.1
+"""An interval whose half-width is more than this shows no more than gross faults."""
+
 NO_CONTROL = (
     "**No variant was measured twice in this run**, so it does not show what its instrument makes "
     "of no difference (A/A)."
@@ -114,6 +117,8 @@ def control(each: Comparison) -> str:
         return f"**A/A**: {names} are the same thing; fewer than two blocks have both."
     found = percent(interval.map(math.expm1))
     held = "holds no zero" if interval.excludes_zero else "holds zero, as it should"
+    if (interval.half_width or 0.0) > WIDE:
+        held += ", but is so wide that this shows little"
     return (
         f"**A/A**: {names} are the same thing, deployed and measured as two. Their difference is "
         f"{found}; this interval of {TRUST_CONFIDENCE * 100:.0f} % {held}."

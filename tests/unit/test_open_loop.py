@@ -241,6 +241,31 @@ def test_a_request_without_an_answer_times_out(monkeypatch: pytest.MonkeyPatch) 
     assert schedule.sent_us[1] >= schedule.done_us[0]
 
 
+def test_a_server_that_closes_late_has_not_answered_late() -> None:
+    """
+    Its close is awaited, and is no part of the latency.
+    """
+    held_s = 0.5
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(ANSWER)
+                time.sleep(held_s)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        schedule = Schedule(listener.getsockname(), b"GET", [0], 1)
+        began = time.monotonic()
+        schedule.run(10)
+        took_us = (time.monotonic() - began) * 1e6
+        thread.join(10)
+    assert list(schedule.status) == [200]
+    assert took_us - schedule.done_us[0] >= held_s * 0.9e6
+
+
 @pytest.mark.parametrize(
     ("answer", "status"),
     [

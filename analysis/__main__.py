@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
-from experiments.records import ResultsError, latest_run, read_manifest, read_trials
+from experiments.records import (
+    ARTEFACT_TRIALS,
+    ResultsError,
+    latest_run,
+    read_manifest,
+    read_trials,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +73,8 @@ def main(arguments: Sequence[str]) -> int:
         manifest, trials = pool([(read_manifest(run), read_trials(run)) for run in runs])
         # The logs of single requests are in the folder of one run.
         own = runs[0] if len(runs) == 1 else None
-        text = render(manifest, trials, own)
+        cold = [trial for run in runs for trial in read_trials(run, ARTEFACT_TRIALS)]
+        text = render(manifest, trials, own, cold)
         output.write_text(text, encoding="utf-8")
         if own is not None:
             write_histograms(trials, own)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from analysis.comparisons import comparisons
 from analysis.estimates import summarise
+from analysis.sections.answer import answer
 from analysis.sections.calibration import calibration
+from analysis.sections.claims import published_claims
 from analysis.sections.cpu import cpu
 from analysis.sections.environment import environment, reproduce
 from analysis.sections.ladder import ladder
@@ -31,9 +33,17 @@ if TYPE_CHECKING:
 TITLE = "# Performance comparison report: Linux network namespaces and Docker"
 
 
-def render(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None = None) -> str:
+def render(
+    manifest: Manifest,
+    trials: Sequence[TrialRecord],
+    run: Path | None = None,
+    cold_starts: Sequence[TrialRecord] = (),
+) -> str:
     """
-    The whole report; ``run`` is the folder with the logs of single requests, where there are such.
+    The whole report.
+
+    ``run`` is the folder with the logs of single requests, where there are such; ``cold_starts``
+    are the loads of a stack that was not up yet.
     """
     level = at_equal_speed(trials)
     summaries = {
@@ -44,6 +54,7 @@ def render(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None =
     sections = [
         TITLE,
         warnings(manifest, trials, compared),
+        answer(manifest, level.trials, compared),
         overview(manifest, trials, compared),
         parameters(manifest, level),
         key_metrics(compared, summaries),
@@ -56,6 +67,7 @@ def render(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None =
         latency(manifest, trials, run),
         warm_up(manifest, trials),
         calibration(manifest, trials),
+        published_claims(manifest, level.trials, cold_starts),
         trust(manifest, compared, trials, level),
         conclusions(compared, has_ladder=bool(manifest.ladders)),
         environment(manifest, trials),

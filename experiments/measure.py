@@ -37,6 +37,7 @@ from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from experiments.machines import Machine
 
@@ -161,6 +162,7 @@ def plan(options: argparse.Namespace) -> Manifest:
         minutes=options.minutes or profile.minutes,
         half_width=half_width if focal else None,
         pilot=pilot,
+        artefact=artefact_of(names, workload.name),
         open_fractions=list(OPEN_FRACTIONS) if options.open_loop else [],
         common_rate_per_s=options.common_rate if options.open_loop else None,
         open_requests=options.open_requests if options.open_loop else 0,
@@ -190,6 +192,14 @@ def plan(options: argparse.Namespace) -> Manifest:
         git=git_state(),
         created_at=now,
     )
+
+
+def artefact_of(names: Sequence[str], workload: str) -> str:
+    """
+    The variant that is loaded before it is up: Docker as published, where both systems are there.
+    """
+    published = {"netns-as-published", "docker-as-published"}
+    return "docker-as-published" if workload == "products" and published <= set(names) else ""
 
 
 def new_run(results: Path, name: str) -> Path:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "ARTEFACT_TRIALS",
     "CLIENT_BOUND",
     "COMPLETE",
     "ERROR",
@@ -65,6 +66,7 @@ MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
 SEARCH_TRIALS = "search.jsonl"
 PILOT_TRIALS = "pilot.jsonl"
+ARTEFACT_TRIALS = "artefact.jsonl"
 RAW = "raw"
 
 COMPLETE = "complete"
@@ -240,6 +242,7 @@ class Manifest:
     in one go.
     ``open_fractions`` of each trial's own capacity, and ``common_rate_per_s``, are loaded by
     schedule, ``open_requests`` requests each; ``pilot`` is what was found before the first block.
+    ``artefact`` is the variant that is loaded before it is up, after the last block; "" for none.
     ``any_length`` says that an answer may have another length than the first one without being
     counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
     file in the run that declares these. ``environment`` is what the probes saw inside the lab,
@@ -278,6 +281,7 @@ class Manifest:
     open_requests: int = 0
     common_rate_per_s: float | None = None
     pilot: dict[str, Any] = field(default_factory=dict)
+    artefact: str = ""
     search: dict[str, Any] = field(default_factory=dict)
     finished_at: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
@@ -330,14 +334,16 @@ def append_trial(run: Path, record: TrialRecord, file_name: str = TRIALS) -> Non
         raise ResultsError(msg) from error
 
 
-def read_trials(run: Path) -> list[TrialRecord]:
+def read_trials(run: Path, file_name: str = TRIALS) -> list[TrialRecord]:
     """
     Read a run's trials, in the order they ended; none when the run has not finished any.
+
+    Those of another file are no part of the results.
 
     A last line without its newline was cut off by a crash and is left out. Raises ResultsError for
     anything else that is not a record.
     """
-    path = run / TRIALS
+    path = run / file_name
     if not path.exists():
         return []
     records = []

@@ -13,11 +13,13 @@ from statistics import fmean
 from typing import Any
 
 from experiments import pilot
+from experiments.artefact import measure_artefact
 from experiments.errors import BridgetollError, DeployError
 from experiments.plan import block_order, leave_out, too_many_cpus
 from experiments.probes.environment import environment, stolen_s
 from experiments.progress import Progress
 from experiments.records import (
+    ARTEFACT_TRIALS,
     COMPLETE,
     ERROR,
     FAILED,
@@ -83,6 +85,7 @@ class Runner:
             self._pilot(deadline)
             self._search()
             self._blocks(deadline)
+            self._artefact()
             state, note = COMPLETE, ""
         except KeyboardInterrupt:
             state, note = INTERRUPTED, "interrupted by the user; what had finished is kept"
@@ -315,6 +318,21 @@ class Runner:
                     raise DeployError(msg)
             self.progress.interim(begun, self.manifest.comparisons)
         self._end(f"no further block would have ended within {self.manifest.minutes:g} minutes")
+
+    def _artefact(self) -> None:
+        """
+        Load a variant before it is up, where the plan has one, to see what ab makes of that.
+        """
+        variant = self.variants.get(self.manifest.artefact)
+        if variant is None:
+            return
+        self.progress.say(
+            f"length artefact: {variant.name} is loaded before it is up, by ab without and with "
+            "-l; these trials are not part of the results"
+        )
+        for record in measure_artefact(self.stage, variant):
+            append_trial(self.run, record, ARTEFACT_TRIALS)
+            self.progress.rehearsed("artefact", record)
 
     def _end(self, ending: str) -> None:
         """

@@ -136,9 +136,18 @@ class Stage:
         """
         self._projects.pop(name, None)
 
-    def trial(self, block: int, position: int, variant: Variant, kind: str = "") -> TrialRecord:
+    def trial(
+        self,
+        block: int,
+        position: int,
+        variant: Variant,
+        kind: str = "",
+        made: type[Trial] = Trial,
+    ) -> TrialRecord:
         """
         One trial from deployment to teardown; an error in it becomes part of the record.
+
+        Of a ``kind`` that is no part of the results, it has that in the name of its folder.
         """
         self.number += 1
         name = f"{self.number:03}-{variant.name}"
@@ -151,7 +160,7 @@ class Stage:
             self.stop.check()
             self.show(self.number, variant.name, phase)
 
-        trial = Trial(
+        trial = made(
             number=self.number,
             block=block,
             variant=variant,

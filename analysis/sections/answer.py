@@ -1,0 +1,107 @@
+"""
+The answer in three sentences: all else equal, as published, and what gets it back or where it goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.claims import AS_PUBLISHED, MATCHED
+from analysis.formatting import negative, percent
+from analysis.ladder import climb
+from analysis.verdicts import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.comparisons import Comparison
+    from experiments.records import Manifest, TrialRecord
+
+
+def answer(
+    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
+) -> str:
+    """
+    At most three sentences, each no more than its verdict says; empty without either pair.
+
+    ``trials`` and ``compared`` are at equal speed of the machine.
+    """
+    pairs = {(each.baseline, each.treatment): each for each in compared}
+    sentences = []
+    if MATCHED in pairs:
+        sentences.append(f"All else equal, Docker {_says(pairs[MATCHED])} raw network namespaces.")
+    if AS_PUBLISHED in pairs:
+        sentences.append(
+            "As it was published, through docker-proxy and by service names against routed "
+            f"bridges, Docker {_says(pairs[AS_PUBLISHED])} raw namespaces."
+        )
+    if not sentences and not manifest.ladders:
+        return ""
+    third = _costly_steps(manifest, trials) or _best_change(compared)
+    return "\n\n".join(["## The answer", " ".join([*sentences, *([third] if third else [])])])
+
+
+def _says(each: Comparison) -> str:
+    """
+    A verdict as the predicate of a sentence that ends with what it is compared with.
+    """
+    if each.difference is None:
+        return "was not measured in one block with"
+    relative = each.difference.relative["us_per_request"]
+    kind = each.verdict.kind
+    if kind is Kind.SLOWER:
+        return f"takes {percent(relative, sign='-')} more time per request than"
+    if kind is Kind.FASTER:
+        return f"takes {percent(negative(relative), sign='-')} less time per request than"
+    if kind is Kind.EQUIVALENT:
+        return (
+            f"takes the same time per request, within ±{each.verdict.margin * 100:g} % "
+            f"({percent(relative)}), as"
+        )
+    return f"cannot be told apart here ({percent(relative)} time per request) from"
+
+
+def _costly_steps(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    Where the cost comes from, where a ladder was climbed.
+    """
+    abouts = {each["name"]: each["about"] for each in manifest.variants}
+    costly = [
+        (step.difference.us_per_request.estimate, abouts[step.upper].removeprefix("+ "))
+        for ladder in climb(manifest, trials)
+        for step in ladder
+        if step.verdict.kind is Kind.SLOWER and step.difference is not None
+    ]
+    if not manifest.ladders:
+        return ""
+    if not costly:
+        return "No single step between the two can be told apart from none in this run."
+    words = "; ".join(f"{about} ({us:+.0f} µs)" for us, about in sorted(costly, reverse=True))
+    return f"The steps that cost time, the dearest first: {words}."
+
+
+def _best_change(compared: Sequence[Comparison]) -> str:
+    """
+    What gets most of it back, among changes to Docker whose gain was told.
+    """
+    gains = [
+        (each.difference.relative["us_per_request"], each)
+        for each in compared
+        if each.verdict.kind is Kind.FASTER
+        and each.difference is not None
+        and each.baseline.startswith("docker")
+    ]
+    tried = [
+        each
+        for each in compared
+        if each.baseline.startswith("docker") and each.treatment.startswith("docker")
+    ]
+    if not tried:
+        return ""
+    if not gains:
+        return "No change to Docker that was tried makes it faster for certain."
+    relative, best = min(gains, key=lambda gain: gain[0].estimate)
+    return (
+        f"What gets most of it back is “{best.name}” ({best.treatment}): "
+        f"{percent(negative(relative), sign='-')} less time per request than {best.baseline}."
+    )

@@ -1,0 +1,65 @@
+"""
+The published claims beside what was measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.claims import claims, cold_start
+from analysis.formatting import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.records import Manifest, TrialRecord
+
+INTRODUCTION = (
+    "What the report that this project began with claims, what its own numbers support, and what "
+    "this run shows. A claim *holds* where the pair as published shows it in the published size, "
+    "*holds in direction only* where in another size, *does not hold* where the opposite or no "
+    "difference is shown, and *cannot be tested* where this run cannot tell."
+)
+ARTEFACT = (
+    "**The length artefact, measured.** {variant} was loaded before it was up: its product "
+    "services opened their port only when the gateway had given its first answer, a 502. The same "
+    "cold start, twice:"
+)
+
+
+def published_claims(
+    manifest: Manifest, trials: Sequence[TrialRecord], cold_starts: Sequence[TrialRecord]
+) -> str:
+    """
+    One row for each claim, and the cold starts side by side; empty without the published systems.
+
+    ``trials`` are at equal speed of the machine.
+    """
+    found = claims(manifest, trials, cold_starts)
+    if not found:
+        return ""
+    headers = ["Claimed", "What the published numbers support", "Measured here", "Verdict"]
+    rows = [
+        [each.claim, each.supported, each.measured, f"**{each.verdict.value}**"] for each in found
+    ]
+    parts = ["## The published claims, one by one", INTRODUCTION, table(headers, rows)]
+    loads = [trial.load for trial in cold_starts if trial.load is not None]
+    if loads:
+        counts = [cold_start(load) for load in loads]
+        parts += [
+            ARTEFACT.format(variant=manifest.artefact),
+            table(
+                ["", *(f"ab {'with' if each.any_length else 'without'} `-l`" for each in counts)],
+                [
+                    ["Requests completed", *(str(each.requests) for each in counts)],
+                    ["“Failed requests”", *(str(each.failed) for each in counts)],
+                    ["of them for their length", *(str(each.failed_length) for each in counts)],
+                    ["Non-2xx responses", *(str(each.non_2xx) for each in counts)],
+                    [
+                        "Really good",
+                        *(f"{each.ok} ({each.ok / each.requests * 100:.1f} %)" for each in counts),
+                    ],
+                ],
+            ),
+        ]
+    return "\n\n".join(parts)

@@ -1,0 +1,99 @@
+"""
+The answer in three sentences says what the verdicts say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analysis.report import render
+from tests.unit.samples import manifest, trial
+
+if TYPE_CHECKING:
+    from experiments.records import Manifest, TrialRecord
+
+NAMES = ("netns", "docker", "docker-host")
+
+
+def run_of(docker: float, host: float, spread: float = 0.01) -> tuple[Manifest, list[TrialRecord]]:
+    """
+    Nine blocks, in which Docker and its change take so many times as long per request.
+    """
+    variants: list[dict[str, Any]] = [
+        {"name": name, "about": f"+ {name}", "levels": {"runtime": name}, "overlays": []}
+        for name in NAMES
+    ]
+    pairs = [("matched", "netns", "docker"), ("host network", "docker", "docker-host")]
+    made = dataclasses.replace(
+        manifest(blocks=9),
+        variants=variants,
+        comparisons=[
+            {"name": name, "about": "", "baseline": baseline, "treatment": treatment}
+            for name, baseline, treatment in pairs
+        ],
+    )
+    trials = []
+    for block in range(1, 10):
+        for position, times in enumerate((1.0, docker, docker * host)):
+            rate = 250 / times * (1 + spread * ((block * (position + 1)) % 4 - 1.5))
+            trials.append(trial(3 * block + position, block, NAMES[position], rate))
+    return made, trials
+
+
+def answer_of(run: tuple[Manifest, list[TrialRecord]]) -> str:
+    """
+    The paragraph under its heading.
+    """
+    return render(*run).partition("## The answer\n\n")[2].partition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("docker", "spread", "words"),
+    [
+        (1.5, 0.01, " more time per request than raw network namespaces."),
+        (0.7, 0.01, " less time per request than raw network namespaces."),
+        (1.0, 0.001, "takes the same time per request, within ±2 %"),
+        (1.0, 0.2, "cannot be told apart here"),
+    ],
+)
+def test_the_first_sentence_is_the_matched_pair_s_verdict(
+    docker: float, spread: float, words: str
+) -> None:
+    """
+    Whatever that is.
+    """
+    text = answer_of(run_of(docker, 1.0, spread))
+    assert text.startswith("All else equal, Docker ")
+    assert words in text
+
+
+def test_the_last_sentence_is_what_gets_most_of_it_back() -> None:
+    """
+    Only where that was told.
+    """
+    text = answer_of(run_of(1.5, 0.8))
+    assert "What gets most of it back is “host network” (docker-host): " in text
+    assert "No change to Docker that was tried" in answer_of(run_of(1.5, 1.0))
+
+
+def test_with_a_ladder_it_is_where_the_cost_comes_from() -> None:
+    """
+    The dearest step first.
+    """
+    made, trials = run_of(1.5, 1.5)
+    ladder = {"name": "up", "about": "", "steps": list(NAMES)}
+    text = answer_of((dataclasses.replace(made, ladders=[ladder]), trials))
+    assert "The steps that cost time, the dearest first: docker-host (+" in text
+    assert text.index("docker-host (+") < text.index("; docker (+")
+
+
+def test_a_run_of_neither_pair_has_no_answer() -> None:
+    """
+    And no heading.
+    """
+    made, trials = run_of(1.5, 1.0)
+    alone = dataclasses.replace(made, comparisons=made.comparisons[1:])
+    assert "## The answer" not in render(alone, trials)

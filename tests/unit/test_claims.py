@@ -1,0 +1,154 @@
+"""
+The published claims: each is tested by what was measured, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.claims import PUBLISHED, TESTS, Claim, Holds, claims
+from analysis.report import render
+from tests.unit.samples import load, manifest, trial
+
+if TYPE_CHECKING:
+    from experiments.records import LoadResult, Manifest, TrialRecord
+
+PAIR = ("netns-as-published", "docker-as-published")
+RATE, MEAN, MEDIAN = "Docker serves 46 %", "Mean latency", "Median"
+ARTEFACT, BODIES, STABLE = "996 of 1000", "Under 50", "Raw namespaces are stable"
+
+
+def run_of(ratio: float, blocks: int = 9, non_2xx: int = 0) -> tuple[Manifest, list[TrialRecord]]:
+    """
+    A run of the published pair, whose Docker takes so many times as long per request.
+    """
+    made = dataclasses.replace(
+        manifest(blocks=blocks),
+        variants=[
+            {"name": name, "about": name, "levels": {"runtime": name}, "overlays": []}
+            for name in PAIR
+        ],
+        comparisons=[
+            {"name": "as published", "about": "", "baseline": PAIR[0], "treatment": PAIR[1]}
+        ],
+    )
+    trials = []
+    for block in range(1, blocks + 1):
+        for position, (name, times) in enumerate(zip(PAIR, (1.0, ratio), strict=True)):
+            # A spread of one per cent, so that intervals are intervals.
+            rate = 250 / times * (1 + 0.01 * ((block + position) % 3 - 1))
+            one = trial(2 * block + position, block, name, rate)
+            trials.append(dataclasses.replace(one, load=load(rate, non_2xx=non_2xx)))
+    return made, trials
+
+
+def found(of: tuple[Manifest, list[TrialRecord]], beginning: str) -> Claim:
+    """
+    The claim that begins so.
+    """
+    (each,) = [each for each in claims(*of, []) if each.claim.startswith(beginning)]
+    return each
+
+
+def cold(failed_length: int, non_2xx: int, *, any_length: bool) -> LoadResult:
+    """
+    What ab counts of a cold start.
+    """
+    return dataclasses.replace(
+        load(250, failed=failed_length, non_2xx=non_2xx),
+        command=["ab", *(["-l"] if any_length else [])],
+        details={"failed_length": failed_length},
+    )
+
+
+def test_every_claim_has_a_test_that_there_is() -> None:
+    """
+    And every test a claim.
+    """
+    published = tomllib.loads(PUBLISHED.read_text())
+    assert {each["test"] for each in published["claims"]} == set(TESTS)
+    of = run_of(1.5)
+    assert [each.claim for each in claims(*of, [])] == [
+        each["claim"] for each in published["claims"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [
+        (54.07 / 29.21, Holds.YES),
+        (1.3, Holds.DIRECTION),
+        (1.0, Holds.NO),
+        (0.8, Holds.NO),
+    ],
+)
+def test_the_published_size_holds_in_full_in_direction_or_not(ratio: float, verdict: Holds) -> None:
+    """
+    Rate and mean latency are one measurement, and have one verdict.
+    """
+    of = run_of(ratio)
+    assert found(of, RATE).verdict is verdict
+    assert found(of, MEAN).verdict is verdict
+    assert "50 / 54.07 = 924.7 ms" in found(of, MEAN).supported
+
+
+def test_what_a_run_cannot_tell_it_does_not_test() -> None:
+    """
+    One block has no interval.
+    """
+    assert found(run_of(1.5, blocks=1), RATE).verdict is Holds.UNTESTED
+    assert found(run_of(1.5), "Docker's runtime").verdict is Holds.UNTESTED
+    assert found(run_of(1.5), "gunicorn").verdict is Holds.UNTESTED
+
+
+def test_equal_medians_are_a_claim_of_their_own() -> None:
+    """
+    Equal within the margin, or not.
+    """
+    assert found(run_of(1.0), MEDIAN).verdict is Holds.YES
+    assert found(run_of(1.5), MEDIAN).verdict is Holds.NO
+
+
+def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None:
+    """
+    The counts with and without -l stand side by side.
+    """
+    made, trials = run_of(1.5)
+    (each,) = [each for each in claims(made, trials, []) if each.claim.startswith(ARTEFACT)]
+    assert each.verdict is Holds.NO
+    assert "996 + 4 = 1000" in each.supported
+    assert "99.6 % reliable" in each.supported
+    starts = [
+        dataclasses.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
+        dataclasses.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
+    ]
+    text = render(made, trials, None, starts)
+    assert "ab without `-l` counts 993 of 1000 as failed, and 7 not 2xx" in text
+    assert "| Really good " in text
+    assert "993 (99.3 %)" in text
+
+
+def test_reliability_is_counted_in_every_trial() -> None:
+    """
+    Good answers refute the one claim and bear the other out; bad ones the other way round.
+    """
+    good, bad = run_of(1.5), run_of(1.5, non_2xx=3)
+    assert found(good, BODIES).verdict is Holds.NO
+    assert "0 of 9000 requests in 9 trials" in found(good, BODIES).measured
+    assert found(good, STABLE).verdict is Holds.YES
+    assert found(bad, BODIES).verdict is Holds.YES
+    assert found(bad, STABLE).verdict is Holds.NO
+
+
+def test_without_the_published_systems_there_is_nothing_to_test() -> None:
+    """
+    And no section.
+    """
+    made, trials = run_of(1.5)
+    alone = dataclasses.replace(made, comparisons=[])
+    assert claims(alone, trials, []) == []
+    assert "published claims" not in render(alone, trials)

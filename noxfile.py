@@ -11,6 +11,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
   nox -s ladder                              what every single step costs, in 45 minutes
   nox -s latency                             latency by a seeded schedule, in 35 minutes
   nox -s calibrate                           whether what is put in comes out, in 15 minutes
+  nox -s audit -- FILE                       what an output of ab supports, and what not
   nox -s netns -- --help                     every option
   nox -s tests tests_vm                      check everything
 
@@ -187,6 +188,16 @@ def report(session: nox.Session) -> None:
     """
     install(session, "host")
     session.run("python", "-m", "analysis", *session.posargs)
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """
+    Audit what ab printed: files, or standard input; several are arms of a comparison; no root.
+    """
+    install(session, "host")
+    # Findings are a result, not a failure of the session; scripts call the module, as --help says.
+    session.run("python", "-m", "analysis.audit", *session.posargs, success_codes=[0, 1])
 
 
 @nox.session(default=False)

@@ -149,7 +149,7 @@ def _median(each: dict[str, str], evidence: Evidence) -> Claim:
     netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
     supported = (
         f"{netns['latency_median_ms']:g} and {docker['latency_median_ms']:g} ms: equal, so all of "
-        "the difference in means sits in the slower half. A stall of the first connections would "
+        "the difference in means sits above the median. A stall of the first connections would "
         "be enough; one cold run of each cannot tell it from a steady cost."
     )
     found = evidence.between(AS_PUBLISHED)

@@ -108,4 +108,4 @@ def test_the_report_sets_the_ways_side_by_side_where_there_are_blocks_enough() -
     assert "| 12 blocks in random order, paired; Student's t (as here) " in text
     assert "| one run of each " in text
     assert text == render(*with_twin(12))
-    assert "one run of each" not in render(*with_twin(9))
+    assert "| one run of each " not in render(*with_twin(9))

@@ -1,0 +1,559 @@
+"""
+The audit of ab's text: each finding, the comparison, exit statuses and JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from analysis.audit.__main__ import main
+from analysis.audit.checks import audit
+from analysis.audit.comparison import Arm, compare, welch_interval
+from analysis.audit.findings import Finding, Severity
+from analysis.audit.reading import Reading, read
+from analysis.audit.rounding import Printed
+
+SAMPLES = Path(__file__).parent / "ab"
+
+PUBLISHED = """\
+This is ApacheBench, Version 2.3 <$Revision: 1913912 $>
+
+Benchmarking 127.0.0.1 (be patient).....done
+
+
+Server Software:        Werkzeug/3.1.3
+Server Hostname:        127.0.0.1
+Server Port:            3000
+
+Document Path:          /api/products
+Document Length:        207 bytes
+
+Concurrency Level:      50
+Time taken for tests:   34.231 seconds
+Complete requests:      1000
+Failed requests:        996
+   (Connect: 0, Receive: 0, Length: 996, Exceptions: 0)
+Non-2xx responses:      4
+Total transferred:      1708660 bytes
+HTML transferred:       1536660 bytes
+Requests per second:    29.21 [#/sec] (mean)
+Time per request:       1711.550 [ms] (mean)
+Time per request:       34.231 [ms] (mean, across all concurrent requests)
+Transfer rate:          48.75 [Kbytes/sec] received
+
+Connection Times (ms)
+              min  mean[+/-sd] median   max
+Connect:        0    1   2.3      0      19
+Processing:    12 1706 3901.2    804   19305
+Waiting:       11 1702 3899.9    803   19304
+Total:         13 1707 3901.0    805   19310
+
+Percentage of the requests served within a certain time (ms)
+  50%    805
+  66%    870
+  75%    905
+  80%    926
+  90%   1010
+  95%  17855
+  98%  18633
+  99%  19002
+ 100%  19310 (longest request)
+"""
+"""The published Docker run: its table's numbers, in a text that ab would print with them."""
+
+NETNS = (
+    PUBLISHED.replace("34.231", "18.494")
+    .replace("Failed requests:        996\n", "Failed requests:        0\n")
+    .replace("   (Connect: 0, Receive: 0, Length: 996, Exceptions: 0)\n", "")
+    .replace("Non-2xx responses:      4\n", "")
+    .replace("207 bytes", "1542 bytes")
+    .replace("HTML transferred:       1536660", "HTML transferred:       1542000")
+    .replace("1708660", "1714000")
+    .replace("29.21", "54.07")
+    .replace("1711.550", "924.700")
+    .replace("48.75", "90.51")
+    .partition("\nConnection Times")[0]
+    + "\nPercentage of the requests served within a certain time (ms)\n  50%    806\n"
+    "  66%    901\n 100%   2101 (longest request)\n"
+)
+"""The published run in raw namespaces, likewise."""
+
+
+def reading(text: str = PUBLISHED) -> Reading:
+    """
+    The first output in a text.
+    """
+    return read(text.encode())[0]
+
+
+def found(of: Reading | str) -> dict[str, Finding]:
+    """
+    The findings on an output by their checks.
+    """
+    findings = audit(of if isinstance(of, Reading) else reading(of))
+    return {finding.check: finding for finding in findings}
+
+
+def sample(name: str) -> str:
+    """
+    A text that ab printed.
+    """
+    return (SAMPLES / f"{name}.txt").read_text()
+
+
+def without(*labels: str) -> str:
+    """
+    The published text without the lines that begin so.
+    """
+    kept = [line for line in PUBLISHED.splitlines() if not line.startswith(labels)]
+    return "\n".join(kept) + "\n"
+
+
+def file(tmp_path: Path, name: str, text: str) -> str:
+    """
+    A file with a text.
+    """
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def errors(of: str) -> list[str]:
+    """
+    The words of every error.
+    """
+    return [one.text for one in audit(reading(of)) if one.severity is Severity.ERROR]
+
+
+def test_the_published_run_was_reliable() -> None:
+    """
+    996 length failures and 4 non-2xx are all 1000: the first answer was bad, 99.6 % were good.
+    """
+    length, reliability = found(PUBLISHED)["length"], found(PUBLISHED)["reliability"]
+    assert length.severity is Severity.WARNING
+    assert length.values["cause"] == "first_response"
+    assert length.values["flagged_mean_bytes"] == 1542
+    assert "996 length failures + 4 non-2xx = 1000" in length.text
+    assert length.text.endswith("Run again with -l.")
+    assert reliability.values["corrected"] == 0.996
+    assert "reads: 0.4 % (4 of 1000). Corrected: 99.6 % (996 of 1000)" in reliability.text
+
+
+def test_the_published_run_s_mean_is_made_by_a_tail() -> None:
+    """
+    A median of 805 ms beside a mean of 1711 ms is what a stall of some 18 s would make.
+    """
+    tail = found(PUBLISHED)["tail"]
+    assert tail.severity is Severity.WARNING
+    assert tail.values["share_in_tail"] == pytest.approx(0.53, abs=0.005)
+    assert tail.values["stall_s"] == pytest.approx(18.1, abs=0.05)
+    assert tail.values["at_least_slow_requests"] == pytest.approx(49, abs=0.5)
+    assert "A single stall of some 18.1 s" in tail.text
+
+
+def test_a_sound_text_holds_every_identity() -> None:
+    """
+    No real output, and not the published numbers, contradict themselves.
+    """
+    assert not errors(PUBLISHED)
+    assert not errors(NETNS)
+    for name in ("length-artefact", "post-no-deviations", "tls-keep-alive-trunk"):
+        assert not errors(sample(name))
+    assert len(found(PUBLISHED)["identities"].values["holding"]) == 11
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("1711.550", "1711.650", "mean latency = concurrency × time / requests"),
+        ("34.231 [ms]", "34.241 [ms]", "mean across all concurrent requests"),
+        ("29.21", "29.23", "requests per second = requests / time"),
+        ("29.21", "29.23", "requests per second = concurrency / mean latency"),
+        ("Receive: 0", "Receive: 1", "failed = connect + receive + length + exceptions"),
+        ("98%  18633", "98%  17633", "percentiles rise"),
+        ("50%    805", "50%    806", "median of the total times = 50 % line"),
+        ("100%  19310", "100%  19311", "longest request = 100 % line"),
+        ("12 1706", "12 1704", "mean total = mean connect + mean processing"),
+        ("48.75", "48.77", "transfer rate = total transferred / time"),
+        ("11 1702", "1801 1702", "min ≤ mean, median ≤ max"),
+    ],
+)
+def test_an_identity_that_does_not_hold_is_an_error(old: str, new: str, words: str) -> None:
+    """
+    A single number that was changed, beyond its rounding, is found.
+    """
+    assert any(words in text for text in errors(PUBLISHED.replace(old, new)))
+
+
+def test_changed_bodies_are_found_where_no_length_failed() -> None:
+    """
+    Then HTML transferred is the document's length times the requests.
+    """
+    changed = errors(NETNS.replace("1542000", "1541999"))
+    assert any("HTML transferred = document length × requests" in text for text in changed)
+
+
+def test_a_missing_number_makes_a_check_impossible_and_nothing_else() -> None:
+    """
+    What cannot be checked says which of ab's lines it lacks.
+    """
+    outcome = found(without("Time taken", "Non-2xx", "Total transferred"))
+    lacking = outcome["identities_not_checked"].values["lacking"]
+    assert lacking["requests per second = requests / time"] == "no “Time taken for tests”"
+    assert outcome["reliability"].values["missing"] == ["Non-2xx responses"]
+    assert outcome["duration"].values["missing"] == ["Time taken for tests"]
+    assert outcome["connections"].values["missing"] == ["Total transferred"]
+    assert outcome["incomplete"].severity is Severity.ERROR
+
+
+def test_mean_latency_and_rate_are_one_number() -> None:
+    """
+    The audit says that a table with both tells one difference twice.
+    """
+    assert "tells one difference twice" in found(PUBLISHED)["one_number"].text
+
+
+@pytest.mark.parametrize(
+    ("length", "receive", "non_2xx", "cause", "shares"),
+    [
+        (0, 0, 0, "none", (1.0, 1.0)),
+        (0, 0, 4, "none", (0.996, 0.996)),
+        (4, 0, 4, "error_answers", (0.996, 0.996)),
+        (996, 0, 4, "first_response", (0.996, 0.996)),
+        (900, 0, 0, "varying", (1.0, 0.1)),
+        (10, 0, 4, "unclear", (0.996, 0.986)),
+        (4, 3, 4, "error_answers", (0.993, 0.993)),
+        (2000, 0, 4, "unclear", (0.996, 0.0)),
+    ],
+)
+def test_what_length_failures_are(
+    length: int, receive: int, non_2xx: int, cause: str, shares: tuple[float, float]
+) -> None:
+    """
+    They are the good answers, the bad ones, pages that vary, or they stay unexplained.
+    """
+    changed = dataclasses.replace(
+        reading(),
+        requests_failed=length + receive,
+        failed_length=length,
+        failed_receive=receive,
+        responses_non_2xx=non_2xx,
+        html_bytes=None,
+    )
+    outcome = found(changed)
+    assert outcome["length"].values["cause"] == cause
+    corrected, at_least = shares
+    assert outcome["reliability"].values["corrected"] == corrected
+    assert outcome["reliability"].values["corrected_at_least"] == pytest.approx(at_least)
+    well = shares == (1, 1)
+    assert outcome["reliability"].severity is (Severity.OK if well else Severity.WARNING)
+
+
+def test_bodies_that_contradict_the_artefact_refute_it() -> None:
+    """
+    Fewer bytes than the flagged answers must have had: then it is not explained so.
+    """
+    outcome = found(dataclasses.replace(reading(), html_bytes=10))
+    assert outcome["length"].values["cause"] == "unclear"
+
+
+def test_nearly_all_is_not_all() -> None:
+    """
+    One failure in a million is not rounded to 100 %.
+    """
+    rare = dataclasses.replace(
+        reading(), requests_complete=10**6, requests_failed=0, failed_length=0, responses_non_2xx=1
+    )
+    assert "more than 99.99 % (999999 of 1000000)" in found(rare)["reliability"].text
+
+
+def test_a_connection_for_each_request_is_said() -> None:
+    """
+    Without -k the handshake is part of every time; with it, of those that were not kept.
+    """
+    assert "every request opens a connection" in found(PUBLISHED)["connections"].text
+    kept = found(sample("tls-keep-alive-trunk"))["connections"]
+    assert "480 of 500 requests" in kept.text
+    refused = dataclasses.replace(reading(), keep_alive=True, keep_alive_requests=0)
+    assert found(refused)["connections"].severity is Severity.WARNING
+
+
+def test_a_rate_at_ab_s_own_limit_is_a_warning() -> None:
+    """
+    At 20 000 requests a second it may be ab that was measured.
+    """
+    fast = dataclasses.replace(reading(), requests_per_s=Printed(20000, 0.005))
+    assert found(fast)["client"].severity is Severity.WARNING
+    assert "single-threaded" in found(fast)["client"].text
+    assert found(PUBLISHED)["client"].severity is Severity.OK
+
+
+def test_idle_connections_are_a_warning() -> None:
+    """
+    A mean time of half of the mean latency says that half of the connections had nothing to do.
+    """
+    idle = PUBLISHED.replace("Total:         13 1707", "Total:         13  850")
+    outcome = found(idle)["under_way"]
+    assert outcome.severity is Severity.WARNING
+    assert outcome.values["at_most_under_way"] == pytest.approx(24.8, abs=0.1)
+    assert found(PUBLISHED)["under_way"].severity is Severity.OK
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "concurrency", "words"),
+    [(0.4, 5, "less than 1 s"), (30.0, 150, "6.67 times the mean latency"), (30.0, 100, None)],
+)
+def test_a_run_too_short_is_mostly_beginning_and_end(
+    duration_s: float, concurrency: int, words: str | None
+) -> None:
+    """
+    Less than a second, or fewer than ten requests one after another, is a warning.
+    """
+    short = dataclasses.replace(
+        reading(), duration_s=Printed(duration_s, 0.0005), concurrency=concurrency
+    )
+    outcome = found(short)["duration"]
+    assert outcome.severity is (Severity.WARNING if words else Severity.OK)
+    assert (words or "one after another") in outcome.text
+
+
+def test_rounding_to_milliseconds_is_told_in_per_cent() -> None:
+    """
+    3 ms may be 2.5 or 3.5; 805 ms is precise enough.
+    """
+    outcome = found(sample("length-artefact"))["rounding"]
+    assert outcome.severity is Severity.WARNING
+    assert "50 % is 3 ms (±17 %)" in outcome.text
+    assert outcome.values["error_percent"]["99"] == 5
+    assert found(PUBLISHED)["rounding"].severity is Severity.OK
+    nothing = dataclasses.replace(reading(), percentiles_ms={50: Printed(0, 0.5)})
+    assert "50 % is 0 ms (no digit)" in found(nothing)["rounding"].text
+
+
+def test_percentiles_on_too_few_requests_are_named() -> None:
+    """
+    Ten requests beyond p99 need 1000; 20 requests support the median alone.
+    """
+    assert found(PUBLISHED)["percentiles"].severity is Severity.OK
+    few = found(sample("post-no-deviations"))["percentiles"]
+    assert few.values["supported"] == [50]
+    assert few.values["longest_request"] == [95, 98, 99]
+    assert "99 % needs 1000 requests" in few.text
+    assert "beyond its table" in few.text
+    one_less = dataclasses.replace(reading(), requests_complete=999)
+    assert found(one_less)["percentiles"].values["unsupported"] == [99]
+
+
+def test_one_run_has_no_interval() -> None:
+    """
+    A single text says nothing about another run.
+    """
+    assert "it has no interval" in found(PUBLISHED)["one_run"].text
+
+
+def test_an_aborted_run_is_an_error_with_ab_s_reason() -> None:
+    """
+    What ab gave up has no result.
+    """
+    for name, words in (
+        ("aborted", "after 37 requests: apr_socket_recv: Connection reset by peer (104)"),
+        ("refused", "ab gave up: apr_socket_recv: Connection refused (111)"),
+    ):
+        assert words in found(sample(name))["aborted"].text
+        assert found(sample(name))["aborted"].severity is Severity.ERROR
+
+
+def test_a_run_that_was_broken_off_is_a_warning() -> None:
+    """
+    After Ctrl-C ab prints what it has, but never that it finished.
+    """
+    assert "broken_off" in found(PUBLISHED.replace(".....done", "..."))
+    assert "broken_off" not in found(PUBLISHED)
+    unfinished = sample("length-artefact").replace("Finished 1000 requests\n", "")
+    assert "broken_off" in found(unfinished)
+
+
+def test_ab_s_own_warnings_are_passed_on() -> None:
+    """
+    They are shown as ab's.
+    """
+    assert (
+        "ab itself warns: “WARNING: " in found(sample("tls-keep-alive-trunk"))["own_warnings"].text
+    )
+
+
+def test_one_run_in_each_arm_gives_no_interval() -> None:
+    """
+    The published comparison: -46 %, no interval, equal medians, all of it in the tail.
+    """
+    findings = compare([Arm("netns", [reading(NETNS)]), Arm("docker", [reading()])])
+    of = {finding.check: finding for finding in findings}
+    assert of["difference"].values["ratio_percent"] == pytest.approx(-45.97, abs=0.01)
+    assert of["difference"].values["low_percent"] is None
+    assert of["difference"].severity is Severity.WARNING
+    assert "no interval can be given" in of["difference"].text
+    assert of["difference_in_tail"].values["means_percent"] == pytest.approx(85.1, abs=0.1)
+    assert of["comparable"].severity is Severity.OK
+    assert "ran one after the other" in of["order"].text
+
+
+def runs(*rates_per_s: float) -> list[Reading]:
+    """
+    Runs of these rates.
+    """
+    same = dataclasses.replace(reading(NETNS), duration_s=None, latency_mean_ms=None)
+    return [dataclasses.replace(same, requests_per_s=Printed(rate, 0.005)) for rate in rates_per_s]
+
+
+def test_several_runs_give_welch_s_interval() -> None:
+    """
+    Unpaired, of the log ratio; checked against the formula by hand.
+    """
+    findings = compare([Arm("a", runs(100, 110, 105)), Arm("b", runs(80, 100))])
+    values = next(one for one in findings if one.check == "difference").values
+    centre = math.log(80 * 100) / 2 - math.log(100 * 110 * 105) / 3
+    assert values["ratio_percent"] == pytest.approx(100 * math.expm1(centre))
+    low, high = (math.log1p(values[f"{limit}_percent"] / 100) for limit in ("low", "high"))
+    assert (low + high) / 2 == pytest.approx(centre)
+    # Standard errors 0.02752 and 0.11157 by hand, so 1.1227 degrees of freedom: t is 9.7 or so.
+    assert (high - low) / 2 == pytest.approx(0.1149 * 9.92, rel=0.03)
+
+
+def test_copies_of_one_run_are_no_spread() -> None:
+    """
+    Where nothing varies there is no interval, and the audit asks whether they are copies.
+    """
+    assert welch_interval([5, 5], [6, 6]).low is None
+    findings = compare([Arm("a", runs(100, 100)), Arm("b", runs(90, 90))])
+    assert any("copies of one run" in finding.text for finding in findings)
+
+
+def test_unlike_runs_are_a_warning() -> None:
+    """
+    Another concurrency makes another rate.
+    """
+    unlike = dataclasses.replace(reading(), concurrency=10)
+    first = compare([Arm("a", [reading()]), Arm("b", [unlike])])[0]
+    assert first.severity is Severity.WARNING
+    assert first.values["differing"] == ["concurrency"]
+
+
+SOUND = NETNS.replace("  50%    806\n", "  50%    901\n")
+"""A run with nothing worse than notes."""
+
+
+def test_exit_statuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    0 for notes at most, 1 for a warning or an error, 2 for what is not an output of ab.
+    """
+    sound = file(tmp_path, "sound", SOUND)
+    assert main([sound]) == 0
+    assert "0 errors, 0 warnings" in capsys.readouterr().out
+    assert main([file(tmp_path, "published", PUBLISHED)]) == 1
+    assert main([file(tmp_path, "empty", "")]) == 2
+    assert "it is empty" in capsys.readouterr().out
+    assert main([sound, str(tmp_path / "missing")]) == 2
+    assert main([str(tmp_path)]) == 2
+    assert main(["\0"]) == 2
+    assert "No such file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--arm", "a"], ["x", "x"], ["-", "--arm", "a", "-"]])
+def test_wrong_options_are_explained(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An arm without files, a name twice, and standard input twice have exit status 2.
+    """
+    with pytest.raises(SystemExit) as raised:
+        main(wrong)
+    assert raised.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_arms_have_names_and_several_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    The first word after --arm is its name, and the outputs in its files are its runs.
+    """
+    one = file(tmp_path, "one", NETNS + NETNS.replace("54.07", "54.08"))
+    two = file(tmp_path, "two", NETNS)
+    three = file(tmp_path, "three", PUBLISHED)
+    assert main(["--arm", "raw", one, two, "--arm", "docker", three]) == 1
+    text = capsys.readouterr().out
+    assert f"{one} (output 2)" in text
+    assert "docker 29.213/s (1 run) against raw 54.07" in " ".join(text.split())
+
+
+def test_standard_input_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Without a file, what is piped in is audited.
+    """
+    piped = SimpleNamespace(buffer=io.BytesIO(PUBLISHED.encode()), isatty=lambda: False)
+    monkeypatch.setattr(sys, "stdin", piped)
+    assert main([]) == 1
+    assert capsys.readouterr().out.startswith("standard input\n  ok       read: ApacheBench 2.3")
+
+
+def as_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Any:  # noqa: ANN401
+    """
+    The JSON that is printed, which agrees with the exit status.
+    """
+    status = main([*arguments, "--json"])
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["exit_status"] == status
+    return whole
+
+
+def test_json_has_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Scripts find every file, reading and finding, and null for what is not there.
+    """
+    whole = as_json(
+        [file(tmp_path, "d", PUBLISHED), file(tmp_path, "n", NETNS), str(tmp_path)], capsys
+    )
+    assert list(whole) == ["format", "exit_status", "files", "comparison"]
+    docker, _, unreadable = whole["files"]
+    assert list(docker) == ["name", "error", "outputs"]
+    assert unreadable["error"] == "cannot be read: Is a directory"
+    (output,) = docker["outputs"]
+    assert list(output) == ["name", "reading", "findings"]
+    assert output["reading"]["requests_per_s"] == 29.21
+    assert output["reading"]["percentiles_ms"]["50"] == 805
+    assert output["reading"]["workers"] is None
+    for finding in (*output["findings"], *whole["comparison"]):
+        assert list(finding) == ["check", "severity", "text", "values"]
+        assert finding["severity"] in {"ok", "note", "warning", "error"}
+    assert {"difference", "order"} <= {finding["check"] for finding in whole["comparison"]}
+
+
+def test_an_ascii_terminal_and_a_closed_pipe_are_survived(tmp_path: Path) -> None:
+    """
+    Neither an encoding without “×” nor a reader that leaves makes a traceback.
+    """
+    command = [sys.executable, "-m", "analysis.audit", file(tmp_path, "p", PUBLISHED)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            command, cwd=root, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,233 @@
+"""
+The audit's reader: other encodings, other tools, cut, joined and hostile texts.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.audit.__main__ import main
+from analysis.audit.checks import audit
+from analysis.audit.comparison import Arm, compare
+from analysis.audit.findings import Severity
+from analysis.audit.printing import AuditedFile, as_json, as_text
+from analysis.audit.reading import NotAbOutputError, read
+from analysis.audit.rounding import Printed, read_count, read_decimal
+from analysis.audit.sources import Source
+from analysis.audit.text import LARGEST_BYTES, LARGEST_OUTPUTS
+from tests.unit.test_audit import PUBLISHED, SAMPLES, reading, sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXTS = [PUBLISHED, *(path.read_text() for path in sorted(SAMPLES.glob("*.txt")))]
+
+
+def audit_whole(data: bytes) -> None:
+    """
+    All that the command does with the content of a file.
+    """
+    try:
+        outputs = read(data)
+    except NotAbOutputError:
+        return
+    files = [AuditedFile(Source("x", outputs), [audit(output) for output in outputs])]
+    comparison = compare([Arm("x", outputs), Arm("y", [reading(), reading()])])
+    as_text(files, comparison)
+    as_json(files, comparison)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    """
+    Whatever is not an output of ab is said not to be one.
+    """
+    with pytest.raises(NotAbOutputError, match="this is not an output of ab: it "):
+        read(data)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.sampled_from(TEXTS), st.data())
+def test_any_truncation_is_survived_and_contradicts_nothing(text: str, data: st.DataObject) -> None:
+    """
+    A text that ends anywhere lacks something, but accuses no number of being wrong.
+    """
+    cut = text.encode()[: data.draw(st.integers(0, len(text.encode())))]
+    audit_whole(cut)
+    try:
+        outputs = read(cut)
+    except NotAbOutputError:
+        return
+    assert "identity" not in {finding.check for finding in audit(outputs[0])}
+
+
+NUMBERS = st.sampled_from(
+    ["0", "-1", "nan", "inf", "1e999", "9" * 15, "9" * 5000, "0.0001", "", "x", "1,5", "٣", "0.000"]
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.sampled_from(TEXTS), st.lists(st.tuples(st.integers(0, 50), NUMBERS), max_size=12))
+def test_any_numbers_are_survived(text: str, changes: list[tuple[int, str]]) -> None:
+    """
+    Zero, negative, infinite, huge and senseless numbers make no traceback, in text or in JSON.
+    """
+    lines = text.splitlines()
+    for where, number in changes:
+        line = lines[where % len(lines)]
+        label, colon, value = line.partition(":")
+        changed = [number, *value.split()[1:]]
+        lines[where % len(lines)] = f"{label}{colon} {' '.join(changed)}" if colon else number
+    audit_whole("\n".join(lines).encode() + b"\n")
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.sampled_from(TEXTS), st.lists(st.tuples(st.integers(0, 3000), st.binary(max_size=4))))
+def test_any_damage_is_survived(text: str, changes: list[tuple[int, bytes]]) -> None:
+    """
+    Bytes that were overwritten make no traceback.
+    """
+    data = bytearray(text.encode())
+    for where, damage in changes:
+        start = where % len(data)
+        data[start : start + len(damage)] = damage
+    audit_whole(bytes(data))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "latin-1"])
+def test_other_encodings_and_line_ends_are_read(encoding: str) -> None:
+    """
+    What a shell of another system redirects is the same output.
+    """
+    text = PUBLISHED.replace("Werkzeug/3.1.3", "Zürich/1").replace("\n", "\r\n")
+    (found,) = read(text.encode(encoding))
+    assert found.requests_per_s == Printed(29.21, 0.005)
+    assert found.percentiles_ms[100].value == 19310
+    assert found.server_software is not None
+    assert found.server_software.startswith("Z")
+
+
+def test_escapes_quoting_and_progress_are_passed_over() -> None:
+    """
+    Colours, a mail's marks and a heartbeat change nothing.
+    """
+    plain = reading(sample("length-artefact"))
+    coloured = "".join(
+        f"\x1b[1;31m{line}\x1b[0m\n" for line in sample("length-artefact").split("\n")
+    )
+    quoted = "".join(f"> {line}\n" for line in sample("length-artefact").split("\n"))
+    assert reading(coloured) == plain
+    assert reading(quoted) == plain
+
+
+def test_decimal_commas_are_read() -> None:
+    """
+    A number of another language is the same number.
+    """
+    text = PUBLISHED.replace("29.21", "29,21").replace("1711.550", "1.711,550")
+    assert (
+        reading(text.replace("Complete requests:      1000", "Complete requests: 1.000"))
+        == reading()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12,34", 12.34), ("1,401.95", 1401.95), ("3 [ms]", 3.0), ("0.713 seconds", 0.713)],
+)
+def test_amounts_are_read(text: str, value: float) -> None:
+    """
+    With the place to which they are rounded.
+    """
+    number = read_decimal(text)
+    assert number is not None
+    assert number.value == value
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-3", "1e5", "", "12.34.56", "9" * 16, "٣"])
+def test_what_is_no_amount_is_not_there(text: str) -> None:
+    """
+    Such a number is None, and its label is named.
+    """
+    assert read_decimal(text) is None
+    assert read_count(text) is None
+    unreadable = reading(PUBLISHED.replace("34.231 seconds", text))
+    assert unreadable.duration_s is None
+    assert unreadable.unreadable == ("Time taken for tests",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it is empty"),
+        ("\n \n", "it is empty"),
+        ('{"rps": 3}', "it looks like JSON"),
+        ("Running 10s test @ http://x/\n  2 threads\n", "the output of wrk"),
+        ("starting benchmark...\nfinished in 1.0s, 10 req/s\n", "the output of h2load"),
+        ("\nSummary:\n  Total: 1.2 secs\n", "the output of hey"),
+        ("Percentage served,Time in ms\n0,1.0\n", "(-e); the text"),
+        ("starttime\tseconds\tctime\n", "(-g); the text"),
+        ("<table >\n<tr ><th colspan=2 >Server Software:</th>", "HTML (-w)"),
+        ("hello\x1b[2J\x07 world", "it begins “hello? world”"),
+    ],
+)
+def test_other_texts_are_recognised(text: str, words: str) -> None:
+    """
+    What was given instead is named, without its control characters.
+    """
+    with pytest.raises(NotAbOutputError) as raised:
+        read(text.encode())
+    assert words in str(raised.value)
+
+
+def test_several_outputs_in_one_file_are_told_apart() -> None:
+    """
+    With headlines or without, each is read for itself.
+    """
+    headless = PUBLISHED[PUBLISHED.index("Server Software") :]
+    other = headless.replace("29.21", "29.22")
+    rates = [one.requests_per_s for one in read((PUBLISHED + other + headless).encode())]
+    assert [rate.value for rate in rates if rate] == [29.21, 29.22, 29.21]
+
+
+def test_huge_files_are_read_in_part_and_quickly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    What comes after ten megabytes, or after two hundred outputs, is not read, and it is said so.
+    """
+    path = tmp_path / "huge"
+    path.write_bytes(PUBLISHED.encode() + b"A " * (LARGEST_BYTES // 2))
+    began = time.monotonic()
+    assert main([str(path)]) == 1
+    assert time.monotonic() - began < 10
+    assert "Only the first 10 MB were read" in capsys.readouterr().out
+    path.write_text(PUBLISHED * (LARGEST_OUTPUTS + 10))
+    assert main([str(path)]) == 1
+    assert f"Only the first {LARGEST_OUTPUTS} outputs" in capsys.readouterr().out
+
+
+def test_hostile_names_do_not_reach_the_terminal() -> None:
+    """
+    What a server calls itself is shown without control characters, and not at any length.
+    """
+    text = PUBLISHED.replace("Werkzeug/3.1.3", "evil\x07\x08" + "x" * 300)
+    software = reading(text).server_software
+    assert software is not None
+    assert software.isprintable()
+    assert len(software) == 80
+
+
+def test_an_older_breakdown_of_failures_is_read() -> None:
+    """
+    Before 2.2 ab counted no receive failures.
+    """
+    found = reading(PUBLISHED.replace("Receive: 0, ", ""))
+    assert (found.failed_receive, found.failed_length) == (0, 996)
+    assert all(finding.severity is not Severity.ERROR for finding in audit(found))

@@ -201,6 +201,16 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def verify(session: nox.Session) -> None:
+    """
+    Compare the effects of a run (default: the latest) with the reference run; no root.
+    """
+    install(session, "host")
+    # That a run reproduces nothing, or cannot tell, is an answer and no failure of the session.
+    session.run("python", "-m", "analysis.verify", *session.posargs, success_codes=[0, 1, 2])
+
+
+@nox.session(default=False)
 def userland(session: nox.Session) -> None:
     """
     Build the root file system that every arm uses, if it is not in the cache; root.

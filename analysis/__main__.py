@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.figures.figure import DIRECTORY, write
+from analysis.figures.gallery import figures
 from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
+from analysis.trials_csv import trials_csv
 from experiments.records import (
     ARTEFACT_TRIALS,
     ResultsError,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent.parent / "results"
 REPORT = "report.md"
 POOLED_REPORT = "pooled-report.md"
+TRIALS_CSV = "trials.csv"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,14 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         runs = options.runs or [latest_run(options.results)]
         output = options.output or runs[-1] / (REPORT if len(runs) == 1 else POOLED_REPORT)
-        manifest, trials = pool([(read_manifest(run), read_trials(run)) for run in runs])
-        # The logs of single requests are in the folder of one run.
-        own = runs[0] if len(runs) == 1 else None
-        cold = [trial for run in runs for trial in read_trials(run, ARTEFACT_TRIALS)]
-        text = render(manifest, trials, own, cold)
-        output.write_text(text, encoding="utf-8")
-        if own is not None:
-            write_histograms(trials, own)
+        text = make(runs, output)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -93,6 +90,33 @@ def main(arguments: Sequence[str]) -> int:
     print("\n".join(line for line in overview.splitlines() if line.startswith("- ")))
     print(f"report: {output}")
     return 0
+
+
+def make(runs: Sequence[Path], output: Path) -> str:
+    """
+    Write the report of the runs, and the figures and data that belong to it; its text.
+
+    Raises ResultsError for what cannot be read, and OSError for a report that cannot be written.
+    """
+    manifest, trials = pool([(read_manifest(run), read_trials(run)) for run in runs])
+    # The logs of single requests are in the folder of one run.
+    own = runs[0] if len(runs) == 1 else None
+    directory = DIRECTORY if own is not None else f"pooled-{DIRECTORY}"
+    drawn = figures(manifest, trials, own)
+    text = render(
+        manifest,
+        trials,
+        own,
+        cold_starts=[trial for run in runs for trial in read_trials(run, ARTEFACT_TRIALS)],
+        drawn=drawn,
+        directory=directory,
+    )
+    output.write_text(text, encoding="utf-8")
+    write(drawn, output.parent / directory)
+    if own is not None:
+        (output.parent / TRIALS_CSV).write_text(trials_csv(manifest, trials), encoding="utf-8")
+        write_histograms(trials, own)
+    return text
 
 
 if __name__ == "__main__":

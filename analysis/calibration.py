@@ -31,15 +31,23 @@ INJECTED = {"burn_us": "CPU time", "sleep_us": "sleep"}
 
 TIME = "time per request"
 CPU = "CPU time of the services"
-MEASURES = (TIME, CPU)
+REST = "time beyond that CPU time"
+MEASURES = (TIME, CPU, REST)
 
 COMES_OUT = {
     ("burn_us", TIME): 1.0,
     ("burn_us", CPU): 1.0,
+    ("burn_us", REST): 0.0,
     ("sleep_us", TIME): 1.0,
     ("sleep_us", CPU): 0.0,
+    ("sleep_us", REST): 1.0,
 }
-"""How much of what is put in each measure should show: sleep takes time, and no CPU time."""
+"""
+How much of what is put in each measure should show: sleep takes time, and no CPU time.
+
+The rest is what a request takes beyond the CPU time of the services, which is all of it where they
+share one CPU; on more, where they compute side by side, it may be less than nothing.
+"""
 
 
 @dataclass(frozen=True)
@@ -143,10 +151,10 @@ def at_mean_speed(trials: Sequence[TrialRecord], measure: str) -> list[tuple[Tri
     At the machine's mean speed, where that is known: CPU time goes with it too, in its own way.
     """
     values = [
-        (trial, value)
-        for trial in trials
-        if (value := measured_us(trial, measure)) is not None and value > 0
+        (trial, value) for trial in trials if (value := measured_us(trial, measure)) is not None
     ]
+    if any(value <= 0 for _, value in values):
+        return values
     slows = [slowness(trial) for trial, _ in values]
     rows = [
         (trial.variant, math.log(value), slow)
@@ -175,7 +183,8 @@ def measured_us(trial: TrialRecord, measure: str) -> float | None:
         return None
     services = [spent for name, spent in trial.cpu["parts"].items() if name in trial.facts]
     seconds = sum(spent["user_s"] + spent["system_s"] for spent in services)
-    return float(seconds * 1e6 / trial.load.requests_completed)
+    cpu_us = float(seconds * 1e6 / trial.load.requests_completed)
+    return cpu_us if measure == CPU else 1e6 / trial.load.requests_per_second - cpu_us
 
 
 def _recovery(

@@ -1,13 +1,19 @@
 """
 Rendering ``report.md``: pure functions from a run's records to text, the same to the byte.
+
+``report.md.j2`` says in which order; each part is a module of ``sections/``.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import jinja2
 
 from analysis.comparisons import comparisons
 from analysis.estimates import summarise
+from analysis.figures.figure import DIRECTORY
 from analysis.sections.answer import answer
 from analysis.sections.calibration import calibration
 from analysis.sections.claims import published_claims
@@ -17,7 +23,9 @@ from analysis.sections.ladder import ladder
 from analysis.sections.latency import latency
 from analysis.sections.limits import limits
 from analysis.sections.metrics import details, errors, key_metrics, parameters
+from analysis.sections.sources import CODE, picture, sources
 from analysis.sections.summary import conclusions, overview
+from analysis.sections.threats import threats
 from analysis.sections.trust import trust
 from analysis.sections.tuning import tuning
 from analysis.sections.warm_up import warm_up
@@ -26,24 +34,28 @@ from analysis.speed import at_equal_speed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from analysis.figures.figure import Figure
     from experiments.records import Manifest, TrialRecord
 
-TITLE = "# Performance comparison report: Linux network namespaces and Docker"
+TEMPLATE = Path(__file__).with_name("report.md.j2")
 
 
 def render(
     manifest: Manifest,
     trials: Sequence[TrialRecord],
     run: Path | None = None,
+    *,
     cold_starts: Sequence[TrialRecord] = (),
+    drawn: Sequence[Figure] = (),
+    directory: str = DIRECTORY,
 ) -> str:
     """
     The whole report.
 
     ``run`` is the folder with the logs of single requests, where there are such; ``cold_starts``
-    are the loads of a stack that was not up yet.
+    are the loads of a stack that was not up yet; ``drawn`` are the figures, which the report finds
+    in ``directory``, as seen from its own place.
     """
     level = at_equal_speed(trials)
     summaries = {
@@ -51,26 +63,33 @@ def render(
         for table in manifest.variants
     }
     compared = comparisons(manifest, level.trials)
-    sections = [
-        TITLE,
-        warnings(manifest, trials, compared),
-        answer(manifest, level.trials, compared),
-        overview(manifest, trials, compared),
-        parameters(manifest, level),
-        key_metrics(compared, summaries),
-        details(manifest, summaries),
-        errors(trials),
-        ladder(manifest, level.trials),
-        limits(manifest, level.trials),
-        tuning(manifest),
-        cpu(manifest, trials),
-        latency(manifest, trials, run),
-        warm_up(manifest, trials),
-        calibration(manifest, trials),
-        published_claims(manifest, level.trials, cold_starts),
-        trust(manifest, compared, trials, level),
-        conclusions(compared, has_ladder=bool(manifest.ladders)),
-        environment(manifest, trials),
-        reproduce(manifest),
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    pictures = dict.fromkeys(CODE, "")
+    pictures |= {figure.name: picture(figure, directory) for figure in drawn}
+    template = jinja2.Template(
+        TEMPLATE.read_text(encoding="utf-8"), undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    text: str = template.render(
+        warnings=warnings(manifest, trials, compared),
+        answer=answer(manifest, level.trials, compared),
+        overview=overview(manifest, trials, compared),
+        parameters=parameters(manifest, level),
+        key_metrics=key_metrics(compared, summaries),
+        details=details(manifest, summaries),
+        errors=errors(trials),
+        ladder=ladder(manifest, level.trials),
+        limits=limits(manifest, level.trials),
+        tuning=tuning(manifest),
+        latency=latency(manifest, trials, run),
+        cpu=cpu(manifest, trials),
+        warm_up=warm_up(manifest, trials),
+        claims=published_claims(manifest, level.trials, cold_starts),
+        calibration=calibration(manifest, trials),
+        trust=trust(manifest, compared, trials, level),
+        conclusions=conclusions(compared, has_ladder=bool(manifest.ladders)),
+        threats=threats(manifest, trials, compared, level),
+        environment=environment(manifest, trials),
+        reproduce=reproduce(manifest),
+        sources=sources(manifest, drawn, directory),
+        figures=pictures,
+    )
+    return text

@@ -21,15 +21,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.intervals import t_interval
+from analysis.verdicts import p_value_of_none
 from experiments.records import LEAST_SPARE_TRIALS, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from analysis.intervals import Interval
     from experiments.records import LoadResult, TrialRecord
+
+SIGNIFICANCE = 0.01
+"""At which a variant is said to have a speed of the machine of its own."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,15 @@ class EqualSpeed:
     longer; it is 0, and the trials are as they were measured, where there are too few to tell.
     ``explained`` is the share of the variance within variants that is taken off by it, and
     ``spread`` the standard deviation of the logarithm of the fixed work's time between trials.
+    ``apart`` are variants beside which the fixed work itself was slower or faster than beside the
+    others; their trials are as they were measured.
     """
 
     trials: list[TrialRecord]
     slope: float = 0.0
     explained: float = 0.0
     spread: float = 0.0
+    apart: tuple[str, ...] = ()
 
     @property
     def levelled(self) -> bool:
@@ -116,22 +123,67 @@ def at_equal_speed(trials: Sequence[TrialRecord]) -> EqualSpeed:
     Take off what goes with the machine's speed; only where every good trial has a pulse.
     """
     good = [trial for trial in trials if trial.status == OK and trial.load is not None]
+    if any(slowness(trial) is None for trial in good):
+        return EqualSpeed(list(trials))
+    apart = speeds_of_their_own(good)
     rows = [
         (trial.variant, -math.log(trial.load.requests_per_second), slow)
         for trial in good
-        if trial.load is not None and (slow := slowness(trial)) is not None
+        if trial.variant not in apart
+        and trial.load is not None
+        and (slow := slowness(trial)) is not None
     ]
-    found = slope_of(rows) if len(rows) == len(good) else None
+    found = slope_of(rows)
     if found is None:
         return EqualSpeed(list(trials))
     levelled = []
     for trial in trials:
         slow = slowness(trial)
-        if trial.load is None or slow is None:
+        if trial.load is None or slow is None or trial.variant in apart:
             levelled.append(trial)
         else:
             levelled.append(replace(trial, load=scaled(trial.load, found.factor(slow))))
-    return EqualSpeed(levelled, found.slope, found.explained, found.spread)
+    return EqualSpeed(levelled, found.slope, found.explained, found.spread, apart)
+
+
+def speeds_of_their_own(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """
+    The variants beside which the fixed work was slower or faster than beside the block's others.
+
+    Such a variant, for one whose services stand still at a limit most of the time, changes what is
+    to show the machine's speed, so that cannot be taken off. By Student's t over blocks, at 1 %
+    over all variants together.
+    """
+    blocks: dict[int, dict[str, float]] = defaultdict(dict)
+    for trial in trials:
+        slow = slowness(trial)
+        if slow is not None:
+            blocks[trial.block][trial.variant] = slow
+    variants = list(dict.fromkeys(trial.variant for trial in trials))
+    bound = SIGNIFICANCE / max(1, len(variants))
+    found: list[str] = []
+    while True:
+        # The most certain one first: beside it, all others would seem to differ too.
+        rest = [variant for variant in variants if variant not in found]
+        p_values = {variant: _p_value_of_the_same(variant, rest, blocks) for variant in rest}
+        certain = {variant: p for variant, p in p_values.items() if p is not None and p < bound}
+        if not certain:
+            return tuple(found)
+        found.append(min(certain, key=certain.__getitem__))
+
+
+def _p_value_of_the_same(
+    variant: str, among: Sequence[str], blocks: Mapping[int, Mapping[str, float]]
+) -> float | None:
+    """
+    Of a variant's slowness being that of the others of its block; None for too few of either.
+    """
+    against = []
+    for own in blocks.values():
+        others = [own[name] for name in among if name != variant and name in own]
+        if variant in own and len(others) > 1:
+            against.append(own[variant] - statistics.fmean(others))
+    return p_value_of_none(against)
 
 
 def slower_machine(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Interval | None:

@@ -144,9 +144,10 @@ def reproduce(manifest: Manifest) -> str:
             ),
             f"```\nnox -s report -- {run}\n```",
             (
-                "`trials.jsonl` holds one record for each trial, `raw/` what the tools printed, "
-                "and `manifest.json` the machine, its settings, every version, and the order of "
-                "the trials."
+                "`trials.jsonl` holds one record for each trial (`trials.csv` the same as one "
+                "table), `raw/` what the tools printed, and `manifest.json` the machine, its "
+                "settings, every version, and the order of the trials; `results/schema/` describes "
+                "both."
             ),
         ]
     )

@@ -29,12 +29,12 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     One row for each dose; empty when no variant has a limit.
     """
     variants = {each["name"]: each["levels"] for each in manifest.variants}
-    limited = {name: levels for name, levels in variants.items() if _is_limited(levels)}
+    limited = {name: levels for name, levels in variants.items() if is_limited(levels)}
     if not limited:
         return ""
     rows = [
         _row(name, base, variants[name], trials)
-        for base, doses in _bases(variants, limited)
+        for base, doses in bases(variants, limited)
         for name in [base, *doses]
     ]
     if not rows:
@@ -56,7 +56,7 @@ def _left_out(manifest: Manifest) -> str:
     return f" Left out, because the stack has fewer CPUs here: {', '.join(names)}."
 
 
-def _bases(
+def bases(
     variants: Mapping[str, Mapping[str, str]], limited: Mapping[str, Mapping[str, str]]
 ) -> list[tuple[str, list[str]]]:
     """
@@ -91,7 +91,10 @@ def _row(
     ]
 
 
-def _is_limited(levels: Mapping[str, Any]) -> bool:
+def is_limited(levels: Mapping[str, Any]) -> bool:
+    """
+    Whether levels hold any limit.
+    """
     return any(levels.get(name, UNLIMITED) != UNLIMITED for name in LIMITS)
 
 

@@ -32,7 +32,7 @@ AS_MEASURED = (
     " *As measured* is the same interval with nothing taken off for the machine's speed, and "
     "*Machine slower* by how much longer the fixed work took beside the treatment; where that "
     "interval excludes zero (!), the treatment may slow the machine itself, and what is taken off "
-    "for it is then the treatment's own: read the figure as measured."
+    "for it may be the treatment's own: read the figure as measured too."
 )
 WIDE = 0.1
 """An interval whose half-width is more than this shows no more than gross faults."""
@@ -90,7 +90,14 @@ def equal_speed(level: EqualSpeed) -> str:
         f"{level.spread * 100:.1f} % (standard deviation), and time per request went with it, by "
         f"{level.slope:.2f} % for each per cent: {level.explained * 100:.0f} % of the variance "
         "within variants. That part is taken off every trial (analysis of covariance; CUPED). The "
-        "slope is found within variants, so no difference between them has a part in it."
+        "slope is found within variants, so no difference between them has a part in it. It rests "
+        "on the work's feeling the machine and not what runs beside it."
+        + (
+            f" Beside {', '.join(level.apart)} the work itself was slower or faster than beside "
+            "the others, so those are as they were measured."
+            if level.apart
+            else ""
+        )
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analysis.calibration import CPU, TIME, recoveries
+from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
 from analysis.report import render
 from analysis.speed import scaled
 from experiments.records import Pulse
@@ -68,10 +68,11 @@ def test_every_dose_comes_out_of_each_measure_that_should_see_it() -> None:
     """
     found = {(each.factor, each.measure): each for each in recoveries(*run_of())}
     assert set(found) == {
-        (factor, measure) for factor in ("burn_us", "sleep_us") for measure in (TIME, CPU)
+        (factor, measure) for factor in ("burn_us", "sleep_us") for measure in MEASURES
     }
     for (factor, measure), each in found.items():
-        should = 0.0 if (factor, measure) == ("sleep_us", CPU) else 1.0
+        should = 0.0 if (factor, measure) in {("sleep_us", CPU), ("burn_us", REST)} else 1.0
+        assert COMES_OUT[factor, measure] == should
         assert each.share == should
         assert each.slope.estimate == pytest.approx(should, abs=0.006)
         assert [dose.injected_us for dose in each.doses] == [25, 50, 100, 200, 500]

@@ -126,7 +126,7 @@ def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None
         dataclasses.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
         dataclasses.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
     ]
-    text = render(made, trials, None, starts)
+    text = render(made, trials, cold_starts=starts)
     assert "ab without `-l` counts 993 of 1000 as failed, and 7 not 2xx" in text
     assert "| Really good " in text
     assert "993 (99.3 %)" in text

@@ -7,20 +7,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.__main__ import REPORT, main
+from analysis.__main__ import REPORT, TRIALS_CSV, main
 from analysis.cpu import cpu_difference
-from analysis.report import render
+from analysis.report import TEMPLATE, render
+from analysis.sections.sources import CODE
 from experiments.records import append_trial, write_manifest
 from tests.unit.samples import failed_trial, manifest, trial
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from experiments.records import TrialRecord
+
+PROJECT = Path(__file__).parents[2]
 
 
 def paired(ratios: list[float]) -> list[TrialRecord]:
@@ -139,10 +141,33 @@ def test_the_same_folder_gives_the_same_bytes(
     for record in paired([1.1, 1.2, 1.3]):
         append_trial(run, record)
     assert main(["--results", str(tmp_path)]) == 0
-    first = (run / REPORT).read_bytes()
+
+    def written() -> dict[str, bytes]:
+        files = [path for path in run.rglob("*") if path.is_file()]
+        return {str(path.relative_to(run)): path.read_bytes() for path in files}
+
+    first = written()
+    assert {REPORT, TRIALS_CSV, "figures/comparisons.svg", "figures/comparisons.csv"} <= set(first)
     assert main([str(run)]) == 0
-    assert (run / REPORT).read_bytes() == first
+    assert written() == first
+    text = first[REPORT].decode()
+    for figure in run.glob("figures/*.svg"):
+        assert f"](figures/{figure.name})" in text
+        assert f"](figures/{figure.stem}.csv)" in text
     assert f"report: {run / REPORT}" in capsys.readouterr().out
+
+
+def test_every_figure_has_its_place_and_its_code() -> None:
+    """
+    What draws it and what computes it are files of the project.
+    """
+    template = TEMPLATE.read_text()
+    for name, (drawn_by, computed_by) in CODE.items():
+        assert f"figures.{name})" in template
+        assert (PROJECT / drawn_by).is_file()
+        first, *others = computed_by.split(", ")
+        for path in [first, *(f"analysis/{other}" for other in others)]:
+            assert (PROJECT / path).is_file()
 
 
 def test_a_folder_without_a_run_is_an_error_with_the_next_step(

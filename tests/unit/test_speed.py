@@ -158,6 +158,22 @@ def test_a_treatment_that_slows_the_machine_itself_is_told() -> None:
     assert "as they were measured" in render(manifest(), few_without_pulse())
 
 
+def test_a_variant_that_changes_the_fixed_work_is_left_as_measured() -> None:
+    """
+    As one does whose services mostly stand still; the others are levelled all the same.
+    """
+    trials = measured(20)
+    for block in range(1, 21):
+        one = trial(100 + block, block, "limited", 50 + block % 3)
+        trials.append(dataclasses.replace(one, pulse=pulse(800)))
+    level = at_equal_speed(trials)
+    assert level.apart == ("limited",)
+    assert level.slope == pytest.approx(1.5, abs=0.05)
+    limited = [each for each in level.trials if each.variant == "limited"]
+    assert limited == [each for each in trials if each.variant == "limited"]
+    assert at_equal_speed(measured(20)).apart == ()
+
+
 def few_without_pulse() -> list[TrialRecord]:
     """
     Two blocks, as they were before there was a pulse.

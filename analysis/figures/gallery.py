@@ -1,0 +1,47 @@
+"""
+All figures of a run, in the order in which they answer its question.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.comparisons import comparisons as compare_all
+from analysis.figures.blocks import blocks
+from analysis.figures.calibration import calibration
+from analysis.figures.comparisons import comparisons
+from analysis.figures.cpu import cpu
+from analysis.figures.ladder import ladder
+from analysis.figures.latency import latency
+from analysis.figures.limits import limits
+from analysis.figures.recommendations import recommendations
+from analysis.speed import at_equal_speed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from analysis.figures.figure import Figure
+    from experiments.records import Manifest, TrialRecord
+
+
+def figures(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None) -> list[Figure]:
+    """
+    Every figure that the run has data for; ``run`` is the folder with the logs of single requests.
+
+    Times are at equal speed of the machine, as in the report, and CPU time is as measured. Raises
+    ResultsError for a log that is missing or broken.
+    """
+    level = at_equal_speed(trials)
+    compared = compare_all(manifest, level.trials)
+    drawn = [
+        comparisons(manifest, compared),
+        ladder(manifest, level.trials),
+        recommendations(manifest, compared),
+        limits(manifest, level.trials),
+        cpu(manifest, trials),
+        latency(manifest, trials, level.trials, run),
+        blocks(manifest, trials, level),
+        calibration(manifest, trials),
+    ]
+    return [figure for figure in drawn if figure is not None]

@@ -1,0 +1,128 @@
+"""
+Threats to validity, written from what was measured: only those that this run has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.comparisons import TRUST_CONFIDENCE
+from analysis.cpu import client_bound
+from analysis.formatting import count, percent
+from analysis.speed import slower_machine
+from analysis.steadiness import UNSTEADY, steadiness
+from experiments.records import CLIENT_BOUND, ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.comparisons import Comparison
+    from analysis.speed import EqualSpeed
+    from experiments.records import Manifest, TrialRecord
+
+FEW_BLOCKS = 10
+STOLEN_SHARE = 0.001
+
+
+def threats(
+    manifest: Manifest,
+    trials: Sequence[TrialRecord],
+    compared: Sequence[Comparison],
+    level: EqualSpeed,
+) -> str:
+    """
+    What may make the numbers mean less than they say, each with its measure in this run.
+
+    ``trials`` are as they were measured.
+    """
+    lines = [
+        *_machine(manifest),
+        *_instrument(trials, compared, level),
+        *_trials(trials, compared),
+        (
+            "**One stack, one workload, one machine.** The percentages are of a small Flask "
+            f"service that answers `{manifest.workload['path']}`; a request that does more work "
+            "pays the same tolls on a larger sum."
+        ),
+    ]
+    return "\n\n".join(["## Threats to validity", "\n".join(f"- {line}" for line in lines)])
+
+
+def _machine(manifest: Manifest) -> list[str]:
+    seen = manifest.environment
+    lines = []
+    if manifest.machine.get("acceleration") == "emulation":
+        lines.append("**Emulation.** The CPUs were emulated; no cost here is that of real ones.")
+    if seen.get("stolen_s") is not None and seen.get("observed_s") and seen.get("cpus_online"):
+        share = seen["stolen_s"] / (seen["observed_s"] * seen["cpus_online"])
+        if share > STOLEN_SHARE:
+            lines.append(
+                f"**Steal.** The hypervisor took {share * 100:.2f} % of the CPU time for others."
+            )
+    if len(seen.get("cpus") or []) == 2:
+        lines.append(
+            "**Two CPUs.** The client has one and the whole stack the other, so services that "
+            "could run side by side take turns."
+        )
+    return lines
+
+
+def _instrument(
+    trials: Sequence[TrialRecord], compared: Sequence[Comparison], level: EqualSpeed
+) -> list[str]:
+    lines = []
+    if level.levelled:
+        lines.append(
+            f"**The machine's speed varied by {level.spread * 100:.1f} %** between trials "
+            f"(standard deviation). {level.explained * 100:.0f} % of the variance within variants "
+            "went with it and was taken off."
+        )
+        slowed = []
+        for each in compared:
+            slower = slower_machine(each.baseline, each.treatment, trials)
+            if slower is not None and slower.excludes_zero and not each.control:
+                slowed.append(f"{each.name} {percent(slower)}")
+        if slowed:
+            lines.append(
+                "**The fixed work was slower or faster beside some treatments**, so part of what "
+                f"was taken off may be theirs: {'; '.join(slowed)}."
+            )
+    for each in compared:
+        interval = each.trust_interval()
+        if each.control and interval is not None and interval.excludes_zero:
+            lines.append(
+                "**A/A**: the same thing twice differs by more than its interval of "
+                f"{TRUST_CONFIDENCE * 100:.0f} % allows."
+            )
+    return lines
+
+
+def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> list[str]:
+    lines = []
+    judged = [found for trial in trials if trial.pulse and (found := steadiness(trial.pulse))]
+    unsteady = sum(found.label == UNSTEADY for found in judged)
+    if unsteady:
+        lines.append(
+            f"**{unsteady} of {count(len(judged), 'load')} were unsteady**: their rate changed "
+            "while they ran. They count like the others."
+        )
+    bound = sum(map(client_bound, trials))
+    if bound:
+        lines.append(
+            f"**{count(bound, 'trial')} may be bound by the client**, which used more than "
+            f"{CLIENT_BOUND * 100:.0f} % of its CPU."
+        )
+    failed = sum(trial.status == ERROR for trial in trials)
+    if failed:
+        lines.append(f"**{count(failed, 'trial')} failed** and have no number.")
+    few = [
+        f"{each.name} ({each.difference.blocks})"
+        for each in compared
+        if each.difference is not None and each.difference.blocks < FEW_BLOCKS
+    ]
+    if few:
+        lines.append(
+            f"**Fewer than {FEW_BLOCKS} blocks**: {', '.join(few)}. Such an interval rests on "
+            "its values being about normal."
+        )
+    return lines

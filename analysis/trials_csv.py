@@ -1,0 +1,147 @@
+"""
+All trials of a run as CSV, one row for each: for spreadsheets and other programs.
+
+Names are those of the records, with the unit at the end. An empty cell is what a trial does not
+have. Numbers have every digit that they need to be read back as they were. Times are as measured,
+but for ``us_per_request_at_equal_speed``, which is what the report compares; it is empty where the
+run has too few trials with a pulse, and the report compares what was measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from analysis.cpu import BESIDE, CLIENT, DAEMON, PROXY, PULSE, READER, RUNNER, part_of
+from analysis.estimates import METRICS
+from analysis.speed import at_equal_speed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.records import LoadResult, Manifest, TrialRecord
+
+Cell = str | int | float | None
+
+PHASES = ("deploy", "check", "warmup", "load", "prove", "repeat", "open", "teardown")
+"""Phases of a trial in their order; those that a run has beyond them come after."""
+
+OF_LOAD = (
+    "requests",
+    "concurrency",
+    "requests_completed",
+    "requests_ok",
+    "requests_failed",
+    "responses_non_2xx",
+    "requests_per_second",
+    "latency_mean_us",
+    "latency_p50_us",
+    "latency_p90_us",
+    "latency_p99_us",
+    "latency_max_us",
+)
+"""Columns that are the load's field of that name."""
+
+SERVICES = "services"
+GROUPS = {
+    DAEMON: "docker",
+    PROXY: "proxy",
+    READER: "readers",
+    CLIENT: "client",
+    RUNNER: "runner",
+    PULSE: "pulse",
+}
+"""What is no service, with its name in a column."""
+
+
+def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    The whole file, with a header; lines end with a line feed alone.
+    """
+    levels = {table["name"]: table["levels"] for table in manifest.variants}
+    factors = sorted({name for each in levels.values() for name in each})
+    others = sorted({name for trial in trials for name in trial.phases_s} - set(PHASES))
+    phases = [*PHASES, *others]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(factors, phases), lineterminator="\n")
+    writer.writeheader()
+    found = at_equal_speed(trials)
+    for trial, level in zip(trials, found.trials, strict=True):
+        equal = _us_per_request(level.load) if found.levelled else None
+        own = levels.get(trial.variant, {})
+        writer.writerow(
+            {
+                "run": manifest.run,
+                "number": trial.number,
+                "block": trial.block,
+                "position": trial.position,
+                "variant": trial.variant,
+                **{f"factor_{name}": own.get(name) for name in factors},
+                "status": trial.status,
+                "started_at": trial.started_at,
+                **{f"phase_{name}_s": trial.phases_s.get(name) for name in phases},
+                **({name: getattr(trial.load, name) for name in OF_LOAD} if trial.load else {}),
+                "us_per_request": _us_per_request(trial.load),
+                "us_per_request_at_equal_speed": equal,
+                "work_us": trial.pulse.mean_us if trial.pulse and trial.pulse.work_us else None,
+                "first_answer_s": trial.first_answer_s,
+                "cold_us_per_request": _us_per_request(trial.cold),
+                **_cpu(trial),
+                "failed_phase": trial.failed_phase,
+                "error": trial.error,
+            }
+        )
+    return text.getvalue()
+
+
+def _columns(factors: Sequence[str], phases: Sequence[str]) -> list[str]:
+    """
+    Every column in its order; the same for all runs with these factors, whatever they recorded.
+    """
+    groups = (SERVICES, *GROUPS.values(), "unaccounted")
+    return [
+        *("run", "number", "block", "position", "variant"),
+        *(f"factor_{name}" for name in factors),
+        *("status", "started_at"),
+        *(f"phase_{name}_s" for name in phases),
+        *OF_LOAD,
+        *("us_per_request", "us_per_request_at_equal_speed", "work_us"),
+        *("first_answer_s", "cold_us_per_request"),
+        *(_cpu_column(name) for name in groups),
+        *("client_share", "throttled_s", "failed_phase", "error"),
+    ]
+
+
+def _cpu_column(group: str) -> str:
+    return f"cpu_{group}_us_per_request"
+
+
+def _us_per_request(load: LoadResult | None) -> float | None:
+    return METRICS["us_per_request"](load) if load else None
+
+
+def _cpu(trial: TrialRecord) -> dict[str, Cell]:
+    """
+    CPU time by where it was spent; nothing where it was not looked at, or per no request.
+
+    A group that a trial has no part of spent nothing.
+    """
+    if not trial.cpu:
+        return {}
+    cells: dict[str, Cell] = {
+        "client_share": trial.cpu["client_share"],
+        "throttled_s": sum(trial.cpu["throttled_s"].values(), 0.0),
+    }
+    if trial.load is None or not trial.load.requests_completed:
+        return cells
+    spent_s = dict.fromkeys([SERVICES, *GROUPS.values()], 0.0)
+    for name, part in trial.cpu["parts"].items():
+        kind = part_of(name)
+        group = GROUPS[kind] if kind in BESIDE else SERVICES
+        spent_s[group] += part["user_s"] + part["system_s"]
+    spent_s["unaccounted"] = trial.cpu["unaccounted_s"]
+    return cells | {
+        _cpu_column(group): seconds * 1e6 / trial.load.requests_completed
+        for group, seconds in spent_s.items()
+    }

@@ -1,0 +1,3 @@
+"""
+Whether a run reproduces another one, the reference: by its effects, never by its times or rates.
+"""

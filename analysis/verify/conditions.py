@@ -1,0 +1,183 @@
+"""
+What must be equal for effects to be comparable, and what may differ and is told.
+
+An effect is how two configurations differ under one load. Where the load or a configuration is
+another one, it is another effect, and comparing is refused. Where the machine or the software is
+another one, the effect may come out otherwise, and whether it does is just what is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analysis.speed import at_equal_speed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from analysis.verify.runs import Pair, Run
+    from experiments.records import Manifest
+
+VARIANTS = "variants"
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """
+    A field in which two runs differ, with both values; ``entry`` says in which part of it.
+    """
+
+    field: str
+    entry: str
+    reference: object
+    here: object
+
+    @property
+    def name(self) -> str:
+        """
+        The field, and the part of it.
+        """
+        return f"{self.field}: {self.entry}" if self.entry else self.field
+
+
+def _workload(run: Run) -> object:
+    return {key: value for key, value in run.manifest.workload.items() if key != "about"}
+
+
+def _placement(run: Run) -> object:
+    seen = {
+        bool(trial.placement.get("pinned") and trial.placement.get("apart"))
+        for trial in run.trials
+        if trial.placement
+    }
+    return {True: "apart", False: "shared"}[all(seen)] if seen else None
+
+
+def _acceleration(run: Run) -> object:
+    return "emulated" if run.manifest.machine.get("acceleration") == "emulation" else "not emulated"
+
+
+CONDITIONS: dict[str, tuple[str, Callable[[Run], object]]] = {
+    "workload": ("path, services, body, or the answer", _workload),
+    "concurrency": ("requests under way at once", lambda run: run.manifest.concurrency),
+    "any_length": (
+        "whether an answer may have any length",
+        lambda run: run.manifest.any_length,
+    ),
+    "warmup": (
+        "cold or warm deployments",
+        lambda run: "warm" if run.manifest.warmup_requests else "cold",
+    ),
+    "load_generator": (
+        "what made the load",
+        lambda run: sorted({trial.load.tool for trial in run.trials if trial.load}) or None,
+    ),
+    "placement": ("whether client and stack shared CPUs", _placement),
+    "emulation": ("an emulated machine and a real one", _acceleration),
+}
+"""What each field is, and its value; None where a run does not tell."""
+
+ALLOWABLE = {
+    **{name: about for name, (about, _) in CONDITIONS.items()},
+    VARIANTS: "levels or override files of a variant",
+}
+"""Every field that makes effects incomparable, and that a user may let through."""
+
+
+def incomparable(reference: Run, here: Run, shared: Iterable[Pair]) -> list[Unlike]:
+    """
+    All in which these runs differ and must not, for the effects that they share.
+    """
+    found = []
+    for name, (_, value) in CONDITIONS.items():
+        before, after = value(reference), value(here)
+        if before is not None and after is not None:
+            found += _unlike(name, before, after)
+    names = dict.fromkeys(name for pair in shared for name in pair)
+    for name in names:
+        if name not in searched(reference, here):
+            found += unlike_variant(name, reference, here)
+    return found
+
+
+def searched(reference: Run, here: Run) -> set[str]:
+    """
+    Variants whose levels a search found, so that another run may well have found others.
+    """
+    names = {run.manifest.search.get("name") for run in (reference, here)}
+    return {name for name in names if name is not None}
+
+
+def unlike_variant(name: str, reference: Run, here: Run) -> list[Unlike]:
+    """
+    In what a variant of one name differs between the runs.
+    """
+    before, after = (_configuration(run.manifest, name) for run in (reference, here))
+    return _unlike(VARIANTS, before, after, f"{name}, ")
+
+
+def _configuration(manifest: Manifest, name: str) -> dict[str, Any]:
+    (table,) = (each for each in manifest.variants if each["name"] == name)
+    return {**table["levels"], "overlays_sha256": table.get("overlays_sha256") or []}
+
+
+def told(reference: Run, here: Run) -> list[Unlike]:
+    """
+    All in which these runs differ and may: the machine, the software, how the run was made.
+    """
+    found = []
+    before, after = _told(reference), _told(here)
+    for name in dict.fromkeys([*before, *after]):
+        found += _unlike(name, before.get(name), after.get(name))
+    return found
+
+
+def _told(run: Run) -> dict[str, object]:
+    manifest = run.manifest
+    machine, seen, userland = manifest.machine, manifest.environment, manifest.userland
+    placed = next((trial.placement for trial in run.trials if trial.placement), {})
+    names = ("kernel", "architecture", "virtualised", "cpu_model", "cpu_governor")
+    return {
+        "machine": machine.get("name"),
+        "acceleration": machine.get("acceleration"),
+        "hypervisor": machine.get("hypervisor"),
+        "box": machine.get("box", {}).get("version"),
+        "host": machine.get("host"),
+        **{name: seen.get(name) for name in names},
+        "cpus": seen.get("cpus_online"),
+        "cpus of the stack": len(placed.get("stack", [])) or None,
+        # In whole GiB: what a kernel keeps for itself is no difference.
+        "memory_gib": round((seen.get("memory_bytes") or 0) / 2**30) or None,
+        "cgroup_layout": seen.get("cgroup_layout"),
+        "clock_source": seen.get("clock_source"),
+        "sysctls": seen.get("sysctls", {}),
+        "userland": str(userland.get("content_sha256") or userland.get("digest"))[:16],
+        "python": seen.get("python"),
+        "packages": userland.get("packages", {}),
+        "wheels": userland.get("wheels", {}),
+        "commit": manifest.git.get("commit", "")[:12] or None,
+        "changed files": manifest.git.get("changed"),
+        "requests": manifest.requests,
+        "warmup_requests": manifest.warmup_requests,
+        "profile": manifest.profile,
+        "margin": manifest.margin,
+        "probes": manifest.probes,
+        "allowed": manifest.allowed,
+        "open_fractions": manifest.open_fractions,
+        "times": "at equal speed" if at_equal_speed(run.trials).levelled else "as measured",
+    }
+
+
+def _unlike(field: str, before: object, after: object, part: str = "") -> list[Unlike]:
+    """
+    The field, or every entry of it that differs; nothing where all is equal.
+    """
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [] if before == after else [Unlike(field, "", before, after)]
+    return [
+        Unlike(field, f"{part}{key}", before.get(key, ABSENT), after.get(key, ABSENT))
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key, ABSENT) != after.get(key, ABSENT)
+    ]

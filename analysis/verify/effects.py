@@ -1,0 +1,243 @@
+"""
+Effects in two runs side by side, and what follows of each and of all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from analysis.comparisons import TRUST_CONFIDENCE, comparisons
+from analysis.formatting import count, percent
+from analysis.ladder import climb
+from analysis.speed import at_equal_speed
+from analysis.verdicts import Kind, holm
+from analysis.verify.conditions import VARIANTS, searched, unlike_variant
+from analysis.verify.rule import Gap, Outcome, Sizes, follows, gap, sizes, worst
+from analysis.verify.runs import focal_pairs, pairs
+from experiments.records import COMPLETE, RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from analysis.comparisons import Comparison
+    from analysis.estimates import Difference
+    from analysis.verdicts import Verdict
+    from analysis.verify.runs import Pair, Run
+
+
+@dataclass(frozen=True)
+class Effect:
+    """
+    What one run found of one pair; no difference where no block has a trial of both.
+    """
+
+    difference: Difference | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One effect in both runs, and what follows.
+
+    ``gap`` is how much larger it is here, None where a run has fewer than two blocks of it, and
+    ``p_value`` of no gap is corrected for the number of effects. A ``focal`` one is what the
+    reference is for.
+    """
+
+    name: str
+    pair: Pair
+    focal: bool
+    reference: Effect
+    here: Effect
+    gap: Gap | None
+    p_value: float | None
+    sizes: Sizes
+    outcome: Outcome
+
+    @property
+    def counts(self) -> bool:
+        """
+        Whether the overall outcome hangs on it: there is something to reproduce, or it was not.
+        """
+        claimed = self.reference.verdict.kind is not Kind.CANNOT_TELL
+        return self.focal and (claimed or self.outcome is Outcome.NOT_REPRODUCED)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """
+    Everything that follows of two runs.
+
+    ``left_out`` are the reference's effects that are not compared, each with the reason; ``faults``
+    say why no effect of these runs can be believed, ``notes`` what else is to be known of them.
+    ``missing`` is the number of focal effects among those left out.
+    """
+
+    rows: list[Row]
+    left_out: dict[str, str]
+    missing: int
+    faults: list[str]
+    notes: list[str]
+    outcome: Outcome
+
+    def conclusion(self) -> str:
+        """
+        What follows overall, and of what, in a sentence.
+        """
+        focal = sum(row.focal for row in self.rows)
+        if not focal + self.missing:
+            return f"Overall: {self.outcome.value}. The reference compares nothing."
+        of = f"Of the reference's {count(focal + self.missing, 'focal effect')}"
+        if not focal:
+            return f"Overall: {self.outcome.value}. {of}, none is in this run."
+        counts = Counter(row.outcome for row in self.rows if row.focal)
+        parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
+        silent = sum(row.focal and not row.counts for row in self.rows)
+        words = f"Overall: {self.outcome.value}. {of}: {', '.join(parts)}"
+        if self.missing:
+            words += f", {self.missing} not compared"
+        if silent:
+            words += f"; on {silent} the reference itself cannot tell, so there is no claim to test"
+        return f"{words}."
+
+
+def verify(reference: Run, here: Run, allowed: Collection[str] = ()) -> Verification:
+    """
+    Compare all effects that both runs declare, under conditions that are comparable.
+
+    ``allowed`` are fields of these conditions that may differ all the same.
+    """
+    left_out: dict[str, str] = {}
+    compared: dict[Pair, str] = {}
+    for pair, name in pairs(reference.manifest).items():
+        reason = _left_out(pair, reference, here, allowed)
+        if reason:
+            left_out[name] = reason
+        else:
+            compared[pair] = name
+    margin = reference.manifest.margin
+    (before, controls_before), (after, controls_after) = (
+        _measured(run, margin) for run in (reference, here)
+    )
+    faults = _distrust(reference, controls_before) + _distrust(here, controls_after)
+    gaps = [gap(_logs(before[pair]), _logs(after[pair])) for pair in compared]
+    p_values = holm([found.p_value if found else None for found in gaps])
+    focal = focal_pairs(reference.manifest)
+    rows = []
+    for (pair, name), found, p_value in zip(compared.items(), gaps, p_values, strict=True):
+        said = sizes(found, p_value, margin)
+        kinds = before[pair].verdict.kind, after[pair].verdict.kind
+        # What an instrument makes of nothing it may have made of this.
+        outcome = Outcome.CANNOT_TELL if faults else follows(*kinds, said)
+        rows.append(
+            Row(
+                name=name,
+                pair=pair,
+                focal=pair in focal,
+                reference=before[pair],
+                here=after[pair],
+                gap=found,
+                p_value=p_value,
+                sizes=said,
+                outcome=outcome,
+            )
+        )
+    return Verification(
+        rows=rows,
+        left_out=left_out,
+        missing=sum(pair not in compared for pair in focal),
+        faults=faults,
+        notes=_notes(reference, controls_before) + _notes(here, controls_after),
+        outcome=worst(row.outcome for row in rows if row.counts),
+    )
+
+
+def shared_pairs(reference: Run, here: Run) -> list[Pair]:
+    """
+    The effects that both runs declare.
+    """
+    own = pairs(here.manifest)
+    return [pair for pair in pairs(reference.manifest) if pair in own]
+
+
+def _left_out(pair: Pair, reference: Run, here: Run, allowed: Collection[str]) -> str:
+    """
+    Why an effect of the reference is not compared; empty where it is.
+    """
+    if pair not in pairs(here.manifest):
+        return "not in this run"
+    for name in pair:
+        if VARIANTS not in allowed and name in searched(reference, here):
+            unlike = unlike_variant(name, reference, here)
+            if unlike:
+                found = ", ".join(
+                    f"{each.entry.rpartition(', ')[2]} {each.reference} and {each.here}"
+                    for each in unlike
+                )
+                return f"{name} was searched for, and another one was found: {found}"
+    return ""
+
+
+def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Comparison]]:
+    """
+    All effects of a run, as its report has them but for the margin, and what it measured twice.
+    """
+    manifest = replace(run.manifest, margin=margin)
+    trials = at_equal_speed(run.trials).trials
+    steps = [step for ladder in climb(manifest, trials) for step in ladder]
+    compared = comparisons(manifest, trials)
+    found = {(step.lower, step.upper): Effect(step.difference, step.verdict) for step in steps}
+    found |= {
+        (each.baseline, each.treatment): Effect(each.difference, each.verdict) for each in compared
+    }
+    return found, [each for each in compared if each.control]
+
+
+def _logs(effect: Effect) -> list[float]:
+    return effect.difference.log_ratios if effect.difference else []
+
+
+def _distrust(run: Run, controls: Sequence[Comparison]) -> list[str]:
+    """
+    What a run's instrument saw where there is nothing.
+    """
+    lines = []
+    for each in controls:
+        interval = each.trust_interval()
+        if interval is not None and interval.excludes_zero:
+            lines.append(
+                f"run {run.name} saw {each.treatment} and {each.baseline}, which are the same, "
+                f"{percent(interval.map(math.expm1))} apart, an interval of "
+                f"{TRUST_CONFIDENCE * 100:.0f} %: its instrument was not trustworthy, so nothing "
+                "can be told from it"
+            )
+    return lines
+
+
+def _notes(run: Run, controls: Sequence[Comparison]) -> list[str]:
+    """
+    What else is to be known of a run: that it did not end, and that nobody knows its instrument.
+    """
+    manifest = run.manifest
+    lines = []
+    if manifest.state != COMPLETE:
+        what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
+        lines.append(
+            f"run {run.name} {what}: it has {count(len(manifest.order), 'block')} of at least "
+            f"{manifest.blocks}, and who breaks a run off may have seen how it stands"
+        )
+    if manifest.machine.get("acceleration") == "emulation":
+        lines.append(
+            f"run {run.name} is of an emulated machine, which proves the procedure and not the "
+            "performance"
+        )
+    if not any(each.trust_interval() for each in controls):
+        lines.append(
+            f"run {run.name} measured nothing twice, so how far its instrument can be trusted is "
+            "not known"
+        )
+    return lines

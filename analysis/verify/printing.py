@@ -1,0 +1,246 @@
+"""
+A verification as text for a terminal and as JSON for scripts, and its exit status.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
+
+from analysis.formatting import count, percent
+from analysis.verdicts import Kind
+from analysis.verify.rule import Outcome, Sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.intervals import Interval
+    from analysis.verify.conditions import Unlike
+    from analysis.verify.effects import Effect, Row, Verification
+    from analysis.verify.runs import Run
+
+FORMAT = 1
+"""Of the JSON; counts up when a key changes its meaning or goes."""
+
+WIDTH = 96
+SHOWN_CHARACTERS = 48
+REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = 0, 1, 2
+STATUS = {
+    Outcome.REPRODUCED: REPRODUCED,
+    Outcome.IN_DIRECTION: REPRODUCED,
+    Outcome.NOT_REPRODUCED: NOT_REPRODUCED,
+    Outcome.CANNOT_TELL: CANNOT_TELL,
+}
+WORDS = {
+    Kind.SLOWER: "slower",
+    Kind.FASTER: "faster",
+    Kind.EQUIVALENT: "equivalent",
+    Kind.CANNOT_TELL: "cannot tell",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    Two runs, and what came of comparing them.
+
+    ``verification`` is None exactly where something is ``refused``; ``let_through`` are differences
+    that would be, were they not allowed, and ``differs`` are those that may be.
+    """
+
+    reference: Run
+    here: Run
+    refused: list[Unlike]
+    let_through: list[Unlike]
+    differs: list[Unlike]
+    verification: Verification | None
+
+    @property
+    def exit_status(self) -> int:
+        """
+        The status that --help explains.
+        """
+        if self.verification is None:
+            return CANNOT_TELL
+        return STATUS[self.verification.outcome]
+
+
+def refusal(result: Result) -> str:
+    """
+    Why two runs are not compared, with every field and both of its values.
+    """
+    names = f"{result.here.name} with {result.reference.name}, the reference"
+    lines = [f"error: run {names}, cannot be compared:"]
+    lines += [
+        f"  {each.name} is {_shown(each.reference)} in the reference, and {_shown(each.here)} here"
+        for each in result.refused
+    ]
+    fields = ",".join(dict.fromkeys(each.field for each in result.refused))
+    return "\n".join([*lines, f"--allow {fields} compares them all the same, and says so"])
+
+
+def as_text(result: Result, verification: Verification) -> str:
+    """
+    The table, the overall outcome, and in what the runs differ.
+    """
+    margin = result.reference.manifest.margin
+    parts = [
+        f"Reference: {_title(result.reference)}\nThis run:  {_title(result.here)}",
+        _wrapped(
+            "Time per request of the treatment against the baseline's, with 95 % intervals; only "
+            "the verdicts are corrected for the number of comparisons. A difference of "
+            f"±{margin * 100:g} % is taken for none."
+        ),
+        _table(verification.rows),
+        *(_wrapped(f"{name} is not compared: {why}.") for name, why in _left_out(verification)),
+        "\n".join(_wrapped(line) for row in verification.rows if (line := _why(row))),
+        *(_wrapped(f"WARNING: {each}.") for each in verification.faults),
+        *(_wrapped(f"NOTE: {each}.") for each in verification.notes),
+        _listed("ALLOWED, though it makes effects incomparable", result.let_through),
+        _wrapped(verification.conclusion()),
+        _listed("differs", result.differs) or "The environments do not differ.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _title(run: Run) -> str:
+    return f"{run.name} ({run.folder}), {count(len(run.manifest.order), 'block')}"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    cells = [
+        [
+            f"{row.name}{' *' if row.focal else ''}",
+            _found(row.reference),
+            _found(row.here),
+            row.outcome.value,
+        ]
+        for row in rows
+    ]
+    text = tabulate(
+        cells,
+        headers=["effect", "reference", "this run", "what follows"],
+        tablefmt="simple",
+        disable_numparse=True,
+    )
+    lines = (line.rstrip() for line in text.splitlines())
+    return "\n".join([*lines, "* focal: what the reference is for, and what the outcome hangs on"])
+
+
+def _found(effect: Effect) -> str:
+    if effect.difference is None:
+        return "not measured"
+    words = WORDS[effect.verdict.kind]
+    return f"{words}, {percent(effect.difference.relative['us_per_request'])}"
+
+
+def _left_out(verification: Verification) -> list[tuple[str, str]]:
+    """
+    What is left out with the reason; those of one reason together.
+    """
+    reasons: dict[str, list[str]] = {}
+    for name, why in verification.left_out.items():
+        reasons.setdefault(why, []).append(name)
+    return [(", ".join(names), why) for why, names in reasons.items()]
+
+
+def _why(row: Row) -> str:
+    """
+    How the two sizes compare, where it is not simply the same.
+    """
+    if row.gap is None:
+        return f"{row.name}: a run with fewer than two blocks of it has no interval."
+    if row.sizes is Sizes.SAME:
+        return ""
+    ratio = percent(row.gap.interval.map(math.expm1))
+    line = f"{row.name}: {row.sizes.value}; the ratio is {ratio} against the reference's"
+    if row.sizes is Sizes.NOT_TOLD_APART and row.gap.interval.excludes_zero:
+        line += ", which among so many is no surprise (Holm)"
+    return f"{line}."
+
+
+def _listed(title: str, unlike: Sequence[Unlike]) -> str:
+    if not unlike:
+        return ""
+    rows = [[f"  {each.name}", _shown(each.reference), _shown(each.here)] for each in unlike]
+    return tabulate(
+        rows,
+        headers=[f"{title}:", "reference", "this run"],
+        tablefmt="plain",
+        disable_numparse=True,
+    )
+
+
+def _shown(value: object) -> str:
+    """
+    A value on one line, cut where it is long.
+    """
+    text = str(value).replace("\n", " ").replace("\t", " ")
+    return textwrap.shorten(text, SHOWN_CHARACTERS, placeholder=" …")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def as_json(result: Result) -> str:
+    """
+    The same, with every number; what was refused has no outcome.
+    """
+    found = result.verification
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "reference": {"run": result.reference.name, "folder": str(result.reference.folder)},
+        "here": {"run": result.here.name, "folder": str(result.here.folder)},
+        "margin": result.reference.manifest.margin,
+        "refused": [asdict(each) for each in result.refused],
+        "allowed": [asdict(each) for each in result.let_through],
+        "differs": [asdict(each) for each in result.differs],
+        "outcome": None if found is None else found.outcome.value,
+        "exit_status": result.exit_status,
+    }
+    if found is not None:
+        content |= {
+            "conclusion": found.conclusion(),
+            "effects": [_row_json(row) for row in found.rows],
+            "left_out": found.left_out,
+            "faults": found.faults,
+            "notes": found.notes,
+        }
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    ratio = None if row.gap is None else row.gap.interval.map(math.expm1)
+    return {
+        "name": row.name,
+        "baseline": row.pair[0],
+        "treatment": row.pair[1],
+        "focal": row.focal,
+        "reference": _effect_json(row.reference),
+        "here": _effect_json(row.here),
+        "ratio_to_reference": _interval_json(ratio),
+        "p_value": row.p_value,
+        "sizes": row.sizes.value,
+        "outcome": row.outcome.value,
+    }
+
+
+def _effect_json(effect: Effect) -> dict[str, Any]:
+    difference = effect.difference
+    return {
+        "verdict": WORDS[effect.verdict.kind],
+        "relative": _interval_json(difference.relative["us_per_request"] if difference else None),
+        "blocks": difference.blocks if difference else 0,
+    }
+
+
+def _interval_json(interval: Interval | None) -> dict[str, float | None] | None:
+    return None if interval is None else asdict(interval)

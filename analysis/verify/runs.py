@@ -1,0 +1,109 @@
+"""
+The two runs: this one, and the reference that it can be compared with best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.comparisons import is_control
+from analysis.ladder import neighbours
+from experiments.errors import UsageError
+from experiments.records import MANIFEST, ResultsError, read_manifest, read_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from experiments.records import Manifest, TrialRecord
+
+Pair = tuple[str, str]
+"""Baseline and treatment, or the lower and the upper variant of a ladder's step."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    A run with all of its records.
+    """
+
+    folder: Path
+    manifest: Manifest
+    trials: list[TrialRecord]
+
+    @property
+    def name(self) -> str:
+        """
+        How it is called in messages.
+        """
+        return self.manifest.run
+
+
+def read_run(folder: Path) -> Run:
+    """
+    Read a run.
+
+    Raises ResultsError when there is none, or none that this version reads.
+    """
+    return Run(folder, read_manifest(folder), read_trials(folder))
+
+
+def pairs(manifest: Manifest) -> dict[Pair, str]:
+    """
+    The effects that a run declares, comparisons first and then ladders' steps, with their names.
+
+    Comparisons of one thing with itself are none.
+    """
+    found = {
+        (each["baseline"], each["treatment"]): each["name"]
+        for each in manifest.comparisons
+        if not is_control(manifest, each["baseline"], each["treatment"])
+    }
+    for ladder in manifest.ladders:
+        for lower, upper in neighbours(ladder):
+            found.setdefault((lower, upper), f"{lower} → {upper}")
+    return found
+
+
+def focal_pairs(manifest: Manifest) -> list[Pair]:
+    """
+    What a run is for; everything that it declares, where it names nothing.
+    """
+    declared = pairs(manifest)
+    focal = [(baseline, treatment) for baseline, treatment in manifest.focal]
+    return [pair for pair in focal if pair in declared] or list(declared)
+
+
+def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -> Run:
+    """
+    The reference: the run in this folder, or among those in it the one that suits this run best.
+
+    That is one that is comparable, then one that has most of its focal effects in common with this
+    run, then the latest. Raises ResultsError when there is none, and UsageError when it is this run
+    itself.
+    """
+    if (folder / MANIFEST).exists():
+        return _another(read_run(folder), here)
+    folders = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if not folders:
+        msg = f"{folder} holds no run to compare with; name one with --reference DIR"
+        raise ResultsError(msg)
+    own = pairs(here.manifest)
+
+    def suits(run: Run) -> tuple[bool, int, str]:
+        shared = sum(pair in own for pair in focal_pairs(run.manifest))
+        return comparable(run), shared, run.folder.name
+
+    return _another(max(map(read_run, folders), key=suits), here)
+
+
+def _another(reference: Run, here: Run) -> Run:
+    identities = [(run.name, run.manifest.created_at) for run in (reference, here)]
+    if identities[0] == identities[1]:
+        msg = (
+            f"run {here.name} is the reference itself, which says nothing; name another run, or "
+            "another reference with --reference DIR"
+        )
+        raise UsageError(msg)
+    return reference

@@ -1,0 +1,90 @@
+"""
+Threats to validity are those that a run has, each with its measure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from analysis.report import render
+from experiments.records import Pulse
+from tests.unit.samples import failed_trial, manifest, trial
+
+if TYPE_CHECKING:
+    from experiments.records import Manifest, TrialRecord
+
+
+def run_of(blocks: int = 12) -> tuple[Manifest, list[TrialRecord]]:
+    """
+    Blocks of two variants on a machine whose speed changes from trial to trial.
+    """
+    trials = []
+    for block in range(1, blocks + 1):
+        for position, name in enumerate(("netns", "docker")):
+            slow = 1 + 0.05 * ((3 * block + 2 * position) % 4)
+            one = trial(2 * block + position, block, name, 250 / slow)
+            pulse = Pulse([0.0, 0.05], [50, 60], [400 * slow] * 2)
+            trials.append(dataclasses.replace(one, pulse=pulse))
+    return manifest(blocks=blocks), trials
+
+
+def threats_of(run: tuple[Manifest, list[TrialRecord]]) -> str:
+    """
+    The section's text.
+    """
+    return render(*run).partition("## Threats to validity")[2].partition("\n## ")[0]
+
+
+def test_what_did_not_happen_threatens_nothing() -> None:
+    """
+    A calm run has no more than that it is one stack on one machine.
+    """
+    made, trials = run_of()
+    calm = [dataclasses.replace(each, pulse=None) for each in trials]
+    lines = [line for line in threats_of((made, calm)).splitlines() if line.startswith("- ")]
+    assert [line.partition(".**")[0] for line in lines] == [
+        "- **Two CPUs",
+        "- **One stack, one workload, one machine",
+    ]
+
+
+def test_each_threat_has_its_measure() -> None:
+    """
+    How much was stolen, how much the speed varied, how many failed or were few.
+    """
+    made, trials = run_of()
+    seen = {**made.environment, "stolen_s": 6.0, "observed_s": 300.0, "cpus_online": 2}
+    machine = {**made.machine, "acceleration": "emulation"}
+    shaken = dataclasses.replace(made, environment=seen, machine=machine)
+    text = threats_of((shaken, [*trials, failed_trial(99, 12, "docker")]))
+    assert "**Emulation.**" in text
+    assert "took 1.00 % of the CPU time" in text
+    assert "**The machine's speed varied by " in text
+    assert "**1 trial failed**" in text
+    assert "**Fewer than 10 blocks**" not in text
+    assert "**Fewer than 10 blocks**: matched (4)" in threats_of(run_of(blocks=4))
+
+
+def test_a_client_that_was_busy_is_named() -> None:
+    """
+    Its rates are a bound on the client.
+    """
+    made, trials = run_of()
+    cpu = {
+        "parts": {
+            "client": {"user_s": 1.0, "system_s": 1.0},
+            "runner": {"user_s": 0, "system_s": 0},
+        },
+        "machine_s": dict.fromkeys(
+            ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"), 1.0
+        ),
+        "duration_s": 2.0,
+        "interrupts_apart": False,
+        "unaccounted_s": 0.0,
+        "context_switches": 1,
+        "throttled_s": {},
+        "client_share": 0.9,
+    }
+    busy = [dataclasses.replace(trials[0], cpu=cpu), *trials[1:]]
+    assert "**1 trial may be bound by the client**" in threats_of((made, busy))

@@ -1,0 +1,197 @@
+"""
+The trials of a run as CSV: one tidy row for each, and nothing lost on the way.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import statistics
+from typing import Any
+
+import pytest
+
+from analysis.cpu import BESIDE
+from analysis.speed import at_equal_speed
+from analysis.trials_csv import GROUPS, trials_csv
+from experiments.records import Pulse, TrialRecord
+from tests.unit.samples import failed_trial, load, manifest, trial
+
+
+def rows(trials: list[TrialRecord]) -> list[dict[str, str]]:
+    """
+    The rows as another program reads them.
+    """
+    return list(csv.DictReader(io.StringIO(trials_csv(manifest(), trials), newline="")))
+
+
+def part(user_s: float, system_s: float = 0.0) -> dict[str, float]:
+    """
+    The CPU time of a part.
+    """
+    return {"user_s": user_s, "system_s": system_s}
+
+
+CPU: dict[str, Any] = {
+    "client_share": 0.25,
+    "unaccounted_s": -0.001,
+    "throttled_s": {"gateway": 0.5, "product-1": 0.25},
+    "parts": {
+        "gateway": part(0.5, 0.25),
+        "product-1": part(0.125, 0.125),
+        "client": part(0.1),
+        "runner": part(0.002),
+        "pulse": part(0.05),
+        "dockerd, containerd, shims": part(0.2, 0.1),
+        "docker-proxy": part(0.03),
+        "log reader of gateway": part(0.01),
+        "log reader of product-1": part(0.02),
+    },
+}
+
+
+def pulsed(number: int, block: int, variant: str, work_us: float) -> TrialRecord:
+    """
+    A trial whose time per request goes with the machine's slowness.
+    """
+    made = trial(number, block, variant, 250 * 2000 / work_us)
+    return dataclasses.replace(made, pulse=Pulse([0.1], [10], [work_us]))
+
+
+def test_every_trial_is_one_row_with_its_place_and_its_factors() -> None:
+    """
+    In the order of the records.
+    """
+    found = rows([trial(1, 1, "netns", 250.0), trial(2, 1, "docker", 200.0)])
+    assert [row["variant"] for row in found] == ["netns", "docker"]
+    first = found[0]
+    assert (first["run"], first["number"], first["block"]) == ("20260101T000000Z", "1", "1")
+    assert (first["factor_runtime"], found[1]["factor_runtime"]) == ("netns", "docker")
+    assert (first["status"], first["phase_deploy_s"], first["phase_open_s"]) == ("ok", "1.0", "")
+    assert (first["requests"], first["requests_ok"], first["concurrency"]) == ("1000", "1000", "50")
+    assert (first["us_per_request"], first["requests_per_second"]) == ("4000.0", "250.0")
+    assert float(first["latency_p99_us"]) == load(250.0).latency_p99_us
+
+
+def test_numbers_come_back_as_they_were() -> None:
+    """
+    To the last digit.
+    """
+    rate = 1e6 / 3
+    (row,) = rows([trial(1, 1, "netns", rate)])
+    assert float(row["requests_per_second"]) == rate
+    assert float(row["us_per_request"]) == 1e6 / rate
+
+
+def test_a_trial_without_a_result_has_its_error_and_no_numbers() -> None:
+    """
+    Whatever the error holds, it is one cell.
+    """
+    (row,) = rows([failed_trial(2, 1, "docker")])
+    assert (row["status"], row["failed_phase"]) == ("error", "deploy")
+    assert row["error"] == "gateway did not become healthy\nits last line: a | b"
+    empty = ("requests", "us_per_request", "work_us", "cold_us_per_request", "client_share")
+    assert all(row[name] == "" for name in empty)
+
+
+def test_cpu_time_is_per_request_by_who_spent_it() -> None:
+    """
+    Services together and readers together; what a trial has nothing of spent nothing.
+    """
+    (row,) = rows([dataclasses.replace(trial(1, 1, "docker", 200.0), cpu=CPU)])
+    found = {
+        name.removeprefix("cpu_").removesuffix("_us_per_request"): float(value)
+        for name, value in row.items()
+        if name.startswith("cpu_")
+    }
+    assert found == pytest.approx(
+        {
+            "services": 1000.0,
+            "docker": 300.0,
+            "proxy": 30.0,
+            "readers": 30.0,
+            "client": 100.0,
+            "runner": 2.0,
+            "pulse": 50.0,
+            "unaccounted": -1.0,
+        }
+    )
+    assert (row["client_share"], row["throttled_s"]) == ("0.25", "0.75")
+    bare = {**CPU, "parts": {"gateway": part(1.0)}, "throttled_s": {}}
+    (row,) = rows([dataclasses.replace(trial(1, 1, "netns", 200.0), cpu=bare)])
+    assert (row["cpu_docker_us_per_request"], row["throttled_s"]) == ("0.0", "0.0")
+
+
+def test_cpu_time_without_a_load_is_per_nothing() -> None:
+    """
+    A trial whose proof failed has spent time, and no requests that count.
+    """
+    (row,) = rows([dataclasses.replace(failed_trial(1, 1, "docker"), cpu=CPU)])
+    assert (row["client_share"], row["cpu_services_us_per_request"]) == ("0.25", "")
+
+
+def test_every_part_that_is_no_service_has_a_column() -> None:
+    """
+    A new one would be counted as nothing else.
+    """
+    assert set(GROUPS) == set(BESIDE)
+
+
+def test_times_at_equal_speed_are_beside_those_measured() -> None:
+    """
+    Where the run has enough trials with a pulse, and nowhere else.
+    """
+    trials = [
+        pulsed(2 * block + place, block + 1, name, 2000 + 50 * block)
+        for block in range(6)
+        for place, name in enumerate(["netns", "docker"], 1)
+    ]
+    found = rows(trials)
+    level = at_equal_speed(trials).trials
+    for row, each in zip(found, level, strict=True):
+        assert each.load is not None
+        assert float(row["us_per_request_at_equal_speed"]) == 1e6 / each.load.requests_per_second
+    measured = [float(row["us_per_request"]) for row in found]
+    equal = [float(row["us_per_request_at_equal_speed"]) for row in found]
+    assert statistics.stdev(equal) < statistics.stdev(measured) / 100
+    assert found[0]["work_us"] == "2000.0"
+    (row,) = rows(trials[:1])
+    assert row["us_per_request_at_equal_speed"] == ""
+
+
+def test_the_first_answer_and_the_first_requests_are_there() -> None:
+    """
+    As times.
+    """
+    made = dataclasses.replace(trial(1, 1, "netns", 250.0), first_answer_s=0.75, cold=load(200.0))
+    (row,) = rows([made])
+    assert (row["first_answer_s"], row["cold_us_per_request"]) == ("0.75", "5000.0")
+
+
+def test_a_run_without_trials_has_a_header() -> None:
+    """
+    The same as with trials.
+    """
+    header = trials_csv(manifest(), [])
+    assert header.endswith(",error\n")
+    assert trials_csv(manifest(), [trial(1, 1, "netns", 250.0)]).startswith(header)
+
+
+def test_a_phase_that_nobody_knows_gets_a_column_of_its_own() -> None:
+    """
+    After those that are known.
+    """
+    made = dataclasses.replace(trial(1, 1, "netns", 250.0), phases_s={"rest": 2.0, "load": 1.0})
+    (row,) = rows([made])
+    assert (row["phase_rest_s"], row["phase_load_s"]) == ("2.0", "1.0")
+
+
+def test_the_same_records_give_the_same_bytes_and_plain_line_ends() -> None:
+    """
+    Also on a system whose lines end otherwise.
+    """
+    trials = [trial(1, 1, "netns", 250.0), failed_trial(2, 1, "docker")]
+    text = trials_csv(manifest(), trials)
+    assert text == trials_csv(manifest(), list(trials))
+    assert "\r" not in text

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from analysis.intervals import t_interval
-from analysis.speed import slope_of, slowness
+from analysis.speed import Row, slope_of, slowness
 from experiments.records import OK
 
 if TYPE_CHECKING:
@@ -150,14 +150,22 @@ def at_mean_speed(trials: Sequence[TrialRecord], measure: str) -> list[tuple[Tri
 
     At the machine's mean speed, where that is known: CPU time goes with it too, in its own way.
     """
+    if measure == REST:
+        # So that the two still add up to the time.
+        spent = {trial.number: value for trial, value in at_mean_speed(trials, CPU)}
+        return [
+            (trial, value - spent[trial.number])
+            for trial, value in at_mean_speed(trials, TIME)
+            if trial.number in spent
+        ]
     values = [
-        (trial, value) for trial in trials if (value := measured_us(trial, measure)) is not None
+        (trial, value)
+        for trial in trials
+        if (value := measured_us(trial, measure)) is not None and value > 0
     ]
-    if any(value <= 0 for _, value in values):
-        return values
     slows = [slowness(trial) for trial, _ in values]
     rows = [
-        (trial.variant, math.log(value), slow)
+        Row(trial.variant, trial.block, math.log(value), slow)
         for (trial, value), slow in zip(values, slows, strict=True)
         if slow is not None
     ]
@@ -165,7 +173,7 @@ def at_mean_speed(trials: Sequence[TrialRecord], measure: str) -> list[tuple[Tri
     if found is None:
         return values
     return [
-        (trial, value * found.factor(slow))
+        (trial, value * found.factor(trial.block, slow))
         for (trial, value), slow in zip(values, slows, strict=True)
         if slow is not None
     ]
@@ -173,7 +181,7 @@ def at_mean_speed(trials: Sequence[TrialRecord], measure: str) -> list[tuple[Tri
 
 def measured_us(trial: TrialRecord, measure: str) -> float | None:
     """
-    Microseconds per request of a trial by a measure; None where it has no such result.
+    Microseconds per request of a trial, or of its services' CPUs; None where it has none.
     """
     if trial.status != OK or trial.load is None:
         return None
@@ -183,8 +191,7 @@ def measured_us(trial: TrialRecord, measure: str) -> float | None:
         return None
     services = [spent for name, spent in trial.cpu["parts"].items() if name in trial.facts]
     seconds = sum(spent["user_s"] + spent["system_s"] for spent in services)
-    cpu_us = float(seconds * 1e6 / trial.load.requests_completed)
-    return cpu_us if measure == CPU else 1e6 / trial.load.requests_per_second - cpu_us
+    return float(seconds * 1e6 / trial.load.requests_completed)
 
 
 def _recovery(

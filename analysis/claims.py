@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,15 @@ class Evidence:
         A variant's trials, where it has any.
         """
         found = summarise(variant, self.trials, self.manifest.requests)
-        return found if found.trials else None
+        return found if found.trials or found.aborted else None
+
+    def trusted(self) -> bool:
+        """
+        Whether no thing measured twice came out as two.
+        """
+        controls = [each for each in comparisons(self.manifest, self.trials) if each.control]
+        intervals = [each.trust_interval() for each in controls]
+        return not any(each is not None and each.excludes_zero for each in intervals)
 
 
 def claims(
@@ -109,7 +117,14 @@ def claims(
     evidence = Evidence(manifest, trials, cold_starts, published["numbers"], published["load"])
     if evidence.between(AS_PUBLISHED) is None and evidence.between(MATCHED) is None:
         return []
-    return [TESTS[each["test"]](each, evidence) for each in published["claims"]]
+    asked = (manifest.workload["path"], manifest.concurrency)
+    if asked != (published["load"]["path"], published["load"]["concurrency"]):
+        # Another load is another question.
+        return []
+    found = [TESTS[each["test"]](each, evidence) for each in published["claims"]]
+    if not evidence.trusted():
+        found = [replace(each, verdict=Holds.UNTESTED) for each in found]
+    return found
 
 
 def _rate(each: dict[str, str], evidence: Evidence) -> Claim:
@@ -177,14 +192,16 @@ def _artefact(each: dict[str, str], evidence: Evidence) -> Claim:
         f"answers were good: about {good / requests * 100:.1f} % reliable."
     )
     rows = [cold_start(trial.load) for trial in evidence.cold_starts if trial.load is not None]
-    measured = "No stack was loaded before it was up in this run."
-    if rows:
-        measured = "The same happens here to a stack that is loaded before it is up: " + "; ".join(
-            f"ab {'with' if row.any_length else 'without'} `-l` counts {row.failed} of "
-            f"{row.requests} as failed, and {row.non_2xx} not 2xx"
-            for row in rows
-        )
-        measured += "."
+    if not rows:
+        measured = "No stack was loaded before it was up in this run; the sum above stands alone."
+        return Claim(each["claim"], supported, measured, Holds.NO)
+    measured = "Of a stack that was loaded before it was up " + "; ".join(
+        f"ab {'with' if row.any_length else 'without'} `-l` counts {row.failed} of "
+        f"{row.requests} as failed, and {row.non_2xx} not 2xx"
+        for row in rows
+    )
+    shown = any(row.is_artefact for row in rows)
+    measured += ": the same artefact." if shown else "; that is not the artefact."
     return Claim(each["claim"], supported, measured, Holds.NO)
 
 
@@ -200,6 +217,14 @@ class ColdStart:
     failed_length: int
     non_2xx: int
     ok: int
+
+    @property
+    def is_artefact(self) -> bool:
+        """
+        Whether every answer was either an error or flagged for its length, and there were both.
+        """
+        flagged = self.failed_length
+        return 0 < self.non_2xx < self.requests and flagged + self.non_2xx == self.requests
 
 
 def cold_start(load: LoadResult) -> ColdStart:
@@ -241,11 +266,14 @@ def _all_good(
         return Claim(each["claim"], supported, "Not measured in this run.", Holds.UNTESTED)
     requests = sum(summary.requests for summary in found)
     bad = sum(round((1 - (summary.reliability or 0.0)) * summary.requests) for summary in found)
-    trials = sum(summary.trials for summary in found)
+    trials = sum(summary.trials + summary.aborted for summary in found)
     measured = (
         f"{bad} of {requests} requests in {count(trials, 'trial')} were not answered as they "
-        "should be, each trial warmed up first."
+        "should be."
     )
+    aborted = sum(summary.aborted for summary in found)
+    if aborted:
+        measured += f" {count(aborted, 'load')} broke off, and counts as none answered."
     good = bad == 0
     return Claim(each["claim"], supported, measured, Holds.YES if good is wanted else Holds.NO)
 
@@ -264,10 +292,14 @@ def _ladder(each: dict[str, str], evidence: Evidence) -> Claim:
     ]
     measured = "Steps that cost time: " + ("; ".join(words) or "none that could be told") + "."
     blamed = {"container-published", "container-bridge", "container-host"}
-    guilty = {step.upper for step in costly} & blamed
+    kinds = {step.upper: step.verdict.kind for step in steps if step.upper in blamed}
+    guilty = [upper for upper, kind in kinds.items() if kind is Kind.SLOWER]
+    innocent = [upper for upper, kind in kinds.items() if kind in {Kind.EQUIVALENT, Kind.FASTER}]
     verdict = Holds.DIRECTION if guilty else Holds.UNTESTED
-    if guilty == blamed:
+    if len(guilty) == len(blamed):
         verdict = Holds.YES
+    elif len(innocent) == len(blamed):
+        verdict = Holds.NO
     return Claim(each["claim"], supported, measured, verdict)
 
 
@@ -280,7 +312,11 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
         f"{found.treatment} against {found.baseline}: "
         f"{percent(found.difference.relative['us_per_request'])} time per request."
     )
-    return Claim(each["claim"], supported, measured, _faster(found.verdict.kind))
+    verdict = _faster(found.verdict.kind)
+    if verdict is Holds.YES and each.get("wholly"):
+        # That it takes all of the overhead away would be another test.
+        verdict = Holds.DIRECTION
+    return Claim(each["claim"], supported, measured, verdict)
 
 
 def _faster(kind: Kind) -> Holds:

@@ -45,7 +45,8 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         "memory_gib": round((seen.get("memory_bytes") or 0) / 2**30, 1),
         "userland": userland.get("content_sha256") or userland.get("digest"),
         "workload": manifest.workload,
-        "requests": manifest.requests,
+        # What a pilot found is no choice of the user's.
+        "requests": None if "own_sd" in manifest.pilot else manifest.requests,
         "concurrency": manifest.concurrency,
         "warmup_requests": manifest.warmup_requests,
         "any_length": manifest.any_length,

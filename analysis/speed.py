@@ -2,12 +2,13 @@
 Trials at equal speed of the machine: a covariate that takes most of the noise away.
 
 While a load runs, a fixed piece of work is timed again and again (``records.Pulse``). How long it
-takes is the machine's doing and not the variant's, and time per request goes with it. So the part
-of a trial's time that goes with it is taken off: control by a covariate, as in an analysis of
-covariance (Fisher 1932), known from online experiments as CUPED (Deng, Xu, Kohavi and Walker,
-"Improving the Sensitivity of Online Controlled Experiments by Utilizing Pre-Experiment Data", WSDM
-2013). The slope is estimated from the run itself, within variants, so that no difference between
-variants has a part in it.
+takes is the machine's doing, and time per request goes with it. So the part of a trial's time that
+goes with it is taken off: an analysis of covariance (Fisher 1932; for online experiments Deng, Xu,
+Kohavi and Walker, "Improving the Sensitivity of Online Controlled Experiments by Utilizing
+Pre-Experiment Data", WSDM 2013, whose covariate is from before the treatment). This one is from
+during it: where a treatment slows the fixed work itself, that part of its cost is taken off too. So
+each difference in the work is reported beside the difference in time, and both as measured. The
+slope is estimated from the run itself, within variants, so no difference between variants bends it.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ SIGNIFICANCE = 0.01
 @dataclass(frozen=True)
 class EqualSpeed:
     """
-    Trials with their times as they would have been at the run's mean speed.
+    Trials with their times per request as they would have been at the run's mean speed.
 
     ``slope`` is by how many per cent time per request grows where the fixed work takes one per cent
     longer; it is 0, and the trials are as they were measured, where there are too few to tell.
     ``explained`` is the share of the variance within variants that is taken off by it, and
     ``spread`` the standard deviation of the logarithm of the fixed work's time between trials.
     ``apart`` are variants beside which the fixed work itself was slower or faster than beside the
-    others; their trials are as they were measured.
+    others; what is taken off theirs is by the work beside the others of their block.
     """
 
     trials: list[TrialRecord]
@@ -79,39 +80,60 @@ class Slope:
     """
     How the logarithm of something goes with the machine's slowness, within variants.
 
-    ``mean`` is the mean slowness, at which it is given; the rest as in EqualSpeed.
+    ``without`` is for each block the slope in all others. A block's own values are levelled by
+    that, because a slope that was fitted to them too would make their spread, and so every
+    interval, too small. ``mean`` is the mean slowness, at which values are given; the rest is as in
+    EqualSpeed.
     """
 
     slope: float
+    without: dict[int, float]
     mean: float
     explained: float
     spread: float
 
-    def factor(self, slow: float) -> float:
+    def factor(self, block: int, slow: float) -> float:
         """
-        What takes a value that was measured at this slowness to the mean one.
+        What takes a value of a block that was measured at this slowness to the mean one.
         """
-        return math.exp(-self.slope * (slow - self.mean))
+        return math.exp(-self.without.get(block, self.slope) * (slow - self.mean))
 
 
-def slope_of(rows: Sequence[tuple[str, float, float]]) -> Slope | None:
+@dataclass(frozen=True)
+class Row:
     """
-    The slope in rows of a variant, the logarithm of a value, and the slowness.
-
-    None where there are too few rows, or the slowness did not change.
+    What one trial says of the slope: a value's logarithm and the slowness.
     """
-    if len(rows) - len({variant for variant, _, _ in rows}) < LEAST_SPARE_TRIALS:
+
+    variant: str
+    block: int
+    log_value: float
+    slow: float
+
+
+def slope_of(rows: Sequence[Row]) -> Slope | None:
+    """
+    The slope in rows of trials; None for too few, or where the slowness did not change.
+    """
+    if len(rows) - len({row.variant for row in rows}) < LEAST_SPARE_TRIALS:
         return None
-    values = _within([(variant, value) for variant, value, _ in rows])
-    slows = _within([(variant, slow) for variant, _, slow in rows])
-    varies, total = float(slows @ slows), float(values @ values)
+    values = _within([(row.variant, row.log_value) for row in rows])
+    slows = _within([(row.variant, row.slow) for row in rows])
+    varies, together, total = float(slows @ slows), float(slows @ values), float(values @ values)
     if varies == 0 or total == 0:
         return None
-    slope = float(slows @ values) / varies
+    slope = together / varies
+    without = {}
+    for block in dict.fromkeys(row.block for row in rows):
+        own = np.array([row.block == block for row in rows])
+        left = varies - float(slows[own] @ slows[own])
+        if left > 0:
+            without[block] = (together - float(slows[own] @ values[own])) / left
     rest = values - slope * slows
-    every = [slow for _, _, slow in rows]
+    every = [row.slow for row in rows]
     return Slope(
         slope=slope,
+        without=without,
         mean=statistics.fmean(every),
         explained=1 - float(rest @ rest) / total,
         spread=statistics.stdev(every),
@@ -127,7 +149,7 @@ def at_equal_speed(trials: Sequence[TrialRecord]) -> EqualSpeed:
         return EqualSpeed(list(trials))
     apart = speeds_of_their_own(good)
     rows = [
-        (trial.variant, -math.log(trial.load.requests_per_second), slow)
+        Row(trial.variant, trial.block, -math.log(trial.load.requests_per_second), slow)
         for trial in good
         if trial.variant not in apart
         and trial.load is not None
@@ -136,13 +158,23 @@ def at_equal_speed(trials: Sequence[TrialRecord]) -> EqualSpeed:
     found = slope_of(rows)
     if found is None:
         return EqualSpeed(list(trials))
+    blocks: dict[int, list[float]] = defaultdict(list)
+    for trial in good:
+        slow = slowness(trial)
+        if slow is not None and trial.variant not in apart:
+            blocks[trial.block].append(slow)
     levelled = []
     for trial in trials:
         slow = slowness(trial)
-        if trial.load is None or slow is None or trial.variant in apart:
+        if trial.variant in apart:
+            others = blocks[trial.block]
+            slow = statistics.fmean(others) if others else None
+        if trial.load is None or slow is None:
             levelled.append(trial)
         else:
-            levelled.append(replace(trial, load=scaled(trial.load, found.factor(slow))))
+            levelled.append(
+                replace(trial, load=scaled(trial.load, found.factor(trial.block, slow)))
+            )
     return EqualSpeed(levelled, found.slope, found.explained, found.spread, apart)
 
 
@@ -216,15 +248,13 @@ def _within(rows: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
 
 def scaled(load: LoadResult, factor: float) -> LoadResult:
     """
-    A load with all of its times multiplied.
+    A load with its duration, and so its rate and mean latency, multiplied by a factor.
+
+    Its quantiles are as they were measured: that they go with the speed alike is not known.
     """
     return replace(
         load,
         duration_s=load.duration_s * factor,
         requests_per_second=load.requests_per_second / factor,
         latency_mean_us=load.latency_mean_us * factor,
-        latency_p50_us=load.latency_p50_us * factor,
-        latency_p90_us=load.latency_p90_us * factor,
-        latency_p99_us=load.latency_p99_us * factor,
-        latency_max_us=load.latency_max_us * factor,
     )

@@ -93,7 +93,7 @@ RATE_WANTED = "rate"
 MARGIN = 0.02
 """A relative difference that is taken to be none, unless a user says otherwise."""
 
-LEAST_SPARE_TRIALS = 8
+LEAST_SPARE_TRIALS = 12
 """
 Trials beyond one for each variant from which on a run knows how its times go with the machine's
 speed.

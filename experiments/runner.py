@@ -84,8 +84,9 @@ class Runner:
             self.progress.deadline = deadline
             self._pilot(deadline)
             self._search()
-            self._blocks(deadline)
+            # Before the blocks, which are to end in time.
             self._artefact()
+            self._blocks(deadline)
             state, note = COMPLETE, ""
         except KeyboardInterrupt:
             state, note = INTERRUPTED, "interrupted by the user; what had finished is kept"
@@ -151,17 +152,19 @@ class Runner:
         )
         records = [self._pilot_trial(first) for _ in range(pilot.DEPLOYMENTS)]
         self.stage.conditions = planned
-        good = [record for record in records if len(record.repeated) == pilot.LOADS - 1]
+        good = [
+            record
+            for record in records
+            if record.load is not None and len(record.repeated) == pilot.LOADS - 1
+        ]
         if len(good) < 2:
-            msg = f"the pilot failed: {records[-1].error}; --requests N does without one"
+            faults = "; ".join(dict.fromkeys(record.error for record in records if record.error))
+            msg = f"the pilot failed: {faults}; --requests N does without one"
             raise DeployError(msg)
         rows = [loads_of(record) for record in good]
         found = pilot.noise(rows)
         trials = sum(len(self._variants_of(block)) for block in range(1, self.rule.blocks + 1))
-        other_s = fmean(
-            sum(record.phases_s.values()) - record.phases_s["load"] - record.phases_s["repeat"]
-            for record in good
-        )
+        other_s = fmean(sum(record.phases_s.values()) - record.phases_s["load"] for record in good)
         request_s = fmean(load.us_per_request for row in rows for load in row) / 1e6
         requests = min(
             pilot.requests_wanted(found),
@@ -238,7 +241,10 @@ class Runner:
                 return None
             return 1e6 / record.load.requests_per_second
 
+        planned = self.stage.conditions
+        self.stage.conditions = dataclasses.replace(planned, open_fractions=())
         levels, outcomes = search(wanted, known, self.manifest.seed, measure)
+        self.stage.conditions = planned
         self.stage.forget(wanted.name)
         self.variants[wanted.name] = dataclasses.replace(known, levels=levels)
         tables = [
@@ -333,6 +339,7 @@ class Runner:
         for record in measure_artefact(self.stage, variant):
             append_trial(self.run, record, ARTEFACT_TRIALS)
             self.progress.rehearsed("artefact", record)
+        self.stage.number = 0
 
     def _end(self, ending: str) -> None:
         """

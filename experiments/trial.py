@@ -5,7 +5,7 @@ One trial: a fresh deployment of one variant, checked, loaded once with counters
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import ExitStack
     from pathlib import Path
 
     from experiments.deployments import Deployment, Site
@@ -133,8 +132,7 @@ class Trial:
             self._warm_up(address, client)
         self._load_and_prove(deployment, address, client)
         if self.conditions.loads > 1:
-            with self._phase("repeat"):
-                self._repeat(address, client)
+            self._repeat(address, client)
         if self.conditions.open_fractions:
             with self._phase("open"):
                 self._load_by_schedule(address, client)
@@ -144,16 +142,13 @@ class Trial:
         The load that counts, with counters read around it, and the proof of its path.
         """
         if not self.conditions.probing(self.number):
-            with self._phase("load"):
-                load, self.found["pulse"] = self._load(address, client, self.raw)
-            self.found["load"] = load
+            self.found["load"], self.found["pulse"] = self._load(address, client, self.raw)
             return
         host = self.site.network_namespace
         parts = {**deployment.services(), **deployment.helpers()}
         path_before = path_counters(host, deployment)
         cpu_before = CpuCounters.read(parts, self.conditions.groups)
-        with self._phase("load"):
-            load, self.found["pulse"] = self._load(address, client, self.raw)
+        load, self.found["pulse"] = self._load(address, client, self.raw)
         cpu_after = CpuCounters.read(parts, self.conditions.groups)
         path_after = path_counters(host, deployment)
         self.found["cpu"] = cpu_cost(cpu_before, cpu_after)
@@ -187,9 +182,15 @@ class Trial:
         One load, and its pulse.
         """
         plan = self.conditions.plan(address, self.conditions.requests)
-        with beating(self.conditions.groups[PULSE], client.network_namespace) as beats:
-            load = self.conditions.load.run(plan, client, directory)
-            return load, beats.stop()
+        with ExitStack() as stack:
+            # A pulse that fails is the instrument's fault, and no load that broke off.
+            with self._phase("pulse"):
+                beats = beating(self.conditions.groups[PULSE], client.network_namespace)
+                pulse = stack.enter_context(beats)
+            with self._phase("load"):
+                load = self.conditions.load.run(plan, client, directory)
+            self.phase = "pulse"
+            return load, pulse.stop()
 
     def _repeat(self, address: str, client: Client) -> None:
         """

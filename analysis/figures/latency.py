@@ -172,7 +172,8 @@ def _paint_quantiles(canvas: Canvas, found: Sequence[Waits], *, top_in: float) -
             limits_ms = (latency_ms.estimate, latency_ms.low, latency_ms.high)
             ends += [end for end in limits_ms if end is not None and 0 < end < math.inf]
     axes.set_xlabel("latency (ms)")
-    _milliseconds(axes, min(ends) / 1.1, max(ends) * 1.1)
+    if ends:
+        _milliseconds(axes, min(ends) / 1.1, max(ends) * 1.1)
     shown = [name for name in MARKS if any(name in waits.quantiles_us for waits in found)]
     samples = {
         f"{name} ({_slower(name) * 100:g} % are slower)": Line2D(

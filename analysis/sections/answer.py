@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.claims import AS_PUBLISHED, MATCHED
-from analysis.formatting import negative, percent
+from analysis.formatting import microseconds, negative, percent
 from analysis.ladder import climb
 from analysis.verdicts import Kind
 
@@ -67,7 +67,7 @@ def _costly_steps(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     abouts = {each["name"]: each["about"] for each in manifest.variants}
     costly = [
-        (step.difference.us_per_request.estimate, abouts[step.upper].removeprefix("+ "))
+        (step.difference.us_per_request, abouts[step.upper].removeprefix("+ "))
         for ladder in climb(manifest, trials)
         for step in ladder
         if step.verdict.kind is Kind.SLOWER and step.difference is not None
@@ -75,14 +75,15 @@ def _costly_steps(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     if not manifest.ladders:
         return ""
     if not costly:
-        return "No single step between the two can be told apart from none in this run."
-    words = "; ".join(f"{about} ({us:+.0f} µs)" for us, about in sorted(costly, reverse=True))
-    return f"The steps that cost time, the dearest first: {words}."
+        return "No single step of a ladder could be shown to cost time in this run."
+    costly.sort(key=lambda step: step[0].estimate, reverse=True)
+    words = "; ".join(f"{about} ({microseconds(us)})" for us, about in costly)
+    return f"Single steps that cost time, the dearest first: {words}."
 
 
 def _best_change(compared: Sequence[Comparison]) -> str:
     """
-    What gets most of it back, among changes to Docker whose gain was told.
+    Which change to Docker saves most time, among those of which it was told that they save any.
     """
     gains = [
         (each.difference.relative["us_per_request"], each)
@@ -90,6 +91,7 @@ def _best_change(compared: Sequence[Comparison]) -> str:
         if each.verdict.kind is Kind.FASTER
         and each.difference is not None
         and each.baseline.startswith("docker")
+        and each.treatment.startswith("docker")
     ]
     tried = [
         each
@@ -99,9 +101,9 @@ def _best_change(compared: Sequence[Comparison]) -> str:
     if not tried:
         return ""
     if not gains:
-        return "No change to Docker that was tried makes it faster for certain."
+        return "No change to Docker that was tried could be shown to make it faster."
     relative, best = min(gains, key=lambda gain: gain[0].estimate)
     return (
-        f"What gets most of it back is “{best.name}” ({best.treatment}): "
+        f"The change to Docker that saves most time is “{best.name}” ({best.treatment}): "
         f"{percent(negative(relative), sign='-')} less time per request than {best.baseline}."
     )

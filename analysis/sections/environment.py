@@ -125,7 +125,7 @@ def reproduce(manifest: Manifest) -> str:
     if manifest.probes != "on":
         command += f" --probes {manifest.probes}"
     if manifest.variants_file:
-        command += f" --variants-file {run}/{manifest.variants_file}"
+        command += f" --variants-file {run.partition(' ')[0]}/{manifest.variants_file}"
     mirror = manifest.userland.get("mirror", "default")
     if mirror != "default":
         command += f" --mirror {mirror}"

@@ -74,7 +74,9 @@ def key_metrics(
         "Student's t; of rates it is the harmonic one. The difference is the treatment's relative "
         "to the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's "
         "mean latency is concurrency × time / requests, so it and the rate are one measurement, "
-        "shown twice because the published table shows both."
+        "shown twice because the published table shows both. Where the parameters say so, the "
+        "rate, the mean and the time per request are at equal speed of the machine; the other two "
+        "latencies are as measured."
     )
     parts = ["## 1. Key metrics", intro]
     for each in compared:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from analysis.speed import EqualSpeed
     from experiments.records import Manifest, TrialRecord
 
-FEW_BLOCKS = 10
-STOLEN_SHARE = 0.001
+FEW_FOR_NORMAL = 10
+"""Of fewer blocks the shape of their values decides how much an interval is worth."""
+
+NOTABLE_SHARE = 0.001
+"""From this share of CPU time on what a hypervisor took is listed; the top says it later."""
 
 
 def threats(
@@ -55,7 +58,7 @@ def _machine(manifest: Manifest) -> list[str]:
         lines.append("**Emulation.** The CPUs were emulated; no cost here is that of real ones.")
     if seen.get("stolen_s") is not None and seen.get("observed_s") and seen.get("cpus_online"):
         share = seen["stolen_s"] / (seen["observed_s"] * seen["cpus_online"])
-        if share > STOLEN_SHARE:
+        if share > NOTABLE_SHARE:
             lines.append(
                 f"**Steal.** The hypervisor took {share * 100:.2f} % of the CPU time for others."
             )
@@ -118,11 +121,11 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     few = [
         f"{each.name} ({each.difference.blocks})"
         for each in compared
-        if each.difference is not None and each.difference.blocks < FEW_BLOCKS
+        if each.difference is not None and each.difference.blocks < FEW_FOR_NORMAL
     ]
     if few:
         lines.append(
-            f"**Fewer than {FEW_BLOCKS} blocks**: {', '.join(few)}. Such an interval rests on "
+            f"**Fewer than {FEW_FOR_NORMAL} blocks**: {', '.join(few)}. Such an interval rests on "
             "its values being about normal."
         )
     return lines

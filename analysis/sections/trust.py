@@ -89,12 +89,13 @@ def equal_speed(level: EqualSpeed) -> str:
         "was timed on the stack's CPUs. Between trials its time varied by "
         f"{level.spread * 100:.1f} % (standard deviation), and time per request went with it, by "
         f"{level.slope:.2f} % for each per cent: {level.explained * 100:.0f} % of the variance "
-        "within variants. That part is taken off every trial (analysis of covariance; CUPED). The "
-        "slope is found within variants, so no difference between them has a part in it. It rests "
-        "on the work's feeling the machine and not what runs beside it."
+        "within variants. That part is taken off every trial (analysis of covariance), by a slope "
+        "that is found within variants. It holds as far as the work feels the machine and not what "
+        "runs beside it: where a treatment slows the work itself, that part of its cost is taken "
+        "off too, so each difference stands below as measured as well."
         + (
             f" Beside {', '.join(level.apart)} the work itself was slower or faster than beside "
-            "the others, so those are as they were measured."
+            "the others, so theirs is levelled by the work beside the others of their block."
             if level.apart
             else ""
         )

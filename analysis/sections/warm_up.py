@@ -35,7 +35,8 @@ INTRODUCTION = (
 COLD = (
     "The first good answer is timed from when the stack began to be brought up, its networks "
     "first; a Docker daemon ran then already. It is looked for once the health checks pass, which "
-    "look ten times a second. The first requests are "
+    "look ten times a second; Compose itself looks for that only twice a second, so Docker's time "
+    "is too long by a quarter of a second on average. The first requests are "
     "the first {requests} of a fresh deployment, before any warm-up; how much longer they take "
     "than those of the load that counts is the mean log-ratio within trials; the beginning and the "
     "end of so short a load, when fewer are under way, are part of it."

@@ -11,13 +11,14 @@ nothing, and shows little: the two are not equally slow.)
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.errors import LoadError
+from experiments.errors import ProofError
 from experiments.lab.launch import launch_command
 from experiments.probes.beat import READY
 from experiments.records import Pulse
@@ -38,9 +39,9 @@ class Beats:
 
     def __init__(self, group: ControlGroup, network_namespace: str) -> None:
         """
-        Starts it in the control group, whose CPUs are the stack's, and waits until it beats.
+        Starts it in the control group, whose CPUs are the stack's.
 
-        ``network_namespace`` is the client's, as a path. Raises LoadError when it does not start.
+        ``network_namespace`` is the client's, as a path.
         """
         command = [sys.executable, "-m", "experiments.probes.beat"]
         self._process = subprocess.Popen(
@@ -51,29 +52,38 @@ class Beats:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker
-        first = self._process.stdout.readline().strip()
+
+    def await_first(self) -> None:
+        """
+        Wait until it beats.
+
+        Raises ProofError when it does not.
+        """
+        output = self._process.stdout
+        assert output is not None  # noqa: S101 - for the type checker
+        ready = select.select([output], [], [], TIMEOUT_S)[0]
+        first = output.readline().strip() if ready else ""
         if first != READY:
             self._process.kill()
             rest, _ = self._process.communicate()
             msg = f"the pulse of the load does not beat: {first} {rest}".strip()
-            raise LoadError(msg)
+            raise ProofError(msg)
 
     def stop(self) -> Pulse:
         """
         Let it take the last beat, and give all of them back.
 
-        Raises LoadError when it does not end, or prints something else.
+        Raises ProofError when it does not end, or prints something else.
         """
         try:
             text, _ = self._process.communicate(timeout=TIMEOUT_S)
             return Pulse(**json.loads(text))
         except subprocess.TimeoutExpired as error:
             msg = f"the pulse of the load did not stop within {TIMEOUT_S} s and was ended"
-            raise LoadError(msg) from error
+            raise ProofError(msg) from error
         except (ValueError, TypeError) as error:
             msg = f"the pulse of the load ended with {text.strip()!r}"
-            raise LoadError(msg) from error
+            raise ProofError(msg) from error
         finally:
             self.kill()
 
@@ -89,9 +99,12 @@ class Beats:
 def beating(group: ControlGroup, network_namespace: str) -> Iterator[Beats]:
     """
     Beats while a load runs; they end with it, also when it fails.
+
+    Raises ProofError when they do not begin.
     """
     beats = Beats(group, network_namespace)
     try:
+        beats.await_first()
         yield beats
     finally:
         beats.kill()

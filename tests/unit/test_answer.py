@@ -70,12 +70,12 @@ def test_the_first_sentence_is_the_matched_pair_s_verdict(
     assert words in text
 
 
-def test_the_last_sentence_is_what_gets_most_of_it_back() -> None:
+def test_the_last_sentence_is_the_change_that_saves_most() -> None:
     """
     Only where that was told.
     """
     text = answer_of(run_of(1.5, 0.8))
-    assert "What gets most of it back is “host network” (docker-host): " in text
+    assert "The change to Docker that saves most time is “host network” (docker-host): " in text
     assert "No change to Docker that was tried" in answer_of(run_of(1.5, 1.0))
 
 
@@ -86,7 +86,7 @@ def test_with_a_ladder_it_is_where_the_cost_comes_from() -> None:
     made, trials = run_of(1.5, 1.5)
     ladder = {"name": "up", "about": "", "steps": list(NAMES)}
     text = answer_of((dataclasses.replace(made, ladders=[ladder]), trials))
-    assert "The steps that cost time, the dearest first: docker-host (+" in text
+    assert "Single steps that cost time, the dearest first: docker-host (+" in text
     assert text.index("docker-host (+") < text.index("; docker (+")
 
 

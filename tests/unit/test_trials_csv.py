@@ -144,7 +144,7 @@ def test_times_at_equal_speed_are_beside_those_measured() -> None:
     """
     trials = [
         pulsed(2 * block + place, block + 1, name, 2000 + 50 * block)
-        for block in range(6)
+        for block in range(8)
         for place, name in enumerate(["netns", "docker"], 1)
     ]
     found = rows(trials)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import signal
 
-# Before the imports, which take a while: a signal that is not waited for would end the process.
+# Before the imports, which take a while: a signal that is not blocked would end the process. (For
+# that it is no module of the product package, which would be imported first.)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 
 from services.product import app  # noqa: E402 - see above

@@ -9,7 +9,6 @@ slope and a bias of its own, and their means have Student's intervals.
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from analysis.intervals import t_interval
-from analysis.speed import Row, slope_of, slowness
 from experiments.records import OK
 
 if TYPE_CHECKING:
@@ -135,47 +133,14 @@ def _rows(
     For each block that has everything, what came out of each dose.
     """
     blocks: dict[int, dict[str, float]] = {}
-    for trial, value in at_mean_speed(trials, measure):
-        blocks.setdefault(trial.block, {})[trial.variant] = value
+    for trial in trials:
+        value = measured_us(trial, measure)
+        if value is not None:
+            blocks.setdefault(trial.block, {})[trial.variant] = value
     return [
         {dose: found[name] - found[baseline] for name, dose in doses.items()}
         for _, found in sorted(blocks.items())
         if {baseline, *doses} <= found.keys()
-    ]
-
-
-def at_mean_speed(trials: Sequence[TrialRecord], measure: str) -> list[tuple[TrialRecord, float]]:
-    """
-    The trials that have a result by a measure, each with it in µs per request.
-
-    At the machine's mean speed, where that is known: CPU time goes with it too, in its own way.
-    """
-    if measure == REST:
-        # So that the two still add up to the time.
-        spent = {trial.number: value for trial, value in at_mean_speed(trials, CPU)}
-        return [
-            (trial, value - spent[trial.number])
-            for trial, value in at_mean_speed(trials, TIME)
-            if trial.number in spent
-        ]
-    values = [
-        (trial, value)
-        for trial in trials
-        if (value := measured_us(trial, measure)) is not None and value > 0
-    ]
-    slows = [slowness(trial) for trial, _ in values]
-    rows = [
-        Row(trial.variant, trial.block, math.log(value), slow)
-        for (trial, value), slow in zip(values, slows, strict=True)
-        if slow is not None
-    ]
-    found = slope_of(rows) if len(rows) == len(values) else None
-    if found is None:
-        return values
-    return [
-        (trial, value * found.factor(trial.block, slow))
-        for (trial, value), slow in zip(values, slows, strict=True)
-        if slow is not None
     ]
 
 
@@ -191,7 +156,8 @@ def measured_us(trial: TrialRecord, measure: str) -> float | None:
         return None
     services = [spent for name, spent in trial.cpu["parts"].items() if name in trial.facts]
     seconds = sum(spent["user_s"] + spent["system_s"] for spent in services)
-    return float(seconds * 1e6 / trial.load.requests_completed)
+    cpu_us = float(seconds * 1e6 / trial.load.requests_completed)
+    return cpu_us if measure == CPU else 1e6 / trial.load.requests_per_second - cpu_us
 
 
 def _recovery(

@@ -13,7 +13,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.comparisons import comparisons
 from analysis.estimates import compare, summarise
 from analysis.formatting import count, percent
 from analysis.ladder import climb
@@ -66,6 +65,7 @@ class Evidence:
 
     manifest: Manifest
     trials: Sequence[TrialRecord]
+    compared: Sequence[Comparison]
     cold_starts: Sequence[TrialRecord]
     numbers: dict[str, dict[str, float]]
     load: dict[str, Any]
@@ -74,7 +74,7 @@ class Evidence:
         """
         The declared comparison of this name that was measured.
         """
-        for each in comparisons(self.manifest, self.trials):
+        for each in self.compared:
             if each.name == name and each.difference is not None:
                 return each
         return None
@@ -83,7 +83,7 @@ class Evidence:
         """
         The declared comparison of a baseline with a treatment that was measured.
         """
-        for each in comparisons(self.manifest, self.trials):
+        for each in self.compared:
             if (each.baseline, each.treatment) == pair and each.difference is not None:
                 return each
         return None
@@ -99,22 +99,28 @@ class Evidence:
         """
         Whether no thing measured twice came out as two.
         """
-        controls = [each for each in comparisons(self.manifest, self.trials) if each.control]
+        controls = [each for each in self.compared if each.control]
         intervals = [each.trust_interval() for each in controls]
         return not any(each is not None and each.excludes_zero for each in intervals)
 
 
 def claims(
-    manifest: Manifest, trials: Sequence[TrialRecord], cold_starts: Sequence[TrialRecord]
+    manifest: Manifest,
+    trials: Sequence[TrialRecord],
+    compared: Sequence[Comparison],
+    cold_starts: Sequence[TrialRecord],
 ) -> list[Claim]:
     """
     Every published claim with its verdict; none where neither of the two pairs was measured.
 
-    ``trials`` are at equal speed of the machine, ``cold_starts`` those that ``ARTEFACT_TRIALS``
+    ``trials`` are at equal speed of the machine, ``compared`` what the report compares, and
+    ``cold_starts`` those that ``ARTEFACT_TRIALS``
     holds.
     """
     published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
-    evidence = Evidence(manifest, trials, cold_starts, published["numbers"], published["load"])
+    evidence = Evidence(
+        manifest, trials, compared, cold_starts, published["numbers"], published["load"]
+    )
     if evidence.between(AS_PUBLISHED) is None and evidence.between(MATCHED) is None:
         return []
     asked = (manifest.workload["path"], manifest.concurrency)

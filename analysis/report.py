@@ -59,10 +59,10 @@ def render(
     """
     level = at_equal_speed(trials)
     summaries = {
-        table["name"]: summarise(table["name"], level.trials, manifest.requests)
+        table["name"]: summarise(table["name"], trials, manifest.requests)
         for table in manifest.variants
     }
-    compared = comparisons(manifest, level.trials)
+    compared = comparisons(manifest, trials)
     pictures = dict.fromkeys(CODE, "")
     pictures |= {figure.name: picture(figure, directory) for figure in drawn}
     template = jinja2.Template(
@@ -70,21 +70,21 @@ def render(
     )
     text: str = template.render(
         warnings=warnings(manifest, trials, compared),
-        answer=answer(manifest, level.trials, compared),
+        answer=answer(manifest, trials, compared),
         overview=overview(manifest, trials, compared),
-        parameters=parameters(manifest, level),
+        parameters=parameters(manifest),
         key_metrics=key_metrics(compared, summaries),
         details=details(manifest, summaries),
         errors=errors(trials),
-        ladder=ladder(manifest, level.trials),
-        limits=limits(manifest, level.trials),
+        ladder=ladder(manifest, trials),
+        limits=limits(manifest, trials),
         tuning=tuning(manifest),
         latency=latency(manifest, trials, run),
         cpu=cpu(manifest, trials),
         warm_up=warm_up(manifest, trials),
-        claims=published_claims(manifest, level.trials, cold_starts),
+        claims=published_claims(manifest, trials, compared, cold_starts),
         calibration=calibration(manifest, trials),
-        trust=trust(manifest, compared, trials, level),
+        trust=trust(compared, comparisons(manifest, level.trials), trials, level),
         conclusions=conclusions(compared, has_ladder=bool(manifest.ladders)),
         threats=threats(manifest, trials, compared, level),
         environment=environment(manifest, trials),

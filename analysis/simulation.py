@@ -133,25 +133,18 @@ def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | N
 
 def performances(twins: Twins, levelled: Twins | None = None) -> list[Performance]:
     """
-    Every protocol on the same twins; the first is this project's, with as many blocks as there are.
+    Every protocol on the same twins; this project's has as many blocks as there are.
 
     ``levelled`` are the same twins at equal speed of the machine, which no other protocol knows.
     """
     blocks = len(twins.first)
-    ways: list[tuple[str, Way, int, Twins]] = []
-    if levelled is not None:
-        name = f"{blocks} blocks in random order, paired, at equal speed; Student's t (as here)"
-        ways.append((name, paired, 2 * blocks, levelled))
-    here = "" if levelled is not None else " (as here)"
-    ways += [
-        (
-            f"{blocks} blocks in random order, paired; Student's t{here}",
-            paired,
-            2 * blocks,
-            twins,
-        ),
+    random_order = f"{blocks} blocks in random order, paired"
+    ways: list[tuple[str, Way, int, Twins]] = [
+        (f"{random_order}; Student's t (as here)", paired, 2 * blocks, twins),
         (f"{blocks} blocks in a fixed order, paired; Student's t", fixed_order, 2 * blocks, twins),
     ]
+    if levelled is not None:
+        ways.insert(1, (f"{random_order}, at equal speed", paired, 2 * blocks, levelled))
     if blocks >= LEAST_BLOCKS_FOR_ROWS:
         name = f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other; mean ± sd"
         ways.append((name, in_a_row, 2 * IN_A_ROW, twins))

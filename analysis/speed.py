@@ -1,14 +1,14 @@
 """
 Trials at equal speed of the machine: a covariate that takes most of the noise away.
 
-While a load runs, a fixed piece of work is timed again and again (``records.Pulse``). How long it
-takes is the machine's doing, and time per request goes with it. So the part of a trial's time that
-goes with it is taken off: an analysis of covariance (Fisher 1932; for online experiments Deng, Xu,
-Kohavi and Walker, "Improving the Sensitivity of Online Controlled Experiments by Utilizing
-Pre-Experiment Data", WSDM 2013, whose covariate is from before the treatment). This one is from
-during it: where a treatment slows the fixed work itself, that part of its cost is taken off too. So
-each difference in the work is reported beside the difference in time, and both as measured. The
-slope is estimated from the run itself, within variants, so no difference between variants bends it.
+While a load runs, a fixed piece of work is timed again and again (``records.Pulse``), and time per
+request goes with how long it takes. The part that does can be taken off: an analysis of covariance
+(Fisher 1932; for online experiments Deng, Xu, Kohavi and Walker, "Improving the Sensitivity of
+Online Controlled Experiments by Utilizing Pre-Experiment Data", WSDM 2013, whose covariate is from
+before the treatment). This one is from during it: where a treatment slows the fixed work itself,
+that part of its cost is taken off too. So no verdict rests on it; it is shown beside what was
+measured, with the difference in the work. The slope is estimated from the run itself, within
+variants, so no difference between variants bends it.
 """
 
 from __future__ import annotations

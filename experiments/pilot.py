@@ -34,7 +34,7 @@ COMMON_SHARE = 0.5
 @dataclass(frozen=True)
 class Noise:
     """
-    Standard deviations of the logarithm of the time per request, at equal speed of the machine.
+    Standard deviations of the logarithm of the time per request.
 
     ``own_sd`` is between loads of REQUESTS requests to one deployment, ``between_sd`` between
     deployments beyond that.
@@ -44,40 +44,17 @@ class Noise:
     between_sd: float
 
 
-@dataclass(frozen=True)
-class Load:
+def noise(rows: Sequence[Sequence[float]]) -> Noise:
     """
-    One load of a pilot: time per request, and of the fixed work meanwhile, both in microseconds.
-    """
+    The noise in times per request (µs), a row for each deployment, all of one length from 2 on.
 
-    us_per_request: float
-    work_us: float
-
-
-def noise(rows: Sequence[Sequence[Load]]) -> Noise:
-    """
-    The noise in loads, a row for each deployment, all of one length from 2 on.
-
-    What goes with the machine's speed is taken off first, as in the results (analysis/speed.py).
-    Then the components of a one-way analysis of variance with random effects; what lies between
+    The components of a one-way analysis of variance with random effects; what lies between
     deployments is none where the estimate would be negative.
     """
-    times = [[math.log(load.us_per_request) for load in row] for row in rows]
-    slows = [[math.log(load.work_us) for load in row] for row in rows]
-    slope = _slope([each for row in slows for each in row], [each for row in times for each in row])
-    logs = [
-        [time - slope * slow for time, slow in zip(*both, strict=True)]
-        for both in zip(times, slows, strict=True)
-    ]
+    logs = [[math.log(value) for value in row] for row in rows]
     own = statistics.fmean(statistics.variance(row) for row in logs)
     means = statistics.variance([statistics.fmean(row) for row in logs])
     return Noise(math.sqrt(own), math.sqrt(max(0.0, means - own / len(logs[0]))))
-
-
-def _slope(slows: Sequence[float], times: Sequence[float]) -> float:
-    if len(set(slows)) < 2:
-        return 0.0
-    return statistics.linear_regression(slows, times).slope
 
 
 def requests_wanted(found: Noise) -> int:

@@ -165,8 +165,8 @@ class Pulse:
     What was seen while a load ran, one value a beat, in the order of time.
 
     ``at_s`` are seconds since the load began, ``opened`` the connections that were opened in the
-    client's network namespace since then, and ``work_us`` the CPU time that a fixed piece of work
-    took on the stack's CPUs, in microseconds: how slow they were.
+    client's network namespace since then, and ``work_us`` the time that a fixed piece of work takes
+    on the stack's CPUs when nothing interrupts it, in microseconds: how slow they were.
     """
 
     at_s: list[float]
@@ -197,8 +197,8 @@ class TrialRecord:
     whose load was whole and whose teardown had a fault is good, and has both all the same.
     ``first_answer_s`` is the time from the making of the stack's networks to the first good answer,
     ``cold`` the load of the very first requests, before any warm-up, and ``pulse`` what was seen
-    while ``load`` ran. ``open_loads`` came after it, where the run has such; ``repeated`` are a
-    pilot's further loads of the same deployment, each as ``us_per_request`` and its ``work_us``.
+    while ``load`` ran. ``open_loads`` came after it, where the run has such; in a pilot further
+    loads of the same deployment, which took ``repeated_us`` microseconds per request.
     """
 
     number: int
@@ -219,7 +219,7 @@ class TrialRecord:
     cold: LoadResult | None = None
     pulse: Pulse | None = None
     open_loads: list[OpenLoad] = field(default_factory=list)
-    repeated: list[dict[str, float]] = field(default_factory=list)
+    repeated_us: list[float] = field(default_factory=list)
     failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION

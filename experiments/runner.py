@@ -155,7 +155,7 @@ class Runner:
         good = [
             record
             for record in records
-            if record.load is not None and len(record.repeated) == pilot.LOADS - 1
+            if record.load is not None and len(record.repeated_us) == pilot.LOADS - 1
         ]
         if len(good) < 2:
             faults = "; ".join(dict.fromkeys(record.error for record in records if record.error))
@@ -165,7 +165,7 @@ class Runner:
         found = pilot.noise(rows)
         trials = sum(len(self._variants_of(block)) for block in range(1, self.rule.blocks + 1))
         other_s = fmean(sum(record.phases_s.values()) - record.phases_s["load"] for record in good)
-        request_s = fmean(load.us_per_request for row in rows for load in row) / 1e6
+        request_s = fmean(us for row in rows for us in row) / 1e6
         requests = min(
             pilot.requests_wanted(found),
             pilot.requests_in_time(deadline - time.monotonic(), trials, other_s, request_s),
@@ -355,14 +355,12 @@ class Runner:
         write_manifest(self.run, self.manifest)
 
 
-def loads_of(record: TrialRecord) -> list[pilot.Load]:
+def loads_of(record: TrialRecord) -> list[float]:
     """
-    All loads of a pilot's deployment.
+    Microseconds per request of all loads of a pilot's deployment.
     """
     assert record.load is not None  # noqa: S101 - for the type checker
-    assert record.pulse is not None  # noqa: S101 - for the type checker
-    first = pilot.Load(1e6 / record.load.requests_per_second, record.pulse.mean_us)
-    return [first, *(pilot.Load(**each) for each in record.repeated)]
+    return [1e6 / record.load.requests_per_second, *record.repeated_us]
 
 
 def main() -> int:

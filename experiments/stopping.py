@@ -4,9 +4,8 @@ When a run has enough blocks: by the width of its intervals, and never by what t
 Stopping as soon as a difference is significant would find one far too often; the width of an
 interval knows nothing of the difference. It is not quite for nothing: a run that ends because its
 spread looks small has intervals that miss the truth about six times in a hundred and not five.
-The intervals here are the report's: Student's t on the log-ratios of the time per request at equal
-speed of the machine, one for each block. (The report also leaves out of that what it finds to have
-a speed of its own, which is seldom one of a focal pair.)
+The intervals here are the report's: Student's t on the log-ratios of the time per request, one for
+each block.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.records import LEAST_SPARE_TRIALS, OK
+from experiments.records import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,64 +66,20 @@ class Widths:
         Nothing is known before the first trial.
         """
         self._log_us: dict[str, dict[int, float]] = defaultdict(dict)
-        self._slowness: dict[str, dict[int, float]] = defaultdict(dict)
-        self._slopes: dict[int, float] | None = None
 
     def add(self, record: TrialRecord) -> None:
         """
         Take a trial in; one without a result says nothing.
         """
         if record.status == OK and record.load is not None:
-            self._slopes = None
             self._log_us[record.variant][record.block] = -math.log(record.load.requests_per_second)
-            if record.pulse is not None and record.pulse.work_us:
-                slow = math.log(record.pulse.mean_us)
-                self._slowness[record.variant][record.block] = slow
-
-    def slopes(self) -> dict[int, float]:
-        """
-        By how much time per request goes with the machine's speed, for each block in all others.
-
-        None for any where too little is known; analysis/speed.py says why.
-        """
-        if self._slopes is None:
-            self._slopes = self._find_slopes()
-        return self._slopes
-
-    def _find_slopes(self) -> dict[int, float]:
-        together: dict[int, float] = defaultdict(float)
-        varies: dict[int, float] = defaultdict(float)
-        spare = 0
-        for variant, times in self._log_us.items():
-            if not times:
-                # Asked for, and not measured yet.
-                continue
-            slow = self._slowness[variant]
-            if slow.keys() != times.keys():
-                return {}
-            mean_time, mean_slow = statistics.fmean(times.values()), statistics.fmean(slow.values())
-            for block, value in times.items():
-                together[block] += (value - mean_time) * (slow[block] - mean_slow)
-                varies[block] += (slow[block] - mean_slow) ** 2
-            spare += len(times) - 1
-        left = {block: sum(varies.values()) - own for block, own in varies.items()}
-        if spare < LEAST_SPARE_TRIALS or min(left.values(), default=0.0) <= 0:
-            return {}
-        every = sum(together.values())
-        return {block: (every - own) / left[block] for block, own in together.items()}
 
     def of(self, baseline: str, treatment: str) -> Width | None:
         """
         What is known of a pair; None when no block has both.
         """
         before, after = self._log_us[baseline], self._log_us[treatment]
-        slopes = self.slopes()
-        logs = [
-            after[block]
-            - before[block]
-            - (slopes[block] * self._slower(baseline, treatment, block) if slopes else 0.0)
-            for block in before.keys() & after.keys()
-        ]
+        logs = [after[block] - before[block] for block in before.keys() & after.keys()]
         if not logs:
             return None
         mean = statistics.fmean(logs)
@@ -135,9 +90,6 @@ class Widths:
         return Width(
             len(logs), math.expm1(mean), math.expm1(mean - half), math.expm1(mean + half), half
         )
-
-    def _slower(self, baseline: str, treatment: str, block: int) -> float:
-        return self._slowness[treatment][block] - self._slowness[baseline][block]
 
 
 @dataclass(frozen=True)

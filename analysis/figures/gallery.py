@@ -29,18 +29,18 @@ def figures(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None)
     """
     Every figure that the run has data for; ``run`` is the folder with the logs of single requests.
 
-    Times are at equal speed of the machine, as in the report, and CPU time is as measured. Raises
+    Times are as measured, as in the report, but where a figure says otherwise. Raises
     ResultsError for a log that is missing or broken.
     """
     level = at_equal_speed(trials)
-    compared = compare_all(manifest, level.trials)
+    compared = compare_all(manifest, trials)
     drawn = [
         comparisons(manifest, compared),
-        ladder(manifest, level.trials),
+        ladder(manifest, trials),
         recommendations(manifest, compared),
-        limits(manifest, level.trials),
+        limits(manifest, trials),
         cpu(manifest, trials),
-        latency(manifest, trials, level.trials, run),
+        latency(manifest, trials, trials, run),
         blocks(manifest, trials, level),
         calibration(manifest, trials),
     ]

@@ -92,7 +92,7 @@ FIELDS: dict[type, dict[str, Schema]] = {
             "connections that the client had opened since then", {"type": "integer", **_LEAST_0}
         ),
         "work_us": listed(
-            "CPU time that a fixed piece of work took on the stack's CPUs, in microseconds",
+            "time that a fixed piece of work takes uninterrupted on the stack's CPUs, in µs",
             {"type": "number", **_POSITIVE},
         ),
     },
@@ -118,7 +118,10 @@ FIELDS: dict[type, dict[str, Schema]] = {
         "cold": said("load of the very first requests, before any warm-up"),
         "pulse": said("what was seen while the load ran"),
         "open_loads": said("loads by schedule, after the load that counts"),
-        "repeated": listed("a pilot's further loads of the same deployment", of_trial.REPEATED),
+        "repeated_us": listed(
+            "what a pilot's further loads of the same deployment took, in microseconds per request",
+            {"type": "number", **_POSITIVE},
+        ),
         "failed_phase": said("the phase in which a fault came up; empty without one"),
         "error": said("what the fault was; empty without one"),
         "schema_version": _VERSION,

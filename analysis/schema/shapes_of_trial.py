@@ -130,11 +130,3 @@ FACTS = {
         )
     },
 }
-
-REPEATED = shape(
-    "one more load of the same deployment",
-    {
-        "us_per_request": number("time per request, in microseconds"),
-        "work_us": number("mean time of the fixed work meanwhile, in microseconds"),
-    },
-)

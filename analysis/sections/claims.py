@@ -12,6 +12,7 @@ from analysis.formatting import table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.comparisons import Comparison
     from experiments.records import Manifest, TrialRecord
 
 INTRODUCTION = (
@@ -28,14 +29,17 @@ ARTEFACT = (
 
 
 def published_claims(
-    manifest: Manifest, trials: Sequence[TrialRecord], cold_starts: Sequence[TrialRecord]
+    manifest: Manifest,
+    trials: Sequence[TrialRecord],
+    compared: Sequence[Comparison],
+    cold_starts: Sequence[TrialRecord],
 ) -> str:
     """
     One row for each claim, and the cold starts side by side; empty without the published systems.
 
     ``trials`` are at equal speed of the machine.
     """
-    found = claims(manifest, trials, cold_starts)
+    found = claims(manifest, trials, compared, cold_starts)
     if not found:
         return ""
     headers = ["Claimed", "What the published numbers support", "Measured here", "Verdict"]

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.estimates import Difference, VariantSummary
-    from analysis.speed import EqualSpeed
     from experiments.records import Manifest, TrialRecord
 
 LONG_CELL = 600
 
 
-def parameters(manifest: Manifest, level: EqualSpeed) -> str:
+def parameters(manifest: Manifest) -> str:
     """
-    How the load was made, and at which speed of the machine its times are given.
+    How the load was made.
     """
     workload = manifest.workload
     rows = [
@@ -34,7 +33,6 @@ def parameters(manifest: Manifest, level: EqualSpeed) -> str:
         ["Workload", f"{workload['name']}: {workload['about']}"],
         ["Services", ", ".join(workload["services"])],
         ["Blocks", _blocks(manifest)],
-        ["Times", "at equal speed of the machine" if level.levelled else "as measured"],
         ["Counts as no difference", f"±{manifest.margin * 100:g} %"],
         ["Seed", str(manifest.seed)],
     ]
@@ -74,9 +72,7 @@ def key_metrics(
         "Student's t; of rates it is the harmonic one. The difference is the treatment's relative "
         "to the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's "
         "mean latency is concurrency × time / requests, so it and the rate are one measurement, "
-        "shown twice because the published table shows both. Where the parameters say so, the "
-        "rate, the mean and the time per request are at equal speed of the machine; the other two "
-        "latencies are as measured."
+        "shown twice because the published table shows both."
     )
     parts = ["## 1. Key metrics", intro]
     for each in compared:

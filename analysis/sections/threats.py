@@ -77,8 +77,8 @@ def _instrument(
     if level.levelled:
         lines.append(
             f"**The machine's speed varied by {level.spread * 100:.1f} %** between trials "
-            f"(standard deviation). {level.explained * 100:.0f} % of the variance within variants "
-            "went with it and was taken off."
+            f"(standard deviation), and {level.explained * 100:.0f} % of the variance within "
+            "variants went with it. It widens every interval."
         )
         slowed = []
         for each in compared:
@@ -87,8 +87,8 @@ def _instrument(
                 slowed.append(f"{each.name} {percent(slower)}")
         if slowed:
             lines.append(
-                "**The fixed work was slower or faster beside some treatments**, so part of what "
-                f"was taken off may be theirs: {'; '.join(slowed)}."
+                "**The fixed work was slower or faster beside some treatments**: "
+                f"{'; '.join(slowed)}. Either the machine was, by chance, or they make it so."
             )
     for each in compared:
         interval = each.trust_interval()

@@ -8,7 +8,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import TRUST_CONFIDENCE, comparisons
+from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.estimates import loads_by_block
 from analysis.formatting import count, percent, short_verdict, table
 from analysis.simulation import EFFECTS, REPLICATES, SAID, WANTED, performances, twins_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.speed import EqualSpeed
-    from experiments.records import LoadResult, Manifest, TrialRecord
+    from experiments.records import LoadResult, TrialRecord
 
 INTRODUCTION = (
     "For each comparison: the interval by Student's t on the blocks' log-ratios and, beside it, by "
@@ -27,12 +27,6 @@ INTRODUCTION = (
     "comparisons (Holm); and the least difference that as many blocks with this spread would find "
     "in four of five runs, as the first of so many. A direction is given where the corrected p is "
     "below 0.05; *equivalent* is two one-sided tests at 5 % for each comparison."
-)
-AS_MEASURED = (
-    " *As measured* is the same interval with nothing taken off for the machine's speed, and "
-    "*Machine slower* by how much longer the fixed work took beside the treatment; where that "
-    "interval excludes zero (!), the treatment may slow the machine itself, and what is taken off "
-    "for it may be the treatment's own: read the figure as measured too."
 )
 WIDE = 0.1
 """An interval whose half-width is more than this shows no more than gross faults."""
@@ -44,32 +38,27 @@ NO_CONTROL = (
 
 
 def trust(
-    manifest: Manifest,
     compared: Sequence[Comparison],
+    levelled: Sequence[Comparison],
     trials: Sequence[TrialRecord],
     level: EqualSpeed,
 ) -> str:
     """
     A/A, one row for each comparison, and Little's law; empty without any comparison.
 
-    ``compared`` is of the trials of ``level``; ``trials`` are as they were measured.
+    ``levelled`` are the same comparisons of the trials of ``level``.
     """
     if not compared:
         return ""
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
     parts += [control(each) for each in controls] or [NO_CONTROL]
-    parts.append(equal_speed(level))
     headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Could see", "Verdict"]
-    rows = [_row(each) for each in compared]
-    introduction = INTRODUCTION
+    parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
     if level.levelled:
-        introduction += AS_MEASURED
-        headers[3:3] = ["As measured", "Machine slower"]
-        measured = comparisons(manifest, trials)
-        for row, each in zip(rows, measured, strict=True):
-            row[3:3] = _as_measured(each, trials)
-    parts += [introduction, table(headers, rows)]
+        headers = ["Comparison", "As measured", "At equal speed", "The fixed work took longer by"]
+        rows = [_at_equal_speed(*both, trials) for both in zip(compared, levelled, strict=True)]
+        parts += [equal_speed(level), table(headers, rows)]
     for each in controls:
         parts += _other_ways(each, trials, level)
     return "\n\n".join([*parts, *_little(trials)])
@@ -77,42 +66,42 @@ def trust(
 
 def equal_speed(level: EqualSpeed) -> str:
     """
-    What was done about the machine's speed, in a paragraph.
+    What the machine's speed has to do with the times, in a paragraph.
     """
-    if not level.levelled:
-        return (
-            "**Times are as they were measured**: this run has too few trials with a pulse to take "
-            "the machine's speed out of them."
-        )
     return (
-        "**Times are at equal speed of the machine.** While each load ran, a fixed piece of work "
-        "was timed on the stack's CPUs. Between trials its time varied by "
-        f"{level.spread * 100:.1f} % (standard deviation), and time per request went with it, by "
-        f"{level.slope:.2f} % for each per cent: {level.explained * 100:.0f} % of the variance "
-        "within variants. That part is taken off every trial (analysis of covariance), by a slope "
-        "that is found within variants. It holds as far as the work feels the machine and not what "
-        "runs beside it: where a treatment slows the work itself, that part of its cost is taken "
-        "off too, so each difference stands below as measured as well."
+        "**At equal speed of the machine.** While each load ran, a fixed piece of work was timed "
+        f"on the stack's CPUs. Between trials its time varied by {level.spread * 100:.1f} % "
+        f"(standard deviation), and time per request went with it, by {level.slope:.2f} % for each "
+        f"per cent: {level.explained * 100:.0f} % of the variance within variants. With that part "
+        "taken off every trial (analysis of covariance, by a slope that is found within variants) "
+        "the differences are those in the second column. **No verdict rests on them**: where the "
+        "fixed work itself takes longer beside a treatment, as it did beside Docker where this was "
+        "tried, part of the treatment's own cost is taken off too. Where it takes as long beside "
+        "both, the narrower interval is the better one."
         + (
-            f" Beside {', '.join(level.apart)} the work itself was slower or faster than beside "
-            "the others, so theirs is levelled by the work beside the others of their block."
+            f" Beside {', '.join(level.apart)} the work was slower or faster than beside all "
+            "others, so theirs is levelled by the work beside the others of their block."
             if level.apart
             else ""
         )
     )
 
 
-def _as_measured(each: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
+def _at_equal_speed(
+    measured: Comparison, levelled: Comparison, trials: Sequence[TrialRecord]
+) -> list[str]:
     """
-    The same comparison with nothing taken off, and by how much the machine was slower in one arm.
+    A comparison both ways, and by how much the fixed work took longer beside the treatment.
     """
-    if each.difference is None:
-        return ["–", "–"]
-    slower = slower_machine(each.baseline, each.treatment, trials)
+    name = f"{measured.name} ({measured.treatment} against {measured.baseline})"
+    if measured.difference is None or levelled.difference is None:
+        return [name, "–", "–", "–"]
+    slower = slower_machine(measured.baseline, measured.treatment, trials)
     words = "–" if slower is None else percent(slower)
     if slower is not None and slower.excludes_zero:
         words += " (!)"
-    return [percent(each.difference.relative["us_per_request"]), words]
+    both = (measured.difference, levelled.difference)
+    return [name, *(percent(each.relative["us_per_request"]) for each in both), words]
 
 
 def control(each: Comparison) -> str:

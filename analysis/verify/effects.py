@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from analysis.comparisons import TRUST_CONFIDENCE, comparisons
 from analysis.formatting import count, percent
 from analysis.ladder import climb
-from analysis.speed import at_equal_speed
 from analysis.verdicts import Kind, holm
 from analysis.verify.conditions import VARIANTS, searched, unlike_variant
 from analysis.verify.rule import Gap, Outcome, Sizes, follows, gap, sizes, worst
@@ -187,9 +186,8 @@ def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Compari
     All effects of a run, as its report has them but for the margin, and what it measured twice.
     """
     manifest = replace(run.manifest, margin=margin)
-    trials = at_equal_speed(run.trials).trials
-    steps = [step for ladder in climb(manifest, trials) for step in ladder]
-    compared = comparisons(manifest, trials)
+    steps = [step for ladder in climb(manifest, run.trials) for step in ladder]
+    compared = comparisons(manifest, run.trials)
     found = {(step.lower, step.upper): Effect(step.difference, step.verdict) for step in steps}
     found |= {
         (each.baseline, each.treatment): Effect(each.difference, each.verdict) for each in compared

@@ -2,7 +2,7 @@
 The pulse of a load: how far it is, and how slow the machine is, some forty times a second.
 
 The speed of a shared machine's CPUs changes by ten per cent and more within seconds, and that is
-most of the noise between two trials. A fixed piece of work, timed by its own CPU time on the CPUs
+most of the noise between two trials. A fixed piece of work, timed piece by piece on the CPUs
 of the stack, shows that speed and knows little of what is measured; the analysis takes it out. It
 costs one or two per cent of those CPUs, in every trial the same. (On the client's CPU it would cost
 nothing, and shows little: the two are not equally slow.)

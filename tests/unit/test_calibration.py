@@ -5,17 +5,13 @@ Calibration: what is put in must come out, and the report says how well it did.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
 from analysis.report import render
-from analysis.speed import scaled
-from experiments.records import Pulse
 from experiments.variants_file import load_variants
 from tests.unit.samples import manifest, trial
 
@@ -115,27 +111,3 @@ def test_a_run_without_doses_has_no_calibration() -> None:
     """
     assert recoveries(manifest(), []) == []
     assert "## Calibration" not in render(manifest(), [trial(1, 1, "netns", 100)])
-
-
-def test_a_machine_whose_speed_changes_is_seen_through() -> None:
-    """
-    Times and CPU times go up and down with it; what comes out is as narrow as on a steady one.
-    """
-    made, trials = run_of(blocks=8)
-    generator = np.random.default_rng(2)
-    shaken = []
-    for each in trials:
-        slow = math.exp(generator.normal(0, 0.1))
-        assert each.load is not None
-        spent = each.cpu["parts"]["gateway"]
-        parts = {**each.cpu["parts"], "gateway": {name: slow * s for name, s in spent.items()}}
-        load = scaled(each.load, slow)
-        pulse = Pulse([0.0, 0.05], [50, 60], [400 * slow] * 2)
-        cpu = {**each.cpu, "parts": parts}
-        shaken.append(dataclasses.replace(each, load=load, cpu=cpu, pulse=pulse))
-    unseen = [dataclasses.replace(each, pulse=None) for each in shaken]
-    for seen, blind in zip(recoveries(made, shaken), recoveries(made, unseen), strict=True):
-        assert seen.slope.estimate == pytest.approx(seen.share, abs=0.02)
-        assert seen.slope.half_width is not None
-        assert blind.slope.half_width is not None
-        assert seen.slope.half_width < blind.slope.half_width / 10

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.claims import PUBLISHED, TESTS, Claim, Holds, claims
+from analysis.comparisons import comparisons
 from analysis.report import render
 from tests.unit.samples import load, manifest, trial
 
@@ -46,11 +47,18 @@ def run_of(ratio: float, blocks: int = 9, non_2xx: int = 0) -> tuple[Manifest, l
     return made, trials
 
 
+def judged(made: Manifest, trials: list[TrialRecord]) -> list[Claim]:
+    """
+    All claims, without a cold start.
+    """
+    return claims(made, trials, comparisons(made, trials), [])
+
+
 def found(of: tuple[Manifest, list[TrialRecord]], beginning: str) -> Claim:
     """
     The claim that begins so.
     """
-    (each,) = [each for each in claims(*of, []) if each.claim.startswith(beginning)]
+    (each,) = [each for each in judged(*of) if each.claim.startswith(beginning)]
     return each
 
 
@@ -72,9 +80,7 @@ def test_every_claim_has_a_test_that_there_is() -> None:
     published = tomllib.loads(PUBLISHED.read_text())
     assert {each["test"] for each in published["claims"]} == set(TESTS)
     of = run_of(1.5)
-    assert [each.claim for each in claims(*of, [])] == [
-        each["claim"] for each in published["claims"]
-    ]
+    assert [each.claim for each in judged(*of)] == [each["claim"] for each in published["claims"]]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,7 @@ def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None
     The counts with and without -l stand side by side.
     """
     made, trials = run_of(1.5)
-    (each,) = [each for each in claims(made, trials, []) if each.claim.startswith(ARTEFACT)]
+    (each,) = [each for each in judged(made, trials) if each.claim.startswith(ARTEFACT)]
     assert each.verdict is Holds.NO
     assert "996 + 4 = 1000" in each.supported
     assert "99.6 % reliable" in each.supported
@@ -150,5 +156,5 @@ def test_without_the_published_systems_there_is_nothing_to_test() -> None:
     """
     made, trials = run_of(1.5)
     alone = dataclasses.replace(made, comparisons=[])
-    assert claims(alone, trials, []) == []
+    assert judged(alone, trials) == []
     assert "published claims" not in render(alone, trials)

@@ -4,6 +4,8 @@ The pilot: how many requests a trial needs, and a rate that every variant can be
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,6 @@ from experiments.pilot import (
     LEAST_REQUESTS,
     MOST_REQUESTS,
     REQUESTS,
-    Load,
     Noise,
     common_rate_per_s,
     noise,
@@ -27,20 +28,15 @@ def test_noise_is_told_apart_by_where_it_comes_from() -> None:
     What loads of one deployment differ by, and what deployments differ by beyond that.
     """
     generator = np.random.default_rng(5)
-    rows = []
-    for level in generator.normal(0, 0.08, 400):
-        slow = generator.normal(0, 0.1, 4)
-        own = generator.normal(0, 0.03, 4)
-        # A slow machine is neither.
-        times = 3000 * np.exp(level + own + 1.3 * slow)
-        works = 400 * np.exp(slow)
-        rows.append([Load(*both) for both in zip(times, works, strict=True)])
+    rows = [
+        [3000 * math.exp(level + own) for own in generator.normal(0, 0.03, 4)]
+        for level in generator.normal(0, 0.08, 400)
+    ]
     found = noise(rows)
     assert found.own_sd == pytest.approx(0.03, rel=0.1)
     assert found.between_sd == pytest.approx(0.08, rel=0.1)
     # Deployments that differ less than their loads' noise lets expect do not differ.
-    even = [[Load(90, 400), Load(110, 400)], [Load(110, 400), Load(90, 400)]]
-    assert noise(even).between_sd == 0
+    assert noise([[90, 110], [110, 90]]).between_sd == 0
 
 
 def test_a_trial_s_own_noise_becomes_small_against_that_between_deployments() -> None:

@@ -92,7 +92,7 @@ def whole_trial() -> TrialRecord:
             OpenLoad(fraction, 120.5, 300, 300, 300, 118.0, 366, "raw/001-docker/open.csv")
             for fraction in (0.3, None)
         ],
-        repeated=[{"us_per_request": 2400.5, "work_us": 280.0}],
+        repeated_us=[2000.0],
         failed_phase="teardown",
         error="a container did not stop",
     )

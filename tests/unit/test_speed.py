@@ -15,7 +15,6 @@ from analysis.estimates import compare
 from analysis.report import render
 from analysis.speed import at_equal_speed, slower_machine
 from experiments.records import Pulse, TrialRecord
-from experiments.stopping import Widths
 from tests.unit.samples import failed_trial, manifest, trial
 
 PAIR = ("netns", "docker")
@@ -126,23 +125,6 @@ def test_times_are_as_measured_where_the_speed_is_not_known() -> None:
     assert at_equal_speed([*trials, failed_trial(99, 20, "docker")]).levelled
 
 
-def test_the_live_intervals_are_at_equal_speed_too() -> None:
-    """
-    The same limits as the report's.
-    """
-    trials = measured(12)
-    widths = Widths()
-    for each in trials:
-        widths.add(each)
-    live, difference = widths.of(*PAIR), compare(*PAIR, at_equal_speed(trials).trials)
-    assert live is not None
-    assert difference is not None
-    relative = difference.relative["us_per_request"]
-    assert (live.relative, live.low, live.high) == pytest.approx(
-        (relative.estimate, relative.low, relative.high), abs=1e-5
-    )
-
-
 def test_a_treatment_that_slows_the_machine_itself_is_told() -> None:
     """
     What is taken off would then be its own doing.
@@ -157,8 +139,22 @@ def test_a_treatment_that_slows_the_machine_itself_is_told() -> None:
     assert slower_machine(*PAIR, []) is None
     text = render(manifest(blocks=60), trials)
     assert "(!)" in text
-    assert "Times are at equal speed of the machine" in text
-    assert "as they were measured" in render(manifest(), few_without_pulse())
+    assert "**No verdict rests on them**" in text
+    assert "At equal speed" not in render(manifest(), few_without_pulse())
+
+
+def test_no_verdict_rests_on_the_speed_of_the_machine() -> None:
+    """
+    With a pulse or without, the report says the same of the pair.
+    """
+    trials = measured(20)
+    blind = [dataclasses.replace(each, pulse=None) for each in trials]
+    one, other = (render(manifest(blocks=20), each) for each in (trials, blind))
+    for text in (one, other):
+        assert (
+            text.partition("## Overview")[2].partition("\n## ")[0]
+            == (one.partition("## Overview")[2].partition("\n## ")[0])
+        )
 
 
 def test_a_variant_that_changes_the_fixed_work_is_levelled_by_the_others() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Cell = str | int | float | None
 
-PHASES = ("deploy", "check", "warmup", "load", "prove", "repeat", "open", "teardown")
+PHASES = ("deploy", "check", "warmup", "pulse", "load", "prove", "open", "teardown")
 """Phases of a trial in their order; those that a run has beyond them come after."""
 
 OF_LOAD = (

@@ -92,7 +92,7 @@ def test_a_run_is_recorded_as_it_was_planned(tmp_path: Path) -> None:
     for trial in trials:
         raw = run / "raw" / f"{trial.number:03}-{trial.variant}"
         assert "Complete requests:      20" in (raw / "ab.txt").read_text()
-        phases = {"deploy", "check", "warmup", "load", "prove", "teardown"}
+        phases = {"deploy", "check", "warmup", "pulse", "load", "prove", "teardown"}
         assert trial.phases_s.keys() == phases
         assert trial.load is not None
         assert trial.load.requests_ok == 20

@@ -60,7 +60,7 @@ class Claim:
 @dataclass(frozen=True)
 class Evidence:
     """
-    What a test may look at: a run at equal speed, its cold starts, and the published numbers.
+    What a test may look at: a run, its comparisons and cold starts, and the published numbers.
     """
 
     manifest: Manifest
@@ -113,9 +113,7 @@ def claims(
     """
     Every published claim with its verdict; none where neither of the two pairs was measured.
 
-    ``trials`` are at equal speed of the machine, ``compared`` what the report compares, and
-    ``cold_starts`` those that ``ARTEFACT_TRIALS``
-    holds.
+    ``compared`` is what the report compares, ``cold_starts`` are what ``ARTEFACT_TRIALS`` holds.
     """
     published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
     evidence = Evidence(

@@ -23,7 +23,7 @@ import numpy as np
 
 from analysis.intervals import t_interval
 from analysis.verdicts import p_value_of_none
-from experiments.records import LEAST_SPARE_TRIALS, OK
+from experiments.records import OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
     from analysis.intervals import Interval
     from experiments.records import LoadResult, TrialRecord
+
+LEAST_SPARE_TRIALS = 12
+"""
+Trials beyond one for each variant from which on a run knows how its times go with the machine's
+speed.
+"""
 
 SIGNIFICANCE = 0.01
 """At which a variant is said to have a speed of the machine of its own."""

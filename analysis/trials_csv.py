@@ -3,8 +3,8 @@ All trials of a run as CSV, one row for each: for spreadsheets and other program
 
 Names are those of the records, with the unit at the end. An empty cell is what a trial does not
 have. Numbers have every digit that they need to be read back as they were. Times are as measured,
-but for ``us_per_request_at_equal_speed``, which is what the report compares; it is empty where the
-run has too few trials with a pulse, and the report compares what was measured.
+but for ``us_per_request_at_equal_speed`` (analysis/speed.py), on which no verdict rests; it is
+empty where the run has too few trials with a pulse.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ __all__ = [
     "ERROR",
     "FAILED",
     "INTERRUPTED",
-    "LEAST_SPARE_TRIALS",
     "MANIFEST",
     "MARGIN",
     "OK",
@@ -92,12 +91,6 @@ RATE_WANTED = "rate"
 
 MARGIN = 0.02
 """A relative difference that is taken to be none, unless a user says otherwise."""
-
-LEAST_SPARE_TRIALS = 12
-"""
-Trials beyond one for each variant from which on a run knows how its times go with the machine's
-speed.
-"""
 
 CLIENT_BOUND = 0.8
 """A client that used more than this share of its CPU may be what limited the rate."""

@@ -40,7 +40,7 @@ def figures(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None)
         recommendations(manifest, compared),
         limits(manifest, trials),
         cpu(manifest, trials),
-        latency(manifest, trials, trials, run),
+        latency(manifest, trials, run),
         blocks(manifest, trials, level),
         calibration(manifest, trials),
     ]

@@ -74,21 +74,19 @@ DODGE = 0.16
 def latency(
     manifest: Manifest,
     trials: Sequence[TrialRecord],
-    levelled: Sequence[TrialRecord],
     run: Path | None,
 ) -> Figure | None:
     """
     By schedule where there are logs of such loads, else the closed loop; None without any load.
 
-    ``levelled`` are the trials at equal speed, for the closed loop. Raises ResultsError for a log
-    that is missing or broken.
+    Raises ResultsError for a log that is missing or broken.
     """
     found = by_schedule(manifest, trials, run) if run is not None else []
     if any(waits.quantiles_us for waits in found):
         rate = f"{manifest.common_rate_per_s or 0:g} requests per second"
         title, caption = f"{OPEN_TITLE} ({rate})", OPEN_CAPTION
     else:
-        found = by_closed_loop(manifest, levelled)
+        found = by_closed_loop(manifest, trials)
         title, caption = CLOSED_TITLE, CLOSED_CAPTION
     if not found:
         return None

@@ -23,8 +23,6 @@ def answer(
 ) -> str:
     """
     At most three sentences, each no more than its verdict says; empty without either pair.
-
-    ``trials`` and ``compared`` are at equal speed of the machine.
     """
     pairs = {(each.baseline, each.treatment): each for each in compared}
     sentences = []

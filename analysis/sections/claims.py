@@ -36,8 +36,6 @@ def published_claims(
 ) -> str:
     """
     One row for each claim, and the cold starts side by side; empty without the published systems.
-
-    ``trials`` are at equal speed of the machine.
     """
     found = claims(manifest, trials, compared, cold_starts)
     if not found:

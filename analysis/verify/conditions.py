@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.speed import at_equal_speed
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -166,7 +164,6 @@ def _told(run: Run) -> dict[str, object]:
         "probes": manifest.probes,
         "allowed": manifest.allowed,
         "open_fractions": manifest.open_fractions,
-        "times": "at equal speed" if at_equal_speed(run.trials).levelled else "as measured",
     }
 
 

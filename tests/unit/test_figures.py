@@ -511,7 +511,7 @@ def test_latency_by_schedule_is_a_curve_and_quantiles(tmp_path: Path) -> None:
     logged = with_logs(
         tmp_path, trials, lambda name: [slower[name] + 10 * number for number in range(500)]
     )
-    figure = shown(latency(made, logged, logged, tmp_path))
+    figure = shown(latency(made, logged, tmp_path))
     assert "100 requests per second" in figure.title
     rows = [row for row in rows_of(figure) if row["variant"] == "docker"]
     curve = {float(row["share_slower"]): float(row["latency_ms"]) for row in rows[3:]}
@@ -532,7 +532,7 @@ def test_failed_requests_end_the_curve_and_have_no_quantile(tmp_path: Path) -> N
     logged = with_logs(
         tmp_path, trials, lambda _: [*range(1000, 1400), *[-1] * 20, *range(1400, 1480)]
     )
-    rows = rows_of(shown(latency(made, logged, logged, tmp_path)))
+    rows = rows_of(shown(latency(made, logged, tmp_path)))
     own = [row for row in rows if row["variant"] == "netns"]
     assert {row["what"]: row["latency_ms"] for row in own[:2]}["p90"] == "1.449"
     curve = [float(row["share_slower"]) for row in own if row["what"] == "curve"]
@@ -549,7 +549,7 @@ def test_an_overloaded_variant_has_no_latency(tmp_path: Path) -> None:
     logged = with_logs(
         tmp_path, trials, lambda name: [1000 + late[name] * number for number in range(200)]
     )
-    figure = shown(latency(made, logged, logged, tmp_path))
+    figure = shown(latency(made, logged, tmp_path))
     assert {row["variant"] for row in rows_of(figure)} == {"netns"}
     assert ">docker: overloaded<" in figure.svg
     assert "overloaded: docker" in figure.alternative
@@ -561,7 +561,7 @@ def test_without_logs_latency_is_that_of_the_closed_loop(tmp_path: Path) -> None
     """
     made, trials = run_of(["netns", "docker"], block_count=2, noise={"docker": 30.0})
     logged = with_logs(tmp_path, trials, lambda _: [1000] * 20)
-    figure = shown(latency(made, logged, logged, None))
+    figure = shown(latency(made, logged, None))
     assert figure.title == "Latency in the closed loop"
     assert [row["what"] for row in rows_of(figure)] == ["p50", "p90", "p99"] * 2
     # An interval from two blocks may reach below zero, where a logarithmic scale has no place.

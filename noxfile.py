@@ -211,6 +211,15 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def reference(session: nox.Session) -> None:
+    """
+    Keep a run (default: the latest), compressed, as what others are compared with; no root.
+    """
+    install(session, "host")
+    session.run("python", "-m", "analysis.reference", *session.posargs)
+
+
+@nox.session(default=False)
 def userland(session: nox.Session) -> None:
     """
     Build the root file system that every arm uses, if it is not in the cache; root.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from analysis.figures.figure import DIRECTORY, write
 from analysis.figures.gallery import figures
+from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV
 from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
@@ -25,11 +26,6 @@ from experiments.records import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-RESULTS = Path(__file__).parent.parent / "results"
-REPORT = "report.md"
-POOLED_REPORT = "pooled-report.md"
-TRIALS_CSV = "trials.csv"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,8 +2,9 @@
 What is stored: the manifest of a run and one record per trial, versioned.
 
 A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record a line, appended and flushed
-when its trial ends), and ``raw/<trial>/`` with what the tools printed. This module is all that
-the analysis knows of the experiments, so it depends on nothing.
+when its trial ends), and ``raw/<trial>/`` with what the tools printed. In a run that is kept the
+records are compressed (``trials.jsonl.xz``). This module is all that the analysis knows of the
+experiments, so it depends on nothing.
 
 Schema history:
     1  the first.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import lzma
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ __all__ = [
     "ARTEFACT_TRIALS",
     "CLIENT_BOUND",
     "COMPLETE",
+    "COMPRESSED",
     "ERROR",
     "FAILED",
     "INTERRUPTED",
@@ -67,6 +70,9 @@ SEARCH_TRIALS = "search.jsonl"
 PILOT_TRIALS = "pilot.jsonl"
 ARTEFACT_TRIALS = "artefact.jsonl"
 RAW = "raw"
+
+COMPRESSED = ".xz"
+"""What the names of a kept run's records end with: a record file may be compressed by xz."""
 
 COMPLETE = "complete"
 INTERRUPTED = "interrupted"
@@ -331,14 +337,17 @@ def read_trials(run: Path, file_name: str = TRIALS) -> list[TrialRecord]:
     """
     Read a run's trials, in the order they ended; none when the run has not finished any.
 
-    Those of another file are no part of the results.
+    Those of another file are no part of the results. Where there is no such file, it is read
+    compressed.
 
     A last line without its newline was cut off by a crash and is left out. Raises ResultsError for
     anything else that is not a record.
     """
     path = run / file_name
     if not path.exists():
-        return []
+        path = run / f"{file_name}{COMPRESSED}"
+        if not path.exists():
+            return []
     records = []
     for number, line in enumerate(_read(path).split("\n")[:-1], start=1):
         where = f"{path}, line {number}"
@@ -369,8 +378,9 @@ def latest_run(results: Path) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        return (lzma.decompress(content) if path.suffix == COMPRESSED else content).decode()
+    except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
         msg = f"{path} cannot be read: {error}"
         raise ResultsError(msg) from error
 

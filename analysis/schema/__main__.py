@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.folders import RESULTS
 from analysis.schema.generate import FILES, as_text, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RESULTS = Path(__file__).parents[2] / "results"
 SCHEMAS = RESULTS / "schema"
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.folders import REFERENCE, RESULTS
 from analysis.verify import rule
 from analysis.verify.conditions import ALLOWABLE, incomparable, told
 from analysis.verify.effects import shared_pairs, verify
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from analysis.verify.runs import Run
 
-RESULTS = Path(__file__).parents[2] / "results"
-REFERENCE = "reference"
 DESCRIPTION = """\
 Say of every effect that the reference measured whether this run reproduces it: reproduced,
 reproduced in direction, not reproduced, or cannot tell. Needs no root and no lab.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analysis.__main__ import POOLED_REPORT, main
+from analysis.__main__ import main
+from analysis.folders import POOLED_REPORT
 from analysis.pooling import pool
 from analysis.report import render
 from experiments.records import ResultsError, append_trial, write_manifest

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.__main__ import REPORT, TRIALS_CSV, main
+from analysis.__main__ import main
 from analysis.cpu import cpu_difference
+from analysis.folders import REPORT, TRIALS_CSV
 from analysis.report import TEMPLATE, render
 from analysis.sections.sources import CODE
 from experiments.records import append_trial, write_manifest

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from analysis.schema.__main__ import RESULTS, SCHEMAS, main
+from analysis.folders import RESULTS
+from analysis.schema.__main__ import SCHEMAS, main
 from analysis.schema.fields import FIELDS
 from analysis.schema.generate import FILES, _of, as_text, schema
 from experiments.load import LoadPlan

@@ -1,0 +1,16 @@
+"""
+Where runs are, and what their reports are called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+REFERENCE = "reference"
+"""The folder in it that holds the run which is committed."""
+
+REPORT = "report.md"
+POOLED_REPORT = "pooled-report.md"
+TRIALS_CSV = "trials.csv"

@@ -15,6 +15,7 @@ from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV
 from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
+from analysis.sections.sources import CODE
 from analysis.trials_csv import trials_csv
 from experiments.records import (
     ARTEFACT_TRIALS,
@@ -108,7 +109,7 @@ def make(runs: Sequence[Path], output: Path) -> str:
         directory=directory,
     )
     output.write_text(text, encoding="utf-8")
-    write(drawn, output.parent / directory)
+    write(drawn, output.parent / directory, known=CODE)
     if own is not None:
         (output.parent / TRIALS_CSV).write_text(trials_csv(manifest, trials), encoding="utf-8")
         write_histograms(trials, own)

@@ -84,6 +84,15 @@ class Recovery:
     bias_us: Interval
     doses: list[Dose]
 
+    @property
+    def held(self) -> int | None:
+        """
+        Of how many doses the interval holds what should come out; None without intervals.
+        """
+        if self.bias_us.low is None:
+            return None
+        return sum(dose.holds(self.share) for dose in self.doses)
+
 
 def recoveries(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Recovery]:
     """

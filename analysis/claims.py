@@ -32,6 +32,8 @@ AS_PUBLISHED = ("netns-as-published", "docker-as-published")
 MATCHED = ("netns", "docker")
 DOSES = ("docker-cpus-0.25", "docker-cpus-0.5", "docker-memory-64m")
 """Limits that a recommendation of more would lift."""
+BLAMED = frozenset({"container-host", "container-bridge", "container-published"})
+"""The rungs that add what the published report blames: runtime, bridge, docker-proxy."""
 
 
 class Holds(Enum):
@@ -295,14 +297,22 @@ def _ladder(each: dict[str, str], evidence: Evidence) -> Claim:
         if step.difference is not None
     ]
     measured = "Steps that cost time: " + ("; ".join(words) or "none that could be told") + "."
-    blamed = {"container-published", "container-bridge", "container-host"}
-    kinds = {step.upper: step.verdict.kind for step in steps if step.upper in blamed}
+    kinds = {step.upper: step.verdict.kind for step in steps if step.upper in BLAMED}
     guilty = [upper for upper, kind in kinds.items() if kind is Kind.SLOWER]
     innocent = [upper for upper, kind in kinds.items() if kind in {Kind.EQUIVALENT, Kind.FASTER}]
+    # What else costs on the way to the system as published was not blamed.
+    way = {name for whole in evidence.manifest.wholes for name in whole["ladders"]}
+    on_the_way = {
+        step
+        for ladder in evidence.manifest.ladders
+        if ladder["name"] in way
+        for step in ladder["steps"]
+    }
+    others = [step.upper for step in costly if step.upper in on_the_way - BLAMED]
     verdict = Holds.DIRECTION if guilty else Holds.UNTESTED
-    if len(guilty) == len(blamed):
+    if len(guilty) == len(BLAMED) and not others:
         verdict = Holds.YES
-    elif len(innocent) == len(blamed):
+    elif len(innocent) == len(BLAMED):
         verdict = Holds.NO
     return Claim(each["claim"], supported, measured, verdict)
 
@@ -317,10 +327,26 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
         f"{percent(found.difference.relative['us_per_request'])} time per request."
     )
     verdict = _faster(found.verdict.kind)
-    if verdict is Holds.YES and each.get("wholly"):
-        # That it takes all of the overhead away would be another test.
-        verdict = Holds.DIRECTION
+    if each.get("wholly"):
+        left = compare(MATCHED[0], found.treatment, evidence.trials)
+        if left is not None:
+            against = percent(left.relative["us_per_request"])
+            measured += f" What is left then, against {MATCHED[0]}: {against}."
+        if verdict is Holds.YES and not _is_nothing(left, evidence.manifest.margin):
+            verdict = Holds.DIRECTION
     return Claim(each["claim"], supported, measured, verdict)
+
+
+def _is_nothing(left: Difference | None, margin: float) -> bool:
+    """
+    Whether a difference in time per request lies within the margin with its whole interval.
+    """
+    if left is None:
+        return False
+    interval = left.relative["us_per_request"]
+    if interval.low is None or interval.high is None:
+        return False
+    return -margin < interval.low and interval.high < margin
 
 
 def _faster(kind: Kind) -> Holds:

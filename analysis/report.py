@@ -23,6 +23,7 @@ from analysis.sections.ladder import ladder
 from analysis.sections.latency import latency
 from analysis.sections.limits import limits
 from analysis.sections.metrics import details, errors, key_metrics, parameters
+from analysis.sections.recommendations import recommendations
 from analysis.sections.sources import CODE, picture, sources
 from analysis.sections.summary import conclusions, overview
 from analysis.sections.threats import threats
@@ -73,10 +74,11 @@ def render(
         answer=answer(manifest, trials, compared),
         overview=overview(manifest, trials, compared),
         parameters=parameters(manifest),
-        key_metrics=key_metrics(compared, summaries),
+        key_metrics=key_metrics(manifest, compared, summaries),
         details=details(manifest, summaries),
         errors=errors(trials),
         ladder=ladder(manifest, trials),
+        recommendations=recommendations(manifest, compared),
         limits=limits(manifest, trials),
         tuning=tuning(manifest),
         latency=latency(manifest, trials, run),

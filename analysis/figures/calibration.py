@@ -132,10 +132,13 @@ def _paint(axes: Axes, each: Recovery) -> None:
 def _alternative(found: Sequence[Recovery]) -> str:
     words = []
     for each in found:
-        held = sum(dose.holds(each.share) for dose in each.doses)
+        held = (
+            "one block, so no interval"
+            if each.held is None
+            else f"{each.held} of {count(len(each.doses), 'interval')} hold what should come out"
+        )
         words.append(
             f"{INJECTED[each.factor]} in {each.measure}: slope {plus_minus(each.slope, 3)}, should "
-            f"be {each.share:g}, {held} of {count(len(each.doses), 'interval')} hold what should "
-            "come out"
+            f"be {each.share:g}, {held}"
         )
     return f"What came out of what was put in. {sentence('; '.join(words))}."

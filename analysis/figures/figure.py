@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from experiments.records import ResultsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from analysis.intervals import Interval
@@ -39,15 +39,19 @@ class Figure:
     caption: str
 
 
-def write(figures: Sequence[Figure], directory: Path) -> list[Path]:
+def write(figures: Sequence[Figure], directory: Path, known: Collection[str] = ()) -> list[Path]:
     """
     Write each figure's drawing and data into the directory, which is made; the files.
 
+    What is there of a ``known`` figure that is not among them, from an earlier report, goes.
     Raises ResultsError when it cannot be written.
     """
     written = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for name in known:
+            for suffix in (".svg", ".csv"):
+                (directory / f"{name}{suffix}").unlink(missing_ok=True)
         for figure in figures:
             for suffix, text in ((".svg", figure.svg), (".csv", figure.csv)):
                 path = directory / f"{figure.name}{suffix}"

@@ -53,9 +53,10 @@ OPEN_CAPTION = (
     "for them."
 )
 CLOSED_CAPTION = (
-    "Quantiles of latency as the load generator printed them, as means over trials with their 95 % "
-    "intervals. In a closed loop a stack that stalls is asked for nothing meanwhile, so the tail "
-    "is too short."
+    "Latency as the load generator printed it, as means over trials. Above, for each latency the "
+    "share of requests that took longer, by ab's table, which is in whole milliseconds for each "
+    "trial. Below, the quantiles with their 95 % intervals. In a closed loop a stack that stalls "
+    "is asked for nothing meanwhile, so the tail is too short."
 )
 
 MARKS = {

@@ -19,10 +19,11 @@ from analysis.figures.forest import (
 )
 from analysis.figures.rows import LINE_HEIGHT, POINTS_PER_INCH, ROW_IN, Row
 from analysis.formatting import count
+from analysis.recommendations import recommended
 from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.figure import Figure as Canvas
 
@@ -36,22 +37,6 @@ CAPTION = (
     "up, as far as that is known of its parts."
 )
 
-GIVES_UP = {
-    ("network", "host"): "a network of its own for each service",
-    ("entry", "direct"): "a gateway address that does not change",
-    ("discovery", "addresses"): "names in place of addresses",
-    ("stdio", "docker-none"): "docker logs",
-    ("stdio", "docker-local"): "logs that other tools can read",
-    ("server", "gunicorn"): "the simplicity of one process, memory for each worker",
-    ("userland_proxy", "off"): "a loopback that is not routed (route_localnet)",
-}
-"""
-What is given up where a factor comes to a level, by both.
-
-The override files in services/ say so of themselves. Of the userland proxy: without it dockerd sets
-route_localnet, and does not take it back (moby, issue 45578).
-"""
-
 LEFT_IN, RIGHT_IN = 2.9, 3.2
 LINE_CHARACTERS = 50
 MORE_LINE_IN = SMALL_PT * LINE_HEIGHT / POINTS_PER_INCH
@@ -59,22 +44,13 @@ MORE_LINE_IN = SMALL_PT * LINE_HEIGHT / POINTS_PER_INCH
 
 def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figure | None:
     """
-    One row for each comparison within one runtime; None where no block has both of any.
-
-    What differs in the runtime is the question and no advice; what differs in nothing is A/A.
+    One row for each recommended change; None where no block has both of any.
     """
-    levels: dict[str, Mapping[str, str]] = {
-        table["name"]: table["levels"] for table in manifest.variants
-    }
-    changes = [
-        each
-        for each in compared
-        if not each.control
-        and levels[each.baseline].get("runtime") == levels[each.treatment].get("runtime")
-    ]
+    found = recommended(manifest, compared)
+    changes = [each for each, _ in found]
     if all(each.difference is None for each in changes):
         return None
-    lost = [gives_up(levels[each.baseline], levels[each.treatment]) for each in changes]
+    lost = [words for _, words in found]
     alternative = _alternative(changes, lost)
     entries = [
         Entry(_row(each, words), relative_of(each), each.verdict.kind)
@@ -111,20 +87,6 @@ def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figur
         alternative=alternative,
         caption=CAPTION,
     )
-
-
-def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """
-    What is given up for these levels; empty where it is not known.
-    """
-    words = []
-    for (factor, level), lost in GIVES_UP.items():
-        came = after.get(factor) == level and before.get(factor) != level
-        # On the host's network the gateway is at the host's own address, which stays.
-        stays = factor == "entry" and after.get("network") == "host"
-        if came and not stays:
-            words.append(lost)
-    return "; ".join(words)
 
 
 def _row(each: Comparison, lost: str) -> Row:

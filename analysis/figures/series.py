@@ -72,11 +72,11 @@ def main_variants(manifest: Manifest) -> list[str]:
     """
     The variants that a run is about, in the order of their declaration, as many as can be told.
 
-    The focal pairs, those of A/A and the ends of wholes; where there is none of them, the pairs of
-    all comparisons, and without any, the first variants.
+    The focal comparisons, those of A/A and the ends of wholes; where there is none of them, the
+    pairs of all comparisons, and without any, the first variants. Steps of ladders are too many.
     """
-    pairs = [*map(tuple, manifest.focal)]
     declared = [(each["baseline"], each["treatment"]) for each in manifest.comparisons]
+    pairs = [pair for pair in declared if list(pair) in manifest.focal]
     pairs += [pair for pair in declared if is_control(manifest, *pair)]
     pairs += [(each["baseline"], each["treatment"]) for each in manifest.wholes]
     wanted = {name for pair in pairs or declared for name in pair}

@@ -41,8 +41,8 @@ class Waits:
     The latencies of one variant.
 
     ``quantiles_us`` has an interval for each quantile that it can support; ``curve_us`` is by the
-    share of requests that are slower, and empty where single requests are not known. An
-    ``overloaded`` variant has neither.
+    share of requests that are slower, and empty where that is not known. An ``overloaded`` variant
+    has neither.
     """
 
     variant: str
@@ -117,8 +117,28 @@ def by_closed_loop(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Wa
                 name: t_interval([_printed_us(load, name) for load in loads])
                 for name in ("p50", "p90", "p99")
             }
-            found.append(Waits(table["name"], len(loads), quantiles_us, []))
+            found.append(Waits(table["name"], len(loads), quantiles_us, _printed_curve(loads)))
     return found
+
+
+def _printed_curve(loads: Sequence[LoadResult]) -> list[tuple[float, float]]:
+    """
+    Ab's own table of percentiles, in whole milliseconds of each load, as means over the loads.
+
+    As far as enough requests are beyond a percentile in every load; empty where no such is printed.
+    """
+    # JSON has made strings of the numbers.
+    tables = [
+        {int(percent): ms for percent, ms in load.details.get("percentiles_ms", {}).items()}
+        for load in loads
+    ]
+    fewest = min(load.requests_completed for load in loads)
+    shared = set.intersection(*(set(each) for each in tables))
+    return [
+        ((100 - percent) / 100, float(np.mean([each[percent] for each in tables])) * 1e3)
+        for percent in sorted(shared)
+        if fewest * (100 - percent) / 100 >= LEAST_BEYOND
+    ]
 
 
 def _printed_us(load: LoadResult, name: str) -> float:

@@ -72,13 +72,15 @@ class Flight:
 
 def flights(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Flight]:
     """
-    Every ladder, then every whole of which a block has all that it needs.
+    Each whole of which a block has all that it needs, after its own ladders; then the others.
     """
-    found = [
-        _of_steps(declared["name"], declared["steps"][0], steps, trials)
+    ladders = {
+        declared["name"]: _of_steps(declared["name"], declared["steps"][0], steps, trials)
         for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True)
-    ]
+    }
+    found: list[Flight] = []
     for whole in manifest.wholes:
+        found += [ladders.pop(name) for name in whole["ladders"] if name in ladders]
         left = remainder(whole, manifest, trials)
         if left is not None:
             names = " + ".join(whole["ladders"])
@@ -95,7 +97,7 @@ def flights(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Flight]:
             ]
             foot = whole["baseline"]
             found.append(Flight(whole["name"], foot, _level(foot, trials), bars))
-    return found
+    return [*found, *ladders.values()]
 
 
 def _of_steps(name: str, foot: str, steps: Sequence[Step], trials: Sequence[TrialRecord]) -> Flight:

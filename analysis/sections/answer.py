@@ -1,5 +1,5 @@
 """
-The answer in three sentences: all else equal, as published, and what gets it back or where it goes.
+The answer in three sentences: what Docker costs, where that comes from, and what gets it back.
 """
 
 from __future__ import annotations
@@ -17,12 +17,32 @@ if TYPE_CHECKING:
     from analysis.comparisons import Comparison
     from experiments.records import Manifest, TrialRecord
 
+NAMED = 4
+"""As many steps a sentence can hold."""
+
 
 def answer(
     manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
 ) -> str:
     """
     At most three sentences, each no more than its verdict says; empty without either pair.
+
+    What it costs; where that comes from, where a ladder was climbed; and what gets it back.
+    """
+    costs = _costs(compared)
+    if not costs and not manifest.ladders:
+        return ""
+    steps = _costly_steps(manifest, trials)
+    if steps and len(costs) == 2:
+        # One sentence for what it costs leaves one for where and one for what gets it back.
+        costs = [f"{costs[0].rstrip('.')}; {costs[1][:1].lower()}{costs[1][1:]}"]
+    sentences = [*costs, steps, _best_change(compared)]
+    return "\n\n".join(["## The answer", " ".join(each for each in sentences if each)])
+
+
+def _costs(compared: Sequence[Comparison]) -> list[str]:
+    """
+    One sentence for either pair that was measured.
     """
     pairs = {(each.baseline, each.treatment): each for each in compared}
     sentences = []
@@ -33,10 +53,7 @@ def answer(
             "As it was published, through docker-proxy and by service names against routed "
             f"bridges, Docker {_says(pairs[AS_PUBLISHED])} raw namespaces."
         )
-    if not sentences and not manifest.ladders:
-        return ""
-    third = _costly_steps(manifest, trials) or _best_change(compared)
-    return "\n\n".join(["## The answer", " ".join([*sentences, *([third] if third else [])])])
+    return sentences
 
 
 def _says(each: Comparison) -> str:
@@ -75,8 +92,9 @@ def _costly_steps(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     if not costly:
         return "No single step of a ladder could be shown to cost time in this run."
     costly.sort(key=lambda step: step[0].estimate, reverse=True)
-    words = "; ".join(f"{about} ({microseconds(us)})" for us, about in costly)
-    return f"Single steps that cost time, the dearest first: {words}."
+    words = "; ".join(f"{about} ({microseconds(us)})" for us, about in costly[:NAMED])
+    more = f"; and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
+    return f"Single steps that cost time, the dearest first: {words}{more}."
 
 
 def _best_change(compared: Sequence[Comparison]) -> str:

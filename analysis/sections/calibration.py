@@ -54,14 +54,13 @@ def calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
 
 
 def _row(each: Recovery) -> list[str]:
-    held = sum(dose.holds(each.share) for dose in each.doses)
     return [
         INJECTED[each.factor],
         each.measure,
         plus_minus(each.slope, 3),
         f"{each.share:g}",
         microseconds(each.bias_us),
-        f"{held} of {len(each.doses)}",
+        "–" if each.held is None else f"{each.held} of {len(each.doses)}",
         str(each.blocks),
     ]
 

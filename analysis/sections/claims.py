@@ -35,16 +35,29 @@ def published_claims(
     cold_starts: Sequence[TrialRecord],
 ) -> str:
     """
-    One row for each claim, and the cold starts side by side; empty without the published systems.
+    The verdicts, the grounds of each, the cold starts side by side; empty without those systems.
     """
     found = claims(manifest, trials, compared, cold_starts)
     if not found:
         return ""
-    headers = ["Claimed", "What the published numbers support", "Measured here", "Verdict"]
     rows = [
-        [each.claim, each.supported, each.measured, f"**{each.verdict.value}**"] for each in found
+        [str(number), each.claim, f"**{each.verdict.value}**"]
+        for number, each in enumerate(found, start=1)
     ]
-    parts = ["## The published claims, one by one", INTRODUCTION, table(headers, rows)]
+    # In one table with the verdicts these would be too wide for a terminal.
+    grounds = [
+        f"{number}. {each.claim}\n"
+        f"   - *What the published numbers support:* {each.supported}\n"
+        f"   - *Measured here:* {each.measured}\n"
+        f"   - *Verdict:* **{each.verdict.value}**"
+        for number, each in enumerate(found, start=1)
+    ]
+    parts = [
+        "## The published claims, one by one",
+        INTRODUCTION,
+        table(["", "Claimed", "Verdict"], rows),
+        "\n".join(grounds),
+    ]
     loads = [trial.load for trial in cold_starts if trial.load is not None]
     if loads:
         counts = [cold_start(load) for load in loads]

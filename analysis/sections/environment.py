@@ -147,7 +147,8 @@ def reproduce(manifest: Manifest) -> str:
                 "`trials.jsonl` holds one record for each trial (`trials.csv` the same as one "
                 "table), `raw/` what the tools printed, and `manifest.json` the machine, its "
                 "settings, every version, and the order of the trials; `results/schema/` describes "
-                "both."
+                "both. In a run that was kept by `nox -s reference` the records and `raw/` are "
+                "compressed."
             ),
         ]
     )

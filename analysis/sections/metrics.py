@@ -61,11 +61,12 @@ def _blocks(manifest: Manifest) -> str:
 
 
 def key_metrics(
+    manifest: Manifest,
     compared: Sequence[Comparison],
     summaries: dict[str, VariantSummary],
 ) -> str:
     """
-    One table for each comparison, in the published form.
+    What the run is for in the published form, one table each; one table for all else.
     """
     intro = (
         "Each cell is the mean over trials, ± half the width of its 95 % confidence interval by "
@@ -74,14 +75,41 @@ def key_metrics(
         "mean latency is concurrency × time / requests, so it and the rate are one measurement, "
         "shown twice because the published table shows both."
     )
-    parts = ["## 1. Key metrics", intro]
-    for each in compared:
+    focal = [each for each in compared if [each.baseline, each.treatment] in manifest.focal]
+    parts = ["## Key metrics", intro]
+    for each in focal or compared:
         baseline, treatment = summaries[each.baseline], summaries[each.treatment]
         parts.append(f"### {sentence(each.name)}: {each.about}")
         parts.append(_pair_table(baseline, treatment, each.difference))
+    others = [each for each in compared if focal and each not in focal]
+    if others:
+        parts.append("### The other comparisons, in brief")
+        parts.append(_brief_table(others, summaries))
     if not compared:
         parts.append("One variant alone has nothing to be compared with.")
     return "\n\n".join(parts)
+
+
+def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
+    """
+    One row for each comparison: both rates, three differences, what failed.
+    """
+    rows = []
+    for each in compared:
+        arms = [summaries[each.baseline], summaries[each.treatment]]
+        rates = [
+            plus_minus(arm.means["requests_per_second"], 1) if arm.means else "–" for arm in arms
+        ]
+        differences = [
+            percent(each.difference.relative[metric]) if each.difference else "–"
+            for metric in ("us_per_request", "latency_p50_us", "latency_p99_us")
+        ]
+        failed = " and ".join(f"{arm.requests_failed} of {arm.requests}" for arm in arms)
+        name = f"{sentence(each.name)} (`{each.treatment}` against `{each.baseline}`)"
+        blocks = str(each.difference.blocks if each.difference else 0)
+        rows.append([name, *rates, *differences, failed, blocks])
+    headers = ["Comparison", "Baseline RPS", "Treatment RPS", "Time per request", "Median latency"]
+    return table([*headers, "99th percentile latency", "Failed requests", "Blocks"], rows)
 
 
 def _pair_table(
@@ -170,7 +198,7 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
     headers += ["µs per request", "Non-2xx answers"]
     about = "\n".join(f"- **{each['name']}**: {each['about']}" for each in manifest.variants)
     shared = f"Levels are {_words(usual)}, where the table does not name another one."
-    parts = ["## 2. Variants in detail", about, shared, table(headers, rows)]
+    parts = ["## Variants in detail", about, shared, table(headers, rows)]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -49,7 +49,10 @@ def sources(manifest: Manifest, drawn: Sequence[Figure], directory: str) -> str:
         [
             f"[{figure.title}]({directory}/{figure.name}.svg)",
             f"[{figure.name}.csv]({directory}/{figure.name}.csv)",
-            f"{recorded}, `raw/`" if figure.name == "latency" else recorded,
+            # The logs of single requests are drawn where there was a schedule.
+            f"{recorded}, `raw/`"
+            if figure.name == "latency" and manifest.open_fractions
+            else recorded,
             *(f"`{path}`" for path in CODE[figure.name]),
         ]
         for figure in drawn

@@ -72,7 +72,7 @@ def conclusions(compared: Sequence[Comparison], *, has_ladder: bool) -> str:
     )
     return "\n\n".join(
         [
-            "## 3. Conclusions",
+            "## Conclusions",
             "\n".join(lines),
             "What this run does not say:",
             "\n".join(f"- {line}" for line in limits),

@@ -4,6 +4,7 @@ Threats to validity, written from what was measured: only those that this run ha
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from analysis.comparisons import TRUST_CONFIDENCE
@@ -114,6 +115,14 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
         lines.append(
             f"**{count(bound, 'trial')} may be bound by the client**, which used more than "
             f"{CLIENT_BOUND * 100:.0f} % of its CPU."
+        )
+    late_us = [load.latest_us for trial in trials for load in trial.open_loads]
+    if late_us:
+        lines.append(
+            f"**The open loop's client was late** by up to {max(late_us) / 1e3:.1f} ms with a "
+            f"request (in half of the {count(len(late_us), 'load')} by no more than "
+            f"{statistics.median(late_us) / 1e3:.1f} ms). Latencies count from when it should have "
+            "been sent, so they hold that too."
         )
     failed = sum(trial.status == ERROR for trial in trials)
     if failed:

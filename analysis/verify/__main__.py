@@ -15,8 +15,7 @@ from analysis.verify.conditions import ALLOWABLE, incomparable, told
 from analysis.verify.effects import shared_pairs, verify
 from analysis.verify.printing import CANNOT_TELL, Result, as_json, as_text, refusal
 from analysis.verify.runs import read_reference, read_run
-from experiments.errors import BridgetollError
-from experiments.records import latest_run
+from experiments.records import ResultsError, latest_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
             options.reference or options.results / REFERENCE, here, comparable
         )
         result = compare(here, reference, options.allow)
-    except BridgetollError as error:
+    except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return CANNOT_TELL
     except (TypeError, KeyError, AttributeError, ValueError) as error:

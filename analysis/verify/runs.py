@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from analysis.comparisons import is_control
 from analysis.ladder import neighbours
-from experiments.errors import UsageError
 from experiments.records import MANIFEST, ResultsError, read_manifest, read_trials
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -
     The reference: the run in this folder, or among those in it the one that suits this run best.
 
     That is one that is comparable, then one that has most of its focal effects in common with this
-    run, then the latest. Raises ResultsError when there is none, and UsageError when it is this run
+    run, then the latest. Raises ResultsError when there is none, and when it is this run
     itself.
     """
     if (folder / MANIFEST).exists():
@@ -105,5 +104,5 @@ def _another(reference: Run, here: Run) -> Run:
             f"run {here.name} is the reference itself, which says nothing; name another run, or "
             "another reference with --reference DIR"
         )
-        raise UsageError(msg)
+        raise ResultsError(msg)
     return reference

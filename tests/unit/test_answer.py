@@ -5,6 +5,7 @@ The answer in three sentences says what the verdicts say.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,6 +89,40 @@ def test_with_a_ladder_it_is_where_the_cost_comes_from() -> None:
     text = answer_of((dataclasses.replace(made, ladders=[ladder]), trials))
     assert "Single steps that cost time, the dearest first: docker-host (+" in text
     assert text.index("docker-host (+") < text.index("; docker (+")
+
+
+def test_both_pairs_a_ladder_and_a_change_are_three_sentences() -> None:
+    """
+    What it costs, where that comes from, and what gets it back.
+    """
+    names = {"netns": "netns-as-published", "docker": "docker-as-published"}
+    made, trials = run_of(1.5, 0.8)
+    made = dataclasses.replace(
+        made,
+        variants=[
+            *made.variants,
+            *(
+                {**table, "name": names[table["name"]]}
+                for table in made.variants
+                if table["name"] in names
+            ),
+        ],
+        comparisons=[
+            *made.comparisons,
+            {**made.comparisons[0], "baseline": names["netns"], "treatment": names["docker"]},
+        ],
+        ladders=[{"name": "up", "about": "", "steps": ["netns", "docker"]}],
+    )
+    trials += [
+        dataclasses.replace(each, variant=names[each.variant], number=each.number + 100)
+        for each in trials
+        if each.variant in names
+    ]
+    first, second, third = re.split(r"(?<=[a-z)])\. ", answer_of((made, trials)))
+    assert first.startswith("All else equal, Docker takes ")
+    assert "raw network namespaces; as it was published, through docker-proxy" in first
+    assert second.startswith("Single steps that cost time, the dearest first: docker (+")
+    assert third.startswith("The change to Docker that saves most time is “host network”")
 
 
 def test_a_run_of_neither_pair_has_no_answer() -> None:

@@ -150,6 +150,79 @@ def test_reliability_is_counted_in_every_trial() -> None:
     assert found(bad, STABLE).verdict is Holds.NO
 
 
+STEPS = ["bare", "container-host", "container-bridge", "container-published", "container-names"]
+
+
+@pytest.mark.parametrize(
+    ("costs", "verdict"),
+    [
+        ((1.2, 1.2, 1.2, 1.0), Holds.YES),
+        # Names cost too, and nobody blamed them.
+        ((1.2, 1.2, 1.2, 1.2), Holds.DIRECTION),
+        ((1.0, 1.0, 1.2, 1.0), Holds.DIRECTION),
+        ((1.0, 1.0, 1.0, 1.2), Holds.NO),
+    ],
+)
+def test_what_is_blamed_is_looked_for_in_the_ladder(
+    costs: tuple[float, ...], verdict: Holds
+) -> None:
+    """
+    All three that were blamed, and nothing else on the way; or some; or none of them.
+    """
+    made, trials = run_of(1.5)
+    climbed = dataclasses.replace(
+        made,
+        variants=[
+            *made.variants,
+            *(
+                {"name": name, "about": name, "levels": {"step": name}, "overlays": []}
+                for name in STEPS
+            ),
+        ],
+        ladders=[{"name": "container", "about": "", "steps": STEPS}],
+        wholes=[
+            {"name": "all", "ladders": ["container"], "baseline": "bare", "treatment": PAIR[1]}
+        ],
+    )
+    for block in range(1, 10):
+        rate = 500.0
+        for position, (name, times) in enumerate(zip(STEPS, (1.0, *costs), strict=True)):
+            rate /= times
+            noisy = rate * (1 + 0.001 * ((block * (position + 1)) % 4))
+            trials.append(trial(100 * block + position, block, name, noisy))
+    assert found((climbed, trials), "Docker's runtime").verdict is verdict
+
+
+@pytest.mark.parametrize(("host", "verdict"), [(1.0, Holds.YES), (1.2, Holds.DIRECTION)])
+def test_an_overhead_is_taken_away_where_nothing_is_left_of_it(host: float, verdict: Holds) -> None:
+    """
+    Faster than without the change is one thing, and as fast as without Docker another.
+    """
+    made, trials = run_of(1.5)
+    names = ("netns", "docker", "docker-host")
+    made = dataclasses.replace(
+        made,
+        variants=[
+            *made.variants,
+            *(
+                {"name": name, "about": name, "levels": {"as": name}, "overlays": []}
+                for name in names
+            ),
+        ],
+        comparisons=[
+            *made.comparisons,
+            {"name": "host network", "about": "", "baseline": "docker", "treatment": "docker-host"},
+        ],
+    )
+    for block in range(1, 10):
+        for position, (name, times) in enumerate(zip(names, (1.0, 1.5, host), strict=True)):
+            noisy = 500 / times * (1 + 0.001 * ((block * (position + 1)) % 4))
+            trials.append(trial(100 * block + position, block, name, noisy))
+    claim = found((made, trials), "The host's network")
+    assert claim.verdict is verdict
+    assert "What is left then, against netns: " in claim.measured
+
+
 def test_without_the_published_systems_there_is_nothing_to_test() -> None:
     """
     And no section.

@@ -31,12 +31,13 @@ from analysis.figures.gallery import figures
 from analysis.figures.ladder import ladder
 from analysis.figures.latency import latency
 from analysis.figures.limits import limits, size_of
-from analysis.figures.recommendations import GIVES_UP, gives_up, recommendations
+from analysis.figures.recommendations import recommendations
 from analysis.figures.series import STROKES, main_variants
 from analysis.figures.waterfall import Told, told
 from analysis.intervals import Interval
 from analysis.ladder import Step
 from analysis.latency import HEADER
+from analysis.recommendations import GIVES_UP, gives_up
 from analysis.speed import at_equal_speed
 from analysis.verdicts import Kind, Verdict
 from experiments.errors import ResultsError
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analysis.figures.figure import Figure
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records import LoadResult, Manifest, TrialRecord
 
 CHECKOUT = Path(__file__).parents[2]
 NAMES = [
@@ -347,6 +348,17 @@ def test_files_are_written_beside_each_other(drawn: list[Figure], tmp_path: Path
     assert (directory / "cpu.csv").read_bytes() == named(drawn, "cpu").csv.encode()
 
 
+def test_a_figure_that_a_report_no_longer_has_goes(drawn: list[Figure], tmp_path: Path) -> None:
+    """
+    And what somebody else put there stays.
+    """
+    write(drawn, tmp_path)
+    (tmp_path / "mine.svg").write_text("")
+    write(drawn[:1], tmp_path, known=NAMES)
+    kept = {f"{drawn[0].name}.svg", f"{drawn[0].name}.csv", "mine.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
 def test_a_directory_that_cannot_be_written_is_an_error(
     drawn: list[Figure], tmp_path: Path
 ) -> None:
@@ -410,6 +422,18 @@ def test_a_step_that_is_clear_by_itself_alone_is_marked() -> None:
     assert told(Interval(5.0, -1.0, 9.0), step) is Told.HOLDS_ZERO
     assert told(Interval(5.0, None, None), step) is Told.ONE_BLOCK
     assert told(None, step) is Told.MISSING
+
+
+def test_what_a_whole_is_made_of_comes_first() -> None:
+    """
+    Then the whole, and then what stands beside it.
+    """
+    made, trials = run_of(LADDER)
+    aside = {"name": "aside", "about": "", "steps": ["netns", "docker-host"]}
+    beside = dataclasses.replace(made, ladders=[aside, *made.ladders])
+    names = [row["ladder"] for row in rows_of(shown(ladder(beside, trials)))]
+    whole = made.wholes[0]["name"]
+    assert list(dict.fromkeys(names)) == ["steps", whole, "aside"]
 
 
 def test_a_step_without_trials_has_no_bar() -> None:
@@ -566,6 +590,46 @@ def test_without_logs_latency_is_that_of_the_closed_loop(tmp_path: Path) -> None
     assert [row["what"] for row in rows_of(figure)] == ["p50", "p90", "p99"] * 2
     # An interval from two blocks may reach below zero, where a logarithmic scale has no place.
     assert float(rows_of(figure)[3]["low_ms"]) < 0
+
+
+def test_the_closed_loop_has_the_curve_of_the_table_that_ab_prints() -> None:
+    """
+    Means over trials, by the share of requests that are slower, as far as ten requests are.
+    """
+    made, trials = run_of(["netns", "docker"], block_count=2)
+    tables = {
+        name: {"50": ms, "90": 2 * ms, "99": 3 * ms, "100": 9 * ms}
+        for name, ms in (("netns", 10), ("docker", 20))
+    }
+    printed = [
+        dataclasses.replace(
+            each,
+            load=dataclasses.replace(
+                loaded(each),
+                requests_completed=999,
+                details={"percentiles_ms": tables[each.variant]},
+            ),
+        )
+        for each in trials
+    ]
+    curves: dict[str, list[tuple[str, str]]] = {}
+    for row in rows_of(shown(latency(made, printed, None))):
+        if row["what"] == "curve":
+            point = (row["share_slower"], row["latency_ms"])
+            curves.setdefault(row["variant"], []).append(point)
+    # Of 999 requests fewer than ten are beyond the 99th percentile.
+    assert curves == {
+        "netns": [("0.5", "10"), ("0.1", "20")],
+        "docker": [("0.5", "20"), ("0.1", "40")],
+    }
+
+
+def loaded(each: TrialRecord) -> LoadResult:
+    """
+    The load of a trial that has one.
+    """
+    assert each.load is not None
+    return each.load
 
 
 def test_blocks_are_shown_as_measured_and_at_equal_speed() -> None:

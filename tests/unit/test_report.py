@@ -45,9 +45,9 @@ def test_it_has_the_published_sections_and_rows() -> None:
     for heading in (
         "## Overview",
         "## Benchmark parameters",
-        "## 1. Key metrics",
-        "## 2. Variants in detail",
-        "## 3. Conclusions",
+        "## Key metrics",
+        "## Variants in detail",
+        "## Conclusions",
         "## Environment",
         "## How to reproduce",
     ):

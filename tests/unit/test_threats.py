@@ -7,8 +7,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from analysis.comparisons import comparisons
 from analysis.report import render
-from experiments.records import Pulse
+from analysis.sections.threats import threats
+from analysis.speed import at_equal_speed
+from experiments.records import OpenLoad, Pulse
 from tests.unit.samples import failed_trial, manifest, trial
 
 if TYPE_CHECKING:
@@ -88,3 +91,19 @@ def test_a_client_that_was_busy_is_named() -> None:
     }
     busy = [dataclasses.replace(trials[0], cpu=cpu), *trials[1:]]
     assert "**1 trial may be bound by the client**" in threats_of((made, busy))
+
+
+def test_a_client_that_sent_late_is_named_with_how_late() -> None:
+    """
+    What it waits itself is in the latencies.
+    """
+    made, trials = run_of()
+    loaded = [
+        dataclasses.replace(
+            each,
+            open_loads=[OpenLoad(0.5, 99.0, 9, 9, 9, 99.0, 1000 * (number % 5), "raw/open.csv")],
+        )
+        for number, each in enumerate(trials)
+    ]
+    text = threats(made, loaded, comparisons(made, loaded), at_equal_speed(loaded))
+    assert "late** by up to 4.0 ms with a request (in half of the 24 loads by no more than" in text

@@ -213,7 +213,7 @@ def verify(session: nox.Session) -> None:
 @nox.session(default=False)
 def reference(session: nox.Session) -> None:
     """
-    Keep a run (default: the latest), compressed, as what others are compared with; no root.
+    Keep a run, compressed, in results/reference/, as what others are compared with; no root.
     """
     install(session, "host")
     session.run("python", "-m", "analysis.reference", *session.posargs)
@@ -281,7 +281,7 @@ def unit(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Check style, types, units, the real lab, the main command on a clean clone; 15 minutes; root.
+    Check style, types, units, the real lab, the main command on a clean clone; 20 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")

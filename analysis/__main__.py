@@ -16,6 +16,7 @@ from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
 from analysis.sections.sources import CODE
+from analysis.sections.summary import UNSAID
 from analysis.trials_csv import trials_csv
 from experiments.records import (
     ARTEFACT_TRIALS,
@@ -83,8 +84,8 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         print(f"error: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
-    overview = text.partition("## Overview")[2].partition("\n## ")[0]
-    print("\n".join(line for line in overview.splitlines() if line.startswith("- ")))
+    verdicts = text.partition("## Conclusions")[2].partition(UNSAID)[0]
+    print("\n".join(line for line in verdicts.splitlines() if line.startswith("- ")))
     print(f"report: {output}")
     return 0
 
@@ -109,7 +110,9 @@ def make(runs: Sequence[Path], output: Path) -> str:
         directory=directory,
     )
     output.write_text(text, encoding="utf-8")
-    write(drawn, output.parent / directory, known=CODE)
+    # What else lies beside a report that a user put elsewhere is not ours.
+    known = CODE if output.parent == runs[-1] else ()
+    write(drawn, output.parent / directory, known)
     if own is not None:
         (output.parent / TRIALS_CSV).write_text(trials_csv(manifest, trials), encoding="utf-8")
         write_histograms(trials, own)

@@ -286,34 +286,33 @@ def _all_good(
 
 def _ladder(each: dict[str, str], evidence: Evidence) -> Claim:
     supported = "Nothing: no step between the two systems was measured."
-    steps = [step for ladder in climb(evidence.manifest, evidence.trials) for step in ladder]
+    climbed = climb(evidence.manifest, evidence.trials)
+    steps = [step for ladder in climbed for step in ladder]
     if not steps:
         measured = "This run climbed no ladder; `nox -s ladder` does."
         return Claim(each["claim"], supported, measured, Holds.UNTESTED)
-    costly = [step for step in steps if step.verdict.kind is Kind.SLOWER]
     words = [
         f"{step.upper} after {step.lower} {percent(step.difference.relative['us_per_request'])}"
-        for step in costly
-        if step.difference is not None
+        for step in steps
+        if step.verdict.kind is Kind.SLOWER and step.difference is not None
     ]
     measured = "Steps that cost time: " + ("; ".join(words) or "none that could be told") + "."
-    kinds = {step.upper: step.verdict.kind for step in steps if step.upper in BLAMED}
-    guilty = [upper for upper, kind in kinds.items() if kind is Kind.SLOWER]
-    innocent = [upper for upper, kind in kinds.items() if kind in {Kind.EQUIVALENT, Kind.FASTER}]
-    # What else costs on the way to the system as published was not blamed.
-    way = {name for whole in evidence.manifest.wholes for name in whole["ladders"]}
-    on_the_way = {
-        step
-        for ladder in evidence.manifest.ladders
-        if ladder["name"] in way
-        for step in ladder["steps"]
-    }
-    others = [step.upper for step in costly if step.upper in on_the_way - BLAMED]
-    verdict = Holds.DIRECTION if guilty else Holds.UNTESTED
-    if len(guilty) == len(BLAMED) and not others:
-        verdict = Holds.YES
-    elif len(innocent) == len(BLAMED):
-        verdict = Holds.NO
+    blamed = [step.verdict.kind for step in steps if step.upper in BLAMED]
+    # Beside what was blamed, on the same ladder; the runtime's own primitives are neither.
+    others = [
+        step.verdict.kind
+        for ladder in climbed
+        if any(step.upper in BLAMED for step in ladder)
+        for step in ladder
+        if step.upper not in BLAMED and step.factor != "confinement"
+    ]
+    free = {Kind.EQUIVALENT, Kind.FASTER}
+    verdict = Holds.DIRECTION if Kind.SLOWER in blamed else Holds.UNTESTED
+    if len(blamed) == len(BLAMED):
+        if set(blamed) == {Kind.SLOWER} and set(others) <= free:
+            verdict = Holds.YES
+        elif set(blamed) <= free:
+            verdict = Holds.NO
     return Claim(each["claim"], supported, measured, verdict)
 
 
@@ -327,26 +326,21 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
         f"{percent(found.difference.relative['us_per_request'])} time per request."
     )
     verdict = _faster(found.verdict.kind)
-    if each.get("wholly"):
-        left = compare(MATCHED[0], found.treatment, evidence.trials)
-        if left is not None:
-            against = percent(left.relative["us_per_request"])
-            measured += f" What is left then, against {MATCHED[0]}: {against}."
-        if verdict is Holds.YES and not _is_nothing(left, evidence.manifest.margin):
+    left = compare(MATCHED[0], found.treatment, evidence.trials) if each.get("wholly") else None
+    if left is not None:
+        interval = left.relative["us_per_request"]
+        measured += (
+            f" Against {MATCHED[0]}, which has no Docker, but a bridge, then remain "
+            f"{percent(interval)}."
+        )
+        # Less than nothing is as good as nothing.
+        gone = interval.high is not None and interval.high < evidence.manifest.margin
+        if verdict is Holds.YES and not gone:
             verdict = Holds.DIRECTION
+    elif verdict is Holds.YES and each.get("wholly"):
+        measured += f" What then remains against {MATCHED[0]} was not measured."
+        verdict = Holds.DIRECTION
     return Claim(each["claim"], supported, measured, verdict)
-
-
-def _is_nothing(left: Difference | None, margin: float) -> bool:
-    """
-    Whether a difference in time per request lies within the margin with its whole interval.
-    """
-    if left is None:
-        return False
-    interval = left.relative["us_per_request"]
-    if interval.low is None or interval.high is None:
-        return False
-    return -margin < interval.low and interval.high < margin
 
 
 def _faster(kind: Kind) -> Holds:

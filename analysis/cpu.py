@@ -12,7 +12,7 @@ from analysis.intervals import t_interval
 from experiments.records import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from analysis.intervals import Interval
     from experiments.records import TrialRecord
@@ -28,6 +28,10 @@ BESIDE = (CLIENT, RUNNER, PULSE, DAEMON, PROXY, READER)
 
 INSTRUMENT = (CLIENT, RUNNER, PULSE)
 """Parts that measure; all others are the stack with the Docker that it runs in."""
+
+
+BUSY = ("user", "nice", "system", "irq", "softirq")
+"""What /proc/stat counts that is neither idle nor taken by a hypervisor."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,14 @@ def client_bound(trial: TrialRecord) -> bool:
     return bool(trial.cpu) and trial.cpu["client_share"] > CLIENT_BOUND
 
 
+def unaccounted_share(cpu: Mapping[str, Any]) -> float:
+    """
+    What no part of a trial was busy with, as a share of the whole machine's busy time.
+    """
+    spent = sum(cpu["machine_s"][name] for name in BUSY)
+    return float(cpu["unaccounted_s"] / spent) if spent else 0.0
+
+
 def part_of(name: str) -> str:
     """
     The part that a record's name belongs to.
@@ -124,7 +136,6 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
         )
 
     services = [name for name in names if name not in BESIDE]
-    busy = ("user", "nice", "system", "irq", "softirq")
     return CpuCost(
         trials=len(rows),
         parts={
@@ -139,9 +150,7 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
         ),
         interrupts=per_request([cpu["machine_s"]["softirq"] for cpu, _ in rows]),
         unaccounted=per_request([cpu["unaccounted_s"] for cpu, _ in rows]),
-        unaccounted_share=t_interval(
-            [cpu["unaccounted_s"] / sum(cpu["machine_s"][name] for name in busy) for cpu, _ in rows]
-        ),
+        unaccounted_share=t_interval([unaccounted_share(cpu) for cpu, _ in rows]),
         stolen=per_request([cpu["machine_s"]["steal"] for cpu, _ in rows]),
         context_switches=t_interval([cpu["context_switches"] / requests for cpu, requests in rows]),
         throttled_s=t_interval(

@@ -88,7 +88,7 @@ def verdict(comparison: Comparison) -> str:
         if judged.kind is Kind.FASTER:
             relative, absolute = negative(relative), negative(absolute)
         words = (
-            f"{judged.kind.value} {percent(relative, sign='-')} of the time per request, "
+            f"{judged.kind.value} {percent(relative, sign='-')} in time per request, "
             f"{microseconds(absolute, sign='-')} on {base}"
         )
     else:

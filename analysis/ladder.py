@@ -70,6 +70,15 @@ def climb(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[list[Step]]
     return found
 
 
+def main_first(manifest: Manifest) -> list[str]:
+    """
+    The names of the ladders: those that lead to a whole first.
+    """
+    names = [ladder["name"] for ladder in manifest.ladders]
+    leading = [name for whole in manifest.wholes for name in whole["ladders"] if name in names]
+    return list(dict.fromkeys([*leading, *names]))
+
+
 def neighbours(ladder: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     The steps of a declared ladder, each by its lower and its upper variant.

@@ -1,10 +1,12 @@
 """
-Which comparisons are advice, and what each gives up.
+Which comparisons are of a change that one can make, and what each gives up.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from analysis.calibration import INJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,12 +16,12 @@ if TYPE_CHECKING:
 
 GIVES_UP = {
     ("network", "host"): "a network of its own for each service",
-    ("entry", "direct"): "a gateway address that does not change",
-    ("discovery", "addresses"): "names in place of addresses",
-    ("stdio", "docker-none"): "docker logs",
+    ("entry", "direct"): "a port at the host's own address",
+    ("discovery", "addresses"): "finding services by name",
+    ("stdio", "docker-none"): "what docker logs shows",
     ("stdio", "docker-local"): "logs that other tools can read",
-    ("server", "gunicorn"): "the simplicity of one process, memory for each worker",
-    ("userland_proxy", "off"): "a loopback that is not routed (route_localnet)",
+    ("server", "gunicorn"): "memory for each worker, one more program",
+    ("userland_proxy", "off"): "a kernel that does not route 127.0.0.0/8",
 }
 """
 What is given up where a factor comes to a level, by both.
@@ -29,11 +31,12 @@ route_localnet, and does not take it back (moby, issue 45578).
 """
 
 
-def recommended(manifest: Manifest, compared: Sequence[Comparison]) -> list[tuple[Comparison, str]]:
+def changes(manifest: Manifest, compared: Sequence[Comparison]) -> list[tuple[Comparison, str]]:
     """
     The comparisons within one runtime, each with what its treatment gives up.
 
-    What differs in the runtime is the question and no advice; what differs in nothing is A/A.
+    What differs in the runtime is the question and no change that one makes; what differs in
+    nothing is A/A; and nobody burns CPU time or sleeps but to calibrate.
     """
     levels: dict[str, Mapping[str, str]] = {
         table["name"]: table["levels"] for table in manifest.variants
@@ -42,7 +45,10 @@ def recommended(manifest: Manifest, compared: Sequence[Comparison]) -> list[tupl
         (each, gives_up(levels[each.baseline], levels[each.treatment]))
         for each in compared
         if not each.control
-        and levels[each.baseline].get("runtime") == levels[each.treatment].get("runtime")
+        and all(
+            levels[each.baseline].get(factor) == levels[each.treatment].get(factor)
+            for factor in ("runtime", *INJECTED)
+        )
     ]
 
 

@@ -13,6 +13,7 @@ import lzma
 import shutil
 import sys
 import tarfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,15 +29,12 @@ from experiments.records import (
     SEARCH_TRIALS,
     TRIALS,
     ResultsError,
-    latest_run,
     read_manifest,
     read_trials,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from experiments.records import Manifest
 
 RAW_ARCHIVE = f"{RAW}.tar{COMPRESSED}"
 RECORDS = (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS)
@@ -50,30 +48,18 @@ def parser() -> argparse.ArgumentParser:
     """
     made = argparse.ArgumentParser(
         prog="nox -s reference",
-        usage="nox -s reference -- [RUN] [--to DIR] [--results DIR]",
+        usage="nox -s reference -- RUN [--to DIR]",
         description="Keep a complete run with its raw data, compressed, as the reference that "
-        "others are compared with (nox -s verify), and make its report there. What was the "
-        "reference before is replaced. Needs no root and no lab.",
+        "others are compared with (nox -s verify), and make its report there. The run that was "
+        "kept there before is replaced. Needs no root and no lab.",
     )
-    made.add_argument(
-        "run",
-        type=Path,
-        nargs="?",
-        metavar="RUN",
-        help="the run's folder. Default: the latest in the results folder",
-    )
+    made.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     made.add_argument(
         "--to",
         type=Path,
+        default=RESULTS / REFERENCE,
         metavar="DIR",
-        help="where to keep it. Default: reference/ in the results folder",
-    )
-    made.add_argument(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        metavar="DIR",
-        help="where the latest run is looked for. Default: results/",
+        help="where to keep it. Default: results/reference/",
     )
     return made
 
@@ -84,55 +70,75 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        run = options.run or latest_run(options.results)
-        kept = keep(run, options.to or options.results / REFERENCE)
+        kept = keep(options.run, options.to)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}; nothing was replaced", file=sys.stderr)
+    except (TypeError, KeyError, AttributeError) as error:
+        # Records that are whole JSON, but not as this version writes them.
+        print(f"error: {options.run} holds a value that no run has: {error!r}", file=sys.stderr)
         return 1
-    print(f"kept: {run} in {kept}, {bytes_of(kept) / 1e6:.1f} MB")
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"kept: {options.run} in {kept}, {bytes_of(kept) / 1e6:.1f} MB")
     return 0
 
 
 def keep(run: Path, target: Path) -> Path:
     """
-    Put a run and its report into ``target``, in place of what is there; that folder.
+    Put a run and its report into ``target``, in place of the run that is kept there; that folder.
 
     What was there stays until the new one is whole. Raises ResultsError for a run that is not
     complete, cannot be read, cannot be reported without its raw data, or is larger than
-    ``MOST_BYTES`` all the same; and OSError for folders that cannot be written.
+    ``MOST_BYTES`` all the same, and for a folder that holds something else than a kept run; and
+    OSError for folders that cannot be written.
     """
-    manifest = read_manifest(run)
-    _refuse(run, target, manifest)
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    run, target = run.resolve(), target.resolve()
+    _refuse(run, target)
+    partial, before = (target.with_name(f"{target.name}.{word}") for word in ("partial", "before"))
+    for leftover in (partial, before):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
-    shutil.copyfile(run / MANIFEST, partial / MANIFEST)
-    for name in RECORDS:
-        if (run / name).exists():
-            (partial / f"{name}{COMPRESSED}").write_bytes(_compressed((run / name).read_bytes()))
-    for path in sorted(run.glob("variants.toml")) + sorted(run.glob("overlays/*")):
-        copy = partial / path.relative_to(run)
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, copy)
-    (partial / RAW_ARCHIVE).write_bytes(_compressed(archive(run / RAW)))
-    make([partial], partial / REPORT)
-    size = bytes_of(partial)
-    if size > MOST_BYTES:
-        shutil.rmtree(partial)
-        msg = f"{run} would take {size / 1e6:.1f} MB, and {MOST_BYTES / 1e6:g} MB is the most"
-        raise ResultsError(msg)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.replace(target)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, partial, ignore_errors=True)
+        _copy(run, partial)
+        make([partial], partial / REPORT)
+        size = bytes_of(partial)
+        if size > MOST_BYTES:
+            msg = f"{run} would take {size / 1e6:.1f} MB, and {MOST_BYTES / 1e6:g} MB is the most"
+            raise ResultsError(msg)
+        if target.exists():
+            target.rename(before)
+        partial.rename(target)
+    shutil.rmtree(before, ignore_errors=True)
     return target
 
 
-def _refuse(run: Path, target: Path, manifest: Manifest) -> None:
-    if run.resolve() == target.resolve():
+def _copy(run: Path, folder: Path) -> None:
+    """
+    All that a run measured, and nothing that is made of it.
+    """
+    shutil.copyfile(run / MANIFEST, folder / MANIFEST)
+    for name in RECORDS:
+        if (run / name).exists():
+            compressed = lzma.compress((run / name).read_bytes())
+            (folder / f"{name}{COMPRESSED}").write_bytes(compressed)
+    for path in sorted(run.glob("variants.toml")) + sorted(run.glob("overlays/*")):
+        copy = folder / path.relative_to(run)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, copy)
+    (folder / RAW_ARCHIVE).write_bytes(lzma.compress(archive(run / RAW)))
+
+
+def _refuse(run: Path, target: Path) -> None:
+    if run == target:
         msg = f"{run} is kept already; `nox -s report -- {run}` makes its report again"
         raise ResultsError(msg)
+    if target.exists() and any(target.iterdir()) and not (target / RAW_ARCHIVE).exists():
+        msg = f"{target} holds something else than a kept run, and would be replaced; name another"
+        raise ResultsError(msg)
+    manifest = read_manifest(run)
     if manifest.state != COMPLETE:
         msg = f"{run} is {manifest.state}; only a complete run can be a reference"
         raise ResultsError(msg)
@@ -167,10 +173,6 @@ def bytes_of(folder: Path) -> int:
     What the files below a folder take.
     """
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _compressed(content: bytes) -> bytes:
-    return lzma.compress(content, preset=9)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from analysis.figures.figure import DIRECTORY
 from analysis.sections.answer import answer
 from analysis.sections.calibration import calibration
 from analysis.sections.claims import published_claims
-from analysis.sections.cpu import cpu
+from analysis.sections.cpu import cpu, cpu_details
 from analysis.sections.environment import environment, reproduce
 from analysis.sections.ladder import ladder
 from analysis.sections.latency import latency
@@ -29,7 +29,7 @@ from analysis.sections.summary import conclusions, overview
 from analysis.sections.threats import threats
 from analysis.sections.trust import trust
 from analysis.sections.tuning import tuning
-from analysis.sections.warm_up import warm_up
+from analysis.sections.warm_up import warm_up, warm_up_details
 from analysis.sections.warnings import warnings
 from analysis.speed import at_equal_speed
 
@@ -72,10 +72,12 @@ def render(
     text: str = template.render(
         warnings=warnings(manifest, trials, compared),
         answer=answer(manifest, trials, compared),
-        overview=overview(manifest, trials, compared),
+        overview=overview(manifest, trials),
         parameters=parameters(manifest),
         key_metrics=key_metrics(manifest, compared, summaries),
         details=details(manifest, summaries),
+        cpu_details=cpu_details(manifest, trials),
+        warm_up_details=warm_up_details(manifest, trials),
         errors=errors(trials),
         ladder=ladder(manifest, trials),
         recommendations=recommendations(manifest, compared),

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import lzma
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -379,10 +378,20 @@ def latest_run(results: Path) -> Path:
 def _read(path: Path) -> str:
     try:
         content = path.read_bytes()
-        return (lzma.decompress(content) if path.suffix == COMPRESSED else content).decode()
-    except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
+        return (_decompressed(content) if path.suffix == COMPRESSED else content).decode()
+    except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}"
         raise ResultsError(msg) from error
+
+
+def _decompressed(content: bytes) -> bytes:
+    # Only where it is needed, because there are interpreters that were built without it.
+    import lzma  # noqa: PLC0415
+
+    try:
+        return lzma.decompress(content)
+    except lzma.LZMAError as error:
+        raise OSError(*error.args) from error
 
 
 def _parse(where: object, text: str) -> dict[str, Any]:

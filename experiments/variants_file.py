@@ -127,6 +127,8 @@ def _inherited(
 ) -> dict[str, Any]:
     """
     A variant's table over that of the one it is like; the text and the files are its own.
+
+    A user's file may build on what the project's own declares.
     """
     table = dict(tables[name])
     like = table.pop("like", None)
@@ -134,13 +136,29 @@ def _inherited(
         return table
     where = f"{path}: variants.{name}"
     if like not in tables:
-        msg = f"{where}: it is like {like!r}, which is not declared"
-        raise UsageError(msg)
+        shipped = _shipped() if path != VARIANTS_FILE else {}
+        if like not in shipped:
+            msg = f"{where}: it is like {like!r}, which is not declared"
+            raise UsageError(msg)
+        return _levels(_inherited(like, shipped, VARIANTS_FILE)) | table
     if like in (*seen, name):
         msg = f"{where}: it is like {like!r}, which is like it in turn"
         raise UsageError(msg)
-    levels = _inherited(like, tables, path, (*seen, name))
-    return {key: value for key, value in levels.items() if key in FACTORS} | table
+    return _levels(_inherited(like, tables, path, (*seen, name))) | table
+
+
+def _levels(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key in FACTORS}
+
+
+def _shipped() -> dict[str, dict[str, Any]]:
+    """
+    The variants that the project itself declares, as they stand in its file.
+    """
+    found: dict[str, dict[str, Any]] = tomllib.loads(VARIANTS_FILE.read_text(encoding="utf-8"))[
+        "variants"
+    ]
+    return found
 
 
 def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:

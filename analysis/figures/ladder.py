@@ -43,8 +43,9 @@ CAPTION = (
     "Each bar starts at the level that the steps before it have reached and is as long as its own "
     "step's cost; the line with ends is that cost's 95 % interval, from paired differences within "
     "blocks. Full bars go right for what costs and left for what saves; a hollow bar's "
-    "interval holds zero, so that step cannot be told apart from zero. All ladders have one "
-    "scale, each from its own foot."
+    "interval holds zero, so that step cannot be told apart from zero; a hatched one's excludes "
+    "zero, but among so many steps that is no surprise (Holm). What leads to a whole comes "
+    "first. All ladders have one scale, each from its own foot."
 )
 
 LEFT_IN, RIGHT_IN = 2.75, 2.7

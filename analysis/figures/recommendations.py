@@ -1,5 +1,5 @@
 """
-What each recommended change buys, and what it gives up for that.
+What each change buys, and what it gives up for that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from analysis.figures.forest import (
 )
 from analysis.figures.rows import LINE_HEIGHT, POINTS_PER_INCH, ROW_IN, Row
 from analysis.formatting import count
-from analysis.recommendations import recommended
+from analysis.recommendations import changes as changes_of
 from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analysis.comparisons import Comparison
     from experiments.records import Manifest
 
-TITLE = "What each recommended change buys, and what it gives up"
+TITLE = "What each change buys, and what it gives up"
 CAPTION = (
     "The relative difference in time per request that each change makes within one runtime, with "
     "its 95 % interval; left of zero the change saves time. Beside it stands what the change gives "
@@ -44,9 +44,9 @@ MORE_LINE_IN = SMALL_PT * LINE_HEIGHT / POINTS_PER_INCH
 
 def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figure | None:
     """
-    One row for each recommended change; None where no block has both of any.
+    One row for each change; None where no block has both of any.
     """
-    found = recommended(manifest, compared)
+    found = changes_of(manifest, compared)
     changes = [each for each, _ in found]
     if all(each.difference is None for each in changes):
         return None
@@ -105,13 +105,13 @@ def _alternative(changes: Sequence[Comparison], lost: Sequence[str]) -> str:
         if each.verdict.kind is Kind.FASTER
     ]
     if not faster:
-        return f"Of {count(len(changes), 'recommended change')} none is told to be faster."
+        return f"Of {count(len(changes), 'change')} none is told to be faster."
     best, words = min(faster, key=lambda pair: _estimate(pair[0]))
     price = f" and gives up: {words}" if words else ""
     verb = "is" if len(faster) == 1 else "are"
     return (
-        f"Of {count(len(changes), 'recommended change')} {len(faster)} {verb} told to be faster; "
-        f"most of all {best.name}, {numbers_of(best)}, which is {best.treatment} against "
+        f"Of {count(len(changes), 'change')} {len(faster)} {verb} told to be faster; "
+        f"most of all “{best.name}”, {numbers_of(best)}, which is {best.treatment} against "
         f"{best.baseline}{price}."
     )
 

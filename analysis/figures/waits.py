@@ -138,6 +138,8 @@ def _printed_curve(loads: Sequence[LoadResult]) -> list[tuple[float, float]]:
         ((100 - percent) / 100, float(np.mean([each[percent] for each in tables])) * 1e3)
         for percent in sorted(shared)
         if fewest * (100 - percent) / 100 >= LEAST_BEYOND
+        # A logarithmic axis has no place for what ab rounds to nothing.
+        and any(each[percent] for each in tables)
     ]
 
 

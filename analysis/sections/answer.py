@@ -7,36 +7,49 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.claims import AS_PUBLISHED, MATCHED
+from analysis.estimates import compare
 from analysis.formatting import microseconds, negative, percent
-from analysis.ladder import climb
+from analysis.ladder import climb, remainder
 from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
+    from analysis.ladder import Step
     from experiments.records import Manifest, TrialRecord
 
 NAMED = 4
 """As many steps a sentence can hold."""
+
+UNTRUSTED = (
+    "None: in this run two things that are the same came out as two (A/A), so what it says of "
+    "others is not to be relied on."
+)
+
+SERVER = ("server", "worker_class", "workers")
+"""The factors that say what answers requests, which is no part of Docker."""
 
 
 def answer(
     manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
 ) -> str:
     """
-    At most three sentences, each no more than its verdict says; empty without either pair.
+    At most three sentences, each no more than its verdict says; empty without pair and ladder.
 
     What it costs; where that comes from, where a ladder was climbed; and what gets it back.
     """
     costs = _costs(compared)
     if not costs and not manifest.ladders:
         return ""
-    steps = _costly_steps(manifest, trials)
+    controls = [each.trust_interval() for each in compared if each.control]
+    if any(each is not None and each.excludes_zero for each in controls):
+        return f"## The answer\n\n{UNTRUSTED}"
+    steps = _where(manifest, trials)
     if steps and len(costs) == 2:
         # One sentence for what it costs leaves one for where and one for what gets it back.
         costs = [f"{costs[0].rstrip('.')}; {costs[1][:1].lower()}{costs[1][1:]}"]
-    sentences = [*costs, steps, _best_change(compared)]
+    sentences = [*costs, steps, _best_change(manifest, trials, compared)]
     return "\n\n".join(["## The answer", " ".join(each for each in sentences if each)])
 
 
@@ -47,7 +60,10 @@ def _costs(compared: Sequence[Comparison]) -> list[str]:
     pairs = {(each.baseline, each.treatment): each for each in compared}
     sentences = []
     if MATCHED in pairs:
-        sentences.append(f"All else equal, Docker {_says(pairs[MATCHED])} raw network namespaces.")
+        sentences.append(
+            "With the same files, network layout and way in, Docker as it comes "
+            f"{_says(pairs[MATCHED])} raw network namespaces."
+        )
     if AS_PUBLISHED in pairs:
         sentences.append(
             "As it was published, through docker-proxy and by service names against routed "
@@ -76,50 +92,97 @@ def _says(each: Comparison) -> str:
     return f"cannot be told apart here ({percent(relative)} time per request) from"
 
 
-def _costly_steps(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def _where(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
-    Where the cost comes from, where a ladder was climbed.
+    Which steps cost time, of what leads to a whole, else of all; empty without a ladder.
+    """
+    if not manifest.ladders:
+        return ""
+    climbed = dict(
+        zip((each["name"] for each in manifest.ladders), climb(manifest, trials), strict=True)
+    )
+    for whole in manifest.wholes:
+        left = remainder(whole, manifest, trials)
+        if left is not None:
+            words = _costly(manifest, [step for name in whole["ladders"] for step in climbed[name]])
+            return (
+                f"{whole['name'][:1].upper()}{whole['name'][1:]} it is {microseconds(left.whole)} "
+                f"per request, of which {words}, and the steps leave "
+                f"{microseconds(left.unexplained)} unexplained."
+            )
+    words = _costly(manifest, [step for steps in climbed.values() for step in steps])
+    return f"Of the steps that were climbed {words}."
+
+
+def _costly(manifest: Manifest, steps: Sequence[Step]) -> str:
+    """
+    The dearest of the steps that can be told to cost time, as the rest of a sentence.
     """
     abouts = {each["name"]: each["about"] for each in manifest.variants}
     costly = [
-        (step.difference.us_per_request, abouts[step.upper].removeprefix("+ "))
-        for ladder in climb(manifest, trials)
-        for step in ladder
+        # What a step brings is before the colon, and what that means behind it.
+        (step.difference.us_per_request, abouts[step.upper].removeprefix("+ ").partition(":")[0])
+        for step in steps
         if step.verdict.kind is Kind.SLOWER and step.difference is not None
     ]
-    if not manifest.ladders:
-        return ""
     if not costly:
-        return "No single step of a ladder could be shown to cost time in this run."
+        return "no single one can be shown to cost time"
     costly.sort(key=lambda step: step[0].estimate, reverse=True)
-    words = "; ".join(f"{about} ({microseconds(us)})" for us, about in costly[:NAMED])
-    more = f"; and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
-    return f"Single steps that cost time, the dearest first: {words}{more}."
+    words = ", ".join(f"{about} ({microseconds(us)})" for us, about in costly[:NAMED])
+    more = f" and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
+    return f"these can be shown to cost time, the dearest first: {words}{more}"
 
 
-def _best_change(compared: Sequence[Comparison]) -> str:
+def _best_change(
+    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
+) -> str:
     """
-    Which change to Docker saves most time, among those of which it was told that they save any.
+    Which change to Docker saves most time, of those of which it was told that they save any.
+
+    Changes to one thing are ranked, to Docker as published where there are such. What a search
+    found is measured like all else, but is no change that one can name.
     """
-    gains = [
-        (each.difference.relative["us_per_request"], each)
-        for each in compared
-        if each.verdict.kind is Kind.FASTER
-        and each.difference is not None
-        and each.baseline.startswith("docker")
-        and each.treatment.startswith("docker")
-    ]
     tried = [
         each
         for each in compared
-        if each.baseline.startswith("docker") and each.treatment.startswith("docker")
+        if each.baseline.startswith("docker")
+        and each.treatment.startswith("docker")
+        and not each.control
+        and each.treatment != manifest.search.get("name")
     ]
     if not tried:
         return ""
+    gains = [
+        (each.difference.relative["us_per_request"], each)
+        for each in tried
+        if each.verdict.kind is Kind.FASTER and each.difference is not None
+    ]
     if not gains:
         return "No change to Docker that was tried could be shown to make it faster."
-    relative, best = min(gains, key=lambda gain: gain[0].estimate)
+    published = [gain for gain in gains if gain[1].baseline == AS_PUBLISHED[1]]
+    relative, best = min(published or gains, key=lambda gain: gain[0].estimate)
     return (
-        f"The change to Docker that saves most time is “{best.name}” ({best.treatment}): "
-        f"{percent(negative(relative), sign='-')} less time per request than {best.baseline}."
+        f"Of the changes to {best.baseline} that were tried, “{best.name}” ({best.treatment}) "
+        f"saves most, {percent(negative(relative), sign='-')} of the time per request"
+        f"{_what_remains(manifest, trials, best.treatment)}."
     )
+
+
+def _what_remains(manifest: Manifest, trials: Sequence[TrialRecord], treatment: str) -> str:
+    """
+    What it still costs against raw namespaces with the same server; empty where there are none.
+    """
+    levels = {each["name"]: each["levels"] for each in manifest.variants}
+    if MATCHED[0] not in levels:
+        return ""
+    own = levels[treatment]
+    wanted = {**levels[MATCHED[0]], **{name: own[name] for name in SERVER if name in own}}
+    for table in manifest.variants:
+        if table["levels"] == wanted and not table.get("twin_of"):
+            left = compare(table["name"], treatment, trials)
+            if left is not None:
+                return (
+                    "; against raw namespaces with the same server "
+                    f"({table['name']}) {percent(left.relative['us_per_request'])} remain"
+                )
+    return ""

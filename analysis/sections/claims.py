@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 INTRODUCTION = (
     "What the report that this project began with claims, what its own numbers support, and what "
-    "this run shows. A claim *holds* where the pair as published shows it in the published size, "
-    "*holds in direction only* where in another size, *does not hold* where the opposite or no "
-    "difference is shown, and *cannot be tested* where this run cannot tell."
+    "this run shows. A claim *holds* where it was shown here, a size in that size; *holds in "
+    "direction only* where another size was shown, or a part of what is claimed; *does not hold* "
+    "where the opposite was shown, or no difference; and *cannot be tested* where this run cannot "
+    "tell, or measures no such thing."
 )
 ARTEFACT = (
     "**The length artefact, measured.** {variant} was loaded before it was up: its product "
-    "services opened their port only when the gateway had given its first answer, a 502. The same "
-    "cold start, twice:"
+    "services opened their port only when the gateway had given its first answer, a 502. That "
+    "shows how such numbers come about, and cannot show that the published ones did come about "
+    "so. The same cold start, twice:"
 )
 
 

@@ -1,5 +1,5 @@
 """
-CPU time per request, by where it is spent.
+CPU time per request: of each comparison, and of each variant by where it is spent.
 """
 
 from __future__ import annotations
@@ -42,51 +42,6 @@ NONE = Interval(0.0, None, None)
 
 def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
-    One row for each variant whose CPU time was looked at, and comparisons; empty when none was.
-    """
-    costs = {
-        each["name"]: cost
-        for each in manifest.variants
-        if (cost := cpu_cost(each["name"], trials)) is not None
-    }
-    if not costs:
-        return ""
-    services = [
-        name
-        for name in manifest.workload["services"]
-        if any(name in cost.parts for cost in costs.values())
-    ]
-    kinds = {trial.cpu["interrupts_apart"] for trial in trials if trial.cpu}
-    return "\n\n".join(
-        part
-        for part in [
-            "## CPU time per request",
-            INTRODUCTION + " " + _about_interrupts(kinds),
-            table(
-                [
-                    *("Variant", "Services, user", "Services, kernel", "Docker's daemons"),
-                    *("docker-proxy", "Log readers", "Client", "Runner", "Pulse"),
-                    "Soft interrupts",
-                    *("Unaccounted", "Stolen", "Context switches", "Trials"),
-                ],
-                [_row(name, cost) for name, cost in costs.items()],
-            ),
-            "By service:",
-            table(
-                ["Variant", *services],
-                [
-                    [name, *(plus_minus(cost.parts.get(each, NONE)) for each in services)]
-                    for name, cost in costs.items()
-                ],
-            ),
-            _comparisons(manifest, trials),
-        ]
-        if part
-    )
-
-
-def _comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
-    """
     One row for each declared comparison; empty when no block has both of any.
     """
     pairs = [(each["baseline"], each["treatment"]) for each in manifest.comparisons]
@@ -105,9 +60,50 @@ def _comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     ]
     return "\n\n".join(
         [
-            "### CPU time per request of each comparison",
-            COMPARED,
+            "## CPU time per request",
+            f"{COMPARED} {_about_interrupts(trials)}",
             table([*headers, "Soft interrupts", "Blocks"], rows),
+        ]
+    )
+
+
+def cpu_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    One row for each variant whose CPU time was looked at; empty when none was.
+    """
+    costs = {
+        each["name"]: cost
+        for each in manifest.variants
+        if (cost := cpu_cost(each["name"], trials)) is not None
+    }
+    if not costs:
+        return ""
+    services = [
+        name
+        for name in manifest.workload["services"]
+        if any(name in cost.parts for cost in costs.values())
+    ]
+    return "\n\n".join(
+        [
+            "### CPU time per request of each variant",
+            INTRODUCTION + " " + _about_interrupts(trials),
+            table(
+                [
+                    *("Variant", "Services, user", "Services, kernel", "Docker's daemons"),
+                    *("docker-proxy", "Log readers", "Client", "Runner", "Pulse"),
+                    "Soft interrupts",
+                    *("Unaccounted", "Stolen", "Context switches", "Trials"),
+                ],
+                [_row(name, cost) for name, cost in costs.items()],
+            ),
+            "By service:",
+            table(
+                ["Variant", *services],
+                [
+                    [name, *(plus_minus(cost.parts.get(each, NONE)) for each in services)]
+                    for name, cost in costs.items()
+                ],
+            ),
         ]
     )
 
@@ -140,7 +136,8 @@ def _cells(each: CpuDifference | None, p_value: float | None) -> list[str]:
     ]
 
 
-def _about_interrupts(kinds: set[bool | None]) -> str:
+def _about_interrupts(trials: Sequence[TrialRecord]) -> str:
+    kinds = {trial.cpu["interrupts_apart"] for trial in trials if trial.cpu}
     if kinds == {True}:
         return "This kernel counts soft interrupts apart from the tasks that they interrupt."
     if kinds == {False}:

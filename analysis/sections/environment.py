@@ -133,14 +133,21 @@ def reproduce(manifest: Manifest) -> str:
     checkout = f"a checkout of commit {commit}" if commit else "a checkout"
     if manifest.git.get("changed"):
         checkout += " (whose files were changed, so what ran is not quite that commit)"
+    again = (
+        f"`{manifest.search['name']}` is searched for again there, and may come out otherwise."
+        if manifest.search
+        else ""
+    )
     return "\n\n".join(
-        [
+        part
+        for part in [
             "## How to reproduce",
             f"On a Debian or Ubuntu machine, as root, with Python 3.11 or later, in {checkout}:",
             f"```\npip install nox\n{command}\n```",
+            again,
             (
-                f"Where the run's folder is not {run}, name it instead. This report is made again "
-                "from it, without root, by:"
+                f"Where this report does not lie in {run}, name its folder instead. It is made "
+                "again from there, without root, by:"
             ),
             f"```\nnox -s report -- {run}\n```",
             (
@@ -151,4 +158,5 @@ def reproduce(manifest: Manifest) -> str:
                 "compressed."
             ),
         ]
+        if part
     )

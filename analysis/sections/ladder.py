@@ -16,7 +16,7 @@ from analysis.formatting import (
     short_verdict,
     table,
 )
-from analysis.ladder import climb, remainder
+from analysis.ladder import climb, main_first, remainder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,12 @@ def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         return ""
     parts = ["## Where the cost comes from: the ladder", INTRODUCTION]
     abouts = {each["name"]: each["about"] for each in manifest.variants}
-    for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True):
+    climbed = {
+        declared["name"]: (declared, steps)
+        for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True)
+    }
+    for name in main_first(manifest):
+        declared, steps = climbed[name]
         foot = declared["steps"][0]
         base = us_per_request(foot, trials)
         stands = f", {plus_minus(base[0])} µs per request" if base else ""

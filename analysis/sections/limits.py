@@ -19,7 +19,7 @@ UNLIMITED = "unlimited"
 LIMITS = ("cpus", "memory")
 
 INTRODUCTION = (
-    "Each service has the limit to itself. “Standing still” is the time that services spent "
+    "Each service has the limit to itself. “Throttled” is the time that services spent "
     "throttled at their limit, added up over services, per second of load."
 )
 
@@ -44,7 +44,7 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         [
             "## Resource limits: dose and response",
             INTRODUCTION + _left_out(manifest),
-            table([*headers, "Standing still (s/s)", "Trials"], rows),
+            table([*headers, "Throttled (s/s)", "Trials"], rows),
         ]
     )
 

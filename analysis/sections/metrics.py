@@ -92,7 +92,7 @@ def key_metrics(
 
 def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
     """
-    One row for each comparison: both rates, three differences, what failed.
+    One row for each comparison: both rates, three differences, how reliable both were.
     """
     rows = []
     for each in compared:
@@ -104,12 +104,12 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
             percent(each.difference.relative[metric]) if each.difference else "–"
             for metric in ("us_per_request", "latency_p50_us", "latency_p99_us")
         ]
-        failed = " and ".join(f"{arm.requests_failed} of {arm.requests}" for arm in arms)
+        reliability = " and ".join(map(_reliability, arms))
         name = f"{sentence(each.name)} (`{each.treatment}` against `{each.baseline}`)"
         blocks = str(each.difference.blocks if each.difference else 0)
-        rows.append([name, *rates, *differences, failed, blocks])
+        rows.append([name, *rates, *differences, reliability, blocks])
     headers = ["Comparison", "Baseline RPS", "Treatment RPS", "Time per request", "Median latency"]
-    return table([*headers, "99th percentile latency", "Failed requests", "Blocks"], rows)
+    return table([*headers, "99th percentile latency", "Reliability", "Blocks"], rows)
 
 
 def _pair_table(
@@ -214,7 +214,7 @@ def _usual(manifest: Manifest) -> dict[str, str]:
 
 
 def _words(levels: Mapping[str, str]) -> str:
-    return ", ".join(f"{factor} {level}" for factor, level in levels.items())
+    return ", ".join(f"{factor} = {level}" for factor, level in levels.items())
 
 
 def errors(trials: Sequence[TrialRecord]) -> str:

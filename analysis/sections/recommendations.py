@@ -1,5 +1,5 @@
 """
-What each recommended change buys, beside what it gives up.
+What each change buys, beside what it gives up.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import percent, sentence, short_verdict, table
-from analysis.recommendations import recommended
+from analysis.recommendations import changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,21 +18,28 @@ if TYPE_CHECKING:
 
 def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> str:
     """
-    One row for each recommended change; empty where the run measured none.
+    One row for each change; empty where the run measured none.
     """
     rows = [
-        [sentence(each.name), f"`{each.treatment}` against `{each.baseline}`", *_bought(each), lost]
-        for each, lost in recommended(manifest, compared)
+        [
+            sentence(each.name),
+            f"`{each.treatment}` against `{each.baseline}`",
+            *_bought(each),
+            lost or "not known",
+        ]
+        for each, lost in changes(manifest, compared)
     ]
     if not rows:
         return ""
     headers = ["Change", "Measured as", "Time per request", "99th percentile latency", "Verdict"]
     return "\n\n".join(
         [
-            "## What each recommendation buys, and what it gives up",
+            "## What each change buys, and what it gives up",
             (
                 "Relative to the same runtime without the change, with 95 % intervals; less time "
-                "is better. What is given up is what is known of the change's parts."
+                "is better. The published report recommends the host's network, gunicorn (here one "
+                "worker of threads in each service) and more resources; the other changes are "
+                "this project's. What is given up is what is known of the change's parts."
             ),
             table([*headers, "Gives up"], rows),
         ]

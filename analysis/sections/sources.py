@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 CODE = {
     "comparisons": ("analysis/figures/comparisons.py", "analysis/comparisons.py, verdicts.py"),
     "ladder": ("analysis/figures/ladder.py", "analysis/ladder.py"),
-    "recommendations": ("analysis/figures/recommendations.py", "analysis/comparisons.py"),
+    "recommendations": (
+        "analysis/figures/recommendations.py",
+        "analysis/recommendations.py, comparisons.py",
+    ),
     "limits": ("analysis/figures/limits.py", "analysis/estimates.py"),
-    "latency": ("analysis/figures/latency.py", "analysis/latency.py"),
+    "latency": ("analysis/figures/latency.py", "analysis/latency.py, figures/waits.py"),
     "cpu": ("analysis/figures/cpu.py", "analysis/cpu.py"),
     "blocks": ("analysis/figures/blocks.py", "analysis/speed.py"),
     "calibration": ("analysis/figures/calibration.py", "analysis/calibration.py"),
@@ -58,7 +61,7 @@ def sources(manifest: Manifest, drawn: Sequence[Figure], directory: str) -> str:
         for figure in drawn
     ]
     commit = manifest.git.get("commit")
-    words = f" Of commit {commit[:12]} are the measurements." if commit else ""
+    words = f" The measurements were made with commit {commit[:12]}." if commit else ""
     return "\n\n".join(
         [
             "## From figure to data to code",

@@ -1,5 +1,5 @@
 """
-What came out, in sentences: at the top, and with its limits at the end.
+What was run, what came out, in sentences, and what that does not say.
 """
 
 from __future__ import annotations
@@ -19,14 +19,31 @@ if TYPE_CHECKING:
 FEW_BLOCKS = 5
 """Below this the report says that its intervals are wide by nature."""
 
+WORDS = (
+    "*Trial*: one fresh deployment, loaded once and torn down; every statistic is over trials. "
+    "*Block*: one trial of every variant, in random order, with those next to each other that are "
+    "compared. *A/A*: one variant measured as two, to see what the instrument makes of no "
+    "difference. *Holm*: the correction of verdicts for how many comparisons there are. *Cannot "
+    "tell*: the question stays open, which is not to say that there is no difference."
+)
+UNSAID = "What this run does not say:"
+RUNTIMES = (
+    "“The same” is the same files, interpreter, network layout and way in. The runtimes differ in "
+    "all that each brings by default: only containers have a seccomp filter, fewer capabilities, "
+    "firewall rules with connection tracking on their path, and output through a shim and a log "
+    "driver (raw-namespace services write to a file); and only beside containers do a daemon, "
+    "containerd and shims run, on the stack's CPUs."
+)
+ELSEWHERE = (
+    "To another machine the percentages carry over rather than the microseconds; to another "
+    "service on this machine the microseconds, since a heavier request pays about the same tolls "
+    "on a larger sum."
+)
 
-def overview(
-    manifest: Manifest,
-    trials: Sequence[TrialRecord],
-    compared: Sequence[Comparison],
-) -> str:
+
+def overview(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
-    What was run, and one sentence for each comparison.
+    What was run, and the words that the report uses.
     """
     day = datetime.fromtimestamp(manifest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     blocks = max((trial.block for trial in trials), default=0)
@@ -37,15 +54,14 @@ def overview(
         f"{count(len(manifest.variants), 'variant')} in random order, on "
         f"{manifest.machine.get('reason', 'an unknown machine')}."
     )
-    lines = [f"- {control(each) if each.control else verdict(each)}" for each in compared]
-    return "\n\n".join(["## Overview", intro, "\n".join(lines)])
+    return f"## Overview\n\n{intro}\n\n{WORDS}"
 
 
 def conclusions(compared: Sequence[Comparison], *, has_ladder: bool) -> str:
     """
-    The same sentences again, and what they do not say.
+    One sentence for each comparison, and what they do not say.
     """
-    lines = [f"- {verdict(each)}" for each in compared if not each.control]
+    lines = [f"- {control(each) if each.control else verdict(each)}" for each in compared]
     limits = []
     blocks = [each.difference.blocks for each in compared if each.difference is not None]
     if blocks and min(blocks) < FEW_BLOCKS:
@@ -53,28 +69,14 @@ def conclusions(compared: Sequence[Comparison], *, has_ladder: bool) -> str:
             f"{count(min(blocks), 'block')} of each: an interval from so few is wide by nature, "
             "and does not speak against a difference that it fails to resolve."
         )
-    limits += [
-        "The numbers are this machine's; the differences in per cent carry further than the rates."
-    ]
-    limits += (
-        []
-        if has_ladder
-        else [
-            "A difference between whole systems does not say which part of it costs what.",
-            (
-                "The runtimes differ in all that each brings by default. Only containers have a "
-                "seccomp filter, fewer capabilities, firewall rules with connection "
-                "tracking on their path, and output through a shim and a log driver (raw-namespace "
-                "services write to a file); and only beside containers do a daemon, containerd and "
-                "shims run, on the stack's CPUs."
-            ),
-        ]
-    )
+    limits += [RUNTIMES, ELSEWHERE]
+    if not has_ladder:
+        limits.append("A difference between whole systems does not say which part costs what.")
     return "\n\n".join(
         [
             "## Conclusions",
             "\n".join(lines),
-            "What this run does not say:",
+            UNSAID,
             "\n".join(f"- {line}" for line in limits),
         ]
     )

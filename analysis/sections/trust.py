@@ -53,7 +53,7 @@ def trust(
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
     parts += [control(each) for each in controls] or [NO_CONTROL]
-    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Could see", "Verdict"]
+    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Would find", "Verdict"]
     parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
     if level.levelled:
         headers = ["Comparison", "As measured", "At equal speed", "The fixed work took longer by"]
@@ -198,10 +198,10 @@ def _little(trials: Sequence[TrialRecord]) -> list[str]:
     if not shares:
         return []
     words = (
-        "A check and no evidence: by Little's law the rate times the requests' own mean time is "
+        "A plausibility check only: by Little's law the rate times the requests' own mean time is "
         f"the number that was under way. In the {count(len(shares), 'trial')} it came to "
         f"{min(shares) * 100:.1f} to {max(shares) * 100:.1f} % (median "
         f"{statistics.median(shares) * 100:.1f} %) of the concurrency that was asked for; what "
-        "lacks is the begin and the end of a load, when fewer are under way."
+        "is missing is the beginning and the end of each load, when fewer are under way."
     )
     return [words]

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 INTRODUCTION = (
     "Each change was tried on what was best so far, in a few pairs of trials, and kept when it was "
-    "faster. Those trials chose, so their figures flatter what they chose, and are shown only "
-    "here; what `{name}` is worth was measured afterwards, in blocks that the search never saw."
+    "faster on average; that is short and greedy, and no proof that there is nothing better. Those "
+    "trials chose, so their figures flatter what they chose, and are shown only here; what "
+    "`{name}` is worth was measured afterwards, in blocks that the search never saw."
 )
 
 
@@ -31,15 +32,25 @@ def tuning(manifest: Manifest) -> str:
         ratios = outcome["log_ratios"]
         each = ", ".join(f"{math.expm1(ratio) * 100:+.1f} %" for ratio in ratios)
         verdict = "kept" if outcome["kept"] else outcome["note"] or "not kept"
-        change = ", ".join(f"{name} {level}" for name, level in outcome["change"].items())
+        change = ", ".join(f"{name} = {level}" for name, level in outcome["change"].items())
         rows.append([change, each or "–", verdict])
-    levels = manifest.search["levels"]
-    found = ", ".join(f"{name} {level}" for name, level in levels.items())
+    name, start, levels = (manifest.search[key] for key in ("name", "start", "levels"))
+    known = {each["name"]: each["levels"] for each in manifest.variants}
+    before = known.get(start, {})
+    changed = ", ".join(
+        f"{factor} = {level}" for factor, level in levels.items() if before.get(factor) != level
+    )
+    found = f"`{name}` is `{start}` with {changed or 'nothing changed'}."
+    same = [each for each, own in known.items() if own == levels and each != name]
+    if same:
+        found += (
+            f" That is what `{same[0]}` is too, so what the two are found to differ by is noise."
+        )
     return "\n\n".join(
         [
             "## The best Docker configuration that was found",
-            INTRODUCTION.format(name=manifest.search["name"]),
+            INTRODUCTION.format(name=name),
             table(["Change", "Time per request in each pair", "What became of it"], rows),
-            f"`{manifest.search['name']}`: {found}.",
+            found,
         ]
     )

@@ -49,41 +49,68 @@ COMPARED = (
 
 def warm_up(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
-    One row for each variant, then for each comparison; empty where nothing of it was recorded.
+    How many loads were unsteady, and one row for each comparison; empty if nothing was recorded.
     """
-    good = [trial for trial in trials if trial.status == OK and trial.load is not None]
-    seen = [
-        trial for trial in good if trial.pulse or trial.cold or trial.first_answer_s is not None
-    ]
+    seen = _seen(trials)
     if not seen:
         return ""
-    names = [each["name"] for each in manifest.variants]
-    own = {name: [trial for trial in seen if trial.variant == name] for name in names}
-    parts = [
-        "## Warm-up, steadiness and cold start",
-        INTRODUCTION,
-        table(
-            [
-                *("Variant", "Trials", "Unsteady", "Change in those (median)"),
-                *("First good answer (s)", "First requests (µs per request)"),
-                "Against the load that counts",
-            ],
-            [_row(name, each) for name, each in own.items() if each],
-        ),
-    ]
+    parts = ["## Warm-up, steadiness and cold start", INTRODUCTION, _unsteady(seen)]
     counts = sorted({trial.cold.requests for trial in seen if trial.cold})
     if counts or any(trial.first_answer_s is not None for trial in seen):
         requests = " or ".join(map(str, counts)) or "requests"
-        parts.insert(2, COLD.format(requests=requests))
         rows = [
             _compared(pair["name"], pair["baseline"], pair["treatment"], seen)
             for pair in manifest.comparisons
             if not is_control(manifest, pair["baseline"], pair["treatment"])
         ]
+        parts.append(COLD.format(requests=requests))
         if rows:
             headers = ["Comparison", "Later first good answer (s)", "First requests take"]
             parts += [COMPARED, table(headers, rows)]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _unsteady(seen: Sequence[TrialRecord]) -> str:
+    judged = [found for trial in seen if trial.pulse and (found := steadiness(trial.pulse))]
+    unsteady = sum(each.label == UNSTEADY for each in judged)
+    if not judged:
+        return ""
+    return (
+        f"Of {count(len(judged), 'load')} {unsteady} ({unsteady / len(judged) * 100:.0f} %) were "
+        "unsteady; the table of each variant, near the end, says which."
+    )
+
+
+def warm_up_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    One row for each variant; empty where nothing of it was recorded.
+    """
+    seen = _seen(trials)
+    if not seen:
+        return ""
+    names = [each["name"] for each in manifest.variants]
+    own = {name: [trial for trial in seen if trial.variant == name] for name in names}
+    headers = ["Variant", "Trials", "Unsteady", "Change in those (median)"]
+    headers += ["First good answer (s)", "First requests (µs per request)"]
+    return "\n\n".join(
+        [
+            "### Warm-up, steadiness and cold start of each variant",
+            table(
+                [*headers, "Against the load that counts"],
+                [_row(name, each) for name, each in own.items() if each],
+            ),
+        ]
+    )
+
+
+def _seen(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """
+    The good trials of which anything of it was recorded.
+    """
+    good = [trial for trial in trials if trial.status == OK and trial.load is not None]
+    return [
+        trial for trial in good if trial.pulse or trial.cold or trial.first_answer_s is not None
+    ]
 
 
 def _row(name: str, trials: Sequence[TrialRecord]) -> list[str]:

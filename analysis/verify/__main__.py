@@ -73,9 +73,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--reference",
         type=Path,
+        default=RESULTS / REFERENCE,
         metavar="DIR",
         help="the run to be reproduced, or a folder of such, of which the one is taken that has "
-        "most in common with RUN. Default: reference/ in the results folder",
+        "most in common with RUN. Default: the project's own, results/reference/",
     )
     made.add_argument(
         "--allow",
@@ -95,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=RESULTS,
         metavar="DIR",
-        help="where the latest run and the reference are looked for. Default: results/",
+        help="where the latest run is looked for. Default: results/",
     )
     return made
 
@@ -139,9 +140,7 @@ def main(arguments: Sequence[str]) -> int:
             unlike = incomparable(other, here, shared_pairs(other, here))
             return all(each.field in options.allow for each in unlike)
 
-        reference = read_reference(
-            options.reference or options.results / REFERENCE, here, comparable
-        )
+        reference = read_reference(options.reference, here, comparable)
         result = compare(here, reference, options.allow)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -154,20 +154,23 @@ STEPS = ["bare", "container-host", "container-bridge", "container-published", "c
 
 
 @pytest.mark.parametrize(
-    ("costs", "verdict"),
+    ("costs", "noise", "verdict"),
     [
-        ((1.2, 1.2, 1.2, 1.0), Holds.YES),
-        # Names cost too, and nobody blamed them.
-        ((1.2, 1.2, 1.2, 1.2), Holds.DIRECTION),
-        ((1.0, 1.0, 1.2, 1.0), Holds.DIRECTION),
-        ((1.0, 1.0, 1.0, 1.2), Holds.NO),
+        ((1.2, 1.2, 1.2, 1.0), 0.001, Holds.YES),
+        # Names cost too, and nobody blamed them; or it cannot be told whether they do.
+        ((1.2, 1.2, 1.2, 1.2), 0.001, Holds.DIRECTION),
+        ((1.2, 1.2, 1.2, 1.0), 0.1, Holds.DIRECTION),
+        ((1.0, 1.0, 1.2, 1.0), 0.001, Holds.DIRECTION),
+        ((1.0, 1.0, 1.0, 1.2), 0.001, Holds.NO),
     ],
 )
 def test_what_is_blamed_is_looked_for_in_the_ladder(
-    costs: tuple[float, ...], verdict: Holds
+    costs: tuple[float, ...], noise: float, verdict: Holds
 ) -> None:
     """
     All three that were blamed, and nothing else on the way; or some; or none of them.
+
+    The noise is that of the last step alone.
     """
     made, trials = run_of(1.5)
     climbed = dataclasses.replace(
@@ -180,20 +183,20 @@ def test_what_is_blamed_is_looked_for_in_the_ladder(
             ),
         ],
         ladders=[{"name": "container", "about": "", "steps": STEPS}],
-        wholes=[
-            {"name": "all", "ladders": ["container"], "baseline": "bare", "treatment": PAIR[1]}
-        ],
     )
     for block in range(1, 10):
         rate = 500.0
         for position, (name, times) in enumerate(zip(STEPS, (1.0, *costs), strict=True)):
             rate /= times
-            noisy = rate * (1 + 0.001 * ((block * (position + 1)) % 4))
+            spread = noise if name == STEPS[-1] else 0.001
+            noisy = rate * (1 + spread * ((block * (position + 1)) % 4 - 1.5))
             trials.append(trial(100 * block + position, block, name, noisy))
     assert found((climbed, trials), "Docker's runtime").verdict is verdict
 
 
-@pytest.mark.parametrize(("host", "verdict"), [(1.0, Holds.YES), (1.2, Holds.DIRECTION)])
+@pytest.mark.parametrize(
+    ("host", "verdict"), [(0.9, Holds.YES), (1.0, Holds.YES), (1.2, Holds.DIRECTION)]
+)
 def test_an_overhead_is_taken_away_where_nothing_is_left_of_it(host: float, verdict: Holds) -> None:
     """
     Faster than without the change is one thing, and as fast as without Docker another.
@@ -220,7 +223,7 @@ def test_an_overhead_is_taken_away_where_nothing_is_left_of_it(host: float, verd
             trials.append(trial(100 * block + position, block, name, noisy))
     claim = found((made, trials), "The host's network")
     assert claim.verdict is verdict
-    assert "What is left then, against netns: " in claim.measured
+    assert "Against netns, which has no Docker, but a bridge, then remain " in claim.measured
 
 
 def test_without_the_published_systems_there_is_nothing_to_test() -> None:

@@ -483,10 +483,10 @@ def test_what_a_change_gives_up_is_made_of_its_parts() -> None:
     """
     published = {**DOCKER, "entry": "published", "discovery": "names", "network": "bridge"}
     direct = {**published, "entry": "direct"}
-    assert gives_up(published, direct) == "a gateway address that does not change"
+    assert gives_up(published, direct) == "a port at the host's own address"
     best = {**direct, "network": "host", "discovery": "addresses"}
     assert gives_up(published, best) == (
-        "a network of its own for each service; names in place of addresses"
+        "a network of its own for each service; finding services by name"
     )
     assert gives_up(best, {**best, "workers": "4"}) == ""
 

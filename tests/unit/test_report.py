@@ -69,7 +69,7 @@ def test_a_clear_difference_is_stated_with_its_intervals() -> None:
     """
     text = render(manifest(), paired([1.24, 1.25, 1.26]))
     assert "(docker against netns): slower by 25.0 % [" in text
-    assert re.search(r"of the time per request, 1000 µs \[\d+, \d+\] on 4000 µs \(3 blocks\)", text)
+    assert re.search(r"in time per request, 1000 µs \[\d+, \d+\] on 4000 µs \(3 blocks\)", text)
     assert "(3 blocks)" in text
 
 
@@ -301,7 +301,7 @@ def cpu_rows(text: str, name: str) -> list[list[str]]:
     """
     The cells of one comparison's row among those of CPU time.
     """
-    section = text.partition("### CPU time per request of each comparison")[2]
+    section = text.partition("## CPU time per request\n")[2]
     return [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in section.partition("\n## ")[0].splitlines()
@@ -450,12 +450,17 @@ def test_a_search_shows_what_it_tried_and_what_became_of_it() -> None:
     ]
     made = dataclasses.replace(
         manifest(),
-        search={"name": "best", "outcomes": outcomes, "levels": {"server": "gunicorn"}},
+        search={
+            "name": "best",
+            "start": "docker",
+            "outcomes": outcomes,
+            "levels": {"runtime": "docker", "server": "gunicorn"},
+        },
     )
     text = render(made, paired([1.2]))
     assert "in blocks that the search never saw" in text
-    (row,) = [line for line in text.splitlines() if line.startswith("| server gunicorn")]
+    (row,) = [line for line in text.splitlines() if line.startswith("| server = gunicorn")]
     assert "-9.5 %, -18.1 %" in row
     assert "kept" in row
     assert "not tried: no" in text
-    assert "`best`: server gunicorn." in text
+    assert "`best` is `docker` with server = gunicorn." in text

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from experiments.probes.cpu import STAT_FIELDS, CpuCounters, CpuTime, cpu_cost
 from experiments.probes.path import PathCounters
 from experiments.records import (
     ARTEFACT_TRIALS,
+    COMPRESSED,
     MANIFEST,
     PILOT_TRIALS,
     SEARCH_TRIALS,
@@ -223,11 +225,13 @@ def test_every_record_of_the_committed_runs_is_one() -> None:
     """
     The trials that are no results too.
     """
+    assert REFERENCES
     for run in REFERENCES:
         assert faults(Manifest, json.loads((run / MANIFEST).read_text())) == []
         for name in (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS):
-            if (run / name).exists():
-                for line in (run / name).read_text().splitlines():
+            path = run / f"{name}{COMPRESSED}"
+            if path.exists():
+                for line in lzma.decompress(path.read_bytes()).decode().splitlines():
                     assert faults(TrialRecord, json.loads(line)) == []
 
 

@@ -150,7 +150,7 @@ def test_no_verdict_rests_on_the_speed_of_the_machine() -> None:
     trials = measured(20)
     blind = [dataclasses.replace(each, pulse=None) for each in trials]
     one, other = (
-        render(manifest(blocks=20), each).partition("## Overview")[2].partition("\n## ")[0]
+        render(manifest(blocks=20), each).partition("## Conclusions")[2].partition("\n## ")[0]
         for each in (trials, blind)
     )
     assert "(docker against netns)" in one

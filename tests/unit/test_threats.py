@@ -90,7 +90,14 @@ def test_a_client_that_was_busy_is_named() -> None:
         "client_share": 0.9,
     }
     busy = [dataclasses.replace(trials[0], cpu=cpu), *trials[1:]]
-    assert "**1 trial may be bound by the client**" in threats_of((made, busy))
+    text = threats_of((made, busy))
+    assert "**1 trial may be bound by the client**" in text
+    assert "had other work" not in text
+    # Six tenths of the five seconds that the machine was busy.
+    crowded = [dataclasses.replace(trials[0], cpu={**cpu, "unaccounted_s": 0.6}), *trials[1:]]
+    text = threats_of((made, crowded))
+    assert "**In 1 trial the machine had other work**" in text
+    assert "belonged to nothing that was measured (netns)" in text
 
 
 def test_a_client_that_sent_late_is_named_with_how_late() -> None:
@@ -106,4 +113,7 @@ def test_a_client_that_sent_late_is_named_with_how_late() -> None:
         for number, each in enumerate(trials)
     ]
     text = threats(made, loaded, comparisons(made, loaded), at_equal_speed(loaded))
-    assert "late** by up to 4.0 ms with a request (in half of the 24 loads by no more than" in text
+    assert (
+        "late** by up to 4.0 ms with a request (in half of the 24 loads by no more than 2.0 ms)"
+        in text
+    )

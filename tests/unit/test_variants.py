@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +16,7 @@ from experiments.factors import FACTORS, IMPOSSIBLE, different, impossible
 from experiments.variants_file import load_variants, variants_toml
 from experiments.workloads import SERVICES
 
-if TYPE_CHECKING:
-    from pathlib import Path
+CHECKOUT = Path(__file__).parents[2]
 
 GOOD = """
 [variants.mine]
@@ -221,6 +220,33 @@ def test_a_mistake_is_named_with_its_place_and_value(
     with pytest.raises(UsageError, match=message) as caught:
         load_variants(file)
     assert str(file) in str(caught.value) or "none.yaml" in str(caught.value)
+
+
+def test_a_file_of_one_s_own_may_build_on_the_project_s_variants(tmp_path: Path) -> None:
+    """
+    On their levels; what it declares itself comes first, and nothing else is measured.
+    """
+    own = '[variants.mine]\nlike = "docker-host"\nserver = "gunicorn"\n'
+    declared = load_variants(declare(tmp_path, own)).variants
+    assert list(declared) == ["mine"]
+    shipped = load_variants().variants["docker-host"]
+    assert declared["mine"].levels == {**shipped.levels, "server": "gunicorn"}
+    own += '[variants.docker-host]\nlike = "bare"\n'
+    declared = load_variants(declare(tmp_path, own)).variants
+    assert declared["mine"].levels["runtime"] == "process"
+
+
+def test_the_example_for_contributors_is_a_variants_file(tmp_path: Path) -> None:
+    """
+    As it is printed, beside an override file.
+    """
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    lines = text.partition("# mine.toml")[2].partition("`nox -s measure")[0].splitlines()[1:]
+    (tmp_path / "mine.yaml").write_text("services: {}")
+    declared = load_variants(declare(tmp_path, "\n".join(line[4:] for line in lines)))
+    assert list(declared.variants) == ["docker-plain", "docker-mine"]
+    assert [pair.treatment for pair in declared.comparisons] == ["docker-mine"]
+    assert declared.variants["docker-mine"].levels == load_variants().variants["docker"].levels
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

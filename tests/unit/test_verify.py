@@ -7,12 +7,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analysis.folders import REFERENCE, RESULTS
 from analysis.verdicts import Kind
-from analysis.verify.__main__ import compare, epilog, main
+from analysis.verify.__main__ import compare, epilog, main, parser
 from analysis.verify.conditions import ALLOWABLE
 from analysis.verify.effects import verify
 from analysis.verify.printing import as_text, refusal
@@ -31,7 +33,6 @@ from tests.unit.verify_samples import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from analysis.verify.runs import Run
 
@@ -320,9 +321,12 @@ def test_one_line_for_each_effect(tmp_path: Path, reference: Run) -> None:
 
 def reported(arguments: Sequence[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """
-    The exit status and everything printed.
+    The exit status and everything printed; the reference is beside the runs, if none is named.
     """
-    status = main([str(each) for each in arguments])
+    said = list(arguments)
+    if "--results" in said:
+        said += ["--reference", Path(str(said[said.index("--results") + 1])) / "reference"]
+    status = main([str(each) for each in said])
     captured = capsys.readouterr()
     return status, captured.out + captured.err
 
@@ -344,8 +348,9 @@ def test_the_exit_status_says_the_outcome(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """
-    The latest run is compared with the reference beside it.
+    The latest run is compared with the reference, by default the project's own.
     """
+    assert parser().parse_args([]).reference == RESULTS / REFERENCE
     written(run(tmp_path / "reference"))
     written(run(tmp_path / "20260102T000000Z", effect))
     got, text = reported(["--results", tmp_path], capsys)
@@ -375,7 +380,7 @@ def test_a_refusal_is_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str
     """
     written(run(tmp_path / "reference"))
     here = written(run(tmp_path / "B", concurrency=10))
-    assert main([str(here.folder), "--results", str(tmp_path), "--json"]) == 2
+    assert main([str(here.folder), "--reference", str(tmp_path / "reference"), "--json"]) == 2
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     assert found["outcome"] is None

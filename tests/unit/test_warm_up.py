@@ -7,11 +7,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from analysis.sections.warm_up import warm_up
+from analysis.sections.warm_up import warm_up, warm_up_details
 from experiments.records import Pulse
 from tests.unit.samples import failed_trial, load, manifest, trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.records import Manifest, TrialRecord
 
 BEATS = 100
@@ -78,14 +80,22 @@ def rows(text: str, beginning: str) -> list[list[str]]:
     ]
 
 
+def shown(made: Manifest, trials: Sequence[TrialRecord]) -> str:
+    """
+    What the report says of it, in its two places.
+    """
+    return "\n\n".join([warm_up(made, trials), warm_up_details(made, trials)]).strip()
+
+
 def test_each_variant_shows_how_it_began_and_how_steady_it_was() -> None:
     """
     Unsteady trials with their share and change, and first requests against those that count.
     """
-    text = warm_up(manifest(blocks=3), pairs())
+    text = shown(manifest(blocks=3), pairs())
     assert text.startswith("## Warm-up, steadiness and cold start\n")
     assert "the first 100 of a fresh deployment" in text
     assert "**Nothing is dropped**" in text
+    assert "Of 6 loads 1 (17 %) were unsteady" in text
     (netns,) = rows(text, "netns")
     assert netns[1:4] == ["3", "0 of 3 (0 %)", "–"]
     assert netns[4:] == ["1.00 ± 0.00", "5000 ± 0", "+25.0 % [+25.0, +25.0]"]
@@ -100,7 +110,7 @@ def test_each_comparison_is_paired_and_the_twin_is_none() -> None:
     """
     Seconds to the first good answer and the first requests' time, by blocks; A/A is left out.
     """
-    text = warm_up(with_twin(manifest(blocks=3)), pairs())
+    text = shown(with_twin(manifest(blocks=3)), pairs())
     (row,) = rows(text, "matched")
     assert row[0] == "matched (docker against netns)"
     assert row[1:] == ["0.60 ± 0.25, 3 blocks", "+100.0 % [+100.0, +100.0], 3 blocks"]
@@ -113,7 +123,7 @@ def test_a_trial_without_a_partner_is_in_no_difference() -> None:
     It counts for its own variant, and a comparison without any block has no numbers.
     """
     alone = [each for each in pairs() if each.variant == "netns"]
-    text = warm_up(manifest(), [*alone, failed_trial(9, 1, "docker")])
+    text = shown(manifest(), [*alone, failed_trial(9, 1, "docker")])
     assert rows(text, "netns")[0][1] == "3"
     assert rows(text, "docker") == []
     assert rows(text, "matched")[0][1:] == ["–", "–"]
@@ -124,11 +134,11 @@ def test_what_was_not_recorded_is_a_dash() -> None:
     A pulse alone says nothing of the start, and a start alone nothing of steadiness.
     """
     pulsed, bare = pairs()[0], trial(1, 1, "netns", 250)
-    steady = warm_up(manifest(), [dataclasses.replace(bare, pulse=pulsed.pulse)])
+    steady = shown(manifest(), [dataclasses.replace(bare, pulse=pulsed.pulse)])
     assert rows(steady, "netns")[0][2:] == ["0 of 1 (0 %)", "–", "–", "–", "–"]
     assert rows(steady, "matched") == []
     assert "first good answer" not in steady
-    start = warm_up(manifest(), [dataclasses.replace(bare, first_answer_s=2.0)])
+    start = shown(manifest(), [dataclasses.replace(bare, first_answer_s=2.0)])
     assert rows(start, "netns")[0][2:] == ["–", "–", "2.00", "–", "–"]
 
 
@@ -136,6 +146,6 @@ def test_a_run_that_recorded_none_of_it_has_no_such_section() -> None:
     """
     Nor one whose trials failed, whatever they had recorded before.
     """
-    assert warm_up(manifest(), [trial(1, 1, "netns", 250)]) == ""
+    assert shown(manifest(), [trial(1, 1, "netns", 250)]) == ""
     begun = dataclasses.replace(failed_trial(1, 1, "docker"), first_answer_s=2.0)
-    assert warm_up(manifest(), [begun]) == ""
+    assert shown(manifest(), [begun]) == ""

@@ -1,0 +1,289 @@
+"""
+The reference: a run that is kept, small, whole, and the same report again from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import lzma
+import shutil
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analysis.__main__ import main as report
+from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
+from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
+from experiments.load import LoadPlan
+from experiments.load.ab import result_of
+from experiments.load.ab_output import parse, parse_percentiles
+from experiments.records import (
+    COMPRESSED,
+    MANIFEST,
+    RAW,
+    SEARCH_TRIALS,
+    TRIALS,
+    OpenLoad,
+    ResultsError,
+    append_trial,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
+from experiments.workloads import choose_workload
+from tests.unit.samples import manifest, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.records import LoadResult, Manifest
+
+COMMITTED = RESULTS / REFERENCE
+
+
+def a_run(results: Path, state: str = "complete", **changes: object) -> Path:
+    """
+    A small run on the disk, with what ab printed.
+    """
+    run = results / "20260101T000000Z"
+    run.mkdir(parents=True)
+    write_manifest(run, manifest(state))
+    for number in range(1, 7):
+        name = ("netns", "docker")[number % 2]
+        record = trial(number, (number + 1) // 2, name, 200 + 10 * number)
+        append_trial(run, dataclasses.replace(record, **changes))  # type: ignore[arg-type]
+        folder = run / RAW / f"{number:03d}-{name}"
+        folder.mkdir(parents=True)
+        (folder / "ab.txt").write_text(f"what ab printed in trial {number}\n")
+    append_trial(run, trial(1, 0, "docker", 100), SEARCH_TRIALS)
+    return run
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """
+    All files below a folder, by their paths in it.
+    """
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
+    """
+    Figures and tables too; from compressed records, whose trials are the same.
+    """
+    run = a_run(tmp_path)
+    assert report([str(run)]) == 0
+    kept = keep(run, tmp_path / REFERENCE)
+    assert read_trials(kept) == read_trials(run)
+    assert read_trials(kept, SEARCH_TRIALS) == read_trials(run, SEARCH_TRIALS)
+    before, after = files(run), files(kept)
+    made = {name for name in before if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
+    assert len(made) > 2
+    assert {name: after[name] for name in made} == {name: before[name] for name in made}
+    assert set(after) == made | {
+        *(MANIFEST, RAW_ARCHIVE),
+        *(f"{name}{COMPRESSED}" for name in (TRIALS, SEARCH_TRIALS)),
+    }
+
+
+def test_its_raw_data_are_all_in_one_archive(tmp_path: Path) -> None:
+    """
+    The same files give the same archive, whoever owns them and however old they are.
+    """
+    run = a_run(tmp_path)
+    kept = keep(run, tmp_path / REFERENCE)
+    with tarfile.open(kept / RAW_ARCHIVE) as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    assert files(tmp_path / "unpacked" / RAW) == files(run / RAW)
+    first = archive(run / RAW)
+    shutil.copytree(run / RAW, tmp_path / "copy")
+    (tmp_path / "copy" / "001-docker" / "ab.txt").touch()
+    assert archive(tmp_path / "copy") == first
+
+
+def test_keeping_another_run_replaces_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Nothing of it is left, nor of the way there.
+    """
+    reference = tmp_path / REFERENCE
+    reference.mkdir()
+    for name in ("of-the-first", RAW_ARCHIVE):
+        (reference / name).write_text("")
+    assert main([str(a_run(tmp_path)), "--to", str(reference)]) == 0
+    assert "kept: " in capsys.readouterr().out
+    assert not (reference / "of-the-first").exists()
+    assert (reference / REPORT).exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["20260101T000000Z", REFERENCE]
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "why"),
+    [
+        ("interrupted", {}, "is interrupted; only a complete run can be a reference"),
+        (
+            "complete",
+            {"open_loads": [OpenLoad(0.3, 9.0, 9, 9, 9, 9.0, 1, "raw/001-docker/open.csv")]},
+            "was loaded by schedule",
+        ),
+    ],
+)
+def test_what_cannot_be_a_reference_replaces_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    state: str,
+    changes: dict[str, object],
+    why: str,
+) -> None:
+    """
+    And the message says why.
+    """
+    run = a_run(tmp_path, state, **changes)
+    reference = tmp_path / REFERENCE
+    reference.mkdir()
+    (reference / RAW_ARCHIVE).write_text("")
+    assert main([str(run), "--to", str(reference)]) == 1
+    assert why in capsys.readouterr().err
+    assert [path.name for path in reference.iterdir()] == [RAW_ARCHIVE]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [run.name, REFERENCE]
+
+
+def test_a_folder_with_something_else_in_it_is_not_replaced(tmp_path: Path) -> None:
+    """
+    Least of all the one that the runs are in.
+    """
+    run = a_run(tmp_path)
+    with pytest.raises(ResultsError, match="holds something else than a kept run"):
+        keep(run, tmp_path)
+    assert (run / MANIFEST).exists()
+
+
+def test_a_run_that_is_too_large_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    With what it would take, and nothing half-made beside it.
+    """
+    monkeypatch.setattr("analysis.reference.MOST_BYTES", 1000)
+    with pytest.raises(ResultsError, match=r"would take 0\.\d MB"):
+        keep(a_run(tmp_path), tmp_path / REFERENCE)
+    assert [path.name for path in tmp_path.iterdir()] == ["20260101T000000Z"]
+
+
+def test_a_run_without_its_raw_data_is_not_kept(tmp_path: Path) -> None:
+    """
+    Nor one that is kept already.
+    """
+    run = a_run(tmp_path)
+    kept = keep(run, tmp_path / REFERENCE)
+    with pytest.raises(ResultsError, match="is kept already"):
+        keep(kept, kept)
+    shutil.rmtree(run / RAW)
+    with pytest.raises(ResultsError, match="not as a run left it"):
+        keep(run, tmp_path / REFERENCE)
+
+
+def test_a_compressed_record_that_is_broken_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """
+    Cut short, or no xz at all.
+    """
+    kept = keep(a_run(tmp_path), tmp_path / REFERENCE)
+    path = kept / f"{TRIALS}{COMPRESSED}"
+    whole = path.read_bytes()
+    for broken in (whole[: len(whole) // 2], b"no xz"):
+        path.write_bytes(broken)
+        with pytest.raises(ResultsError, match=r"trials\.jsonl\.xz cannot be read"):
+            read_trials(kept)
+
+
+# --- the one that is committed ---
+
+
+def test_the_committed_report_is_made_again_to_the_byte(tmp_path: Path) -> None:
+    """
+    Every figure and table with it, from nothing but the records.
+    """
+    committed = files(COMMITTED)
+    made = {name for name in committed if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
+    copy = tmp_path / "copy"
+    for name in committed.keys() - made:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes(committed[name])
+    assert report([str(copy)]) == 0
+    again = files(copy)
+    assert again.keys() == committed.keys()
+    assert [name for name in sorted(made) if again[name] != committed[name]] == []
+
+
+def test_the_committed_run_is_what_a_reference_must_be() -> None:
+    """
+    Complete, of an unchanged checkout, of all groups, small, and with a calibration.
+    """
+    found = read_manifest(COMMITTED)
+    assert found.state == "complete"
+    assert found.git["changed"] is False
+    assert found.profile in {"standard", "full"}
+    measured = {record.variant for record in read_trials(COMMITTED) if record.load}
+    assert {
+        *("netns", "netns-as-published", "docker", "docker-as-published"),
+        *("docker-host", "docker-gunicorn", "docker-all", "docker-tuned", "docker-cpus-0.25"),
+        *("bare", "container-published", "container-names", "container-log-json-file"),
+        *("inject-0", "burn-500", "sleep-500"),
+    } <= measured
+    assert bytes_of(COMMITTED) < MOST_BYTES
+
+
+def test_the_committed_records_say_what_ab_printed() -> None:
+    """
+    The load that counts and the first requests of every trial, read again from the raw data.
+    """
+    printed = raw_files(COMMITTED / RAW_ARCHIVE)
+    asked = read_manifest(COMMITTED)
+    loads = []
+    for record in read_trials(COMMITTED):
+        folder = f"{RAW}/{record.number:03d}-{record.variant}"
+        loads += [(folder, record.load), (f"{folder}/cold", record.cold)]
+    kept = [(folder, load) for folder, load in loads if load is not None]
+    assert len(kept) > 1000
+    assert [
+        folder for folder, load in kept if reread(folder, load, asked, printed) != as_stored(load)
+    ] == []
+
+
+def raw_files(path: Path) -> dict[str, str]:
+    """
+    What is in an archive of raw data, by name.
+    """
+    found = {}
+    with lzma.open(path) as stream, tarfile.open(fileobj=stream) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry)
+            assert content is not None
+            found[entry.name] = content.read().decode(errors="replace")
+    return found
+
+
+def reread(
+    folder: str, load: LoadResult, asked: Manifest, printed: dict[str, str]
+) -> dict[str, Any]:
+    """
+    A load as it is read from what ab printed.
+    """
+    plan = LoadPlan("", choose_workload(asked.workload["name"]), load.requests, load.concurrency, 0)
+    report = parse(printed[f"{folder}/ab.txt"])
+    percentiles = parse_percentiles(printed[f"{folder}/ab-percentiles.csv"])
+    return as_stored(result_of(report, percentiles, plan, load.command))
+
+
+def as_stored(load: LoadResult) -> dict[str, Any]:
+    """
+    A load as it is on the disk.
+    """
+    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(load)))
+    return found

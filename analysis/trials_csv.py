@@ -43,6 +43,11 @@ OF_LOAD = (
 )
 """Columns that are the load's field of that name."""
 
+COMPUTED = ("us_per_request_at", "work_us", "cpu_", "throttled_s")
+"""What the columns begin with whose numbers are sums of what was recorded."""
+
+DIGITS = 12
+
 SERVICES = "services"
 GROUPS = {
     DAEMON: "docker",
@@ -71,28 +76,44 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         equal = _us_per_request(level.load) if found.levelled else None
         own = levels.get(trial.variant, {})
         writer.writerow(
-            {
-                "run": manifest.run,
-                "number": trial.number,
-                "block": trial.block,
-                "position": trial.position,
-                "variant": trial.variant,
-                **{f"factor_{name}": own.get(name) for name in factors},
-                "status": trial.status,
-                "started_at": trial.started_at,
-                **{f"phase_{name}_s": trial.phases_s.get(name) for name in phases},
-                **({name: getattr(trial.load, name) for name in OF_LOAD} if trial.load else {}),
-                "us_per_request": _us_per_request(trial.load),
-                "us_per_request_at_equal_speed": equal,
-                "work_us": trial.pulse.mean_us if trial.pulse and trial.pulse.work_us else None,
-                "first_answer_s": trial.first_answer_s,
-                "cold_us_per_request": _us_per_request(trial.cold),
-                **_cpu(trial),
-                "failed_phase": trial.failed_phase,
-                "error": trial.error,
-            }
+            _rounded(
+                {
+                    "run": manifest.run,
+                    "number": trial.number,
+                    "block": trial.block,
+                    "position": trial.position,
+                    "variant": trial.variant,
+                    **{f"factor_{name}": own.get(name) for name in factors},
+                    "status": trial.status,
+                    "started_at": trial.started_at,
+                    **{f"phase_{name}_s": trial.phases_s.get(name) for name in phases},
+                    **({name: getattr(trial.load, name) for name in OF_LOAD} if trial.load else {}),
+                    "us_per_request": _us_per_request(trial.load),
+                    "us_per_request_at_equal_speed": equal,
+                    "work_us": trial.pulse.mean_us if trial.pulse and trial.pulse.work_us else None,
+                    "first_answer_s": trial.first_answer_s,
+                    "cold_us_per_request": _us_per_request(trial.cold),
+                    **_cpu(trial),
+                    "failed_phase": trial.failed_phase,
+                    "error": trial.error,
+                }
+            )
         )
     return text.getvalue()
+
+
+def _rounded(row: dict[str, Cell]) -> dict[str, Cell]:
+    """
+    What was computed, to so many digits that no interpreter's way to add up makes another file.
+
+    Python 3.12 adds floating-point numbers up more exactly than those before it.
+    """
+    return {
+        name: float(f"{value:.{DIGITS}g}")
+        if isinstance(value, float) and name.startswith(COMPUTED)
+        else value
+        for name, value in row.items()
+    }
 
 
 def _columns(factors: Sequence[str], phases: Sequence[str]) -> list[str]:

@@ -62,7 +62,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     profiles = "; ".join(
         f"{p.name}: {p.blocks} blocks"
-        + (f" or more, until ±{p.half_width * 100:g} %" if p.half_width else "")
+        + (f" or more, until ±{p.half_width * 100:g} %%" if p.half_width else "")
         + f", {p.minutes:g} min at most ({p.about})"
         for p in PROFILES.values()
     )

@@ -97,7 +97,7 @@ def as_text(result: Result, verification: Verification) -> str:
             f"±{margin * 100:g} % is taken for none."
         ),
         _table(verification.rows),
-        *(_wrapped(f"{name} is not compared: {why}.") for name, why in _left_out(verification)),
+        *(_wrapped(f"Not compared ({why}): {names}.") for names, why in _left_out(verification)),
         "\n".join(_wrapped(line) for row in verification.rows if (line := _why(row))),
         *(_wrapped(f"WARNING: {each}.") for each in verification.faults),
         *(_wrapped(f"NOTE: {each}.") for each in verification.notes),

@@ -139,7 +139,7 @@ def test_nothing_is_reproduced_where_nothing_is_shared(tmp_path: Path, reference
     assert result.verification is not None
     assert result.exit_status == 2
     text = as_text(result, result.verification)
-    assert "matched is not compared: not in this run." in text
+    assert "Not compared (not in this run): matched." in text
     assert "Of the reference's 1 focal effect, none is in this run." in text
 
 

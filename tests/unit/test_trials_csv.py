@@ -151,8 +151,8 @@ def test_times_at_equal_speed_are_beside_those_measured() -> None:
     level = at_equal_speed(trials).trials
     for row, each in zip(found, level, strict=True):
         assert each.load is not None
-        equal = float(row["us_per_request_at_equal_speed"])
-        assert equal == pytest.approx(1e6 / each.load.requests_per_second, rel=1e-11)
+        levelled = float(row["us_per_request_at_equal_speed"])
+        assert levelled == pytest.approx(1e6 / each.load.requests_per_second, rel=1e-11)
     measured = [float(row["us_per_request"]) for row in found]
     equal = [float(row["us_per_request_at_equal_speed"]) for row in found]
     assert statistics.stdev(equal) < statistics.stdev(measured) / 100

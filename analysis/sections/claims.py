@@ -12,6 +12,7 @@ from analysis.formatting import table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.claims import Claim
     from analysis.comparisons import Comparison
     from experiments.records import Manifest, TrialRecord
 
@@ -47,13 +48,7 @@ def published_claims(
         for number, each in enumerate(found, start=1)
     ]
     # In one table with the verdicts these would be too wide for a terminal.
-    grounds = [
-        f"{number}. {each.claim}\n"
-        f"   - *What the published numbers support:* {each.supported}\n"
-        f"   - *Measured here:* {each.measured}\n"
-        f"   - *Verdict:* **{each.verdict.value}**"
-        for number, each in enumerate(found, start=1)
-    ]
+    grounds = [_grounds(f"{number}. ", each) for number, each in enumerate(found, start=1)]
     parts = [
         "## The published claims, one by one",
         INTRODUCTION,
@@ -80,3 +75,16 @@ def published_claims(
             ),
         ]
     return "\n\n".join(parts)
+
+
+def _grounds(number: str, each: Claim) -> str:
+    """
+    One item of a numbered list, with items of its own, which stand below its text.
+    """
+    lines = [
+        f"*What the published numbers support:* {each.supported}",
+        f"*Measured here:* {each.measured}",
+        f"*Verdict:* **{each.verdict.value}**",
+    ]
+    below = " " * len(number)
+    return "\n".join([f"{number}{each.claim}", *(f"{below}- {line}" for line in lines)])

@@ -274,8 +274,7 @@ def _all_good(
     bad = sum(round((1 - (summary.reliability or 0.0)) * summary.requests) for summary in found)
     trials = sum(summary.trials + summary.aborted for summary in found)
     measured = (
-        f"{bad} of {requests} requests in {count(trials, 'trial')} were not answered as they "
-        "should be."
+        f"{bad} of {requests} requests in {count(trials, 'trial')} were not answered correctly."
     )
     aborted = sum(summary.aborted for summary in found)
     if aborted:
@@ -333,13 +332,27 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
             f" Against {MATCHED[0]}, which has no Docker, but a bridge, then remain "
             f"{percent(interval)}."
         )
+        margin = evidence.manifest.margin
         # Less than nothing is as good as nothing.
-        gone = interval.high is not None and interval.high < evidence.manifest.margin
+        gone = interval.high is not None and interval.high < margin
         if verdict is Holds.YES and not gone:
             verdict = Holds.DIRECTION
+        elif verdict is Holds.UNTESTED and interval.low is not None and interval.low > margin:
+            # Whether it is less is open, and that it is not all gone is not.
+            verdict = Holds.NO
     elif verdict is Holds.YES and each.get("wholly"):
         measured += f" What then remains against {MATCHED[0]} was not measured."
         verdict = Holds.DIRECTION
+    also = evidence.named(each["also"]) if "also" in each else None
+    if also is not None and also.difference is not None:
+        measured += (
+            f" {also.treatment} against {also.baseline}: "
+            f"{percent(also.difference.relative['us_per_request'])}."
+        )
+        # Two questions are one claim only where both are answered alike.
+        other = _faster(also.verdict.kind)
+        if other is not verdict and Holds.YES in {other, verdict}:
+            verdict = Holds.DIRECTION
     return Claim(each["claim"], supported, measured, verdict)
 
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.calibration import INJECTED
+from analysis.claims import MATCHED
+from analysis.estimates import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest
+    from analysis.intervals import Interval
+    from experiments.records import Manifest, TrialRecord
 
 GIVES_UP = {
     ("network", "host"): "a network of its own for each service",
@@ -29,6 +32,10 @@ What is given up where a factor comes to a level, by both.
 The override files in services/ say so of themselves. Of the userland proxy: without it dockerd sets
 route_localnet, and does not take it back (moby, issue 45578).
 """
+
+
+SERVER = ("server", "worker_class", "workers")
+"""The factors that say what answers requests, which is no part of Docker."""
 
 
 def changes(manifest: Manifest, compared: Sequence[Comparison]) -> list[tuple[Comparison, str]]:
@@ -64,3 +71,25 @@ def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
         if came and not stays:
             words.append(lost)
     return "; ".join(words)
+
+
+def remaining(
+    manifest: Manifest, trials: Sequence[TrialRecord], treatment: str
+) -> tuple[str, Interval] | None:
+    """
+    What a variant still takes longer than the raw-namespace one with the same server, and that one.
+
+    That is the matched pair's baseline but for its server. None where none such was measured, or
+    where the variant is in raw namespaces itself.
+    """
+    levels = {each["name"]: each["levels"] for each in manifest.variants}
+    base, own = levels.get(MATCHED[0]), levels[treatment]
+    if base is None or base.get("runtime") == own.get("runtime"):
+        return None
+    wanted = {**base, **{name: own[name] for name in SERVER if name in own}}
+    for table in manifest.variants:
+        if table["levels"] == wanted and not table.get("twin_of"):
+            left = compare(table["name"], treatment, trials)
+            if left is not None:
+                return table["name"], left.relative["us_per_request"]
+    return None

@@ -80,7 +80,7 @@ def render(
         warm_up_details=warm_up_details(manifest, trials),
         errors=errors(trials),
         ladder=ladder(manifest, trials),
-        recommendations=recommendations(manifest, compared),
+        recommendations=recommendations(manifest, trials, compared),
         limits=limits(manifest, trials),
         tuning=tuning(manifest),
         latency=latency(manifest, trials, run),

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.claims import AS_PUBLISHED, MATCHED
-from analysis.estimates import compare
-from analysis.formatting import microseconds, negative, percent
+from analysis.formatting import microseconds, negative, percent, sentence
 from analysis.ladder import climb, remainder
+from analysis.recommendations import remaining
 from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ UNTRUSTED = (
     "None: in this run two things that are the same came out as two (A/A), so what it says of "
     "others is not to be relied on."
 )
-
-SERVER = ("server", "worker_class", "workers")
-"""The factors that say what answers requests, which is no part of Docker."""
 
 
 def answer(
@@ -106,9 +103,8 @@ def _where(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         if left is not None:
             words = _costly(manifest, [step for name in whole["ladders"] for step in climbed[name]])
             return (
-                f"{whole['name'][:1].upper()}{whole['name'][1:]} it is {microseconds(left.whole)} "
-                f"per request, of which {words}, and the steps leave "
-                f"{microseconds(left.unexplained)} unexplained."
+                f"{sentence(whole['name'])} it is {microseconds(left.whole)} per request, of which "
+                f"{words}; all steps together add up to {microseconds(left.steps)}."
             )
     words = _costly(manifest, [step for steps in climbed.values() for step in steps])
     return f"Of the steps that were climbed {words}."
@@ -116,7 +112,7 @@ def _where(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
 
 def _costly(manifest: Manifest, steps: Sequence[Step]) -> str:
     """
-    The dearest of the steps that can be told to cost time, as the rest of a sentence.
+    The steps that can be told to cost time, as the rest of a sentence.
     """
     abouts = {each["name"]: each["about"] for each in manifest.variants}
     costly = [
@@ -130,7 +126,7 @@ def _costly(manifest: Manifest, steps: Sequence[Step]) -> str:
     costly.sort(key=lambda step: step[0].estimate, reverse=True)
     words = ", ".join(f"{about} ({microseconds(us)})" for us, about in costly[:NAMED])
     more = f" and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
-    return f"these can be shown to cost time, the dearest first: {words}{more}"
+    return f"these can be shown to cost time: {words}{more}"
 
 
 def _best_change(
@@ -161,28 +157,14 @@ def _best_change(
         return "No change to Docker that was tried could be shown to make it faster."
     published = [gain for gain in gains if gain[1].baseline == AS_PUBLISHED[1]]
     relative, best = min(published or gains, key=lambda gain: gain[0].estimate)
+    left = remaining(manifest, trials, best.treatment)
+    rest = (
+        f"; against raw namespaces with the same server ({left[0]}) {percent(left[1])} remain"
+        if left
+        else ""
+    )
     return (
         f"Of the changes to {best.baseline} that were tried, “{best.name}” ({best.treatment}) "
-        f"saves most, {percent(negative(relative), sign='-')} of the time per request"
-        f"{_what_remains(manifest, trials, best.treatment)}."
+        f"shows the largest saving, {percent(negative(relative), sign='-')} of the time per "
+        f"request{rest}."
     )
-
-
-def _what_remains(manifest: Manifest, trials: Sequence[TrialRecord], treatment: str) -> str:
-    """
-    What it still costs against raw namespaces with the same server; empty where there are none.
-    """
-    levels = {each["name"]: each["levels"] for each in manifest.variants}
-    if MATCHED[0] not in levels:
-        return ""
-    own = levels[treatment]
-    wanted = {**levels[MATCHED[0]], **{name: own[name] for name in SERVER if name in own}}
-    for table in manifest.variants:
-        if table["levels"] == wanted and not table.get("twin_of"):
-            left = compare(table["name"], treatment, trials)
-            if left is not None:
-                return (
-                    "; against raw namespaces with the same server "
-                    f"({table['name']}) {percent(left.relative['us_per_request'])} remain"
-                )
-    return ""

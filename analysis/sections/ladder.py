@@ -17,6 +17,7 @@ from analysis.formatting import (
     table,
 )
 from analysis.ladder import climb, main_first, remainder
+from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,4 +79,7 @@ def _row(step: Step, about: str) -> list[str]:
     relative = percent(step.difference.relative["us_per_request"])
     cost = microseconds(step.difference.us_per_request)
     blocks = str(step.difference.blocks)
-    return [*cells, cost, relative, short_verdict(step.verdict), blocks]
+    words = short_verdict(step.verdict)
+    if step.verdict.kind is Kind.CANNOT_TELL and step.difference.us_per_request.excludes_zero:
+        words += "; excludes zero, but unclear once corrected"
+    return [*cells, cost, relative, words, blocks]

@@ -20,7 +20,9 @@ LIMITS = ("cpus", "memory")
 
 INTRODUCTION = (
     "Each service has the limit to itself. “Throttled” is the time that services spent "
-    "throttled at their limit, added up over services, per second of load."
+    "throttled at their limit, added up over services, per second of load. “Against unlimited” is "
+    "by the blocks that have both, so it need not agree with the means beside it. In raw "
+    "namespaces a limit brings a control group for each service, which the unlimited one has not."
 )
 
 

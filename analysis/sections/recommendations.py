@@ -7,16 +7,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import percent, sentence, short_verdict, table
-from analysis.recommendations import changes
+from analysis.recommendations import changes, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest
+    from analysis.intervals import Interval
+    from experiments.records import Manifest, TrialRecord
 
 
-def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> str:
+def recommendations(
+    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
+) -> str:
     """
     One row for each change; empty where the run measured none.
     """
@@ -25,6 +28,7 @@ def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> str:
             sentence(each.name),
             f"`{each.treatment}` against `{each.baseline}`",
             *_bought(each),
+            _left(remaining(manifest, trials, each.treatment)),
             lost or "not known",
         ]
         for each, lost in changes(manifest, compared)
@@ -39,9 +43,11 @@ def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> str:
                 "Relative to the same runtime without the change, with 95 % intervals; less time "
                 "is better. The published report recommends the host's network, gunicorn (here one "
                 "worker of threads in each service) and more resources; the other changes are "
-                "this project's. What is given up is what is known of the change's parts."
+                "this project's. What is left is against raw namespaces on a bridge with the same "
+                "server, by an interval that is not corrected for their number; what is given up "
+                "is what is known of the change's parts."
             ),
-            table([*headers, "Gives up"], rows),
+            table([*headers, "Left against raw namespaces", "Gives up"], rows),
         ]
     )
 
@@ -55,3 +61,7 @@ def _bought(each: Comparison) -> list[str]:
         percent(relative["latency_p99_us"]),
         short_verdict(each.verdict),
     ]
+
+
+def _left(found: tuple[str, Interval] | None) -> str:
+    return "–" if found is None else f"{percent(found[1])} (`{found[0]}`)"

@@ -29,15 +29,16 @@ WORDS = (
 UNSAID = "What this run does not say:"
 RUNTIMES = (
     "“The same” is the same files, interpreter, network layout and way in. The runtimes differ in "
-    "all that each brings by default: only containers have a seccomp filter, fewer capabilities, "
-    "firewall rules with connection tracking on their path, and output through a shim and a log "
-    "driver (raw-namespace services write to a file); and only beside containers do a daemon, "
-    "containerd and shims run, on the stack's CPUs."
+    "all that each brings by default: only containers have control groups, PID, mount, UTS and IPC "
+    "namespaces, an overlay root, a seccomp filter, fewer capabilities, firewall rules with "
+    "connection tracking on their path, and output through a shim and a log driver (raw-namespace "
+    "services write to a file); and only beside containers do a daemon, containerd and shims run, "
+    "on the stack's CPUs."
 )
 ELSEWHERE = (
-    "To another machine the percentages carry over rather than the microseconds; to another "
-    "service on this machine the microseconds, since a heavier request pays about the same tolls "
-    "on a larger sum."
+    "To another machine that is made alike the percentages should carry over rather than the "
+    "microseconds; to another service on this machine the microseconds, since a heavier request "
+    "pays about the same tolls on a larger sum. Neither was tested here."
 )
 
 
@@ -50,8 +51,9 @@ def overview(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     intro = (
         "One microservice stack, deployed afresh for every trial, as plain processes in raw Linux "
         "network namespaces and by Docker Compose: the same files, the same interpreter, the same "
-        f"Compose file. Run {manifest.run}, begun {day}: {count(blocks, 'block')} of "
-        f"{count(len(manifest.variants), 'variant')} in random order, on "
+        f"Compose file. Run {manifest.run}, begun {day}: {count(len(trials), 'trial')} of "
+        f"{count(len(manifest.variants), 'variant')} in {count(blocks, 'block')}, in random order, "
+        "on "
         f"{manifest.machine.get('reason', 'an unknown machine')}."
     )
     return f"## Overview\n\n{intro}\n\n{WORDS}"

@@ -7,9 +7,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from analysis.calibration import INJECTED, recoveries
 from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.cpu import client_bound, unaccounted_share
-from analysis.formatting import count, percent
+from analysis.formatting import count, percent, plus_minus
 from analysis.speed import slower_machine
 from analysis.steadiness import UNSTEADY, steadiness
 from experiments.records import CLIENT_BOUND, ERROR
@@ -49,6 +50,7 @@ def threats(
     lines = [
         *_machine(manifest),
         *_instrument(trials, compared, level),
+        *_calibration(manifest, trials),
         *_trials(trials, compared),
         (
             "**One stack, one workload, one machine.** The percentages are of a small Flask "
@@ -113,6 +115,27 @@ def _instrument(
     return lines
 
 
+def _calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    The known doses that did not come out as they were put in.
+    """
+    off = [
+        f"{INJECTED[each.factor]} in {each.measure} by {plus_minus(each.slope, 2)} where "
+        f"{each.share:g} is right"
+        for each in recoveries(manifest, trials)
+        if each.slope.low is not None
+        and each.slope.high is not None
+        and not each.slope.low <= each.share <= each.slope.high
+    ]
+    if not off:
+        return []
+    words = (
+        f"**Known doses did not come out as they were put in**: {'; '.join(off)}. What is said of "
+        "microseconds here may be off by as much."
+    )
+    return [words]
+
+
 def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> list[str]:
     lines = []
     judged = [found for trial in trials if trial.pulse and (found := steadiness(trial.pulse))]
@@ -148,6 +171,22 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     failed = sum(trial.status == ERROR for trial in trials)
     if failed:
         lines.append(f"**{count(failed, 'trial')} failed** and have no number.")
+    least = [
+        each.verdict.detectable
+        for each in compared
+        if each.verdict.detectable is not None and not each.control
+    ]
+    if least:
+        lines.append(
+            f"**Small differences are out of reach.** The comparisons would find ±"
+            f"{min(least) * 100:.0f} to ±{max(least) * 100:.0f} % in four of five runs; what was "
+            "not told may well be there."
+        )
+    if trials and not any(trial.open_loads for trial in trials):
+        lines.append(
+            "**Closed loop only.** A stack that stalls is asked for nothing meanwhile, so the high "
+            "percentiles are too small; `nox -s latency` loads by a schedule."
+        )
     few = [
         f"{each.name} ({each.difference.blocks})"
         for each in compared

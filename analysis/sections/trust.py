@@ -75,12 +75,12 @@ def equal_speed(level: EqualSpeed) -> str:
         f"per cent: {level.explained * 100:.0f} % of the variance within variants. With that part "
         "taken off every trial (analysis of covariance, by a slope that is found within variants) "
         "the differences are those in the second column. **No verdict rests on them**: where the "
-        "fixed work itself takes longer beside a treatment, as it did beside Docker where this was "
-        "tried, part of the treatment's own cost is taken off too. Where it takes as long beside "
+        "fixed work itself takes longer beside a treatment, as it did beside Docker in some runs, "
+        "part of the treatment's own cost is taken off too. Where it takes as long beside "
         "both, the narrower interval is the better one."
         + (
-            f" Beside {', '.join(level.apart)} the work was slower or faster than beside all "
-            "others, so theirs is levelled by the work beside the others of their block."
+            f" Beside {', '.join(level.apart)} the work took another time than beside all others, "
+            "so its trials are levelled by the work beside the others of their block."
             if level.apart
             else ""
         )

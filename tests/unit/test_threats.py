@@ -48,6 +48,8 @@ def test_what_did_not_happen_threatens_nothing() -> None:
     lines = [line for line in threats_of((made, calm)).splitlines() if line.startswith("- ")]
     assert [line.partition(".**")[0] for line in lines] == [
         "- **Two CPUs",
+        "- **Small differences are out of reach",
+        "- **Closed loop only",
         "- **One stack, one workload, one machine",
     ]
 

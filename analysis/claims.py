@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.comparisons import trusted
 from analysis.estimates import compare, summarise
 from analysis.formatting import count, percent
 from analysis.ladder import climb
@@ -97,14 +98,6 @@ class Evidence:
         found = summarise(variant, self.trials, self.manifest.requests)
         return found if found.trials or found.aborted else None
 
-    def trusted(self) -> bool:
-        """
-        Whether no thing measured twice came out as two.
-        """
-        controls = [each for each in self.compared if each.control]
-        intervals = [each.trust_interval() for each in controls]
-        return not any(each is not None and each.excludes_zero for each in intervals)
-
 
 def claims(
     manifest: Manifest,
@@ -128,7 +121,7 @@ def claims(
         # Another load is another question.
         return []
     found = [TESTS[each["test"]](each, evidence) for each in published["claims"]]
-    if not evidence.trusted():
+    if not trusted(compared):
         found = [replace(each, verdict=Holds.UNTESTED) for each in found]
     return found
 
@@ -330,7 +323,7 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
         interval = left.relative["us_per_request"]
         measured += (
             f" Against {MATCHED[0]}, which has no Docker, but a bridge, then remain "
-            f"{percent(interval)}."
+            f"{percent(interval)}, by an interval that is not corrected."
         )
         margin = evidence.manifest.margin
         # Less than nothing is as good as nothing.

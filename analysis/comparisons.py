@@ -78,6 +78,14 @@ def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Compa
     ]
 
 
+def trusted(compared: Sequence[Comparison]) -> bool:
+    """
+    Whether no thing that was measured twice came out as two.
+    """
+    intervals = [each.trust_interval() for each in compared if each.control]
+    return not any(each is not None and each.excludes_zero for each in intervals)
+
+
 def is_control(manifest: Manifest, baseline: str, treatment: str) -> bool:
     """
     Whether two variants are the same but for their names.

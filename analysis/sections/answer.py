@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.claims import AS_PUBLISHED, MATCHED
+from analysis.comparisons import trusted
 from analysis.formatting import microseconds, negative, percent, sentence
 from analysis.ladder import climb, remainder
 from analysis.recommendations import remaining
@@ -39,8 +40,7 @@ def answer(
     costs = _costs(compared)
     if not costs and not manifest.ladders:
         return ""
-    controls = [each.trust_interval() for each in compared if each.control]
-    if any(each is not None and each.excludes_zero for each in controls):
+    if not trusted(compared):
         return f"## The answer\n\n{UNTRUSTED}"
     steps = _where(manifest, trials)
     if steps and len(costs) == 2:

@@ -61,7 +61,7 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     return "\n\n".join(
         [
             "## CPU time per request",
-            f"{COMPARED} {_about_interrupts(trials)}",
+            COMPARED,
             table([*headers, "Soft interrupts", "Blocks"], rows),
         ]
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,50 +151,6 @@ def test_reliability_is_counted_in_every_trial() -> None:
     assert found(bad, STABLE).verdict is Holds.NO
 
 
-STEPS = ["bare", "container-host", "container-bridge", "container-published", "container-names"]
-
-
-@pytest.mark.parametrize(
-    ("costs", "noise", "verdict"),
-    [
-        ((1.2, 1.2, 1.2, 1.0), 0.001, Holds.YES),
-        # Names cost too, and nobody blamed them; or it cannot be told whether they do.
-        ((1.2, 1.2, 1.2, 1.2), 0.001, Holds.DIRECTION),
-        ((1.2, 1.2, 1.2, 1.0), 0.1, Holds.DIRECTION),
-        ((1.0, 1.0, 1.2, 1.0), 0.001, Holds.DIRECTION),
-        ((1.0, 1.0, 1.0, 1.2), 0.001, Holds.NO),
-    ],
-)
-def test_what_is_blamed_is_looked_for_in_the_ladder(
-    costs: tuple[float, ...], noise: float, verdict: Holds
-) -> None:
-    """
-    All three that were blamed, and nothing else on the way; or some; or none of them.
-
-    The noise is that of the last step alone.
-    """
-    made, trials = run_of(1.5)
-    climbed = dataclasses.replace(
-        made,
-        variants=[
-            *made.variants,
-            *(
-                {"name": name, "about": name, "levels": {"step": name}, "overlays": []}
-                for name in STEPS
-            ),
-        ],
-        ladders=[{"name": "container", "about": "", "steps": STEPS}],
-    )
-    for block in range(1, 10):
-        rate = 500.0
-        for position, (name, times) in enumerate(zip(STEPS, (1.0, *costs), strict=True)):
-            rate /= times
-            spread = noise if name == STEPS[-1] else 0.001
-            noisy = rate * (1 + spread * ((block * (position + 1)) % 4 - 1.5))
-            trials.append(trial(100 * block + position, block, name, noisy))
-    assert found((climbed, trials), "Docker's runtime").verdict is verdict
-
-
 def with_changes(
     rates: dict[str, float], pairs: dict[str, tuple[str, str]], noise: dict[str, float]
 ) -> tuple[Manifest, list[TrialRecord]]:
@@ -223,6 +180,37 @@ def with_changes(
             spread = noise.get(name, 0.001) * ((block * (position + 1)) % 4 - 1.5)
             trials.append(trial(100 * block + position, block, name, rate * (1 + spread)))
     return made, trials
+
+
+STEPS = ["bare", "container-host", "container-bridge", "container-published", "container-names"]
+
+
+@pytest.mark.parametrize(
+    ("costs", "noise", "verdict"),
+    [
+        ((1.2, 1.2, 1.2, 1.0), 0.001, Holds.YES),
+        # Names cost too, and nobody blamed them; or it cannot be told whether they do.
+        ((1.2, 1.2, 1.2, 1.2), 0.001, Holds.DIRECTION),
+        ((1.2, 1.2, 1.2, 1.0), 0.1, Holds.DIRECTION),
+        ((1.0, 1.0, 1.2, 1.0), 0.001, Holds.DIRECTION),
+        ((1.0, 1.0, 1.0, 1.2), 0.001, Holds.NO),
+    ],
+)
+def test_what_is_blamed_is_looked_for_in_the_ladder(
+    costs: tuple[float, ...], noise: float, verdict: Holds
+) -> None:
+    """
+    All three that were blamed, and nothing else on the way; or some; or none of them.
+
+    The noise is that of the last step alone.
+    """
+    rates = dict(
+        zip(STEPS, accumulate((500.0, *costs), lambda rate, times: rate / times), strict=True)
+    )
+    made, trials = with_changes(rates, {}, {STEPS[-1]: noise})
+    ladder = {"name": "container", "about": "", "steps": STEPS}
+    climbed = dataclasses.replace(made, ladders=[ladder])
+    assert found((climbed, trials), "Docker's runtime").verdict is verdict
 
 
 @pytest.mark.parametrize(

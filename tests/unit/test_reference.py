@@ -36,6 +36,7 @@ from experiments.workloads import choose_workload
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.records import LoadResult, Manifest
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 COMMITTED = RESULTS / REFERENCE
 
 
-def a_run(results: Path, state: str = "complete", **changes: object) -> Path:
+def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad] = ()) -> Path:
     """
     A small run on the disk, with what ab printed.
     """
@@ -53,7 +54,7 @@ def a_run(results: Path, state: str = "complete", **changes: object) -> Path:
     for number in range(1, 7):
         name = ("netns", "docker")[number % 2]
         record = trial(number, (number + 1) // 2, name, 200 + 10 * number)
-        append_trial(run, dataclasses.replace(record, **changes))  # type: ignore[arg-type]
+        append_trial(run, dataclasses.replace(record, open_loads=list(open_loads)))
         folder = run / RAW / f"{number:03d}-{name}"
         folder.mkdir(parents=True)
         (folder / "ab.txt").write_text(f"what ab printed in trial {number}\n")
@@ -124,12 +125,12 @@ def test_keeping_another_run_replaces_the_first(
 
 
 @pytest.mark.parametrize(
-    ("state", "changes", "why"),
+    ("state", "open_loads", "why"),
     [
-        ("interrupted", {}, "is interrupted; only a complete run can be a reference"),
+        ("interrupted", [], "is interrupted; only a complete run can be a reference"),
         (
             "complete",
-            {"open_loads": [OpenLoad(0.3, 9.0, 9, 9, 9, 9.0, 1, "raw/001-docker/open.csv")]},
+            [OpenLoad(0.3, 9.0, 9, 9, 9, 9.0, 1, "raw/001-docker/open.csv")],
             "was loaded by schedule",
         ),
     ],
@@ -138,13 +139,13 @@ def test_what_cannot_be_a_reference_replaces_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     state: str,
-    changes: dict[str, object],
+    open_loads: list[OpenLoad],
     why: str,
 ) -> None:
     """
     And the message says why.
     """
-    run = a_run(tmp_path, state, **changes)
+    run = a_run(tmp_path, state, open_loads)
     reference = tmp_path / REFERENCE
     reference.mkdir()
     (reference / RAW_ARCHIVE).write_text("")

@@ -21,7 +21,7 @@ from experiments.records import append_trial, write_manifest
 from tests.unit.samples import failed_trial, manifest, trial
 
 if TYPE_CHECKING:
-    from experiments.records import TrialRecord
+    from experiments.records import Manifest, TrialRecord
 
 PROJECT = Path(__file__).parents[2]
 
@@ -71,6 +71,61 @@ def test_a_clear_difference_is_stated_with_its_intervals() -> None:
     assert "(docker against netns): slower by 25.0 % [" in text
     assert re.search(r"in time per request, 1000 µs \[\d+, \d+\] on 4000 µs \(3 blocks\)", text)
     assert "(3 blocks)" in text
+
+
+def test_what_a_run_is_for_has_the_published_table_and_all_else_a_row() -> None:
+    """
+    With how reliable both were; a load that broke off counts as none answered.
+    """
+    made, trials = with_host()
+    text = render(dataclasses.replace(made, focal=[["netns", "docker"]]), trials)
+    assert "### Matched: a pair" in text
+    assert "### Host network" not in text
+    brief = text.partition("### The other comparisons, in brief")[2].partition("\n## ")[0]
+    (row,) = [line for line in brief.splitlines() if line.startswith("| Host network")]
+    assert [cell.strip() for cell in row.split("|")][-3:-1] == ["100.00 % and 100.00 %", "3"]
+    broken = dataclasses.replace(failed_trial(99, 3, "docker-host"), failed_phase="load")
+    text = render(dataclasses.replace(made, focal=[["netns", "docker"]]), [*trials, broken])
+    assert "100.00 % and at least 75.00 %" in text.partition("in brief")[2]
+
+
+def test_a_change_stands_beside_what_it_buys_leaves_and_gives_up() -> None:
+    """
+    What is left is against raw namespaces with the same server.
+    """
+    text = render(*with_host())
+    section = text.partition("## What each change buys, and what it gives up")[2]
+    (row,) = [line for line in section.splitlines() if line.startswith("| Host network")]
+    cells = [cell.strip() for cell in row.split("|")][1:-1]
+    assert cells[1] == "`docker-host` against `docker`"
+    assert cells[2].startswith("-16.")
+    assert re.fullmatch(r"\+[\d.]+ % \[.*\] \(`netns`\)", cells[5])
+    assert cells[6] == "a network of its own for each service"
+
+
+def with_host() -> tuple[Manifest, list[TrialRecord]]:
+    """
+    Three blocks in which Docker takes 1.25 times as long, and on the host's network 1.05 times.
+    """
+    levels = {
+        "netns": {"runtime": "process", "network": "bridge"},
+        "docker": {"runtime": "container", "network": "bridge"},
+        "docker-host": {"runtime": "container", "network": "host"},
+    }
+    made = dataclasses.replace(
+        manifest(blocks=3),
+        variants=[{"name": name, "about": name, "levels": own} for name, own in levels.items()],
+        comparisons=[
+            *manifest().comparisons,
+            {"name": "host network", "about": "", "baseline": "docker", "treatment": "docker-host"},
+        ],
+    )
+    trials = [
+        trial(3 * block + place, block, name, 250 / times * (1 + 0.002 * ((block + place) % 3)))
+        for block in (1, 2, 3)
+        for place, (name, times) in enumerate(zip(levels, (1.0, 1.25, 1.05), strict=True))
+    ]
+    return made, trials
 
 
 def test_an_unclear_difference_is_not_given_a_direction() -> None:

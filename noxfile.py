@@ -90,6 +90,8 @@ def enlist(session: nox.Session, group: str) -> None:
         )
     enlisted.extend(declared.groups[group].variants)
     arguments_of_sessions.extend(SESSION_ARGUMENTS.get(group, []))
+    if declared.groups[group].agreement:
+        arguments_of_sessions.extend(["--agreement", ",".join(declared.groups[group].agreement)])
     budgets.append(declared.groups[group].minutes.get(options.profile, 0.0))
     session.notify("measure")
 

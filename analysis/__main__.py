@@ -22,6 +22,7 @@ from experiments.records import (
     ARTEFACT_TRIALS,
     ResultsError,
     latest_run,
+    read_agreement,
     read_manifest,
     read_trials,
 )
@@ -97,7 +98,7 @@ def make(runs: Sequence[Path], output: Path) -> str:
     Raises ResultsError for what cannot be read, and OSError for a report that cannot be written.
     """
     manifest, trials = pool([(read_manifest(run), read_trials(run)) for run in runs])
-    # The logs of single requests are in the folder of one run.
+    # The logs of single requests are in the folder of one run, and so are loads of the agreement.
     own = runs[0] if len(runs) == 1 else None
     directory = DIRECTORY if own is not None else f"pooled-{DIRECTORY}"
     drawn = figures(manifest, trials, own)
@@ -106,6 +107,7 @@ def make(runs: Sequence[Path], output: Path) -> str:
         trials,
         own,
         cold_starts=[trial for run in runs for trial in read_trials(run, ARTEFACT_TRIALS)],
+        agreement=read_agreement(own) if own is not None else (),
         drawn=drawn,
         directory=directory,
     )

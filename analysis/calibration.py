@@ -4,7 +4,8 @@ Calibration by spike recovery: a known cost is put into one arm, and the instrum
 As in analytical chemistry (Thompson, Ellison, Fajgelj, Willetts and Wood, "Harmonised Guidelines
 for the Use of Recovery Information in Analytical Measurement", IUPAC 1999): the slope of what comes
 out against what is put in, and the bias. The block is the replicate here too, so each block has a
-slope and a bias of its own, and their means have Student's intervals.
+slope and a bias of its own, and their means have Student's intervals. Time is by rounds and at
+equal place, as in every comparison; CPU time is of all loads of a trial.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from scipy import stats
 
+from analysis.estimates import are_comparable, good_shares, pairs_by_block
 from analysis.intervals import t_interval
-from experiments.records import OK
+from analysis.places import at_equal_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analysis.estimates import Pair
     from analysis.intervals import Interval
     from experiments.records import Manifest, TrialRecord
 
@@ -99,12 +102,13 @@ def recoveries(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Recove
     Every kind of injection by every measure, as far as blocks have the baseline and all doses.
     """
     found = []
+    level = at_equal_place(trials)
     for factor in INJECTED:
         baseline, doses = _doses(manifest, factor)
         if baseline is None or len(doses) < 2:
             continue
         for measure in MEASURES:
-            rows = _rows(baseline, doses, measure, trials)
+            rows = _rows(baseline, doses, measure, level)
             if rows:
                 found.append(_recovery(factor, measure, sorted(doses.values()), rows))
     return found
@@ -139,34 +143,41 @@ def _rows(
     baseline: str, doses: Mapping[str, int], measure: str, trials: Sequence[TrialRecord]
 ) -> list[dict[int, float]]:
     """
-    For each block that has everything, what came out of each dose.
+    For each block that has everything, what came out of each dose; none where errors make it quick.
     """
-    blocks: dict[int, dict[str, float]] = {}
-    for trial in trials:
-        value = measured_us(trial, measure)
-        if value is not None:
-            blocks.setdefault(trial.block, {})[trial.variant] = value
-    return [
-        {dose: found[name] - found[baseline] for name, dose in doses.items()}
-        for _, found in sorted(blocks.items())
-        if {baseline, *doses} <= found.keys()
-    ]
+    by_dose = {dose: pairs_by_block(baseline, name, trials) for name, dose in doses.items()}
+    if not all(blocks and are_comparable(good_shares(blocks)) for blocks in by_dose.values()):
+        return []
+    rows: dict[int, dict[int, float]] = {}
+    for dose, blocks in by_dose.items():
+        for block, pairs in blocks.items():
+            found = [us for pair in pairs if (us := _recovered_us(pair, measure)) is not None]
+            if found:
+                rows.setdefault(block, {})[dose] = statistics.fmean(found)
+    return [row for _, row in sorted(rows.items()) if len(row) == len(by_dose)]
 
 
-def measured_us(trial: TrialRecord, measure: str) -> float | None:
+def _recovered_us(pair: Pair, measure: str) -> float | None:
     """
-    Microseconds per request of a trial, or of its services' CPUs; None where it has none.
+    Microseconds per request that the second trial took beyond the first; None if nobody looked.
     """
-    if trial.status != OK or trial.load is None:
-        return None
     if measure == TIME:
-        return 1e6 / trial.load.requests_per_second
-    if not trial.cpu:
+        return pair.difference_us
+    before, after = _cpu_us(pair.baseline), _cpu_us(pair.treatment)
+    if before is None or after is None:
+        return None
+    return after - before if measure == CPU else pair.difference_us - (after - before)
+
+
+def _cpu_us(trial: TrialRecord) -> float | None:
+    """
+    Microseconds per request of CPU time of a trial's services; None where it was not looked at.
+    """
+    if trial.load is None or not trial.cpu:
         return None
     services = [spent for name, spent in trial.cpu["parts"].items() if name in trial.facts]
     seconds = sum(spent["user_s"] + spent["system_s"] for spent in services)
-    cpu_us = float(seconds * 1e6 / trial.load.requests_completed)
-    return cpu_us if measure == CPU else 1e6 / trial.load.requests_per_second - cpu_us
+    return float(seconds * 1e6 / trial.load.requests_completed)
 
 
 def _recovery(

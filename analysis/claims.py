@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.comparisons import trusted
 from analysis.estimates import compare, summarise
-from analysis.formatting import count, percent
+from analysis.formatting import count, percent, time_difference
 from analysis.ladder import climb
 from analysis.verdicts import Kind, judge
 
@@ -168,7 +168,7 @@ def _median(each: dict[str, str], evidence: Evidence) -> Claim:
     )
     found = evidence.between(AS_PUBLISHED)
     verdict = Holds.UNTESTED
-    if found is not None and found.difference is not None:
+    if found is not None and found.difference is not None and found.difference.comparable:
         interval = found.difference.relative["latency_p50_us"]
         margin = evidence.manifest.margin
         if interval.low is not None and interval.high is not None:
@@ -284,7 +284,7 @@ def _ladder(each: dict[str, str], evidence: Evidence) -> Claim:
         measured = "This run climbed no ladder; `nox -s ladder` does."
         return Claim(each["claim"], supported, measured, Holds.UNTESTED)
     words = [
-        f"{step.upper} after {step.lower} {percent(step.difference.relative['us_per_request'])}"
+        f"{step.upper} after {step.lower} {time_difference(step.difference)}"
         for step in steps
         if step.verdict.kind is Kind.SLOWER and step.difference is not None
     ]
@@ -314,12 +314,12 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
     if found is None or found.difference is None:
         return Claim(each["claim"], supported, "Not measured in this run.", Holds.UNTESTED)
     measured = (
-        f"{found.treatment} against {found.baseline}: "
-        f"{percent(found.difference.relative['us_per_request'])} time per request."
+        f"Time per request of {found.treatment} against {found.baseline}: "
+        f"{time_difference(found.difference)}."
     )
     verdict = _faster(found.verdict.kind)
     left = compare(MATCHED[0], found.treatment, evidence.trials) if each.get("wholly") else None
-    if left is not None:
+    if left is not None and left.comparable:
         interval = left.relative["us_per_request"]
         measured += (
             f" Against {MATCHED[0]}, which has no Docker, but a bridge, then remain "
@@ -334,13 +334,13 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
             # Whether it is less is open, and that it is not all gone is not.
             verdict = Holds.NO
     elif verdict is Holds.YES and each.get("wholly"):
-        measured += f" What then remains against {MATCHED[0]} was not measured."
+        why = "was not measured" if left is None else "is not comparable"
+        measured += f" What then remains against {MATCHED[0]} {why}."
         verdict = Holds.DIRECTION
     also = evidence.named(each["also"]) if "also" in each else None
     if also is not None and also.difference is not None:
         measured += (
-            f" {also.treatment} against {also.baseline}: "
-            f"{percent(also.difference.relative['us_per_request'])}."
+            f" {also.treatment} against {also.baseline}: {time_difference(also.difference)}."
         )
         # Two questions are one claim only where both are answered alike.
         other = _faster(also.verdict.kind)
@@ -355,6 +355,7 @@ def _faster(kind: Kind) -> Holds:
         Kind.SLOWER: Holds.NO,
         Kind.EQUIVALENT: Holds.NO,
         Kind.CANNOT_TELL: Holds.UNTESTED,
+        Kind.NOT_COMPARABLE: Holds.UNTESTED,
     }[kind]
 
 
@@ -369,8 +370,7 @@ def _resources(each: dict[str, str], evidence: Evidence) -> Claim:
         return Claim(each["claim"], supported, "Not measured in this run.", Holds.UNTESTED)
     verdicts = judge([difference for _, difference in found], evidence.manifest.margin)
     words = [
-        f"without the limit of {dose} {percent(difference.relative['us_per_request'])}"
-        for dose, difference in found
+        f"without the limit of {dose} {time_difference(difference)}" for dose, difference in found
     ]
     kinds = {_faster(verdict.kind) for verdict in verdicts}
     verdict = Holds.UNTESTED
@@ -402,7 +402,7 @@ def _both(evidence: Evidence, metric: str, words: str) -> str:
     for pair, name in ((AS_PUBLISHED, "as published"), (MATCHED, "matched")):
         found = evidence.between(pair)
         if found is not None and found.difference is not None:
-            parts.append(f"{name} {percent(found.difference.relative[metric])}")
+            parts.append(f"{name} {time_difference(found.difference, metric)}")
     return f"{words[0].upper()}{words[1:]}: {'; '.join(parts)}."
 
 
@@ -413,7 +413,8 @@ def _size(found: Comparison | None, metric: str, published: float) -> Holds:
     if found is None or found.difference is None:
         return Holds.UNTESTED
     interval: Interval = found.difference.relative[metric]
-    if found.verdict.kind is Kind.CANNOT_TELL or interval.low is None or interval.high is None:
+    untold = found.verdict.kind in {Kind.CANNOT_TELL, Kind.NOT_COMPARABLE}
+    if untold or interval.low is None or interval.high is None:
         return Holds.UNTESTED
     if found.verdict.kind is Kind.EQUIVALENT or interval.estimate * published < 0:
         return Holds.NO

@@ -43,10 +43,13 @@ class Comparison:
     def trust_interval(self) -> Interval | None:
         """
         The 99 % interval of the relative difference's logarithm; None without two blocks.
+
+        None too where the arms are not comparable.
         """
-        if self.difference is None or self.difference.blocks < 2:
+        difference = self.difference
+        if difference is None or difference.blocks < 2 or not difference.comparable:
             return None
-        return t_interval(self.difference.log_ratios, TRUST_CONFIDENCE)
+        return t_interval(difference.log_ratios, TRUST_CONFIDENCE)
 
 
 def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Comparison]:
@@ -62,7 +65,7 @@ def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Compa
         family = [index for index, control in enumerate(controls) if control is kind]
         judged = judge([differences[index] for index in family], manifest.margin)
         verdicts |= dict(zip(family, judged, strict=True))
-        sizes[kind] = len(family)
+        sizes[kind] = sum(verdict.p_value is not None for verdict in judged)
     return [
         Comparison(
             name=pair["name"],

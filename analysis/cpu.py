@@ -5,9 +5,12 @@ CPU time per request by where it is spent, from the records of trials.
 from __future__ import annotations
 
 import math
+import statistics
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analysis.estimates import trials_by_part
 from analysis.intervals import t_interval
 from experiments.records import CLIENT_BOUND, OK
 
@@ -19,16 +22,14 @@ if TYPE_CHECKING:
 
 CLIENT = "client"
 RUNNER = "runner"
-PULSE = "pulse"
 DAEMON = "dockerd, containerd, shims"
 PROXY = "docker-proxy"
 READER = "log reader"
-BESIDE = (CLIENT, RUNNER, PULSE, DAEMON, PROXY, READER)
+BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, READER)
 """Parts that are no services, by the names in the records."""
 
-INSTRUMENT = (CLIENT, RUNNER, PULSE)
+INSTRUMENT = (CLIENT, RUNNER)
 """Parts that measure; all others are the stack with the Docker that it runs in."""
-
 
 BUSY = ("user", "nice", "system", "irq", "softirq")
 """What /proc/stat counts that is neither idle nor taken by a hypervisor."""
@@ -165,24 +166,19 @@ def cpu_difference(
     """
     The paired difference in CPU time, or None when no block has both with their CPU time looked at.
     """
-    spent = {
-        (trial.block, trial.variant): (trial.cpu, trial.load.requests_completed)
-        for trial in trials
-        if trial.status == OK and trial.load is not None and trial.cpu
-    }
     pairs = [
-        (before, spent[block, treatment])
-        for (block, variant), before in spent.items()
-        if variant == baseline and (block, treatment) in spent
+        (own[baseline], own[treatment])
+        for own in trials_by_part(trials).values()
+        if baseline in own and treatment in own and own[baseline].cpu and own[treatment].cpu
     ]
     if not pairs:
         return None
-    stacks_us = [_both(pair, _stack_s) for pair in pairs]
-    softirqs_us = [_both(pair, lambda cpu: cpu["machine_s"]["softirq"]) for pair in pairs]
-    apart = all(cpu["interrupts_apart"] for pair in pairs for cpu, _ in pair)
-    countable = all(min(pair) > 0 for pair in stacks_us)
+    stacks_us = _by_block(pairs, _stack_s)
+    softirqs_us = _by_block(pairs, lambda cpu: cpu["machine_s"]["softirq"])
+    apart = all(trial.cpu["interrupts_apart"] for pair in pairs for trial in pair)
+    countable = all(min(both) > 0 for both in stacks_us)
     return CpuDifference(
-        blocks=len(pairs),
+        blocks=len(stacks_us),
         baseline_us=t_interval([before for before, _ in stacks_us]),
         difference_us=t_interval([after - before for before, after in stacks_us]),
         log_ratios=[math.log(after / before) for before, after in stacks_us] if countable else [],
@@ -192,15 +188,25 @@ def cpu_difference(
     )
 
 
-def _both(
-    pair: tuple[tuple[dict[str, Any], int], tuple[dict[str, Any], int]],
-    seconds: Callable[[dict[str, Any]], float],
-) -> tuple[float, float]:
+def _by_block(
+    pairs: Sequence[tuple[TrialRecord, TrialRecord]], seconds: Callable[[dict[str, Any]], float]
+) -> list[tuple[float, float]]:
     """
-    What two trials spent, each in microseconds per request.
+    What two trials spent, each in microseconds per request, as means over the parts of a block.
     """
-    (before, requests_before), (after, requests_after) = pair
-    return seconds(before) * 1e6 / requests_before, seconds(after) * 1e6 / requests_after
+    blocks: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for before, after in pairs:
+        if before.load is not None and after.load is not None:
+            blocks[before.block].append(
+                (
+                    seconds(before.cpu) * 1e6 / before.load.requests_completed,
+                    seconds(after.cpu) * 1e6 / after.load.requests_completed,
+                )
+            )
+    return [
+        (statistics.fmean(one for one, _ in both), statistics.fmean(two for _, two in both))
+        for both in blocks.values()
+    ]
 
 
 def _stack_s(cpu: dict[str, Any]) -> float:

@@ -1,22 +1,26 @@
 """
 Estimates over trials: means per variant, and paired differences, each with its interval.
 
-The trial is the replicate: a thousand requests to one deployment are one observation. Differences
-are paired within blocks, because trials of one block share what the machine was doing then.
+The trial is the replicate: a thousand requests to one deployment are one observation, in one load
+or in many. Differences are paired within rounds, whose loads lie a second apart, then averaged over
+the rounds of a block: the trials of one block share what the machine was doing then.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from analysis.intervals import Interval, bca_interval, t_interval
-from experiments.records import OK, UNDER_LOAD
+from analysis.places import at_equal_place
+from experiments.records import GOOD_SHARE_MARGIN, OK, UNDER_LOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from experiments.records import LoadResult, TrialRecord
 
@@ -62,19 +66,53 @@ class Difference:
     """
     What a treatment differs by from its baseline, over the blocks in which both have a trial.
 
-    ``relative`` maps each of METRICS to its relative difference (0.1 is ten per cent more), taken
-    from the mean log-ratio; ``us_per_request`` is the absolute one, in microseconds, and
-    ``baseline_us`` what the baseline takes per request in these blocks. ``log_ratios`` are of the
-    time per request, one for each block, and ``bootstrapped`` is their relative difference with the
-    interval of the bootstrap.
+    ``rounds`` are the pairs of loads of the same round that it rests on, in all blocks; none where
+    the trials have no rounds. ``relative`` maps each of METRICS to its relative difference (0.1 is
+    ten per cent more), taken from the mean log-ratio; ``us_per_request`` is the absolute one, in
+    microseconds, and ``baseline_us`` what the baseline takes per request in these blocks.
+    ``log_ratios`` are of the time per request, one for each block. All these are at equal place
+    (analysis/places.py) but the quantiles of latency. ``good_shares`` are the shares of good
+    answers of the baseline's trials and of the treatment's.
     """
 
     blocks: int
+    rounds: int
     relative: dict[str, Interval]
     us_per_request: Interval
     baseline_us: Interval
     log_ratios: list[float]
-    bootstrapped: Interval
+    good_shares: tuple[float, float]
+
+    @property
+    def comparable(self) -> bool:
+        """
+        Whether the difference is one in time, because both have as many good answers.
+        """
+        return are_comparable(self.good_shares)
+
+    @cached_property
+    def bootstrapped(self) -> Interval:
+        """
+        The relative difference in time per request with the interval of the bootstrap.
+        """
+        return bca_interval(self.log_ratios).map(math.expm1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """
+    Two trials of one part of a block, and what they differ by over the rounds that both have.
+
+    ``log_ratios`` maps each of METRICS to the logarithm of treatment over baseline; times are in
+    microseconds per request.
+    """
+
+    baseline: TrialRecord
+    treatment: TrialRecord
+    rounds: int
+    log_ratios: dict[str, float]
+    baseline_us: float
+    difference_us: float
 
 
 def summarise(
@@ -115,52 +153,174 @@ def _means(values: Mapping[str, Sequence[float]]) -> dict[str, Interval]:
     return means
 
 
+def summarise_at_once(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary | None:
+    """
+    Summarise the loads at once of one variant; None when it has none.
+    """
+    own = _at_once(trials)
+    return summarise(variant, own, 0) if any(each.variant == variant for each in own) else None
+
+
 def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
     """
     The paired difference, or None when no block has both.
     """
-    pairs = [
-        (loads[baseline], loads[treatment])
-        for loads in loads_by_block(trials).values()
-        if baseline in loads and treatment in loads
+    return _difference(baseline, treatment, at_equal_place(trials))
+
+
+def compare_at_once(
+    baseline: str, treatment: str, trials: Sequence[TrialRecord]
+) -> Difference | None:
+    """
+    The paired difference between the loads at once, or None when no block has both.
+    """
+    return _difference(baseline, treatment, _at_once(at_equal_place(trials)))
+
+
+def _at_once(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """
+    The trials that have a load at once, with that in place of all others.
+    """
+    return [
+        replace(trial, load=trial.at_once, loads=[])
+        for trial in trials
+        if trial.at_once is not None
     ]
-    if not pairs:
+
+
+def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
+    blocks = pairs_by_block(baseline, treatment, trials)
+    if not blocks:
         return None
+    each_block = list(blocks.values())
     logs = {
-        name: [math.log(metric(after) / metric(before)) for before, after in pairs]
-        for name, metric in METRICS.items()
+        name: [statistics.fmean(pair.log_ratios[name] for pair in own) for own in each_block]
+        for name in METRICS
     }
-    cost = METRICS["us_per_request"]
+    differences = [statistics.fmean(pair.difference_us for pair in own) for own in each_block]
+    baselines = [statistics.fmean(pair.baseline_us for pair in own) for own in each_block]
     return Difference(
-        blocks=len(pairs),
+        blocks=len(blocks),
+        rounds=sum(pair.rounds for own in each_block for pair in own),
         relative={name: t_interval(each).map(math.expm1) for name, each in logs.items()},
-        us_per_request=t_interval([cost(after) - cost(before) for before, after in pairs]),
-        baseline_us=t_interval([cost(before) for before, _ in pairs]),
+        us_per_request=t_interval(differences),
+        baseline_us=t_interval(baselines),
         log_ratios=logs["us_per_request"],
-        bootstrapped=bca_interval(logs["us_per_request"]).map(math.expm1),
+        good_shares=good_shares(blocks),
     )
 
 
-def loads_by_block(trials: Sequence[TrialRecord]) -> dict[int, dict[str, LoadResult]]:
+def pairs_by_block(
+    baseline: str, treatment: str, trials: Sequence[TrialRecord]
+) -> dict[int, list[Pair]]:
     """
-    The loads of the good trials, by block and variant, in the order of the blocks.
+    For each block that has good trials of both in one part: their pairs, one for each such part.
     """
-    blocks: dict[int, dict[str, LoadResult]] = defaultdict(dict)
+    blocks: dict[int, list[Pair]] = defaultdict(list)
+    for (block, _), own in trials_by_part(trials).items():
+        if baseline in own and treatment in own:
+            pair = _pair(own[baseline], own[treatment])
+            if pair is not None:
+                blocks[block].append(pair)
+    return dict(blocks)
+
+
+def _pair(baseline: TrialRecord, treatment: TrialRecord) -> Pair | None:
+    """
+    Two good trials of one part, paired by round; None when they share no round.
+    """
+    rows = shared_rounds(baseline, treatment)
+    if not rows or baseline.load is None or treatment.load is None:
+        return None
+    logs = {
+        name: math.log(metric(treatment.load) / metric(baseline.load))
+        for name, metric in METRICS.items()
+    }
+    in_rounds = bool(baseline.loads and treatment.loads)
+    if in_rounds:
+        # The rate is the inverse of the time, and the mean latency concurrency times the time.
+        ratio = statistics.fmean(math.log(after / before) for before, after in rows)
+        logs |= {"us_per_request": ratio, "latency_mean_us": ratio, "requests_per_second": -ratio}
+    return Pair(
+        baseline=baseline,
+        treatment=treatment,
+        rounds=len(rows) if in_rounds else 0,
+        log_ratios=logs,
+        baseline_us=statistics.fmean(before for before, _ in rows),
+        difference_us=statistics.fmean(after - before for before, after in rows),
+    )
+
+
+def shared_rounds(baseline: TrialRecord, treatment: TrialRecord) -> list[tuple[float, float]]:
+    """
+    The microseconds per request of two good trials of one part, for each round that both have.
+
+    Only loads that were whole count. Where a trial has no rounds, both count as one load.
+    """
+    if not (baseline.loads and treatment.loads):
+        cost = METRICS["us_per_request"]
+        return [
+            (cost(one), cost(two)) for one, two in [(baseline.load, treatment.load)] if one and two
+        ]
+    before, after = (
+        {
+            load.round: load.us_per_request
+            for load in trial.loads
+            if load.requests_completed == load.requests
+        }
+        for trial in (baseline, treatment)
+    )
+    return [(before[number], after[number]) for number in sorted(before.keys() & after.keys())]
+
+
+def trials_by_part(trials: Sequence[TrialRecord]) -> dict[tuple[int, int], dict[str, TrialRecord]]:
+    """
+    The good trials, by block and part, and then by variant, in the order of the blocks.
+    """
+    parts: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
     for trial in trials:
         if trial.status == OK and trial.load is not None:
-            blocks[trial.block][trial.variant] = trial.load
-    return dict(sorted(blocks.items()))
+            parts[trial.block, trial.part][trial.variant] = trial
+    return dict(sorted(parts.items()))
+
+
+def good_shares(blocks: Mapping[int, Sequence[Pair]]) -> tuple[float, float]:
+    """
+    The shares of the requests of baseline and treatment that were answered as they should be.
+    """
+    pairs = [pair for own in blocks.values() for pair in own]
+    return (
+        _good_share(pair.baseline.load for pair in pairs),
+        _good_share(pair.treatment.load for pair in pairs),
+    )
+
+
+def _good_share(loads: Iterable[LoadResult | None]) -> float:
+    some = [load for load in loads if load is not None]
+    return sum(load.requests_ok for load in some) / sum(load.requests for load in some)
+
+
+def are_comparable(good_shares: Sequence[float]) -> bool:
+    """
+    Whether arms with these shares of good answers can be compared in time: errors are quick.
+    """
+    # One answer in a thousand is within the margin, whatever its share is as a binary fraction.
+    return round(max(good_shares) - min(good_shares), 9) <= GOOD_SHARE_MARGIN
 
 
 def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interval, int] | None:
     """
     Microseconds per request of one variant, as a mean with its interval, and its trials.
 
-    None when there is no trial. The mean of times is the harmonic mean of rates.
+    The mean of times is the harmonic mean of rates; the trials of one block are one value. None
+    when there is no trial.
     """
-    costs = [
-        METRICS["us_per_request"](loads[variant])
-        for loads in loads_by_block(trials).values()
-        if variant in loads
-    ]
-    return (t_interval(costs), len(costs)) if costs else None
+    blocks: dict[int, list[float]] = defaultdict(list)
+    for (block, _), own in trials_by_part(trials).items():
+        load = own[variant].load if variant in own else None
+        if load is not None:
+            blocks[block].append(METRICS["us_per_request"](load))
+    if not blocks:
+        return None
+    costs = [statistics.fmean(each) for each in blocks.values()]
+    return t_interval(costs), sum(map(len, blocks.values()))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analysis.comparisons import Comparison
+    from analysis.estimates import Difference
     from analysis.verdicts import Verdict
 
 
@@ -31,6 +32,26 @@ def percent(interval: Interval, digits: int = 1, sign: str = "+") -> str:
     A relative difference in per cent with its interval; ``sign`` is "+" or, for none, "-".
     """
     return _with_limits(interval, lambda number: f"{number * 100:{sign}.{digits}f}", "%")
+
+
+def time_difference(difference: Difference, metric: str = "us_per_request") -> str:
+    """
+    A relative difference in time, in per cent with its interval, where there can be one.
+    """
+    if not difference.comparable:
+        return str(Kind.NOT_COMPARABLE.value)
+    return percent(difference.relative[metric])
+
+
+def not_comparable(difference: Difference) -> str:
+    """
+    Why two arms have no difference in time.
+    """
+    before, after = (f"{share * 100:.2f} %" for share in difference.good_shares)
+    return (
+        f"{Kind.NOT_COMPARABLE.value}: {before} of the baseline's answers were good, and {after} "
+        "of the treatment's"
+    )
 
 
 def microseconds(interval: Interval, sign: str = "+") -> str:
@@ -78,6 +99,8 @@ def verdict(comparison: Comparison) -> str:
     difference, judged = comparison.difference, comparison.verdict
     if difference is None:
         return f"{name}: cannot tell; no block has a trial of both."
+    if judged.kind is Kind.NOT_COMPARABLE:
+        return f"{name}: {not_comparable(difference)}."
     base = f"{difference.baseline_us.estimate:.0f} µs"
     relative, absolute = difference.relative["us_per_request"], difference.us_per_request
     cost = f"{percent(relative)} time per request, {microseconds(absolute)} on {base}"

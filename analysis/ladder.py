@@ -4,11 +4,13 @@ Ladders: what each single step costs, and what all steps together leave unexplai
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.estimates import METRICS, compare, loads_by_block
+from analysis.estimates import are_comparable, compare, good_shares, pairs_by_block
 from analysis.intervals import t_interval
+from analysis.places import at_equal_place
 from analysis.verdicts import judge
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Remainder:
     """
     What a whole difference holds beyond the steps, in microseconds per request.
 
-    All three are over the blocks that have every trial which they need.
+    All three are over the blocks that have every trial which they need, at equal place.
     """
 
     blocks: int
@@ -92,24 +94,28 @@ def remainder(
     """
     A whole beside the sum of its ladders' steps; None when no block has all of their ends.
 
-    Within one ladder the steps of a block add up to its two ends exactly, so only those count; what
-    is unexplained is what comes of putting ladders together that were climbed one by one.
+    Within one ladder the steps of a round add up to its two ends exactly, so only those count; what
+    is unexplained is what comes of putting ladders together that were climbed one by one. None too
+    where the ends differ in their share of good answers.
     """
     ladders = {ladder["name"]: ladder["steps"] for ladder in manifest.ladders}
     ends = [(ladders[name][0], ladders[name][-1]) for name in whole["ladders"]]
-    cost = METRICS["us_per_request"]
-    rows = []
-    for loads in loads_by_block(trials).values():
-        wanted = {whole["baseline"], whole["treatment"], *(end for pair in ends for end in pair)}
-        if wanted <= loads.keys():
-            us = {name: cost(loads[name]) for name in wanted}
-            difference = us[whole["treatment"]] - us[whole["baseline"]]
-            rows.append((difference, sum(us[last] - us[first] for first, last in ends)))
-    if not rows:
+    level = at_equal_place(trials)
+    found = [
+        pairs_by_block(first, last, level)
+        for first, last in [(whole["baseline"], whole["treatment"]), *ends]
+    ]
+    complete = [block for block in found[0] if all(block in blocks for blocks in found)]
+    if not complete or not all(are_comparable(good_shares(blocks)) for blocks in found):
         return None
+    wholes, *climbed = (
+        [statistics.fmean(pair.difference_us for pair in blocks[block]) for block in complete]
+        for blocks in found
+    )
+    steps = [sum(each) for each in zip(*climbed, strict=True)]
     return Remainder(
-        blocks=len(rows),
-        whole=t_interval([row[0] for row in rows]),
-        steps=t_interval([row[1] for row in rows]),
-        unexplained=t_interval([row[0] - row[1] for row in rows]),
+        blocks=len(complete),
+        whole=t_interval(wholes),
+        steps=t_interval(steps),
+        unexplained=t_interval([one - other for one, other in zip(wholes, steps, strict=True)]),
     )

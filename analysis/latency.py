@@ -100,7 +100,8 @@ class Cell:
     One variant at one level of load, over its trials.
 
     ``asked_per_s`` is the mean over trials and ``achieved_share`` the median. An overloaded one has
-    no quantiles. ``by_block`` has the corrected quantiles of each trial that it can support.
+    no quantiles. ``by_part`` has the corrected quantiles of each trial that it can support, by
+    block and part.
     """
 
     variant: str
@@ -111,7 +112,7 @@ class Cell:
     failed: int
     corrected: dict[str, Quantile]
     uncorrected: dict[str, Quantile]
-    by_block: dict[int, dict[str, float]]
+    by_part: dict[tuple[int, int], dict[str, float]]
 
     @property
     def overloaded(self) -> bool:
@@ -256,8 +257,8 @@ class _Span:
 def _cell(
     variant: str, fraction: float | None, trials: Sequence[TrialRecord], run: Path
 ) -> Cell | None:
-    found: list[tuple[int, OpenLoad]] = [
-        (trial.block, load)
+    found: list[tuple[tuple[int, int], OpenLoad]] = [
+        ((trial.block, trial.part), load)
         for trial in trials
         if trial.variant == variant and trial.status == OK
         for load in trial.open_loads
@@ -281,11 +282,11 @@ def _cell(
         uncorrected=(
             {} if overloaded else {name: over_trials(uncorrected, name) for name in UNCORRECTED}
         ),
-        by_block={
-            block: {
+        by_part={
+            part: {
                 name: quantile_us(values, name) for name in COMPARED if supports(len(values), name)
             }
-            for (block, _), values in zip(found, corrected, strict=True)
+            for (part, _), values in zip(found, corrected, strict=True)
         },
     )
 
@@ -377,9 +378,9 @@ def _slowest(pool: NDArray[np.int64], depth: int) -> NDArray[np.intp]:
 
 def _difference(name: str, baseline: Cell, treatment: Cell) -> LatencyDifference:
     both = [
-        (found, treatment.by_block[block])
-        for block, found in sorted(baseline.by_block.items())
-        if block in treatment.by_block
+        (found, treatment.by_part[part])
+        for part, found in sorted(baseline.by_part.items())
+        if part in treatment.by_part
     ]
     overloaded = [cell.variant for cell in (baseline, treatment) if cell.overloaded]
     relative: dict[str, Interval | None] = {}

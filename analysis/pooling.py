@@ -22,6 +22,7 @@ def identity(manifest: Manifest) -> dict[str, Any]:
     """
     What must be equal for two runs to be two parts of one: the machine, the software, the load.
     """
+    piloted = "own_sd" in manifest.pilot
     machine, seen, userland = manifest.machine, manifest.environment, manifest.userland
     return {
         "machine": machine.get("name"),
@@ -46,7 +47,10 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         "userland": userland.get("content_sha256") or userland.get("digest"),
         "workload": manifest.workload,
         # What a pilot found is no choice of the user's.
-        "requests": None if "own_sd" in manifest.pilot else manifest.requests,
+        "requests": None if piloted else manifest.requests,
+        "rounds": None if piloted else manifest.rounds,
+        "requests_at_once": manifest.requests_at_once,
+        "at_once": manifest.at_once,
         "concurrency": manifest.concurrency,
         "warmup_requests": manifest.warmup_requests,
         "any_length": manifest.any_length,
@@ -86,7 +90,7 @@ def pool(
                 )
                 raise ResultsError(msg)
     pooled: list[TrialRecord] = []
-    order: list[list[str]] = []
+    order: list[list[list[str]]] = []
     for manifest, trials in runs:
         numbers, blocks = len(pooled), len(order)
         pooled += [

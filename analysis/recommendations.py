@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.comparisons import Comparison
-    from analysis.intervals import Interval
+    from analysis.estimates import Difference
     from experiments.records import Manifest, TrialRecord
 
 GIVES_UP = {
@@ -75,9 +75,9 @@ def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 def remaining(
     manifest: Manifest, trials: Sequence[TrialRecord], treatment: str
-) -> tuple[str, Interval] | None:
+) -> tuple[str, Difference] | None:
     """
-    What a variant still takes longer than the raw-namespace one with the same server, and that one.
+    The raw-namespace variant with the same server, and what this one still takes longer than it.
 
     That is the matched pair's baseline but for its server. None where none such was measured, or
     where the variant is in raw namespaces itself.
@@ -91,5 +91,5 @@ def remaining(
         if table["levels"] == wanted and not table.get("twin_of"):
             left = compare(table["name"], treatment, trials)
             if left is not None:
-                return table["name"], left.relative["us_per_request"]
+                return table["name"], left
     return None

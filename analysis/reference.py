@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from analysis.__main__ import make
 from analysis.folders import REFERENCE, REPORT, RESULTS
 from experiments.records import (
+    AGREEMENT_LOADS,
     ARTEFACT_TRIALS,
     COMPLETE,
     COMPRESSED,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RAW_ARCHIVE = f"{RAW}.tar{COMPRESSED}"
-RECORDS = (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS)
+RECORDS = (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS, AGREEMENT_LOADS)
 MOST_BYTES = 20_000_000
 """What a repository can be asked to carry."""
 

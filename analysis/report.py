@@ -31,13 +31,12 @@ from analysis.sections.trust import trust
 from analysis.sections.tuning import tuning
 from analysis.sections.warm_up import warm_up, warm_up_details
 from analysis.sections.warnings import warnings
-from analysis.speed import at_equal_speed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.figures.figure import Figure
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records import AgreementLoad, Manifest, TrialRecord
 
 TEMPLATE = Path(__file__).with_name("report.md.j2")
 
@@ -48,6 +47,7 @@ def render(
     run: Path | None = None,
     *,
     cold_starts: Sequence[TrialRecord] = (),
+    agreement: Sequence[AgreementLoad] = (),
     drawn: Sequence[Figure] = (),
     directory: str = DIRECTORY,
 ) -> str:
@@ -55,10 +55,10 @@ def render(
     The whole report.
 
     ``run`` is the folder with the logs of single requests, where there are such; ``cold_starts``
-    are the loads of a stack that was not up yet; ``drawn`` are the figures, which the report finds
-    in ``directory``, as seen from its own place.
+    are the loads of a stack that was not up yet, and ``agreement`` those by which short loads were
+    checked; ``drawn`` are the figures, which the report finds in ``directory``, as seen from its
+    own place.
     """
-    level = at_equal_speed(trials)
     summaries = {
         table["name"]: summarise(table["name"], trials, manifest.requests)
         for table in manifest.variants
@@ -74,7 +74,7 @@ def render(
         answer=answer(manifest, trials, compared),
         overview=overview(manifest, trials),
         parameters=parameters(manifest),
-        key_metrics=key_metrics(manifest, compared, summaries),
+        key_metrics=key_metrics(manifest, trials, compared, summaries),
         details=details(manifest, summaries),
         cpu_details=cpu_details(manifest, trials),
         warm_up_details=warm_up_details(manifest, trials),
@@ -87,10 +87,10 @@ def render(
         cpu=cpu(manifest, trials),
         warm_up=warm_up(manifest, trials),
         claims=published_claims(manifest, trials, compared, cold_starts),
-        calibration=calibration(manifest, trials),
-        trust=trust(compared, comparisons(manifest, level.trials), trials, level),
+        calibration=calibration(manifest, trials, agreement),
+        trust=trust(compared, trials),
         conclusions=conclusions(compared, has_ladder=bool(manifest.ladders)),
-        threats=threats(manifest, trials, compared, level),
+        threats=threats(manifest, trials, compared),
         environment=environment(manifest, trials),
         reproduce=reproduce(manifest),
         sources=sources(manifest, drawn, directory),

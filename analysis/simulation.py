@@ -1,24 +1,26 @@
 """
-What other ways to measure would have said of the same trials: simulation on resampled real blocks.
+What other ways to measure would have made of the same loads: simulation on resampled real blocks.
 
-A run measures one variant twice in every block. Whatever is seen between the two is noise, so a
-known effect can be added to one of them, and each protocol be asked what it makes of that: how far
-off its estimate is, how often it finds a difference where there is none, and how often it finds one
-that is there.
+A run measures one thing twice in every block (A/A), so whatever is seen between the two is noise.
+Each protocol draws from those loads as it would have measured, and is asked how often it finds a
+difference where there is none, and how long it takes until its answer is narrow enough.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy import stats
 
-from analysis.estimates import loads_by_block
+from analysis.estimates import METRICS, pairs_by_block, shared_rounds
+from analysis.intervals import t_quantile
+from analysis.places import at_equal_place
 from analysis.verdicts import SIGNIFICANCE
-from experiments.records import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,58 +34,63 @@ if TYPE_CHECKING:
 
 REPLICATES = 4000
 SEED = 1
-EFFECTS = (0.02, 0.05, 0.10)
 LEAST_BLOCKS = 10
 """Of fewer blocks a resample says little more than the blocks themselves."""
 
 IN_A_ROW = 5
-LEAST_BLOCKS_FOR_ROWS = 6 * IN_A_ROW
-"""Of fewer there are too few different rows to draw from."""
 
-WANTED = 0.02
-"""The relative error that a trustworthy answer stays below."""
+WANTED = (0.02, 0.01, 0.005)
+"""The relative half-widths of 95 % that each way is asked its time for."""
 
-SAID = 0.02
-"""A difference between one run of each that nobody would call none."""
+REQUESTS_ALONE = 1000
+PHASES_ALONE = ("deploy", "teardown")
+"""What a trial takes that is brought up for itself, and loaded once."""
 
 
 @dataclass(frozen=True)
 class Twins:
     """
-    The same thing measured twice in each of N blocks, in the order of time.
+    The same thing measured twice in each of N blocks, round by round, at equal place.
 
-    ``first`` and ``second`` are logarithms of the time per request, of shape (N,), of the trial
-    that came first in its block and of the one that came later; ``trial_s`` is how long a trial
-    took on average, with deployment and teardown.
+    ``log_us`` are logarithms of the time per request, of shape (N, most rounds, 2), and NaN beyond
+    a block's own ``rounds``, of shape (N,). ``side_by_side_s`` is a deployment's share of the wall
+    time of a block, and ``alone_s`` what a trial by itself takes with one load of 1000 requests.
     """
 
-    first: Values
-    second: Values
-    trial_s: float
+    log_us: Values
+    rounds: NDArray[np.int64]
+    side_by_side_s: float
+    alone_s: float
+
+    @property
+    def ratios(self) -> Values:
+        """
+        The log-ratio of each block, as the mean over its rounds.
+        """
+        means: Values = np.nanmean(self.log_us[:, :, 1] - self.log_us[:, :, 0], axis=1)
+        return means
 
 
 @dataclass(frozen=True)
 class Judgement:
     """
-    What one protocol made of many resamples: arrays of shape (replicates,).
+    What one protocol made of many resamples: arrays of shape (replicates,), of the log-ratio.
 
-    ``estimates`` are of the log-ratio, ``claims`` whether a difference was said to be there, and
-    ``half_widths`` of its error bar, or None for a protocol that has none.
+    The truth is zero, and ``half_widths`` are those of intervals of 95 %.
     """
 
     estimates: Values
-    claims: NDArray[np.bool_]
-    half_widths: Values | None
+    half_widths: Values
 
 
 class Way(Protocol):
     """
-    A way to measure: draws trials of both from the twins, adds the effect to one, and judges.
+    A way to measure: draws loads of both from the twins, and judges.
     """
 
-    def __call__(self, twins: Twins, effect: float, generator: np.random.Generator) -> Judgement:
+    def __call__(self, twins: Twins, generator: np.random.Generator) -> Judgement:
         """
-        Judge as many resamples as there are replicates; ``effect`` is a log-ratio.
+        Judge as many resamples as there are replicates.
         """
 
 
@@ -92,146 +99,221 @@ class Performance:
     """
     How one protocol did.
 
-    ``minutes`` is what one use of it takes, ``error`` the relative error that 95 % of its estimates
-    stay below, ``coverage`` the share of its error bars that hold the truth (None without any),
-    ``false_verdicts`` the share of differences that it finds where there is none, and ``power`` the
-    share of those that it finds of each of EFFECTS, in the right direction. ``minutes_needed`` is
-    how long it takes, repeated and averaged, until 95 % of its errors are below WANTED; None where
-    that never comes, because its error is one-sided.
+    ``minutes`` is what one use of it takes, ``coverage`` the share of its intervals that hold the
+    truth, and ``false_verdicts`` the share of differences that they show where there is none.
+    ``minutes_needed`` maps each of WANTED to how long it takes until an interval over independent
+    repetitions, which shows such a difference in 5 % of cases, is that narrow.
     """
 
     name: str
     minutes: float
-    error: float
-    coverage: float | None
+    coverage: float
     false_verdicts: float
-    power: dict[float, float]
-    minutes_needed: float | None
+    minutes_needed: dict[float, float]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """
+    Whether the project's own estimator keeps what it says, on resampled blocks and rounds.
+
+    ``coverage`` is the share of intervals that hold the truth, and ``false_verdicts`` the share of
+    resamples of which it says *slower* or *faster*.
+    """
+
+    coverage: float
+    false_verdicts: float
 
 
 def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | None:
     """
-    The two trials of each block that has both; None for too few blocks.
+    The loads of each block that has two rounds or more of both; None for too few blocks.
+
+    None too where the two differ in their share of good answers.
     """
-    names = {comparison.baseline, comparison.treatment}
-    started = {(trial.block, trial.variant): trial.started_at for trial in trials}
-    took = [
-        sum(trial.phases_s.values())
-        for trial in trials
-        if trial.variant in names and trial.status == OK
-    ]
-    pairs = []
-    for block, loads in loads_by_block(trials).items():
-        if names <= loads.keys():
-            order = sorted((started[block, name], name) for name in names)
-            pairs.append([-math.log(loads[name].requests_per_second) for _, name in order])
-    if len(pairs) < LEAST_BLOCKS:
+    if comparison.difference is None or not comparison.difference.comparable:
         return None
-    values = np.asarray(pairs)
-    return Twins(values[:, 0], values[:, 1], float(np.mean(took)))
-
-
-def performances(twins: Twins, levelled: Twins | None = None) -> list[Performance]:
-    """
-    Every protocol on the same twins; this project's has as many blocks as there are.
-
-    ``levelled`` are the same twins at equal speed of the machine, which no other protocol knows.
-    """
-    blocks = len(twins.first)
-    random_order = f"{blocks} blocks in random order, paired"
-    ways: list[tuple[str, Way, int, Twins]] = [
-        (f"{random_order}; Student's t (as here)", paired, 2 * blocks, twins),
-        (f"{blocks} blocks in a fixed order, paired; Student's t", fixed_order, 2 * blocks, twins),
+    blocks = pairs_by_block(comparison.baseline, comparison.treatment, at_equal_place(trials))
+    rows = [
+        [row for pair in pairs for row in shared_rounds(pair.baseline, pair.treatment)]
+        for pairs in blocks.values()
     ]
-    if levelled is not None:
-        ways.insert(1, (f"{random_order}, at equal speed", paired, 2 * blocks, levelled))
-    if blocks >= LEAST_BLOCKS_FOR_ROWS:
-        name = f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other; mean ± sd"
-        ways.append((name, in_a_row, 2 * IN_A_ROW, twins))
-    ways.append(("one run of each", once_each, 2, twins))
+    rows = [row for row in rows if len(row) > 1]
+    if len(rows) < LEAST_BLOCKS:
+        return None
+    rounds = np.array([len(row) for row in rows])
+    log_us = np.full((len(rows), rounds.max(), 2), np.nan)
+    for block, row in enumerate(rows):
+        log_us[block, : len(row)] = np.log(row)
+    own = [
+        trial
+        for pairs in blocks.values()
+        for pair in pairs
+        for trial in (pair.baseline, pair.treatment)
+    ]
+    return Twins(log_us, rounds, _side_by_side_s(trials), statistics.fmean(map(_alone_s, own)))
+
+
+def _side_by_side_s(trials: Sequence[TrialRecord]) -> float:
+    """
+    Seconds from one block's beginning to the next one's, for each of its deployments; the median.
+    """
+    blocks: dict[int, list[float]] = {}
+    for trial in trials:
+        blocks.setdefault(trial.block, []).append(trial.started_at)
+    shares = [
+        (min(after) - min(before)) / len(before)
+        for (_, before), (_, after) in pairwise(sorted(blocks.items()))
+    ]
+    return statistics.median(shares)
+
+
+def _alone_s(trial: TrialRecord) -> float:
+    cost = METRICS["us_per_request"](trial.load) if trial.load is not None else 0.0
+    beside = sum(trial.phases_s.get(phase, 0.0) for phase in PHASES_ALONE)
+    return beside + REQUESTS_ALONE * cost / 1e6
+
+
+def performances(twins: Twins) -> list[Performance]:
+    """
+    Every protocol on the same twins; those in blocks have as many blocks as there are.
+    """
+    blocks = len(twins.rounds)
+    here, alone = twins.side_by_side_s / 60, twins.alone_s / 60
+    ways: list[tuple[str, Way, float, int]] = [
+        ("rounds side by side, {} blocks (as here)", side_by_side, 2 * here, blocks),
+        ("random single trials, paired in {} blocks", single_trials, 2 * alone, blocks),
+        (
+            f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other",
+            in_a_row,
+            2 * IN_A_ROW * alone,
+            1,
+        ),
+        ("one run of each", once_each, 2 * alone, 1),
+    ]
     return [
-        _performance(name, way, trials * twins.trial_s / 60, own) for name, way, trials, own in ways
+        _performance(name.format(blocks), way, minutes, repeats, twins)
+        for name, way, minutes, repeats in ways
     ]
 
 
-def _performance(name: str, way: Way, minutes: float, twins: Twins) -> Performance:
-    generator = np.random.default_rng(SEED)
-    none = way(twins, 0.0, generator)
-    coverage = None
-    if none.half_widths is not None:
-        coverage = float(np.mean(np.abs(none.estimates) <= none.half_widths))
-    power = {
-        effect: float(np.mean(found.claims & (found.estimates > 0)))
-        for effect in EFFECTS
-        for found in [way(twins, math.log1p(effect), generator)]
-    }
-    error = math.expm1(float(np.quantile(np.abs(none.estimates), 0.95)))
-    # What is always on one side, such as the price of the place in a block, no repeat averages out.
-    bias = abs(float(np.mean(none.estimates)))
-    spread = float(np.quantile(np.abs(none.estimates - np.mean(none.estimates)), 0.95))
-    left = math.log1p(WANTED) - bias
+def _performance(name: str, way: Way, minutes: float, repeats: int, twins: Twins) -> Performance:
+    found = way(twins, np.random.default_rng(SEED))
+    covered = float(np.mean(np.abs(found.estimates) <= found.half_widths))
+    # Of one repetition: what the mean of so many independent ones shows, without their number.
+    spread = math.sqrt(repeats * float(np.mean(found.estimates**2)))
     return Performance(
         name=name,
-        minutes=minutes,
-        error=error,
-        coverage=coverage,
-        false_verdicts=float(np.mean(none.claims)),
-        power=power,
-        minutes_needed=minutes * (spread / left) ** 2 if left > 0 else None,
+        minutes=minutes * repeats,
+        coverage=covered,
+        false_verdicts=1 - covered,
+        minutes_needed={
+            wanted: minutes * repetitions_needed(spread, math.log1p(wanted)) for wanted in WANTED
+        },
     )
 
 
-def paired(twins: Twins, effect: float, generator: np.random.Generator) -> Judgement:
+def repetitions_needed(spread: float, wanted: float) -> int:
     """
-    Blocks with both in random order; Student's t on the log-ratios.
+    The least number of repetitions whose mean has an interval of this half-width, by Student's t.
     """
-    blocks = len(twins.first)
-    drawn = generator.integers(blocks, size=(REPLICATES, blocks))
-    # Either may be the treatment, and which of them comes first is drawn for each block.
-    signs = generator.choice((-1.0, 1.0), size=(REPLICATES, blocks))
-    return _by_student(signs * (twins.second - twins.first)[drawn] + effect)
+    count = max(2, math.floor((stats.norm.ppf(1 - SIGNIFICANCE / 2) * spread / wanted) ** 2))
+    while t_quantile(1 - SIGNIFICANCE / 2, count) * spread / math.sqrt(count) > wanted:
+        count += 1
+    return count
 
 
-def fixed_order(twins: Twins, effect: float, generator: np.random.Generator) -> Judgement:
+def promise(twins: Twins, margin: float) -> Promise:
     """
-    The same, but the treatment always comes later in its block.
+    Resample blocks, and rounds within blocks, and judge each as a comparison is judged.
+
+    Either of the two may be the treatment, so the truth is zero.
     """
-    blocks = len(twins.first)
-    drawn = generator.integers(blocks, size=(REPLICATES, blocks))
-    return _by_student((twins.second - twins.first)[drawn] + effect)
+    generator = np.random.default_rng(SEED)
+    count = len(twins.rounds)
+    ratios = twins.log_us[:, :, 1] - twins.log_us[:, :, 0]
+    blocks = generator.integers(count, size=(REPLICATES, count, 1))
+    rounds = twins.rounds[blocks]
+    drawn = (generator.random((REPLICATES, count, ratios.shape[1])) * rounds).astype(np.int64)
+    kept = np.arange(ratios.shape[1]) < rounds
+    means = np.where(kept, ratios[blocks, drawn], 0.0).sum(axis=2) / rounds[:, :, 0]
+    found = _by_student(_signs(generator, means.shape) * means)
+    sizes = np.abs(found.estimates)
+    narrower = t_quantile(1 - SIGNIFICANCE, count) / t_quantile(1 - SIGNIFICANCE / 2, count)
+    equivalent = sizes + found.half_widths * narrower < math.log1p(margin)
+    return Promise(
+        coverage=float(np.mean(sizes <= found.half_widths)),
+        false_verdicts=float(np.mean((sizes > found.half_widths) & ~equivalent)),
+    )
+
+
+def side_by_side(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    Blocks of rounds; Student's t on the blocks' mean log-ratios.
+    """
+    count = len(twins.rounds)
+    drawn = generator.integers(count, size=(REPLICATES, count))
+    return _by_student(_signs(generator, drawn.shape) * twins.ratios[drawn])
+
+
+def single_trials(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    Blocks of one load of each, of different rounds; Student's t on their log-ratios.
+    """
+    count = len(twins.rounds)
+    drawn = generator.integers(count, size=(REPLICATES, count))
+    return _by_student(_different_rounds(twins, drawn, generator))
+
+
+def in_a_row(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    Some runs of the one and then as many of the other; Student's t for two samples.
+
+    The runs are of rounds that followed each other, and the first round follows the last one.
+    """
+    rows = twins.log_us[~np.isnan(twins.log_us[:, :, 0])]
+    starts = generator.integers(len(rows), size=REPLICATES)
+    steps = starts[:, None] + np.arange(2 * IN_A_ROW)
+    # Which of the two comes first is drawn.
+    first = generator.integers(2, size=(REPLICATES, 1))
+    one = rows[steps[:, :IN_A_ROW] % len(rows), first]
+    other = rows[steps[:, IN_A_ROW:] % len(rows), 1 - first]
+    errors = np.sqrt((one.var(axis=1, ddof=1) + other.var(axis=1, ddof=1)) / IN_A_ROW)
+    quantile = stats.t.ppf(1 - SIGNIFICANCE / 2, 2 * IN_A_ROW - 2)
+    return Judgement(other.mean(axis=1) - one.mean(axis=1), quantile * errors)
+
+
+def once_each(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    One run of each, judged by the spread of many such, which one who does only this cannot know.
+    """
+    drawn = generator.integers(len(twins.rounds), size=REPLICATES)
+    estimates = _different_rounds(twins, drawn, generator)
+    half = stats.norm.ppf(1 - SIGNIFICANCE / 2) * math.sqrt(float(np.mean(estimates**2)))
+    return Judgement(estimates, np.full(REPLICATES, half))
+
+
+def _different_rounds(
+    twins: Twins, blocks: NDArray[np.int64], generator: np.random.Generator
+) -> Values:
+    """
+    For each drawn block, the log-ratio of a load of either in different rounds of it.
+    """
+    rounds = twins.rounds[blocks]
+    one = (generator.random(blocks.shape) * rounds).astype(np.int64)
+    other = (one + 1 + (generator.random(blocks.shape) * (rounds - 1)).astype(np.int64)) % rounds
+    ratios: Values = twins.log_us[blocks, other, 1] - twins.log_us[blocks, one, 0]
+    return _signs(generator, ratios.shape) * ratios
+
+
+def _signs(generator: np.random.Generator, shape: tuple[int, ...]) -> Values:
+    """
+    Which of the two is the treatment: either may be.
+    """
+    return generator.choice((-1.0, 1.0), size=shape)
 
 
 def _by_student(log_ratios: Values) -> Judgement:
     count = log_ratios.shape[1]
-    means = log_ratios.mean(axis=1)
     errors = log_ratios.std(axis=1, ddof=1) / math.sqrt(count)
-    half = float(stats.t.ppf(1 - SIGNIFICANCE / 2, count - 1)) * errors
-    return Judgement(means, np.abs(means) > half, half)
-
-
-def in_a_row(twins: Twins, effect: float, generator: np.random.Generator) -> Judgement:
-    """
-    Some runs of the one and then as many of the other; different when mean ± sd do not overlap.
-
-    The runs of each are of blocks that followed each other, so they are as far apart as those were.
-    """
-    starts = generator.integers(len(twins.first) - 2 * IN_A_ROW + 1, size=REPLICATES)
-    steps = starts[:, None] + np.arange(IN_A_ROW)
-    # Without what the place in a block costs, which such rows do not have.
-    first, second = twins.first - twins.first.mean(), twins.second - twins.second.mean()
-    one, other = first[steps], second[steps + IN_A_ROW]
-    # Which of the two times is the treatment's is drawn, so that a trend has no favourite.
-    signs = generator.choice((-1.0, 1.0), size=REPLICATES)
-    estimates = signs * (other.mean(axis=1) - one.mean(axis=1)) + effect
-    bars = one.std(axis=1, ddof=1) + other.std(axis=1, ddof=1)
-    return Judgement(estimates, np.abs(estimates) > bars, bars)
-
-
-def once_each(twins: Twins, effect: float, generator: np.random.Generator) -> Judgement:
-    """
-    One run of each; whatever is seen is said, as in the published report.
-    """
-    drawn = generator.integers(len(twins.first), size=REPLICATES)
-    signs = generator.choice((-1.0, 1.0), size=REPLICATES)
-    estimates = signs * (twins.second - twins.first)[drawn] + effect
-    return Judgement(estimates, np.abs(estimates) > math.log1p(SAID), None)
+    return Judgement(log_ratios.mean(axis=1), t_quantile(1 - SIGNIFICANCE / 2, count) * errors)

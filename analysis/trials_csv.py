@@ -2,9 +2,9 @@
 All trials of a run as CSV, one row for each: for spreadsheets and other programs.
 
 Names are those of the records, with the unit at the end. An empty cell is what a trial does not
-have. Numbers have every digit that they need to be read back as they were. Times are as measured,
-but for ``us_per_request_at_equal_speed`` (analysis/speed.py), on which no verdict rests; it is
-empty where the run has too few trials with a pulse.
+have. Numbers have every digit that they need to be read back as they were. ``rounds`` are the
+whole loads of a trial, of which the columns of the load hold sums and quantiles;
+``others_ran_us`` is the CPU time that frozen deployments took during them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from analysis.cpu import BESIDE, CLIENT, DAEMON, PROXY, PULSE, READER, RUNNER, part_of
+from analysis.cpu import BESIDE, CLIENT, DAEMON, PROXY, READER, RUNNER, part_of
 from analysis.estimates import METRICS
-from analysis.speed import at_equal_speed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
 
 Cell = str | int | float | None
 
-PHASES = ("deploy", "check", "warmup", "pulse", "load", "prove", "open", "teardown")
+PHASES = (
+    *("deploy", "check", "settle", "cold", "warmup"),
+    *("load", "at_once", "open", "prove", "teardown"),
+)
 """Phases of a trial in their order; those that a run has beyond them come after."""
 
 OF_LOAD = (
@@ -43,7 +45,7 @@ OF_LOAD = (
 )
 """Columns that are the load's field of that name."""
 
-COMPUTED = ("us_per_request_at", "work_us", "cpu_", "throttled_s")
+COMPUTED = ("cpu_", "throttled_s")
 """What the columns begin with whose numbers are sums of what was recorded."""
 
 DIGITS = 12
@@ -55,7 +57,6 @@ GROUPS = {
     READER: "readers",
     CLIENT: "client",
     RUNNER: "runner",
-    PULSE: "pulse",
 }
 """What is no service, with its name in a column."""
 
@@ -71,9 +72,7 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(factors, phases), lineterminator="\n")
     writer.writeheader()
-    found = at_equal_speed(trials)
-    for trial, level in zip(trials, found.trials, strict=True):
-        equal = _us_per_request(level.load) if found.levelled else None
+    for trial in trials:
         own = levels.get(trial.variant, {})
         writer.writerow(
             _rounded(
@@ -81,6 +80,7 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
                     "run": manifest.run,
                     "number": trial.number,
                     "block": trial.block,
+                    "part": trial.part,
                     "position": trial.position,
                     "variant": trial.variant,
                     **{f"factor_{name}": own.get(name) for name in factors},
@@ -89,8 +89,8 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
                     **{f"phase_{name}_s": trial.phases_s.get(name) for name in phases},
                     **({name: getattr(trial.load, name) for name in OF_LOAD} if trial.load else {}),
                     "us_per_request": _us_per_request(trial.load),
-                    "us_per_request_at_equal_speed": equal,
-                    "work_us": trial.pulse.mean_us if trial.pulse and trial.pulse.work_us else None,
+                    **_of_rounds(trial),
+                    "at_once_us_per_request": _us_per_request(trial.at_once),
                     "first_answer_s": trial.first_answer_s,
                     "cold_us_per_request": _us_per_request(trial.cold),
                     **_cpu(trial),
@@ -122,12 +122,12 @@ def _columns(factors: Sequence[str], phases: Sequence[str]) -> list[str]:
     """
     groups = (SERVICES, *GROUPS.values(), "unaccounted")
     return [
-        *("run", "number", "block", "position", "variant"),
+        *("run", "number", "block", "part", "position", "variant"),
         *(f"factor_{name}" for name in factors),
         *("status", "started_at"),
         *(f"phase_{name}_s" for name in phases),
         *OF_LOAD,
-        *("us_per_request", "us_per_request_at_equal_speed", "work_us"),
+        *("us_per_request", "rounds", "others_ran_us", "at_once_us_per_request"),
         *("first_answer_s", "cold_us_per_request"),
         *(_cpu_column(name) for name in groups),
         *("client_share", "throttled_s", "failed_phase", "error"),
@@ -136,6 +136,18 @@ def _columns(factors: Sequence[str], phases: Sequence[str]) -> list[str]:
 
 def _cpu_column(group: str) -> str:
     return f"cpu_{group}_us_per_request"
+
+
+def _of_rounds(trial: TrialRecord) -> dict[str, Cell]:
+    """
+    How many whole loads a trial has, and what others did meanwhile; nothing without any rounds.
+    """
+    if not trial.loads:
+        return {}
+    return {
+        "rounds": sum(load.requests_completed == load.requests for load in trial.loads),
+        "others_ran_us": sum(load.others_ran_us for load in trial.loads),
+    }
 
 
 def _us_per_request(load: LoadResult | None) -> float | None:

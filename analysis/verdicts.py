@@ -31,6 +31,7 @@ class Kind(Enum):
     FASTER = "faster by"
     EQUIVALENT = "equivalent within"
     CANNOT_TELL = "cannot tell"
+    NOT_COMPARABLE = "not comparable"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Verdict:
     What may be said about one comparison.
 
     ``margin`` is the relative difference that is taken to be none. ``p_value`` is of no difference,
-    corrected for the number of comparisons (None for fewer than two blocks). ``blocks_needed`` are
+    corrected for the number of comparisons (None for fewer than two blocks, and where the arms are
+    not comparable). ``blocks_needed`` are
     about as many as would bring the half-width of the interval to ``wanted``: the margin, or half
     of it where it is there already. ``detectable`` is the least relative difference that so many
     blocks with this spread find in four of five runs, corrected too. ``methods_disagree`` says that
@@ -61,9 +63,13 @@ def judge(differences: Sequence[Difference | None], margin: float) -> list[Verdi
 
     *Equivalent* is two one-sided tests at 5 % (Schuirmann 1987), which is the 90 % interval within
     the margin; it comes first, because a difference may be both clear and too small to matter.
-    *Slower* and *faster* need a p-value below 5 % after Holm's correction (1979).
+    *Slower* and *faster* need a p-value below 5 % after Holm's correction (1979). Arms that differ
+    in their share of good answers are not compared in time, and take nothing from the others.
     """
-    logs = [difference.log_ratios if difference else [] for difference in differences]
+    logs = [
+        difference.log_ratios if difference and difference.comparable else []
+        for difference in differences
+    ]
     adjusted = holm([p_value_of_none(each) for each in logs])
     family = sum(p_value is not None for p_value in adjusted)
     return [
@@ -79,6 +85,8 @@ def _verdict(
     margin: float,
     family: int,
 ) -> Verdict:
+    if difference is not None and not difference.comparable:
+        return Verdict(Kind.NOT_COMPARABLE, margin)
     if difference is None or p_value is None:
         return Verdict(Kind.CANNOT_TELL, margin)
     bound = math.log1p(margin)

@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING
 from pyroute2 import netns
 
 from experiments.errors import LoadError
-from experiments.probes.beat import active_opens
-from experiments.trial import Trial
+from experiments.records import ARTEFACT_TRIALS, append_trial
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-
+    from experiments.progress import Progress
     from experiments.records import TrialRecord
     from experiments.stage import Stage
+    from experiments.trial import Trial
     from experiments.variants import Variant
 
 OVERLAY = SERVICES / "late-products.yaml"
@@ -37,32 +36,72 @@ FIRST_ANSWER_S = 20
 OWN_COUNTERS = Path("/proc/thread-self/net/snmp")
 
 
-class LateTrial(Trial):
+class LengthArtefact:
     """
-    A trial whose products serve only when a request has been answered without; nothing is proved.
+    The same cold start twice: ab without ``-l``, as published, and with it.
     """
 
-    def run(self, stack: ExitStack) -> None:
+    def __init__(self, stage: Stage, progress: Progress) -> None:
         """
-        Deploy, begin to load, let the products serve.
+        Nothing is measured yet.
         """
-        with self._phase("deploy"):
-            deployment, client = self._deploy(stack)
-        entry = self.variant.levels["entry"]
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
-        services = deployment.services()
-        plan = self.conditions.plan(address, self.conditions.requests)
-        with self._phase("load"), ThreadPoolExecutor(max_workers=2) as executor:
+        self._stage = stage
+        self._progress = progress
+
+    def run(self, variant: Variant) -> None:
+        """
+        Measure and keep both; an error in one is in its record, and is not raised.
+        """
+        self._progress.say(
+            f"length artefact: {variant.name} is loaded before it is up, by ab without and with "
+            "-l; these trials are not part of the results"
+        )
+        name = f"{variant.name}-late"
+        late = dataclasses.replace(variant, name=name, overlays=(*variant.overlays, OVERLAY))
+        for any_length in (False, True):
+            record = self._late(late, any_length=any_length)
+            append_trial(self._stage.run, record, ARTEFACT_TRIALS)
+            self._progress.rehearsed("artefact", record)
+
+    def _late(self, variant: Variant, *, any_length: bool) -> TrialRecord:
+        """
+        A trial whose products serve only when a request has been answered without; nothing is proved.
+        """
+        conditions = dataclasses.replace(
+            self._stage.conditions,
+            any_length=any_length,
+            requests=self._stage.conditions.requests_at_once,
+            probing=lambda _: False,
+        )
+        trial = self._stage.trial(variant, conditions, kind="artefact")
+        try:
+            with trial.step("deploy"):
+                trial.deploy()
+            if not trial.fault:
+                with trial.step("load"):
+                    self._load(trial)
+        finally:
+            trial.take_down()
+        return trial.record()
+
+    def _load(self, trial: Trial) -> None:
+        entry = trial.variant.levels["entry"]
+        address = trial.deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
+        services = trial.deployment.services()
+        plan = trial.conditions.plan(address, trial.conditions.requests)
+        with ThreadPoolExecutor(max_workers=2) as executor:
             # The watcher first: a thread that has joined a namespace stays in it.
             # ab opens another connection than its first ones only when it has had an answer, and
             # docker-proxy opens one for each of ab's.
             opened = 2 * (plan.concurrency + 1)
-            answered = executor.submit(await_connections, client.network_namespace, opened)
-            load = executor.submit(self.conditions.load.run, plan, client, self.raw)
+            answered = executor.submit(await_connections, trial.client.network_namespace, opened)
+            load = executor.submit(
+                trial.conditions.load.run, plan, trial.client, trial.identity.raw
+            )
             answered.result()
             for name in LATE_SERVICES:
                 os.kill(services[name].first_process, signal.SIGUSR1)
-            self.found["load"] = load.result()
+            trial.take(load.result(), trial.identity.raw)
 
 
 def await_connections(network_namespace: str, count: int) -> None:
@@ -81,21 +120,9 @@ def await_connections(network_namespace: str, count: int) -> None:
         time.sleep(0.002)
 
 
-def measure_artefact(stage: Stage, variant: Variant) -> list[TrialRecord]:
+def active_opens(text: str) -> int:
     """
-    The same cold start twice: ab without ``-l``, as published, and with it.
-
-    Each is a record like any other, in which an error is not raised.
+    The connections that were opened, in a text like /proc/net/snmp.
     """
-    late = dataclasses.replace(
-        variant, name=f"{variant.name}-late", overlays=(*variant.overlays, OVERLAY)
-    )
-    planned = stage.conditions
-    records = []
-    for any_length in (False, True):
-        stage.conditions = dataclasses.replace(planned, any_length=any_length)
-        try:
-            records.append(stage.trial(0, 0, late, kind="artefact", made=LateTrial))
-        finally:
-            stage.conditions = planned
-    return records
+    names, values = (line.split() for line in text.splitlines() if line.startswith("Tcp:"))
+    return int(values[names.index("ActiveOpens")])

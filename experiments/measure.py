@@ -18,26 +18,33 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.options import PROJECT
-from experiments.plan import OPEN_FRACTIONS, PROFILES, REQUESTS
+from experiments.plan import (
+    OPEN_FRACTIONS,
+    PROFILES,
+    REQUESTS,
+    REQUESTS_AT_ONCE,
+    ROUNDS,
+    WIDER,
+)
 from experiments.records import (
     COMPLETE,
     FAILED,
     INTERRUPTED,
     RATE_WANTED,
-    REQUESTS_WANTED,
+    ROUNDS_WANTED,
     RUNNING,
     Manifest,
     read_manifest,
     read_trials,
     write_manifest,
 )
-from experiments.variants import CONTROL, focal_pairs, with_control
+from experiments.variants import CONTROL, doses, focal_pairs, with_control
 from experiments.variants_file import VARIANTS_FILE, load_variants, variants_toml
 from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from experiments.machines import Machine
 
@@ -71,12 +78,12 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     """
     Run the plan and say what became of it.
     """
-    requests = str(manifest.requests)
-    if manifest.pilot.get("wanted") == REQUESTS_WANTED:
-        requests = "by a pilot"
+    rounds = f"{manifest.rounds} rounds of {manifest.requests} requests"
+    if manifest.pilot.get("wanted") == ROUNDS_WANTED:
+        rounds = "as many rounds as a pilot finds to be worth it"
     print(
-        f"run {run.name}: variants {len(manifest.variants)}, requests in each trial "
-        f"{requests}; {until(manifest)}; Ctrl-C stops it and keeps what is done",
+        f"run {run.name}: {len(manifest.variants)} variants side by side, {rounds} in each block; "
+        f"{until(manifest)}; Ctrl-C stops it and keeps what is done",
         flush=True,
     )
     reason = ""
@@ -105,7 +112,7 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         write_manifest(run, dataclasses.replace(after, state=state, note=note))
     done = [trial for trial in read_trials(run) if trial.load is not None]
     failed = len(read_trials(run)) - len(done)
-    trials = sum(map(len, after.order))
+    trials = sum(len(part) for parts in after.order for part in parts)
     print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
     if status == 0 and failed and after.state == COMPLETE:
         print("some trials failed; the report names each with its reason")
@@ -122,6 +129,8 @@ def until(manifest: Manifest) -> str:
         focal = len(manifest.focal)
         pairs = "the one difference" if focal == 1 else f"each of {focal} differences"
         blocks += f" or more, until {pairs} is known to ±{manifest.half_width * 100:g} %"
+        more = len(manifest.targets) - focal
+        blocks += f", and {more} others less narrowly" if more > 0 else ""
     return f"{blocks}; no block begins that would not end within {manifest.minutes:g} min"
 
 
@@ -144,15 +153,25 @@ def plan(options: argparse.Namespace) -> Manifest:
     profile = PROFILES[options.profile]
     now = time.time()
     focal = focal_pairs(comparisons, ladders)
-    controls = [(each.baseline, each.treatment) for each in comparisons if each.name == CONTROL]
     fixed = options.blocks or options.open_loop or not focal
     half_width = options.half_width or (None if fixed else profile.half_width)
     pilot = {}
     if options.open_loop and not options.common_rate:
         pilot = {"wanted": RATE_WANTED}
-    elif half_width and not options.requests:
-        pilot = {"wanted": REQUESTS_WANTED}
+    elif half_width and not options.rounds:
+        pilot = {"wanted": ROUNDS_WANTED}
     requests = options.requests or REQUESTS
+    pairs = {
+        "focal": [(each.baseline, each.treatment) for each in comparisons if each.focal] or focal,
+        "step": [pair for ladder in ladders for pair in ladder.pairs()],
+        "comparison": [
+            (each.baseline, each.treatment) for each in comparisons if each.name != CONTROL
+        ],
+        "dose": doses(chosen, ("cpus", "memory")),
+        "injected": doses(chosen, ("burn_us", "sleep_us")),
+    }
+    controls = [(each.baseline, each.treatment) for each in comparisons if each.name == CONTROL]
+    wholes = declared.wholes_among(names)
     return Manifest(
         run=datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ"),
         state=RUNNING,
@@ -163,13 +182,29 @@ def plan(options: argparse.Namespace) -> Manifest:
         half_width=half_width if focal else None,
         pilot=pilot,
         artefact=artefact_of(names, workload.name),
+        agreement=list(options.agreement or []),
         open_fractions=list(OPEN_FRACTIONS) if options.open_loop else [],
         common_rate_per_s=options.common_rate if options.open_loop else None,
         open_requests=options.open_requests if options.open_loop else 0,
         focal=[list(pair) for pair in focal],
-        together=[list(pair) for pair in [*focal, *controls]],
+        targets=targets(pairs, half_width) if half_width and focal else [],
+        side_by_side=[
+            list(pair)
+            for pair in dict.fromkeys(
+                [
+                    *(pair for kind in pairs.values() for pair in kind),
+                    *controls,
+                    *((each.baseline, each.treatment) for each in wholes),
+                ]
+            )
+        ],
         margin=options.margin,
         requests=requests,
+        rounds=options.rounds or ROUNDS,
+        requests_at_once=REQUESTS_AT_ONCE,
+        at_once=sorted({name for pair in [*pairs["focal"], *controls] for name in pair})
+        if not ladders or any(each.focal for each in comparisons)
+        else [],
         concurrency=min(options.concurrency, requests),
         warmup_requests=options.warmup_requests,
         any_length=not options.same_length,
@@ -180,7 +215,7 @@ def plan(options: argparse.Namespace) -> Manifest:
         ],
         comparisons=[dataclasses.asdict(pair) for pair in comparisons],
         ladders=[dataclasses.asdict(each) for each in ladders],
-        wholes=[dataclasses.asdict(each) for each in declared.wholes_among(names)],
+        wholes=[dataclasses.asdict(each) for each in wholes],
         search=dataclasses.asdict(declared.search)
         if declared.search and declared.search.name in names
         else {},
@@ -192,6 +227,22 @@ def plan(options: argparse.Namespace) -> Manifest:
         git=git_state(),
         created_at=now,
     )
+
+
+def targets(
+    pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float
+) -> list[dict[str, Any]]:
+    """
+    How well each pair is to be known, by the narrowest of its kinds.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for kind, wanted in pairs.items():
+        for pair in wanted:
+            found[pair] = min(found.get(pair, WIDER[kind]), WIDER[kind])
+    return [
+        {"baseline": baseline, "treatment": treatment, "half_width": half_width * wider}
+        for (baseline, treatment), wider in found.items()
+    ]
 
 
 def artefact_of(names: Sequence[str], workload: str) -> str:

@@ -16,6 +16,8 @@ from experiments.plan import (
     OPEN_REQUESTS,
     PROFILES,
     REQUESTS,
+    REQUESTS_AT_ONCE,
+    ROUNDS,
     WARMUP_REQUESTS,
 )
 from experiments.records import MARGIN, PROBES
@@ -138,8 +140,23 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--requests",
         type=_whole,
         metavar="N",
-        help=f"requests in each trial. Default: {REQUESTS}, as published; where the run goes on "
-        "until its intervals are narrow enough, as many as a pilot finds to be needed",
+        help=f"requests in each short load. Default: {REQUESTS}; where a pilot runs, as many as take "
+        "about half a second",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_whole,
+        metavar="N",
+        help=f"short loads of each deployment in a block. Default: {ROUNDS}; where the run goes on "
+        "until its intervals are narrow enough, as many as a pilot finds a deployment to be worth",
+    )
+    parser.add_argument(
+        "--agreement",
+        type=_names,
+        metavar="NAME[,NAME…]",
+        help="after each block hold short loads of these variants against what they stand for: "
+        f"{REQUESTS_AT_ONCE} requests at once to a deployment that stands alone and was never "
+        "frozen. `nox -s calibrate` does so",
     )
     parser.add_argument(
         "--warmup-requests",

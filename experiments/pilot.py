@@ -1,31 +1,44 @@
 """
-A pilot before the first block: how long a trial must be, and which rate all variants can bear.
+A pilot before the first block: how many rounds a block is worth, and which rate all variants can bear.
 
-A trial is worth its deployment when its own noise, which more requests would lower, is small
-against the noise between deployments, which only more trials do (Kalibera and Jones, "Rigorous
-Benchmarking in Reasonable Time", ISMM 2013). Both are read from a few deployments of one variant,
-each loaded several times.
+More rounds lower the noise of a trial's own loads, and only more trials that between deployments.
+How many loads a deployment is worth follows from what both cost and how much both vary (Kalibera
+and Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013). All of that is read from a few
+deployments of one variant, side by side as in a block.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import DeployError
+from experiments.records import PILOT_TRIALS, append_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEPLOYMENTS = 5
-LOADS = 4
-REQUESTS = 250
-"""So many deployments, each loaded so many times with so many requests."""
+    from experiments.block import Block
+    from experiments.memory import Memory
+    from experiments.progress import Progress
+    from experiments.records import TrialRecord
+    from experiments.stage import Stage
+    from experiments.variants import Variant
 
-SMALL = 0.25
-"""A trial's own noise is small when its variance is this share of that between deployments."""
+DEPLOYMENTS = 4
+ROUNDS = 8
+"""So many deployments, each loaded in so many rounds."""
 
-LEAST_REQUESTS, MOST_REQUESTS, STEP = 500, 4000, 250
+LOAD_S = 0.5
+"""What a short load should take: shorter ones are mostly ramps, longer ones lie further apart."""
+
+REQUESTS = (100, 250, 500, 1000)
+"""The lengths of load that there are: few, so that runs on like machines have the same."""
+
+LEAST_ROUNDS, MOST_ROUNDS = 4, 12
 
 COMMON_SHARE = 0.5
 """The rate that is the same for all variants is this share of the capacity of the slowest one."""
@@ -36,45 +49,169 @@ class Noise:
     """
     Standard deviations of the logarithm of the time per request.
 
-    ``own_sd`` is between loads of REQUESTS requests to one deployment, ``between_sd`` between
-    deployments beyond that.
+    ``own_sd`` is between loads of one deployment beside the others of their round, ``between_sd``
+    between deployments beyond that.
     """
 
     own_sd: float
     between_sd: float
 
 
+@dataclass(frozen=True)
+class Costs:
+    """
+    Seconds of wall time: of one deployment, brought up and taken down in company, and of one load.
+    """
+
+    deployment_s: float
+    load_s: float
+
+
+class Pilot:
+    """
+    The pilot of a run; its trials are no part of the results.
+    """
+
+    def __init__(self, stage: Stage, memory: Memory, progress: Progress) -> None:
+        """
+        Nothing is measured yet; ``memory`` is told what deployments take.
+        """
+        self._stage = stage
+        self._memory = memory
+        self._progress = progress
+
+    def rounds(
+        self, variant: Variant, seconds: float, deployments: int, blocks: int
+    ) -> dict[str, Any]:
+        """
+        How many rounds, and requests in each load, let ``blocks`` blocks end in ``seconds``.
+
+        What was found, as a manifest holds it. Raises DeployError when too few deployments could be
+        loaded.
+        """
+        self._progress.say(
+            f"pilot: {DEPLOYMENTS} deployments of {variant.name} side by side, {ROUNDS} rounds, to "
+            "see how many rounds a block is worth; they are not part of the results"
+        )
+        conditions = dataclasses.replace(
+            self._stage.conditions, rounds=ROUNDS, at_once=frozenset(), open_requests=0
+        )
+        block = self._stage.side_by_side([variant] * DEPLOYMENTS, conditions, kind="pilot")
+        records = self._run(block)
+        self._memory.take(block)
+        rows = [[load.us_per_request for load in each.loads] for each in records]
+        whole = [row for row in rows if len(row) == ROUNDS]
+        if len(whole) < 2:
+            faults = "; ".join(dict.fromkeys(record.error for record in records if record.error))
+            msg = f"the pilot failed: {faults}; --rounds N does without one"
+            raise DeployError(msg)
+        found = noise(whole)
+        costs = Costs(
+            (block.took_s["up"] + block.took_s["down"]) / DEPLOYMENTS,
+            block.took_s["rounds"] / (ROUNDS * DEPLOYMENTS),
+        )
+        wanted = rounds_wanted(found, costs)
+        rounds = min(wanted, rounds_in_time(seconds, deployments, blocks, costs))
+        requests = requests_wanted(statistics.fmean(us for row in whole for us in row))
+        self._progress.say(
+            f"pilot: loads of {conditions.requests} requests differ by {found.own_sd * 100:.1f} % "
+            f"within a deployment, deployments beyond that by {found.between_sd * 100:.1f} %; a "
+            f"deployment takes {costs.deployment_s:.1f} s and a load {costs.load_s:.2f} s: "
+            f"{rounds} rounds of {requests} requests in each block"
+        )
+        return {
+            "variant": variant.name,
+            "deployments": len(whole),
+            "rounds": ROUNDS,
+            "requests": conditions.requests,
+            **dataclasses.asdict(found),
+            **dataclasses.asdict(costs),
+            "wanted_rounds": wanted,
+            "chosen_rounds": rounds,
+            "chosen_requests": requests,
+        }
+
+    def rate(self, variants: Sequence[Variant]) -> dict[str, Any]:
+        """
+        The capacity of every variant, and a rate that all can bear, as a manifest holds them.
+
+        Raises DeployError when none could be loaded.
+        """
+        self._progress.say(
+            "pilot: a deployment of each variant, to find a rate that all can bear; these are not "
+            "part of the results"
+        )
+        conditions = dataclasses.replace(
+            self._stage.conditions, at_once=frozenset(), open_requests=0
+        )
+        records = self._run(self._stage.side_by_side(variants, conditions, kind="pilot"))
+        capacities = {
+            record.variant: record.load.requests_per_second
+            for record in records
+            if record.load is not None
+        }
+        if not capacities:
+            msg = f"the pilot failed: {records[-1].error}"
+            raise DeployError(msg)
+        rate = common_rate_per_s(list(capacities.values()))
+        self._progress.say(f"pilot: the common rate is {rate:g} requests/s")
+        return {"capacities_per_s": capacities, "common_rate_per_s": rate}
+
+    def _run(self, block: Block) -> list[TrialRecord]:
+        records = block.run()
+        for record in records:
+            append_trial(self._stage.run, record, PILOT_TRIALS)
+            self._progress.rehearsed("pilot", record)
+        if block.stopped:
+            raise KeyboardInterrupt
+        return records
+
+
 def noise(rows: Sequence[Sequence[float]]) -> Noise:
     """
-    The noise in times per request (µs), a row for each deployment, all of one length from 2 on.
+    The noise in times per request (µs): a row for each deployment, a column for each round.
 
-    The components of a one-way analysis of variance with random effects; what lies between
-    deployments is none where the estimate would be negative.
+    The components of a two-way analysis of variance, in which a round changes all alike and so
+    counts for nothing; what lies between deployments is none where the estimate would be negative.
     """
     logs = [[math.log(value) for value in row] for row in rows]
-    own = statistics.fmean(statistics.variance(row) for row in logs)
-    means = statistics.variance([statistics.fmean(row) for row in logs])
-    return Noise(math.sqrt(own), math.sqrt(max(0.0, means - own / len(logs[0]))))
+    deployments, rounds = len(logs), len(logs[0])
+    of_rounds = [statistics.fmean(column) for column in zip(*logs, strict=True)]
+    means = [statistics.fmean(row) for row in logs]
+    overall = statistics.fmean(means)
+    squares = sum(
+        (value - mean - of_round + overall) ** 2
+        for row, mean in zip(logs, means, strict=True)
+        for value, of_round in zip(row, of_rounds, strict=True)
+    )
+    own = squares / ((deployments - 1) * (rounds - 1))
+    between = statistics.variance(means) - own / rounds
+    return Noise(math.sqrt(own), math.sqrt(max(0.0, between)))
 
 
-def requests_wanted(found: Noise) -> int:
+def rounds_wanted(found: Noise, costs: Costs) -> int:
     """
-    The least requests, in steps, with which a trial's own noise is small; within bounds.
+    As many loads as a deployment is worth, within bounds.
     """
     if found.between_sd == 0:
-        return MOST_REQUESTS
-    wanted = REQUESTS * (found.own_sd / found.between_sd) ** 2 / SMALL
-    return min(MOST_REQUESTS, max(LEAST_REQUESTS, STEP * math.ceil(wanted / STEP)))
+        return MOST_ROUNDS
+    ratio = costs.deployment_s / costs.load_s * (found.own_sd / found.between_sd) ** 2
+    return min(MOST_ROUNDS, max(LEAST_ROUNDS, math.ceil(math.sqrt(ratio))))
 
 
-def requests_in_time(seconds_left: float, trials: int, other_s: float, request_s: float) -> int:
+def rounds_in_time(seconds: float, deployments: int, blocks: int, costs: Costs) -> int:
     """
-    The most requests, in steps, with which so many trials end in time; never below the bound.
-
-    ``other_s`` is what a trial takes beside its load, and ``request_s`` what a request takes.
+    The most rounds with which so many blocks of so many deployments end in time; never below the bound.
     """
-    most = (seconds_left / trials - other_s) / request_s
-    return max(LEAST_REQUESTS, STEP * math.floor(most / STEP))
+    of_block = seconds / blocks / deployments - costs.deployment_s
+    return max(LEAST_ROUNDS, math.floor(of_block / costs.load_s))
+
+
+def requests_wanted(us_per_request: float) -> int:
+    """
+    The length of load whose duration is nearest to LOAD_S, as a ratio.
+    """
+    return min(REQUESTS, key=lambda count: abs(math.log(count * us_per_request / 1e6 / LOAD_S)))
 
 
 def common_rate_per_s(capacities_per_s: Sequence[float]) -> float:

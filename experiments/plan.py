@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from experiments.errors import DeployError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -17,8 +19,14 @@ if TYPE_CHECKING:
 CONCURRENCY = 50
 """Requests under way at once, as published."""
 
-REQUESTS = 1000
-"""Requests per trial, as published."""
+REQUESTS = 250
+"""Requests in each short load: about half a second on the machine that this was built on."""
+
+ROUNDS = 6
+"""Short loads of each deployment, where no pilot chooses."""
+
+REQUESTS_AT_ONCE = 1000
+"""Requests in one load, as published."""
 
 WARMUP_REQUESTS = 200
 """Requests before those that count; the published report had none, and measured a cold start."""
@@ -36,7 +44,8 @@ class Profile:
     """
     How long a run goes on: for at least ``blocks`` blocks, as far as they end within ``minutes``.
 
-    With a ``half_width`` it then goes on until the focal comparisons have one as small as that.
+    With a ``half_width`` it then goes on until the focal comparisons have one as small as that, and
+    others one as small as WIDER says.
     """
 
     name: str
@@ -49,48 +58,65 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 3, 5, None, "a look: does it work here, and roughly what comes out"),
-        Profile("standard", 10, 10, 0.02, "the default: intervals that mean something"),
-        Profile("full", 30, 60, 0.01, "narrow intervals, for results that are to be published"),
+        Profile("quick", 2, 5, None, "a look: does it work here, and roughly what comes out"),
+        Profile("standard", 5, 10, 0.01, "the default: intervals that mean something"),
+        Profile("full", 10, 60, 0.005, "narrow intervals, for results that are to be published"),
     )
 }
 DEFAULT_PROFILE = "standard"
 
+WIDER = {"focal": 1.0, "step": 1.5, "comparison": 2.0, "dose": 5.0, "injected": 0.5}
+"""
+How many times as wide as a focal comparison's an interval may be: of a ladder's step, of the dose of
+a limit, and so on.
+"""
 
-def block_order(
-    every: Mapping[str, int], block: int, seed: int, together: Sequence[Sequence[str]] = ()
-) -> list[str]:
+
+def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     """
-    The variants of a block, counted from 1, once each in an order drawn at random from the seed.
+    The variants of a block, counted from 1, in the order in which they are brought up.
 
     ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
-    included. ``together`` are pairs that are compared: what they join is one group, whose trials
-    follow each other, in a random order too, because a machine's speed a minute later tells little
-    of its speed now.
-
-    Randomised interleaving keeps a drift of the machine from falling on one variant; see Abedi and
-    Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing Environments"
-    (ICPE 2017).
+    included. The order is drawn from the seed once and turned by one place from block to block:
+    what is brought up first is slower than the others for as long as it lives, so each variant
+    stands in each place equally often. (Within a block the loads of a round have a random order of
+    their own; see Abedi and Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud
+    Computing Environments", ICPE 2017.)
     """
-    chosen = [name for name, number in every.items() if (block - 1) % number == 0]
-    generator = random.Random(f"{seed} {block}")  # noqa: S311 - an order needs no cryptography
-    order: list[str] = []
-    groups = joined(chosen, together)
-    for group in generator.sample(groups, len(groups)):
-        order += generator.sample(group, len(group))
-    return order
+    generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
+    drawn = generator.sample(list(every), len(every))
+    first = (block - 1) % len(drawn) if drawn else 0
+    return [name for name in drawn[first:] + drawn[:first] if (block - 1) % every[name] == 0]
 
 
-def joined(names: Sequence[str], pairs: Sequence[Sequence[str]]) -> list[list[str]]:
+def parts_of(names: Sequence[str], pairs: Sequence[Sequence[str]], fits: int) -> list[list[str]]:
     """
-    The names in groups: those that pairs join, directly or by others, are in one.
+    A block's variants in parts of at most ``fits``, so that both of each pair stand in one of them.
+
+    One part where all fit. Else a variant may be in several parts, and has a trial in each.
+    Raises DeployError when not even two fit.
     """
-    groups = [[name] for name in names]
-    for pair in pairs:
-        ends = [group for group in groups if set(group) & set(pair)]
-        rest = [group for group in groups if group not in ends]
-        groups = [*rest, [name for group in ends for name in group]] if ends else rest
-    return groups
+    if len(names) <= fits:
+        return [list(names)]
+    if fits < 2:
+        msg = f"{max(fits, 0)} deployments fit into the memory, and what is compared needs two"
+        raise DeployError(msg)
+    wanted = [set(pair) for pair in pairs if set(pair) <= set(names)]
+    found: list[set[str]] = []
+    for pair in wanted:
+        if any(pair <= part for part in found):
+            continue
+        if not found or len(found[-1] | pair) > fits:
+            found.append(set())
+        found[-1] |= pair
+    for name in names:
+        if not any(name in part for part in found):
+            roomy = next((part for part in found if len(part) < fits), None)
+            if roomy is None:
+                found.append(set())
+                roomy = found[-1]
+            roomy.add(name)
+    return [[name for name in names if name in part] for part in found]
 
 
 def too_many_cpus(manifest: Manifest, cpus: int) -> list[str]:
@@ -125,7 +151,10 @@ def leave_out(manifest: Manifest, names: Collection[str]) -> Manifest:
         variants=[table for table in manifest.variants if table["name"] in there],
         comparisons=compared,
         focal=[pair for pair in manifest.focal if pair in still],
-        together=[pair for pair in manifest.together if pair in still],
+        targets=[
+            each for each in manifest.targets if there >= {each["baseline"], each["treatment"]}
+        ],
+        at_once=[name for name in manifest.at_once if name in there],
         ladders=ladders,
         wholes=[each for each in manifest.wholes if both(each) and climbed >= set(each["ladders"])],
         environment={**manifest.environment, "left_out": sorted(names)},

@@ -1,5 +1,5 @@
 """
-What a user sees of a run: what is running, what it measured, and the time left.
+What a user sees of a run: what is being done, what was measured, and the time left.
 
 On a terminal the last line is rewritten; in a pipe every line stands. Nothing is drawn while a
 load is under way, because drawing takes CPU time from the client.
@@ -8,7 +8,6 @@ load is under way, because drawing takes CPU time from the client.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,43 +16,40 @@ from experiments.records import CLIENT_BOUND, OK
 from experiments.stopping import MOST_BLOCKS, Widths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from experiments.records import TrialRecord
     from experiments.stopping import Rule, Width
 
-GUESS_S = 15.0
-"""What a trial is taken to last before any has ended."""
+GUESS_S = 6.0
+"""What a deployment is taken to last, with its loads, before any block has ended."""
 
 ERASE_LINE = "\r\x1b[2K"
 
 
 class Progress:
     """
-    Reports the trials of a run as they go by.
+    Reports the blocks of a run as they go by.
 
-    ``rule`` says when there are enough blocks, and ``variants_of`` which variants a block has.
-    ``deadline`` is when the budget ends, on the monotonic clock.
+    ``rule`` says when there are enough blocks. ``deadline`` is when the budget ends, on the
+    monotonic clock; ``under_load_s`` are the seconds for which a load that counts was under way.
     """
 
     deadline = float("inf")
 
-    def __init__(
-        self,
-        rule: Rule,
-        variants_of: Callable[[int], list[str]],
-        console: Console | None = None,
-    ) -> None:
+    def __init__(self, rule: Rule, names: Iterable[str], console: Console | None = None) -> None:
         """
         Nothing is printed before the first call.
         """
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._rule = rule
-        self._variants_of = variants_of
+        self._width = max(map(len, names), default=0)
         self._block = 0
-        self._left: list[str] = []
-        self._width = max(map(len, variants_of(1)), default=0)
-        self._took_s: dict[str, list[float]] = defaultdict(list)
+        self._deployments = 0
+        self._began = 0.0
+        self._took_s = 0.0
+        self._ended = 0
+        self.under_load_s = 0.0
         self.widths = Widths()
 
     def say(self, text: str) -> None:
@@ -63,34 +59,47 @@ class Progress:
         self._erase()
         self._console.print(text, markup=False)
 
-    def begin(self, block: int, variants: Sequence[str]) -> None:
+    def begin(self, block: int, parts: Sequence[Sequence[str]]) -> None:
         """
-        A block with these variants begins.
+        A block of these parts begins.
         """
         self._block = block
-        self._left = list(variants)
+        self._deployments = sum(map(len, parts))
+        self._began = time.monotonic()
+        blocks = self._rule.expected_blocks(block - 1, self.widths)
+        of = f" of about {blocks}" if blocks < MOST_BLOCKS else ""
+        cut = f", in {len(parts)} parts of the memory's size" if len(parts) > 1 else ""
+        left = format_seconds(self.seconds_left())
+        self.say(f"block {block}{of}: {self._deployments} deployments{cut}; about {left} left")
 
-    def phase(self, number: int, variant: str, phase: str) -> None:
+    def phase(self, text: str) -> None:
         """
         Show what is being done now; only on a terminal.
         """
         if self._console.is_terminal:
             self._erase()
-            left = format_seconds(self.seconds_left())
-            text = f"{self._where(number)}  {variant}: {phase} … about {left} left"
-            self._console.file.write(text[: self._console.width - 1])
+            where = f"block {self._block}: " if self._block else ""
+            left = f" … about {format_seconds(self.seconds_left())} left" if self._block else ""
+            self._console.file.write(f"{where}{text}{left}"[: self._console.width - 1])
             self._console.file.flush()
 
     def finished(self, record: TrialRecord) -> None:
         """
-        Print what a trial measured, and how long the rest may take.
+        Take a trial in, and print what it measured.
         """
-        self._left = self._left[1:]
-        self._took_s[record.variant].append(sum(record.phases_s.values()))
         self.widths.add(record)
-        left = format_seconds(self.seconds_left())
-        name = f"{record.variant:<{self._width}}"
-        self.say(f"{self._where(record.number)}  {name}  {result_of(record)}   {left} left")
+        self.under_load_s += sum(
+            load.requests_completed * load.us_per_request / 1e6 for load in record.loads
+        )
+        self.say(f"  {record.number:>3}  {record.variant:<{self._width}}  {result_of(record)}")
+
+    def ended(self) -> None:
+        """
+        A block has ended, with all that belongs to it.
+        """
+        self._took_s += time.monotonic() - self._began
+        self._ended += self._deployments
+        self._deployments = 0
 
     def interim(self, block: int, comparisons: Sequence[Mapping[str, str]]) -> None:
         """
@@ -117,42 +126,29 @@ class Progress:
         """
         self.say(f"  {what} {record.number:>3}  {record.variant}  {result_of(record)}")
 
+    def fits(self, parts: Sequence[Sequence[str]]) -> bool:
+        """
+        Whether a block of these parts would end before the budget does.
+        """
+        return time.monotonic() + self.expected_s(sum(map(len, parts))) <= self.deadline
+
     def seconds_left(self) -> float:
         """
-        An estimate from the trials and intervals so far, within the budget.
+        An estimate from the blocks and intervals so far, within the budget.
         """
         rest = max(0.0, self.deadline - time.monotonic())
-        left_s = self.expected_s(self._left)
-        for block in range(
-            self._block + 1, self._rule.expected_blocks(self._block, self.widths) + 1
-        ):
-            if left_s >= rest:
-                break
-            left_s += self.expected_s(self._variants_of(block))
-        return min(left_s, rest)
-
-    def expected_s(self, variants: Sequence[str]) -> float:
-        """
-        How many seconds trials of these variants may take, by those that have ended.
-        """
-        every = [seconds for took in self._took_s.values() for seconds in took] or [GUESS_S]
-        overall = sum(every) / len(every)
-        return sum(
-            sum(took) / len(took) if (took := self._took_s.get(variant)) else overall
-            for variant in variants
-        )
-
-    def _where(self, number: int) -> str:
-        """
-        The trial and the block, and of how many, as far as that can be known.
-        """
-        if not self._block:
-            return "before the first block"
         blocks = self._rule.expected_blocks(self._block, self.widths)
-        if self._rule.half_width is None:
-            total = sum(len(self._variants_of(block)) for block in range(1, blocks + 1))
-            return f"[{number}/{total}] block {self._block}/{blocks}"
-        return f"[{number}] block {self._block}" + (f"/~{blocks}" if blocks < MOST_BLOCKS else "")
+        deployments = self._deployments or (self._ended // self._block if self._block else 0)
+        own_s = self.expected_s(self._deployments)
+        if self._deployments:
+            own_s = max(0.0, own_s - (time.monotonic() - self._began))
+        return min(rest, own_s + (blocks - self._block) * self.expected_s(deployments))
+
+    def expected_s(self, deployments: int) -> float:
+        """
+        How many seconds a block of so many deployments may take, by those that have ended.
+        """
+        return deployments * (self._took_s / self._ended if self._ended else GUESS_S)
 
     def _erase(self) -> None:
         if self._console.is_terminal:
@@ -175,13 +171,16 @@ def result_of(record: TrialRecord) -> str:
     bad = load.requests - load.requests_ok
     what += f"   {bad} not OK" if bad else ""
     bound = record.cpu.get("client_share", 0.0) > CLIENT_BOUND
-    return what + ("   client-bound" if bound else "")
+    what += "   client-bound" if bound else ""
+    return what + (f"   {record.error}" if record.error else "")
 
 
 def in_percent(width: Width) -> str:
     """
-    A relative difference with its limits.
+    A relative difference with its limits, of arms that can be compared.
     """
+    if not width.comparable:
+        return "not comparable: their shares of good answers differ"
     centre = f"{width.relative * 100:+.1f} %"
     if width.low is None or width.high is None:
         return centre

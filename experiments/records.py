@@ -11,6 +11,7 @@ Schema history:
     2  factors of the ladder; facts, path and CPU cost of a trial; ladders and wholes of a run.
     3  the rule by which a run ends, and how it ended; the order holds the blocks that were begun.
     4  the pulse of a load, the first requests and the first answer, loads by schedule, the pilot.
+    5  the loads of a trial, one a round; the parts of a block; the load at once; no pulse any more.
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import ResultsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = [
+    "AGREEMENT_LOADS",
     "ARTEFACT_TRIALS",
     "CLIENT_BOUND",
     "COMPLETE",
     "COMPRESSED",
     "ERROR",
     "FAILED",
+    "GOOD_SHARE_MARGIN",
     "INTERRUPTED",
     "MANIFEST",
     "MARGIN",
@@ -42,32 +45,37 @@ __all__ = [
     "PROBES",
     "RATE_WANTED",
     "RAW",
-    "REQUESTS_WANTED",
+    "ROUNDS_WANTED",
     "RUNNING",
     "SCHEMA_VERSION",
     "SEARCH_TRIALS",
+    "STOPPED",
     "TRIALS",
     "UNDER_LOAD",
+    "AgreementLoad",
     "LoadResult",
     "Manifest",
     "OpenLoad",
-    "Pulse",
     "ResultsError",
+    "RoundLoad",
     "TrialRecord",
+    "append_agreement",
     "append_trial",
     "latest_run",
+    "read_agreement",
     "read_manifest",
     "read_trials",
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"
 SEARCH_TRIALS = "search.jsonl"
 PILOT_TRIALS = "pilot.jsonl"
 ARTEFACT_TRIALS = "artefact.jsonl"
+AGREEMENT_LOADS = "agreement.jsonl"
 RAW = "raw"
 
 COMPRESSED = ".xz"
@@ -90,18 +98,29 @@ PROBES: dict[str, Callable[[int], bool]] = {
 }
 """Ways to choose the trials, by their number, of which parity, path and CPU cost are looked at."""
 
-REQUESTS_WANTED = "requests"
+ROUNDS_WANTED = "rounds"
 RATE_WANTED = "rate"
 """What a plan may leave to a pilot, under ``wanted``."""
 
 MARGIN = 0.02
 """A relative difference that is taken to be none, unless a user says otherwise."""
 
+GOOD_SHARE_MARGIN = 0.001
+"""
+Two arms whose shares of good answers differ by more than this have no difference in time.
+
+Errors are quick, so that an arm with a share of them looks faster by up to that share. This much is
+a twentieth of MARGIN.
+"""
+
 CLIENT_BOUND = 0.8
 """A client that used more than this share of its CPU may be what limited the rate."""
 
-UNDER_LOAD = frozenset({"warmup", "load"})
+UNDER_LOAD = frozenset({"cold", "warmup", "load", "at_once"})
 """Phases in which requests are under way; a trial that fails in one of them lost requests."""
+
+STOPPED = "stopped"
+"""The failed phase of a trial that was going well when the user stopped the run."""
 
 
 @dataclass(frozen=True)
@@ -158,45 +177,81 @@ class OpenLoad:
 
 
 @dataclass(frozen=True)
-class Pulse:
+class RoundLoad:
     """
-    What was seen while a load ran, one value a beat, in the order of time.
+    One short load of a thawed deployment, while all others of its part of the block were frozen.
 
-    ``at_s`` are seconds since the load began, ``opened`` the connections that were opened in the
-    client's network namespace since then, and ``work_us`` the time that a fixed piece of work takes
-    on the stack's CPUs when nothing interrupts it, in microseconds: how slow they were.
+    ``round`` counts rounds from 1 and ``turn`` the deployment's place in its round from 1;
+    ``started_at`` is in seconds since the epoch. ``us_per_request`` is the time of the load over its
+    completed requests, in microseconds. ``others`` are how many deployments were frozen meanwhile,
+    and ``others_ran_us`` how much CPU time they took in all, which is none, or the load is no good.
+    The other fields are those of LoadResult.
     """
 
-    at_s: list[float]
-    opened: list[int]
-    work_us: list[float]
+    round: int
+    turn: int
+    started_at: float
+    requests: int
+    requests_completed: int
+    requests_failed: int
+    requests_ok: int
+    responses_non_2xx: int
+    us_per_request: float
+    others: int
+    others_ran_us: int
 
     @property
-    def mean_us(self) -> float:
+    def good_share(self) -> float:
         """
-        The mean time of the work over the load.
+        The share of the requests that were answered as they should be.
         """
-        return sum(self.work_us) / len(self.work_us)
+        return self.requests_ok / self.requests
+
+
+@dataclass(frozen=True)
+class AgreementLoad:
+    """
+    One load by which short loads of thawed deployments are held against what they stand for.
+
+    ``repetition`` counts fresh deployments of the ``variant`` from 1; ``thawed`` says whether the
+    deployment had been frozen, ``beside`` how many frozen ones stood beside it, and ``requests`` how
+    many requests the load had. ``started_at`` is in seconds since the epoch.
+    """
+
+    repetition: int
+    variant: str
+    thawed: bool
+    beside: int
+    requests: int
+    requests_ok: int
+    started_at: float
+    us_per_request: float
+    schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
 class TrialRecord:
     """
-    One fresh deployment of one variant, loaded once, torn down.
+    One fresh deployment of one variant, from bringing up to taking down.
 
-    ``number`` counts trials from 1, ``block`` blocks from 1 and ``position`` the trial's place in
-    its block from 1. ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
+    ``number`` counts trials from 1, ``block`` blocks from 1, ``part`` the parts of its block from 1,
+    and ``position`` the deployments of its part in the order of their bringing up from 1.
+    ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
     ``check`` is the answer that was looked at before the load, ``placement`` the CPUs of client and
     stack. ``facts`` are what really ran (probes/facts.py), ``allowed`` the differences in them
     that no variant declares and the user allows, ``path`` what was counted on the way of the
-    requests (probes/path.py), ``cpu`` where CPU time was spent during the load (probes/cpu.py); all
-    empty where the probes were off. ``load`` is None exactly when ``status`` is an error;
-    ``failed_phase`` is the phase in which a fault came up, and ``error`` says what it was. A trial
-    whose load was whole and whose teardown had a fault is good, and has both all the same.
-    ``first_answer_s`` is the time from the making of the stack's networks to the first good answer,
-    ``cold`` the load of the very first requests, before any warm-up, and ``pulse`` what was seen
-    while ``load`` ran. ``open_loads`` came after it, where the run has such; in a pilot further
-    loads of the same deployment, which took ``repeated_us`` microseconds per request.
+    requests of all loads (probes/path.py), ``cpu`` where CPU time was spent during them
+    (probes/cpu.py); all empty where the probes were off.
+
+    ``loads`` are its short loads, one for each round; ``load`` is all of them as one: counts are
+    added up, the rate is all completed requests over all their time, and the quantiles are of all
+    requests. ``at_once`` is one load of as many requests as were published, where the run has such.
+    ``load`` is None exactly when ``status`` is an error; ``failed_phase`` is the phase in which a
+    fault came up, and ``error`` says what it was. A trial whose loads were whole until then is good,
+    and has both all the same. ``first_answer_s`` is the time from the making of the stack's networks
+    to the first good answer, while others were brought up beside it, and ``cold`` the load of the
+    very first requests, before any warm-up. ``open_loads`` came after the loads, where the run has
+    such.
     """
 
     number: int
@@ -209,15 +264,16 @@ class TrialRecord:
     check: dict[str, Any]
     placement: dict[str, Any]
     load: LoadResult | None
+    part: int = 1
+    loads: list[RoundLoad] = field(default_factory=list)
+    at_once: LoadResult | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
     path: dict[str, Any] = field(default_factory=dict)
     cpu: dict[str, Any] = field(default_factory=dict)
     first_answer_s: float | None = None
     cold: LoadResult | None = None
-    pulse: Pulse | None = None
     open_loads: list[OpenLoad] = field(default_factory=list)
-    repeated_us: list[float] = field(default_factory=list)
     failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -231,16 +287,19 @@ class Manifest:
     ``variants``, ``comparisons``, ``ladders`` and ``wholes`` are as declared, ``allowed`` names
     facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``search`` is as
     declared, and from its end on holds what it found; its trials are in a file of their own.
-    ``order`` has the blocks that were begun, each a list of variant names in the order of their
-    trials. ``blocks`` is how many there are to be at least; ``half_width`` is the half-width (of
+    ``order`` has the blocks that were begun, each a list of its parts, each part a list of variant
+    names in the order of their bringing up. ``blocks`` is how many there are to be at least; ``half_width`` is the half-width (of
     the logarithm of a ratio) that the comparisons in ``focal``, pairs of baseline and treatment,
     are to reach then, within ``minutes`` minutes, or None where the number of blocks is all that
-    was asked for; ``ending`` says why no further block was begun. ``margin`` is the relative
-    difference that is taken to be none. ``together`` are pairs: what they join is measured
-    in one go.
+    was asked for; ``targets`` are all that is waited for: tables of baseline, treatment and
+    half-width; ``side_by_side`` are pairs of which both stand in one part of a block; ``ending`` says why no further block was begun. ``margin`` is the relative
+    difference that is taken to be none. Each of ``rounds`` rounds loads every deployment once with
+    ``requests`` requests. ``at_once`` names the variants that are loaded once besides with
+    ``requests_at_once`` requests, never cut into short loads.
     ``open_fractions`` of each trial's own capacity, and ``common_rate_per_s``, are loaded by
     schedule, ``open_requests`` requests each; ``pilot`` is what was found before the first block.
-    ``artefact`` is the variant that is loaded before it is up, after the last block; "" for none.
+    ``artefact`` is the variant that is loaded before it is up, and ``agreement`` are those by which
+    short loads are held against what they stand for; "" and none where there is no such thing.
     ``any_length`` says that an answer may have another length than the first one without being
     counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
     file in the run that declares these. ``environment`` is what the probes saw inside the lab,
@@ -267,9 +326,13 @@ class Manifest:
     created_at: float
     half_width: float | None = None
     focal: list[list[str]] = field(default_factory=list)
+    targets: list[dict[str, Any]] = field(default_factory=list)
+    side_by_side: list[list[str]] = field(default_factory=list)
     margin: float = MARGIN
-    together: list[list[str]] = field(default_factory=list)
-    order: list[list[str]] = field(default_factory=list)
+    rounds: int = 1
+    requests_at_once: int = 0
+    at_once: list[str] = field(default_factory=list)
+    order: list[list[list[str]]] = field(default_factory=list)
     ending: str = ""
     ladders: list[dict[str, Any]] = field(default_factory=list)
     wholes: list[dict[str, Any]] = field(default_factory=list)
@@ -280,6 +343,7 @@ class Manifest:
     common_rate_per_s: float | None = None
     pilot: dict[str, Any] = field(default_factory=dict)
     artefact: str = ""
+    agreement: list[str] = field(default_factory=list)
     search: dict[str, Any] = field(default_factory=dict)
     finished_at: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
@@ -321,14 +385,25 @@ def append_trial(run: Path, record: TrialRecord, file_name: str = TRIALS) -> Non
 
     Raises ResultsError when it cannot be written.
     """
-    line = json.dumps(dataclasses.asdict(record), sort_keys=True, ensure_ascii=False)
+    _append(run / file_name, dataclasses.asdict(record))
+
+
+def append_agreement(run: Path, load: AgreementLoad) -> None:
+    """
+    Append one load to the agreement's file, as ``append_trial`` does.
+    """
+    _append(run / AGREEMENT_LOADS, dataclasses.asdict(load))
+
+
+def _append(path: Path, content: dict[str, Any]) -> None:
+    line = json.dumps(content, sort_keys=True, ensure_ascii=False)
     try:
-        with (run / file_name).open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        msg = f"{run / file_name} cannot be written: {error.strerror}; free space there"
+        msg = f"{path} cannot be written: {error.strerror}; free space there"
         raise ResultsError(msg) from error
 
 
@@ -342,24 +417,41 @@ def read_trials(run: Path, file_name: str = TRIALS) -> list[TrialRecord]:
     A last line without its newline was cut off by a crash and is left out. Raises ResultsError for
     anything else that is not a record.
     """
-    path = run / file_name
-    if not path.exists():
-        path = run / f"{file_name}{COMPRESSED}"
-        if not path.exists():
-            return []
     records = []
-    for number, line in enumerate(_read(path).split("\n")[:-1], start=1):
-        where = f"{path}, line {number}"
-        fields = _fields(TrialRecord, _parse(where, line), where)
-        for name, kind in (("load", LoadResult), ("cold", LoadResult), ("pulse", Pulse)):
+    for where, content in _lines(run / file_name):
+        fields = _fields(TrialRecord, content, where)
+        for name in ("load", "cold", "at_once"):
             if fields.get(name) is not None:
-                fields[name] = kind(**_fields(kind, fields[name], f"{where}, {name}"))
-        fields["open_loads"] = [
-            OpenLoad(**_fields(OpenLoad, each, f"{where}, open_loads"))
-            for each in fields.get("open_loads", [])
-        ]
+                fields[name] = LoadResult(**_fields(LoadResult, fields[name], f"{where}, {name}"))
+        for name, kind in (("loads", RoundLoad), ("open_loads", OpenLoad)):
+            fields[name] = [
+                kind(**_fields(kind, each, f"{where}, {name}")) for each in fields.get(name, [])
+            ]
         records.append(TrialRecord(**fields))
     return records
+
+
+def read_agreement(run: Path) -> list[AgreementLoad]:
+    """
+    Read a run's loads of the agreement, in the order in which they were made; see ``read_trials``.
+    """
+    return [
+        AgreementLoad(**_fields(AgreementLoad, content, where))
+        for where, content in _lines(run / AGREEMENT_LOADS)
+    ]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    The whole lines of a file of records, each with where it stands; none where there is no file.
+    """
+    if not path.exists():
+        path = path.with_name(f"{path.name}{COMPRESSED}")
+        if not path.exists():
+            return
+    for number, line in enumerate(_read(path).split("\n")[:-1], start=1):
+        where = f"{path}, line {number}"
+        yield where, _parse(where, line)
 
 
 def latest_run(results: Path) -> Path:

@@ -1,86 +1,174 @@
 """
-A bounded search for the best configuration: one change after the other, kept when it was faster.
+A bounded search for the best configuration: in each step all candidates side by side, the best kept.
 
-The trials of the search choose, so they are biased towards what they chose; what is reported is
+The blocks of the search choose, so they are biased towards what they chose; what is reported is
 measured again, in blocks that the search never saw.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import random
+import statistics
 from typing import TYPE_CHECKING, Any
 
-from experiments.factors import FACTORS, different, impossible
+from experiments.factors import FACTORS, impossible
+from experiments.records import GOOD_SHARE_MARGIN, SEARCH_TRIALS, append_trial
+from experiments.stopping import log_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
+    from experiments.progress import Progress
+    from experiments.records import TrialRecord
+    from experiments.stage import Stage
     from experiments.variants import Search, Variant
 
+Levels = dict[str, str]
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
+
+@dataclasses.dataclass
+class Candidate:
     """
-    What became of one change.
+    One configuration of a step.
 
-    ``log_ratios`` are of the time per request, changed to unchanged, one for each pair of trials.
+    ``log_ratios`` are of its time per request to that of what was best before, one for each block;
+    ``good_share`` is the share of its requests that were answered as they should be.
     """
 
-    change: dict[str, str]
-    log_ratios: list[float]
-    kept: bool
+    change: Levels
+    levels: Levels
+    log_ratios: list[float] = dataclasses.field(default_factory=list)
+    good_share: float = 0.0
     note: str = ""
 
+    @property
+    def gain(self) -> float:
+        """
+        The mean log-ratio; nothing where it has none, or its answers cannot be compared.
+        """
+        return statistics.fmean(self.log_ratios) if self.log_ratios and not self.note else 0.0
 
-def search(
-    wanted: Search,
-    start: Variant,
-    seed: int,
-    measure: Callable[[Variant], float | None],
-) -> tuple[dict[str, str], list[Outcome]]:
+
+@dataclasses.dataclass
+class Step:
     """
-    Try every change once on what was best so far; the best levels, and what became of each change.
-
-    ``measure`` deploys a variant once and returns its microseconds per request, or None when the
-    trial failed. The order within each pair is drawn from the seed.
+    What was tried on what was best so far, and which of it was kept: an index, or None.
     """
-    generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
-    best = dict(start.levels)
-    outcomes = []
-    for change in wanted.changes:
-        levels = {**best, **change}
-        reason = impossible(levels)
-        if not different(best, levels):
-            reason = "it is so already"
-        if reason:
-            outcomes.append(Outcome(dict(change), [], kept=False, note=f"not tried: {reason}"))
-            continue
-        pair = [
-            dataclasses.replace(start, name=_name(wanted, each), levels=dict(each))
-            for each in (best, levels)
-        ]
-        ratios = list(_ratios(pair, wanted.pairs, generator, measure))
-        kept = bool(ratios) and sum(ratios) < 0
-        note = "" if ratios else "its trials failed"
-        outcomes.append(Outcome(dict(change), ratios, kept=kept, note=note))
-        if kept:
-            best = levels
-    return best, outcomes
+
+    candidates: list[Candidate]
+    chosen: int | None = None
 
 
-def _ratios(
-    pair: list[Variant],
-    pairs: int,
-    generator: random.Random,
-    measure: Callable[[Variant], float | None],
-) -> Iterator[float]:
-    for _ in range(pairs):
-        found = {variant.name: measure(variant) for variant in generator.sample(pair, 2)}
-        before, after = (found[variant.name] for variant in pair)
-        if before and after:
-            yield math.log(after / before)
+class TunedSearch:
+    """
+    The search of a run, from its declaration.
+    """
+
+    def __init__(
+        self,
+        wanted: Search,
+        start: Variant,
+        also: Sequence[Variant],
+        stage: Stage,
+        progress: Progress,
+    ) -> None:
+        """
+        ``also`` are whole configurations that it can choose besides the changes.
+        """
+        self._wanted = wanted
+        self._start = start
+        self._also = [each.levels for each in also]
+        self._stage = stage
+        self._progress = progress
+
+    def run(self) -> tuple[Levels, list[Step]]:
+        """
+        Step by step, until no candidate is faster; the best levels, and every step.
+        """
+        best = dict(self._start.levels)
+        steps = []
+        also = self._also
+        while candidates := candidates_of(best, self._wanted.changes, also):
+            # What was no better than something else once is not asked again.
+            also = []
+            self._compare(best, candidates)
+            step = Step(candidates, best_of(candidates))
+            steps.append(step)
+            if step.chosen is None:
+                break
+            best = candidates[step.chosen].levels
+        return best, steps
+
+    def _compare(self, best: Levels, candidates: Sequence[Candidate]) -> None:
+        base = self._variant(best)
+        variants = [self._variant(each.levels) for each in candidates]
+        conditions = dataclasses.replace(
+            self._stage.conditions, rounds=self._wanted.rounds, at_once=frozenset(), open_requests=0
+        )
+        for number in range(self._wanted.blocks):
+            everyone = [base, *variants]
+            turned = everyone[number:] + everyone[:number]
+            block = self._stage.side_by_side(turned, conditions, kind="search")
+            records = {record.variant: record for record in block.run()}
+            for record in records.values():
+                append_trial(self._stage.run, record, SEARCH_TRIALS)
+                self._progress.rehearsed("search", record)
+            if block.stopped:
+                raise KeyboardInterrupt
+            for candidate, variant in zip(candidates, variants, strict=True):
+                judge(candidate, records[base.name], records[variant.name])
+
+    def _variant(self, levels: Levels) -> Variant:
+        return dataclasses.replace(
+            self._start, name=_name(self._wanted, levels), levels=dict(levels)
+        )
+
+
+def candidates_of(
+    best: Mapping[str, str], changes: Sequence[Mapping[str, str]], also: Sequence[Levels] = ()
+) -> list[Candidate]:
+    """
+    What can be tried on the best levels so far: each change that makes a difference and is possible.
+    """
+    found: list[Candidate] = []
+    for levels in [*({**best, **change} for change in changes), *also]:
+        known = [dict(best), *(each.levels for each in found)]
+        if levels not in known and not impossible(levels):
+            change = {name: level for name, level in levels.items() if best[name] != level}
+            found.append(Candidate(change, dict(levels)))
+    return found
+
+
+def best_of(candidates: Sequence[Candidate]) -> int | None:
+    """
+    The index of the candidate that was fastest, if one was faster than what was best before.
+    """
+    gains = [each.gain for each in candidates]
+    least = min(gains, default=0.0)
+    return gains.index(least) if least < 0 else None
+
+
+def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None:
+    """
+    Take in what one block says of a candidate.
+    """
+    if before.load is None or after.load is None:
+        candidate.note = after.error or before.error
+        return
+    shares = [sum(load.requests_ok for load in each.loads) for each in (before, after)]
+    asked = [sum(load.requests for load in each.loads) for each in (before, after)]
+    good = [ok / requests for ok, requests in zip(shares, asked, strict=True)]
+    candidate.good_share = good[1]
+    if abs(good[1] - good[0]) > GOOD_SHARE_MARGIN:
+        # Errors are fast, and no improvement.
+        candidate.note = (
+            f"not comparable: {good[1] * 100:.2f} % of its answers were good, and "
+            f"{good[0] * 100:.2f} % of the other's"
+        )
+        return
+    ratio = log_ratio(before, after)
+    if ratio is not None:
+        candidate.log_ratios.append(ratio)
 
 
 def _name(wanted: Search, levels: Mapping[str, str]) -> str:
@@ -91,12 +179,12 @@ def _name(wanted: Search, levels: Mapping[str, str]) -> str:
     return "-".join(levels[name] for name in varied)
 
 
-def as_record(wanted: Search, levels: Mapping[str, str], outcomes: list[Outcome]) -> dict[str, Any]:
+def as_record(wanted: Search, levels: Levels, steps: Sequence[Step]) -> dict[str, Any]:
     """
     The search as a manifest holds it.
     """
     return {
         **dataclasses.asdict(wanted),
         "levels": dict(levels),
-        "outcomes": [dataclasses.asdict(outcome) for outcome in outcomes],
+        "steps": [dataclasses.asdict(step) for step in steps],
     }

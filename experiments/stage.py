@@ -1,34 +1,37 @@
 """
-What trials happen on, one after the other: CPUs, control groups, image, Docker's own specification.
+What trials happen on: CPUs, control groups, image, Docker's own specification, and how many fit.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
-import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.block import Block
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, rank
-from experiments.faults import TRIAL_ERRORS, describe, keep_tails
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
+from experiments.lab.freezer import check_freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
-from experiments.probes.cpu import CLIENT, PULSE, RUNNER
+from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
-from experiments.records import ERROR, OK, PROBES, RAW, TrialRecord
-from experiments.trial import DEPLOYMENTS, Conditions, Trial
+from experiments.records import PROBES, RAW
+from experiments.trial import DEPLOYMENTS, Conditions, Identity, Trial
 from experiments.workloads import SERVICES, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from experiments.load import LoadGenerator
     from experiments.records import Manifest
@@ -39,8 +42,9 @@ IMAGE_STORE = Path("/srv/image-store")
 """Where the lab sees the store of the image that is made from the userland, read-only."""
 
 SCRATCH = Path("/run/bridgetoll")
-HOST_NAMESPACE = "host"
-"""The network namespace that plays the host of one trial; fresh for each."""
+
+AT_A_TIME_PER_CPU = 1
+"""Deployments that are brought up at the same time, for each CPU."""
 
 
 class Stage:
@@ -55,29 +59,36 @@ class Stage:
         run: Path,
         workload: Workload,
         stop: StopRequest,
-        show: Callable[[int, str, str], None],
+        show: Callable[[str], None],
     ) -> None:
         """
-        ``show`` is told the number, the variant and the phase of what is done; nothing is yet.
+        ``show`` is told what is done; nothing is yet.
         """
         self.run = run
         self.workload = workload
         self.stop = stop
         self.show = show
         self.load: LoadGenerator = ApacheBench()
-        self.placement = choose_placement(os.sched_getaffinity(0))
+        self.cpus = frozenset(os.sched_getaffinity(0))
+        self.placement = choose_placement(set(self.cpus))
         self.hierarchies = hierarchies(inside_lab=True)
+        check_freezer(self.hierarchies)
         self.groups = {
-            "stack": ControlGroup("stack", self.hierarchies),
             CLIENT: ControlGroup("client", self.hierarchies),
             RUNNER: ControlGroup(RUNNER_GROUP, self.hierarchies),
-            PULSE: ControlGroup("pulse", self.hierarchies),
         }
         self.number = 0
         self.states: dict[str, Any] = {}
-        self.docker_spec: dict[str, Any] = {}
+        self._docker_spec: dict[str, Any] = {}
         self._projects: dict[str, ComposeProject] = {}
         self._before: dict[str, frozenset[str]] = {}
+
+    @property
+    def at_a_time(self) -> int:
+        """
+        How many deployments are brought up at the same time.
+        """
+        return AT_A_TIME_PER_CPU * len(self.cpus)
 
     def prepare(self, manifest: Manifest, variants: Iterable[Variant]) -> None:
         """
@@ -86,17 +97,16 @@ class Stage:
         Raises ComposeError for a description that cannot be honoured.
         """
         make_plain_root(IMAGE_STORE)
-        with NetworkNamespace(HOST_NAMESPACE):
+        with NetworkNamespace("first"):
             # The first one ever leaves the place for their names, which is no trial's residue.
             pass
         self.groups[CLIENT].create()
         pinned = self.groups[CLIENT].set_cpuset(self.placement.client)
         self.groups[RUNNER].set_cpuset(self.placement.client)
-        self.groups[PULSE].create()
-        self.groups[PULSE].set_cpuset(self.placement.stack)
         self.conditions = Conditions(
             workload=self.workload,
             requests=manifest.requests,
+            rounds=manifest.rounds,
             warmup_requests=manifest.warmup_requests,
             concurrency=manifest.concurrency,
             any_length=manifest.any_length,
@@ -106,19 +116,32 @@ class Stage:
             load=self.load,
             parity=Parity(manifest.allowed),
             probing=PROBES[manifest.probes],
+            seed=manifest.seed,
+            at_once=frozenset(manifest.at_once),
+            requests_at_once=manifest.requests_at_once,
             open_fractions=tuple(manifest.open_fractions),
             open_requests=manifest.open_requests,
             common_rate_per_s=manifest.common_rate_per_s,
-            seed=manifest.seed,
         )
         chosen = list(variants)
+        with self.all_cpus(), ThreadPoolExecutor(len(self.cpus)) as executor:
+            list(executor.map(self.project, chosen))
         for variant in chosen:
             # Reads the whole description, so that a key it cannot honour shows before any trial.
             levels = variant.levels
-            DEPLOYMENTS[levels["runtime"]](self.project(variant), self._site(0), levels)
-        if any(map(needs_docker, chosen)):
-            self._start_docker_once()
+            DEPLOYMENTS[levels["runtime"]](self.project(variant), self.site(0), levels)
         self._before = snapshot(self.hierarchies)
+
+    def follow(self, manifest: Manifest) -> None:
+        """
+        Take over what a pilot has found.
+        """
+        self.conditions = replace(
+            self.conditions,
+            requests=manifest.requests,
+            rounds=manifest.rounds,
+            common_rate_per_s=manifest.common_rate_per_s,
+        )
 
     def project(self, variant: Variant) -> ComposeProject:
         """
@@ -138,14 +161,17 @@ class Stage:
 
     def trial(
         self,
-        block: int,
-        position: int,
         variant: Variant,
+        conditions: Conditions,
+        *,
+        block: int = 0,
+        part: int = 1,
+        position: int = 1,
         kind: str = "",
-        made: type[Trial] = Trial,
-    ) -> TrialRecord:
+        freezes: bool = True,
+    ) -> Trial:
         """
-        One trial from deployment to teardown; an error in it becomes part of the record.
+        The next trial, of which nothing is made yet.
 
         Of a ``kind`` that is no part of the results, it has that in the name of its folder.
         """
@@ -153,101 +179,98 @@ class Stage:
         name = f"{self.number:03}-{variant.name}"
         raw = self.run / RAW / (f"{kind}-{name}" if kind else name)
         raw.mkdir(parents=True)
-        site = self._site(self.number)
-        site.directory.mkdir(parents=True)
-
-        def begin(phase: str) -> None:
-            self.stop.check()
-            self.show(self.number, variant.name, phase)
-
-        trial = made(
+        identity = Identity(
             number=self.number,
             block=block,
+            part=part,
+            position=position,
             variant=variant,
             project=self.project(variant),
-            site=site,
+            site=self.site(self.number),
             run_folder=self.run,
             raw=raw,
-            conditions=self.conditions,
-            begin=begin,
-            known_state=variant.name in self.states,
         )
-        started_at = time.time()
-        fault, failed_phase = "", ""
-        try:
-            with ExitStack() as stack:
-                trial.run(stack)
-                trial.phase = "teardown"
-                started = time.monotonic()
-                self.show(self.number, variant.name, "teardown")
-            trial.phases_s["teardown"] = time.monotonic() - started
-        except TRIAL_ERRORS as error:
-            fault, failed_phase = describe(error), trial.phase
-            keep_tails(site.directory, raw)
-        except KeyboardInterrupt:
-            # A load that was whole is kept; the request to stop is looked at before the next phase.
-            if "load" not in trial.found:
-                raise
-            fault, failed_phase = f"the {trial.phase} was interrupted by the user", trial.phase
-        finally:
-            shutil.rmtree(site.directory, ignore_errors=True)
-        if trial.state is not None:
-            self.states[variant.name] = trial.state
-        status = OK if "load" in trial.found else ERROR
-        if "interrupted" not in fault:
-            try:
-                check_residue(self._before, self.hierarchies)
-            except TRIAL_ERRORS as error:
-                left = describe(error)
-                fault = f"{fault}; and then: {left}" if fault else left
-                failed_phase = failed_phase if status == ERROR else "residue"
-                status = ERROR
-                trial.found.pop("load", None)
-        placement = {
-            "client": sorted(self.placement.client),
-            "stack": sorted(self.placement.stack),
-            "apart": self.placement.apart,
-            "pinned": self.conditions.pinned,
-            **trial.found.pop("placement", {}),
-        }
-        return TrialRecord(
-            number=self.number,
-            block=block,
-            position=position,
-            variant=variant.name,
-            status=status,
-            started_at=started_at,
-            phases_s=trial.phases_s,
-            placement=placement,
-            failed_phase=failed_phase,
-            error=fault,
-            **({"check": {}, "load": None} | trial.found),
+        wants_state = variant.name not in self.states
+        return Trial(identity, conditions, self._begin, wants_state=wants_state, freezes=freezes)
+
+    def side_by_side(
+        self,
+        variants: Sequence[Variant],
+        conditions: Conditions | None = None,
+        *,
+        block: int = 0,
+        part: int = 1,
+        kind: str = "",
+    ) -> Block:
+        """
+        Trials of these variants, which are brought up in this order; nothing is made yet.
+        """
+        conditions = conditions or self.conditions
+        trials = [
+            self.trial(variant, conditions, block=block, part=part, position=place, kind=kind)
+            for place, variant in enumerate(variants, start=1)
+        ]
+        seed = f"{conditions.seed} {kind} {block} {part} {trials[0].identity.number}"
+        return Block(
+            stage=self,
+            trials=trials,
+            conditions=conditions,
+            order=random.Random(seed),  # noqa: S311 - an order needs no cryptography
+            at_a_time=self.at_a_time,
+            show=self.show,
         )
 
-    def _start_docker_once(self) -> None:
+    @contextmanager
+    def all_cpus(self) -> Iterator[None]:
         """
-        Start Docker before any trial.
+        Let what this process starts run on every CPU meanwhile, the client's too.
+        """
+        self.groups[RUNNER].set_cpuset(self.cpus)
+        try:
+            yield
+        finally:
+            self.groups[RUNNER].set_cpuset(self.placement.client)
+
+    def check_residue(self) -> None:
+        """
+        Raise ProofError when something is left in the lab that was not there before the first trial.
+        """
+        check_residue(self._before, self.hierarchies)
+
+    def _begin(self, _trial: Trial, _phase: str) -> None:
+        self.stop.check()
+
+    def start_docker_once(self) -> int:
+        """
+        Start Docker before any trial that needs it; the bytes of memory that it took at most.
 
         The kernel then has loaded what Docker makes it load, which is no trial's residue; and how
         Docker starts a container is known to the variants that imitate it.
         """
-        site = self._site(0)
+        site = self.site(0)
         site.directory.mkdir(parents=True)
         site.group.create()
         try:
-            self.docker_spec = docker_spec(site)
+            self._docker_spec = docker_spec(site)
+            taken = site.group.peak_bytes()
         finally:
             site.group.remove()
             shutil.rmtree(site.directory)
+        self._before = snapshot(self.hierarchies)
+        return taken
 
-    def _site(self, number: int) -> Site:
+    def site(self, number: int) -> Site:
+        """
+        What the lab gives a deployment of this number, for itself alone.
+        """
         return Site(
             directory=SCRATCH / f"trial-{number}",
-            network_namespace=HOST_NAMESPACE,
-            group=self.groups["stack"],
+            network_namespace=f"host-{number}",
+            group=ControlGroup(f"stack-{number}", self.hierarchies),
             image_store=IMAGE_STORE,
             plain_root=make_plain_root(IMAGE_STORE),
-            docker_spec=self.docker_spec,
+            docker_spec=self._docker_spec,
+            processors=len(self.placement.stack),
         )
 
 

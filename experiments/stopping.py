@@ -4,8 +4,8 @@ When a run has enough blocks: by the width of its intervals, and never by what t
 Stopping as soon as a difference is significant would find one far too often; the width of an
 interval knows nothing of the difference. It is not quite for nothing: a run that ends because its
 spread looks small has intervals that miss the truth about six times in a hundred and not five.
-The intervals here are the report's: Student's t on the log-ratios of the time per request, one for
-each block.
+The intervals here are the report's, but for the term of the place: Student's t on the log-ratios of
+the time per request, one for each block, each the mean over its rounds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.records import OK
+from experiments.records import GOOD_SHARE_MARGIN, OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,8 @@ class Width:
     What is known so far of one comparison: relative difference, its limits, and the half-width.
 
     The half-width is of the logarithm's interval, which for small differences is the relative one;
-    it and the limits are None for fewer than two blocks.
+    it and the limits are None for fewer than two blocks. ``comparable`` says that about as many
+    answers of both were good.
     """
 
     blocks: int
@@ -54,6 +55,20 @@ class Width:
     low: float | None = None
     high: float | None = None
     half_width: float | None = None
+    comparable: bool = True
+
+
+def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
+    """
+    The mean over the rounds that both have of the logarithm of their times per request; None of none.
+    """
+    earlier = {load.round: load.us_per_request for load in before.loads}
+    logs = [
+        math.log(load.us_per_request / earlier[load.round])
+        for load in after.loads
+        if load.round in earlier
+    ]
+    return statistics.fmean(logs) if logs else None
 
 
 class Widths:
@@ -65,94 +80,133 @@ class Widths:
         """
         Nothing is known before the first trial.
         """
-        self._log_us: dict[str, dict[int, float]] = defaultdict(dict)
+        self._trials: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
 
     def add(self, record: TrialRecord) -> None:
         """
         Take a trial in; one without a result says nothing.
         """
-        if record.status == OK and record.load is not None:
-            self._log_us[record.variant][record.block] = -math.log(record.load.requests_per_second)
+        if record.status == OK and record.loads:
+            self._trials[record.block, record.part][record.variant] = record
 
     def of(self, baseline: str, treatment: str) -> Width | None:
         """
         What is known of a pair; None when no block has both.
         """
-        before, after = self._log_us[baseline], self._log_us[treatment]
-        logs = [after[block] - before[block] for block in before.keys() & after.keys()]
+        pairs = {
+            where: (trials[baseline], trials[treatment])
+            for where, trials in self._trials.items()
+            if baseline in trials and treatment in trials
+        }
+        blocks: dict[int, list[float]] = defaultdict(list)
+        for (block, _), pair in pairs.items():
+            ratio = log_ratio(*pair)
+            if ratio is not None:
+                blocks[block].append(ratio)
+        logs = [statistics.fmean(ratios) for ratios in blocks.values()]
         if not logs:
             return None
+        shares = [_good_share(arm) for arm in zip(*pairs.values(), strict=True)]
+        comparable = abs(shares[0] - shares[1]) <= GOOD_SHARE_MARGIN
         mean = statistics.fmean(logs)
         if len(logs) < 2:
-            return Width(len(logs), math.expm1(mean))
+            return Width(len(logs), math.expm1(mean), comparable=comparable)
         quantile = T_QUANTILES[min(len(logs) - 1, len(T_QUANTILES)) - 1]
         half = quantile * statistics.stdev(logs) / math.sqrt(len(logs))
         return Width(
-            len(logs), math.expm1(mean), math.expm1(mean - half), math.expm1(mean + half), half
+            len(logs),
+            math.expm1(mean),
+            math.expm1(mean - half),
+            math.expm1(mean + half),
+            half,
+            comparable,
         )
+
+
+def _good_share(trials: Sequence[TrialRecord]) -> float:
+    loads = [load for trial in trials for load in trial.loads]
+    return sum(load.requests_ok for load in loads) / sum(load.requests for load in loads)
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    A pair, and the half-width that its interval is to reach.
+    """
+
+    baseline: str
+    treatment: str
+    half_width: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    How well a target's pair is known: ``half_width`` so far, which is None without an interval.
+    """
+
+    target: Target
+    half_width: float | None
+
+    @property
+    def times_too_wide(self) -> float:
+        """
+        How many times as wide as it should be; infinite without an interval.
+        """
+        return math.inf if self.half_width is None else self.half_width / self.target.half_width
 
 
 @dataclass(frozen=True)
 class Rule:
     """
-    A run has at least ``blocks`` blocks, and then goes on until every pair is known well enough.
+    A run has at least ``blocks`` blocks, and then goes on until every target is reached.
 
-    That is when the half-width of each of ``focal`` (baseline and treatment) is ``half_width`` or
-    less; without a half-width it ends after its blocks.
+    Without targets it ends after its blocks.
     """
 
     blocks: int
-    half_width: float | None
-    focal: Sequence[tuple[str, str]]
+    targets: Sequence[Target]
 
     def is_enough(self, begun: int, widths: Widths) -> bool:
         """
         Whether so many blocks are enough.
         """
-        if begun < self.blocks or self.half_width is None:
-            return begun >= self.blocks
-        known = [widths.of(*pair) for pair in self.focal]
-        return all(
-            width is not None
-            and width.half_width is not None
-            and width.half_width <= self.half_width
-            for width in known
-        )
+        if begun < self.blocks:
+            return False
+        return all(each.times_too_wide <= 1 for each in self._standings(widths))
 
     def expected_blocks(self, begun: int, widths: Widths) -> int:
         """
         About how many blocks the run will have: an interval shrinks with the root of their number.
         """
-        if self.half_width is None or self.is_enough(begun, widths):
+        if not self.targets or self.is_enough(begun, widths):
             return max(begun, self.blocks)
-        widest = self.widest(widths)
-        if widest is None:
+        worst = max(each.times_too_wide for each in self._standings(widths))
+        if math.isinf(worst):
             return MOST_BLOCKS
-        more = math.ceil(begun * (widest[1] / self.half_width) ** 2)
-        return min(max(self.blocks, begun + 1, more), MOST_BLOCKS)
+        return min(max(self.blocks, begun + 1, math.ceil(begun * worst**2)), MOST_BLOCKS)
 
     def standing(self, widths: Widths) -> str:
         """
-        The focal pair that is known least well, and how well, beside the target; "" without one.
+        The target that is furthest from being reached, and how far; "" without targets.
         """
-        if self.half_width is None or not self.focal:
+        standings = self._standings(widths)
+        if not standings:
             return ""
-        target = f"the target is ±{self.half_width * 100:g} %"
-        widest = self.widest(widths)
-        if widest is None:
-            return f"not every difference has an interval yet; {target}"
-        (baseline, treatment), half_width = widest
-        reached = f"{treatment} against {baseline}, to ±{half_width * 100:.1f} %"
-        return f"known least well: {reached}; {target}"
+        unknown = [each for each in standings if each.half_width is None]
+        if unknown:
+            pair = unknown[0].target
+            return f"no interval yet of {pair.treatment} against {pair.baseline}"
+        worst = max(standings, key=lambda each: each.times_too_wide)
+        pair, reached = worst.target, worst.half_width or 0.0
+        return (
+            f"furthest from its target: {pair.treatment} against {pair.baseline}, known to "
+            f"±{reached * 100:.1f} %; the target is ±{pair.half_width * 100:g} %"
+        )
 
-    def widest(self, widths: Widths) -> tuple[tuple[str, str], float] | None:
-        """
-        The focal pair with the widest interval, and its half-width; None while one has none.
-        """
-        known = [(pair, widths.of(*pair)) for pair in self.focal]
-        wide = [
-            (pair, width.half_width)
-            for pair, width in known
-            if width is not None and width.half_width is not None
-        ]
-        return max(wide, key=lambda each: each[1]) if wide and len(wide) == len(known) else None
+    def _standings(self, widths: Widths) -> list[Standing]:
+        found = []
+        for target in self.targets:
+            width = widths.of(target.baseline, target.treatment)
+            found.append(Standing(target, width.half_width if width else None))
+        return found

@@ -1,41 +1,47 @@
 """
-One trial: a fresh deployment of one variant, checked, loaded once with counters read around it.
+One trial: a fresh deployment of one variant, checked, and loaded in turns while others stand frozen.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.deployments.container import ContainerDeployment
 from experiments.deployments.process import ProcessDeployment
-from experiments.faults import keep_logs
+from experiments.errors import ProofError
+from experiments.faults import TRIAL_ERRORS, describe, keep_logs, keep_tails
+from experiments.lab.freezer import Freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
 from experiments.load import Client, LoadPlan
+from experiments.load.ab import times_ms
+from experiments.load.merged import merged
 from experiments.load.open_loop import OpenLoop, OpenPlan
-from experiments.probes.cpu import PULSE, CpuCounters, cpu_cost
+from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
 from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import Parity, prove_levels
-from experiments.probes.path import check_path, path_counters
-from experiments.probes.pulse import beating
+from experiments.probes.path import PathCounters, check_path, path_counters
 from experiments.probes.response import check_answers
+from experiments.records import ERROR, OK, STOPPED, RoundLoad, TrialRecord
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from experiments.deployments import Deployment, Site
+    from experiments.deployments import Deployment, Part, Site
     from experiments.deployments.compose import ComposeProject
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
-    from experiments.records import LoadResult, Pulse
+    from experiments.records import LoadResult
     from experiments.variants import Variant
     from experiments.workloads import Workload
 
@@ -55,16 +61,18 @@ LOAD_PER_REQUEST_S = 0.5
 @dataclass(frozen=True)
 class Conditions:
     """
-    What is the same for every trial of a run.
+    What is the same for every trial of a block.
 
-    ``groups`` are the control groups of the stack, of the client and of this process, by name.
-    ``probing`` says for each trial, by its number, whether parity, path and CPU cost are looked at.
-    A deployment is loaded ``loads`` times, where that is of interest, and then by schedule, with
-    each of ``open_fractions`` of its own capacity and with the common rate.
+    A deployment is loaded with ``requests`` requests in each of ``rounds`` rounds, then, where its
+    variant is in ``at_once``, with ``requests_at_once`` at once, and then by schedule, with each of
+    ``open_fractions`` of its own capacity and with the common rate. ``groups`` are the control
+    groups of the client and of this process, by name. ``probing`` says for each trial, by its
+    number, whether parity, path and CPU cost are looked at.
     """
 
     workload: Workload
     requests: int
+    rounds: int
     warmup_requests: int
     concurrency: int
     any_length: bool
@@ -74,11 +82,12 @@ class Conditions:
     load: LoadGenerator
     parity: Parity
     probing: Callable[[int], bool]
+    seed: int
+    at_once: frozenset[str] = frozenset()
+    requests_at_once: int = 0
     open_fractions: tuple[float, ...] = ()
     open_requests: int = 0
     common_rate_per_s: float | None = None
-    seed: int = 0
-    loads: int = 1
 
     def plan(self, address: str, requests: int) -> LoadPlan:
         """
@@ -94,73 +103,141 @@ class Conditions:
         )
 
 
-@dataclass
-class Trial:
+@dataclass(frozen=True)
+class Identity:
     """
-    A trial under way.
-
-    ``found`` gets fields of the record as soon as they are known, so that nothing that fails later
-    loses them; ``state`` is the network's, where the variant's was not ``known_state`` yet.
+    Which trial it is: its number, its place, and where it leaves what it sees.
     """
 
     number: int
     block: int
+    part: int
+    position: int
     variant: Variant
     project: ComposeProject
     site: Site
     run_folder: Path
     raw: Path
-    conditions: Conditions
-    begin: Callable[[str], None]
-    known_state: bool = False
-    phase: str = ""
-    phases_s: dict[str, float] = field(default_factory=dict)
-    found: dict[str, Any] = field(default_factory=dict)
-    state: dict[str, Any] | None = None
 
-    def run(self, stack: ExitStack) -> None:
-        """
-        Deploy, check, warm up and load; what is to be torn down is handed to ``stack``.
 
-        Raises what any of that raises; ``phase`` then says in which it was.
-        """
-        with self._phase("deploy"):
-            deployment, client = self._deploy(stack)
-        with self._phase("check"):
-            address = self._check(deployment, client)
-        with self._phase("warmup"):
-            self._warm_up(address, client)
-        self._load_and_prove(deployment, address, client)
-        if self.conditions.loads > 1:
-            self._repeat(address, client)
-        if self.conditions.open_fractions:
-            with self._phase("open"):
-                self._load_by_schedule(address, client)
+class Trial:
+    """
+    A trial under way.
 
-    def _load_and_prove(self, deployment: Deployment, address: str, client: Client) -> None:
+    Its steps are asked for one by one, in the order in which they stand here. A step that fails
+    leaves its ``fault``, and the trial is then no longer ``going``; nothing that other trials do
+    depends on it. ``found`` gets fields of the record as soon as they are known, and ``state`` is
+    the network's, where it is wanted. A ``quiet`` one tells nobody of its phases, and so is not
+    stopped in one.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        conditions: Conditions,
+        begin: Callable[[Trial, str], None],
+        *,
+        wants_state: bool = False,
+        freezes: bool = True,
+    ) -> None:
         """
-        The load that counts, with counters read around it, and the proof of its path.
+        ``begin`` is told of every phase, and may raise KeyboardInterrupt. Nothing is made yet.
+
+        One that does not ``freeze`` runs from its bringing up to its taking down.
         """
-        if not self.conditions.probing(self.number):
-            self.found["load"], self.found["pulse"] = self._load(address, client, self.raw)
+        self.identity = identity
+        self.conditions = conditions
+        self.phase = ""
+        self.phases_s: dict[str, float] = defaultdict(float)
+        self.fault = ""
+        self.failed_phase = ""
+        self.found: dict[str, Any] = {}
+        self.loads: list[RoundLoad] = []
+        self.state: dict[str, Any] | None = None
+        self.started_at = time.time()
+        self._begin = begin
+        self._wants_state = wants_state
+        self.freezes = freezes
+        self._stack = ExitStack()
+        self._whole: list[LoadResult] = []
+        self._times_ms: list[Counter[int]] = []
+        self._frozen = False
+        self._down = False
+        self._spoiled = False
+        self.quiet = False
+
+    @property
+    def variant(self) -> Variant:
+        """
+        What is deployed.
+        """
+        return self.identity.variant
+
+    @property
+    def going(self) -> bool:
+        """
+        Whether it is up and nothing has failed.
+        """
+        return not self.fault and "check" in self.found
+
+    @property
+    def probed(self) -> bool:
+        """
+        Whether parity, path and CPU cost are looked at.
+        """
+        return self.conditions.probing(self.identity.number)
+
+    @contextmanager
+    def step(self, phase: str) -> Iterator[None]:
+        """
+        A phase; an error in it is the trial's own and is raised no further.
+        """
+        self.phase = phase
+        started = time.monotonic()
+        try:
+            if not self.quiet:
+                self._begin(self, phase)
+            yield
+        except TRIAL_ERRORS as error:
+            self.fail(describe(error))
+            keep_tails(self.identity.site.directory, self.identity.raw)
+        finally:
+            self.phases_s[phase] += time.monotonic() - started
+
+    def fail(self, fault: str) -> None:
+        """
+        Note what went wrong in the phase that is under way; the first fault says in which.
+        """
+        self.failed_phase = self.failed_phase or self.phase
+        self.fault = f"{self.fault}; and then: {fault}" if self.fault else fault
+
+    def stop(self) -> None:
+        """
+        The user stopped the run while nothing was wrong with it; what it has is kept.
+        """
+        self.phase = STOPPED
+        self.fail("the run was stopped by the user")
+
+    def spoil(self, fault: str) -> None:
+        """
+        Something came up that leaves no number of it standing.
+        """
+        self._spoiled = True
+        self.fail(fault)
+
+    def bring_up(self) -> None:
+        """
+        Deploy, look at the answer, the CPUs and what runs, and freeze it all.
+        """
+        with self.step("deploy"):
+            self.deploy()
+        if self.fault:
             return
-        host = self.site.network_namespace
-        parts = {**deployment.services(), **deployment.helpers()}
-        path_before = path_counters(host, deployment)
-        cpu_before = CpuCounters.read(parts, self.conditions.groups)
-        load, self.found["pulse"] = self._load(address, client, self.raw)
-        cpu_after = CpuCounters.read(parts, self.conditions.groups)
-        path_after = path_counters(host, deployment)
-        self.found["cpu"] = cpu_cost(cpu_before, cpu_after)
-        with self._phase("prove"):
-            grown = path_after.since(path_before)
-            self.found["path"] = grown.as_record()
-            services = len(self.conditions.workload.services)
-            check_path(self.variant.levels, grown, load.requests_completed, services)
-        # Only now is it a number: a load without its proof is an error.
-        self.found["load"] = load
+        with self.step("check"):
+            self._check()
+            self.freeze()
 
-    def _warm_up(self, address: str, client: Client) -> None:
+    def warm_up(self) -> None:
         """
         The very first requests, which are a load of their own, and then the rest of the warm-up.
         """
@@ -169,107 +246,248 @@ class Trial:
             ("cold", cold),
             ("warmup", self.conditions.warmup_requests - cold),
         ):
-            if requests:
-                directory = self.raw / name
-                directory.mkdir()
-                plan = self.conditions.plan(address, requests)
-                load = self.conditions.load.run(plan, client, directory)
-                if name == "cold":
-                    self.found["cold"] = load
+            if requests and self.going:
+                with self.step(name):
+                    load = self.load_once(requests, name)
+                    if name == "cold":
+                        self.found["cold"] = load
+        if self.going and self.probed:
+            with self.step("prove"):
+                self._path_before = self._path()
 
-    def _load(self, address: str, client: Client, directory: Path) -> tuple[LoadResult, Pulse]:
+    def load(self, number: int, turn: int, others: Sequence[Trial]) -> None:
         """
-        One load, and its pulse.
+        One load of a round, with counters read around it; ``others`` are frozen, which is proved.
         """
-        plan = self.conditions.plan(address, self.conditions.requests)
-        with ExitStack() as stack:
-            # A pulse that fails is the instrument's fault, and no load that broke off.
-            with self._phase("pulse"):
-                beats = beating(self.conditions.groups[PULSE], client.network_namespace)
-                pulse = stack.enter_context(beats)
-            with self._phase("load"):
-                load = self.conditions.load.run(plan, client, directory)
-            self.phase = "pulse"
-            return load, pulse.stop()
-
-    def _repeat(self, address: str, client: Client) -> None:
-        """
-        Load the same deployment again, as often as is asked for.
-        """
-        for number in range(2, self.conditions.loads + 1):
-            directory = self.raw / f"load-{number}"
-            directory.mkdir()
-            load, _ = self._load(address, client, directory)
-            self.found.setdefault("repeated_us", []).append(1e6 / load.requests_per_second)
-
-    def _load_by_schedule(self, address: str, client: Client) -> None:
-        """
-        The open loop: shares of the capacity that was just measured, and the rate common to all.
-        """
-        conditions = self.conditions
-        capacity_per_s = self.found["load"].requests_per_second
-        rates: dict[float | None, float] = {
-            fraction: fraction * capacity_per_s for fraction in conditions.open_fractions
-        }
-        if conditions.common_rate_per_s is not None:
-            rates[None] = conditions.common_rate_per_s
-        loads = self.found["open_loads"] = []
-        for fraction, rate_per_s in rates.items():
-            plan = OpenPlan(
-                address=address,
-                workload=conditions.workload,
-                rate_per_s=rate_per_s,
-                requests=conditions.open_requests,
-                # The same gaps, but for their scale, for every variant of a block.
-                seed=f"{conditions.seed} {self.block} {fraction}",
-                limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
-                fraction=fraction,
+        frozen = [other.freezer for other in others if other.is_frozen]
+        with self.step("load"):
+            before_us = sum(freezer.ran_us() for freezer in frozen)
+            cpu_before = self._cpu()
+            started_at = time.time()
+            name = f"round-{number:02}"
+            load = self.load_once(self.conditions.requests, name)
+            cpu_after = self._cpu()
+            ran_us = sum(freezer.ran_us() for freezer in frozen) - before_us
+            if ran_us:
+                msg = f"while it was loaded, frozen deployments took {ran_us} µs of CPU time"
+                raise ProofError(msg)
+            self.take(load, self.identity.raw / name)
+            self.loads.append(
+                RoundLoad(
+                    round=number,
+                    turn=turn,
+                    started_at=started_at,
+                    requests=load.requests,
+                    requests_completed=load.requests_completed,
+                    requests_failed=load.requests_failed,
+                    requests_ok=load.requests_ok,
+                    responses_non_2xx=load.responses_non_2xx,
+                    us_per_request=1e6 / load.requests_per_second,
+                    others=len(frozen),
+                    others_ran_us=ran_us,
+                )
             )
-            loads.append(OpenLoop().run(plan, client, self.raw, self.run_folder))
+            if cpu_before and cpu_after:
+                cost = cpu_cost(cpu_before, cpu_after)
+                self.found["cpu"] = add_costs(self.found.get("cpu"), cost)
 
-    def _deploy(self, stack: ExitStack) -> tuple[Deployment, Client]:
-        conditions, levels = self.conditions, self.variant.levels
-        group = self.site.group
-        group.create()
-        stack.callback(group.remove)
-        group.set_cpuset(conditions.placement.stack)
-        host = stack.enter_context(NetworkNamespace(self.site.network_namespace))
-        here = host
-        if levels["entry"] == "external":
-            here = stack.enter_context(Uplink(host.name)).namespace
-        made = DEPLOYMENTS[levels["runtime"]](self.project, self.site, levels)
-        deployment = stack.enter_context(made)
-        stack.callback(keep_logs, deployment, self.raw)
-        return deployment, Client(here.path, conditions.groups["client"])
-
-    def _check(self, deployment: Deployment, client: Client) -> str:
+    def take(self, load: LoadResult, directory: Path) -> None:
         """
-        Look at the answer, at the CPUs, and at what really runs; the address to be loaded.
+        Take a whole load in, whose raw output is in the directory.
+        """
+        self._times_ms.append(times_ms(directory))
+        self._whole.append(load)
+
+    def load_once(self, requests: int, name: str) -> LoadResult:
+        """
+        A load that nothing is made of here; its raw output goes into a folder of this name.
+        """
+        with self._thawed():
+            return self._run(requests, self._directory(name))
+
+    def load_at_once(self) -> None:
+        """
+        As many requests as were published, at once.
+        """
+        with self.step("at_once"):
+            self.found["at_once"] = self.load_once(self.conditions.requests_at_once, "at-once")
+
+    def prove(self) -> None:
+        """
+        Prove the path of all loads so far; what has not been proved is no number.
+        """
+        if not self._whole or not self.probed:
+            return
+        with self.step("prove"):
+            grown = self._path().since(self._path_before)
+            self.found["path"] = grown.as_record()
+            at_once: LoadResult | None = self.found.get("at_once")
+            requests = sum(load.requests_completed for load in self._whole)
+            requests += at_once.requests_completed if at_once else 0
+            services = len(self.conditions.workload.services)
+            check_path(self.variant.levels, grown, requests, services)
+            self.found["proved"] = True
+
+    def load_by_schedule(self, fraction: float | None) -> None:
+        """
+        The open loop, with a share of the capacity that was measured or, for None, at the rate common to all.
         """
         conditions = self.conditions
-        entry = self.variant.levels["entry"]
-        address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
-        check, answered_at = check_answers(client.network_namespace, address, conditions.workload)
-        self.found["first_answer_s"] = answered_at - deployment.started_at
-        placed = {}
-        if conditions.pinned:
-            placed["processes"] = prove_placement(self.site.group, conditions.placement.stack)
-        self.found |= {"check": {**check, "address": address}, "placement": placed}
-        if conditions.probing(self.number):
-            facts = facts_of(deployment, check)
-            self.found["facts"] = facts
-            prove_levels(self.variant, facts)
-            self.found["allowed"] = conditions.parity.check(self.variant, facts)
-        if not self.known_state:
-            self.state = network_state(f"/run/netns/{self.site.network_namespace}")
-        return address
+        if fraction is None:
+            rate_per_s = conditions.common_rate_per_s or 0.0
+        else:
+            rate_per_s = fraction * merged(self._whole, self._times_ms).requests_per_second
+        plan = OpenPlan(
+            address=self._address,
+            workload=conditions.workload,
+            rate_per_s=rate_per_s,
+            requests=conditions.open_requests,
+            # The same gaps, but for their scale, for every variant of a block.
+            seed=f"{conditions.seed} {self.identity.block} {fraction}",
+            limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
+            fraction=fraction,
+        )
+        with self.step("open"), self._thawed():
+            found = OpenLoop().run(plan, self.client, self.identity.raw, self.identity.run_folder)
+            self.found.setdefault("open_loads", []).append(found)
+
+    def take_down(self) -> None:
+        """
+        Kill everything of it, and remove what was made for it.
+        """
+        site = self.identity.site
+        if self._down:
+            return
+        self._down = True
+        with self.step("teardown"):
+            if self._frozen:
+                # Docker tells its containers' logs only while it runs.
+                self.thaw()
+            if hasattr(self, "deployment"):
+                keep_logs(self.deployment, self.identity.raw)
+            site.group.kill()
+            with self._stack:
+                pass
+        shutil.rmtree(site.directory, ignore_errors=True)
+
+    def record(self) -> TrialRecord:
+        """
+        What it came to.
+        """
+        proved = self.found.pop("proved", False) or not self.probed
+        good = bool(self._whole) and proved and not self._spoiled
+        placement = self.conditions.placement
+        where = {
+            "client": sorted(placement.client),
+            "stack": sorted(placement.stack),
+            "apart": placement.apart,
+            "pinned": self.conditions.pinned,
+            **self.found.pop("placement", {}),
+        }
+        return TrialRecord(
+            number=self.identity.number,
+            block=self.identity.block,
+            part=self.identity.part,
+            position=self.identity.position,
+            variant=self.variant.name,
+            status=OK if good else ERROR,
+            started_at=self.started_at,
+            phases_s=dict(self.phases_s),
+            placement=where,
+            load=merged(self._whole, self._times_ms) if good else None,
+            loads=self.loads,
+            failed_phase=self.failed_phase,
+            error=self.fault,
+            **({"check": {}} | self.found),
+        )
+
+    def freeze(self) -> None:
+        """
+        Let nothing of it run.
+        """
+        if self.freezes:
+            self.freezer.freeze()
+            self._frozen = True
+
+    def thaw(self) -> None:
+        """
+        Let it run.
+        """
+        if self._frozen:
+            self._frozen = False
+            self.freezer.thaw()
+
+    @property
+    def is_frozen(self) -> bool:
+        """
+        Whether nothing of it can run now.
+        """
+        return self._frozen
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        self.phase = name
-        self.begin(name)
-        started = time.monotonic()
+    def _thawed(self) -> Iterator[None]:
+        self.thaw()
         try:
             yield
         finally:
-            self.phases_s[name] = time.monotonic() - started
+            self.freeze()
+
+    def _run(self, requests: int, directory: Path) -> LoadResult:
+        plan = self.conditions.plan(self._address, requests)
+        return self.conditions.load.run(plan, self.client, directory)
+
+    def _directory(self, name: str) -> Path:
+        directory = self.identity.raw / name
+        directory.mkdir()
+        return directory
+
+    def _cpu(self) -> CpuCounters | None:
+        if not self.probed:
+            return None
+        return CpuCounters.read(self._parts, self.conditions.groups)
+
+    def _path(self) -> PathCounters:
+        return path_counters(self.identity.site.network_namespace, self.deployment)
+
+    def deploy(self) -> None:
+        """
+        Make its namespaces and groups, and let the stack come up.
+        """
+        site, levels = self.identity.site, self.variant.levels
+        site.directory.mkdir(parents=True)
+        site.group.create()
+        self._stack.callback(site.group.remove)
+        host = self._stack.enter_context(NetworkNamespace(site.network_namespace))
+        here = host
+        if levels["entry"] == "external":
+            here = self._stack.enter_context(Uplink(host.name)).namespace
+        made = DEPLOYMENTS[levels["runtime"]](self.identity.project, site, levels)
+        self.deployment: Deployment = self._stack.enter_context(made)
+        self.client = Client(here.path, self.conditions.groups["client"])
+
+    def _check(self) -> None:
+        """
+        Look at the answer, at the CPUs, and at what really runs.
+        """
+        conditions, levels, site = self.conditions, self.variant.levels, self.identity.site
+        address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
+        namespace = self.client.network_namespace
+        check, answered_at = check_answers(namespace, address, conditions.workload)
+        self.found["first_answer_s"] = answered_at - self.deployment.started_at
+        placed = {}
+        if site.group.bind(conditions.placement.stack):
+            placed["processes"] = prove_placement(site.group, conditions.placement.stack)
+        # Asked for once, because a frozen daemon answers nothing.
+        services = self.deployment.services()
+        self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
+        self._address = address
+        self.freezer = Freezer(site.group)
+        self.found["placement"] = placed
+        if self.probed:
+            facts = facts_of(self.deployment, check)
+            self.found["facts"] = facts
+            prove_levels(self.variant, facts)
+            self.found["allowed"] = conditions.parity.check(self.variant, facts)
+        if self._wants_state:
+            self.state = network_state(f"/run/netns/{site.network_namespace}")
+        self.found["check"] = {**check, "address": address}

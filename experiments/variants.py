@@ -72,10 +72,12 @@ class Group:
     What a session of this name stands for.
 
     ``minutes`` maps profiles to budgets of its own, for groups that need more than a profile gives.
+    By the variants of ``agreement`` short loads are held against what they stand for.
     """
 
     variants: tuple[str, ...]
     minutes: Mapping[str, float] = field(default_factory=dict)
+    agreement: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,16 +112,20 @@ class Whole:
 @dataclass(frozen=True)
 class Search:
     """
-    A search for the best configuration: from a variant, by changes, each tried in so many pairs.
+    A search for the best configuration: from a variant, by changes, step by step.
 
-    What it finds becomes the variant ``name``, with a trial in every so many blocks.
+    All candidates of a step are measured in the same ``blocks``, in so many ``rounds``; in the first
+    step they include ``also``, variants that are to be beaten. What it finds becomes the variant
+    ``name``, with a trial in every so many blocks.
     """
 
     name: str
     about: str
     start: str
-    pairs: int
     changes: tuple[dict[str, str], ...]
+    also: tuple[str, ...] = ()
+    blocks: int = 1
+    rounds: int = 6
     every: int = 1
 
 
@@ -226,6 +232,29 @@ def with_control(
         name,
     )
     return [*variants, twin], [*comparisons, control]
+
+
+def doses(variants: Sequence[Variant], factors: Sequence[str]) -> list[tuple[str, str]]:
+    """
+    Pairs of a variant with a dose of one of these factors, after the one that differs in it alone.
+
+    That has the factor's plainest level, or "0" where another dose of its kind has.
+    """
+
+    def without(levels: Mapping[str, str]) -> dict[str, str]:
+        return {name: level for name, level in levels.items() if name not in factors}
+
+    def is_plain(levels: Mapping[str, str]) -> bool:
+        return all(levels[name] in {FACTORS[name].levels[0], "0"} for name in factors)
+
+    plain = [each for each in variants if is_plain(each.levels) and not each.twin_of]
+    return [
+        (base.name, each.name)
+        for each in variants
+        if not is_plain(each.levels)
+        for base in plain
+        if without(base.levels) == without(each.levels) and base.overlays == each.overlays
+    ]
 
 
 def focal_pairs(

@@ -117,7 +117,9 @@ def variants_toml(
         for table in tables:
             lines += [f"[[{kind}]]", *(f"{key} = {toml(table[key])}" for key in table), ""]
     if search:
-        keys = ("name", "about", "start", "pairs", "changes", "every")
+        known = {variant["name"] for variant in variants}
+        search = {**search, "also": [name for name in search["also"] if name in known]}
+        keys = ("name", "about", "start", "blocks", "rounds", "changes", "also", "every")
         lines += ["[search]", *(f"{key} = {toml(search[key])}" for key in keys), ""]
     return "\n".join(lines)
 
@@ -195,13 +197,17 @@ def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
 
 def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
     table = value if isinstance(value, dict) else {"variants": value}
-    _only_keys(table, {"variants", "minutes"}, where)
+    _only_keys(table, {"variants", "minutes", "agreement"}, where)
     members = tuple(_strings(table.get("variants"), where))
     for member in members:
         _declared(member, variants, where)
     minutes = _table(table.get("minutes", {}), f"{where}.minutes")
     _only_keys(minutes, set(PROFILES), f"{where}.minutes")
-    return Group(members, {name: float(number) for name, number in minutes.items()})
+    agreement = tuple(_strings(table.get("agreement", []), f"{where}.agreement"))
+    for name in agreement:
+        _declared(name, variants, f"{where}.agreement")
+    budgets = {name: float(number) for name, number in minutes.items()}
+    return Group(members, budgets, agreement)
 
 
 def _comparison(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Comparison:
@@ -251,13 +257,15 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
     if "search" not in content:
         return None
     table = _table(content["search"], where)
-    others = ("pairs", "changes", "every")
+    others = ("blocks", "rounds", "changes", "also", "every")
     words = _words(table, ("name", "about", "start"), others, where)
     _declared(words["start"], variants, f"{where}: start")
     if words["name"] in variants:
         msg = f"{where}: {words['name']!r} is a variant already; give the search another name"
         raise UsageError(msg)
-    pairs, every = (_positive(table, key, where) for key in ("pairs", "every"))
+    also = _strings(table.get("also", []), f"{where}: also")
+    for name in also:
+        _declared(name, variants, f"{where}: also")
     changes = table.get("changes")
     if not isinstance(changes, list):
         msg = f"{where}: changes must be an array of tables"
@@ -268,12 +276,17 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
                 msg = f"{where}: changes: {name} = {level!r} is no level of a factor"
                 raise UsageError(msg)
     return Search(
-        **words, pairs=pairs, changes=tuple(dict(change) for change in changes), every=every
+        **words,
+        also=tuple(also),
+        changes=tuple(dict(change) for change in changes),
+        blocks=_positive(table, "blocks", where, Search.blocks),
+        rounds=_positive(table, "rounds", where, Search.rounds),
+        every=_positive(table, "every", where),
     )
 
 
-def _positive(table: dict[str, Any], key: str, where: str) -> int:
-    number = table.get(key, 1)
+def _positive(table: dict[str, Any], key: str, where: str, default: int = 1) -> int:
+    number = table.get(key, default)
     if type(number) is not int or number < 1:
         msg = f"{where}: {key} is {number!r}; it must be a whole number above zero"
         raise UsageError(msg)

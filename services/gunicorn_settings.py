@@ -15,3 +15,6 @@ threads = int(setting("GUNICORN_THREADS", "50")) if worker_class == "gthread" el
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the place that gunicorn's own manual recommends
 accesslog = "-" if requests_are_logged() else None
 graceful_timeout = 1
+# A worker gives a sign of life every second. A deployment that is frozen for longer than the
+# default of 30 seconds would have its workers killed when it is thawed.
+timeout = 3600

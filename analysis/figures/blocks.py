@@ -1,5 +1,5 @@
 """
-The blocks one after the other: drift is seen here, and what is left of it at equal speed.
+The loads one after the other, block by block: what drifts, and that all drift together.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from analysis.estimates import METRICS, loads_by_block
+from analysis.estimates import METRICS, trials_by_part
 from analysis.figures.drawing import (
     AXIS_IN,
     MARGIN_IN,
@@ -21,7 +21,6 @@ from analysis.figures.drawing import (
 )
 from analysis.figures.figure import Figure, csv_text
 from analysis.figures.series import LEGEND_IN, main_variants, names_of_lines, strokes
-from analysis.speed import slowness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,145 +29,127 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.figures.series import Stroke
-    from analysis.speed import EqualSpeed
     from experiments.records import Manifest, TrialRecord
 
-TITLE = "Block by block: what drifted, and the machine's speed meanwhile"
+TITLE = "Load by load: what drifts, and that all drift together"
 CAPTION = (
-    "Each point is one trial. The upper panel has the time per request as it was measured, the "
-    "next one, of the same scale, the same trials at equal speed of the machine, and the last the "
-    "time that a fixed piece of work took on the stack's CPUs while each load ran: the higher, the "
-    "slower the machine was. A panel that is not there was not to be had."
+    "Each point is one load, in the order of time; the loads of one trial are joined. What moves "
+    "all lines alike is the machine, and is no part of a difference, which is taken within rounds. "
+    "How far the loads of one trial are from each other is noise, which more rounds lower; how far "
+    "one trial stands from its variant's others, beside the other lines, is the deployment's."
 )
 
-MEASURED = "time per request as measured (µs)"
-LEVELLED = "time per request at equal speed of the machine (µs)"
-WORK = "time of the fixed work: the machine's slowness (µs)"
+LEFT_IN, PANEL_IN = 0.85, 3.0
+ROOM = 0.8
+"""How much of the distance between two blocks the rounds of one take."""
 
-LEFT_IN, PANEL_IN, SUBTITLE_IN, GAP_IN = 0.85, 1.55, 0.3, 0.25
+Place = tuple[int, int]
+"""A block and a part of it."""
 
-Series = dict[str, dict[int, float]]
-"""A value by variant and block."""
+Series = dict[str, dict[Place, dict[int, float]]]
+"""Microseconds per request by variant, place and round."""
 
 
-def blocks(manifest: Manifest, trials: Sequence[TrialRecord], level: EqualSpeed) -> Figure | None:
+def blocks(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
     """
-    One line for each of the main variants; None where they have fewer than two blocks.
-
-    ``level`` are the same trials at equal speed.
+    One line for each trial of the main variants; None where they have fewer than two blocks.
     """
     looks = strokes(main_variants(manifest))
-    panels: dict[str, Series] = {MEASURED: _times_us(trials, looks)}
-    if level.levelled:
-        panels[LEVELLED] = _times_us(level.trials, looks)
-    panels[WORK] = _works_us(trials, looks)
-    if len({block for own in panels[MEASURED].values() for block in own}) < 2:
+    series = _series(trials, looks)
+    places = sorted({place for own in series.values() for place in own})
+    if len({block for block, _ in places}) < 2:
         return None
-    panels = {title: series for title, series in panels.items() if any(series.values())}
-    shown = {name: look for name, look in looks.items() if panels[MEASURED][name]}
-    alternative = _alternative(panels)
+    shown = {name: look for name, look in looks.items() if series[name]}
+    alternative = _alternative(series)
 
     def paint(canvas: Canvas) -> None:
-        for number, (title, series) in enumerate(panels.items()):
-            axes = panel(
-                canvas,
-                left_in=LEFT_IN,
-                top_in=TITLE_IN
-                + LEGEND_IN
-                + SUBTITLE_IN
-                + number * (PANEL_IN + SUBTITLE_IN + GAP_IN),
-                width_in=WIDTH_IN - LEFT_IN - MARGIN_IN,
-                height_in=PANEL_IN,
-            )
-            both = [panels[each] for each in (MEASURED, LEVELLED) if each in panels]
-            _paint(axes, series, shown, [series] if title == WORK else both)
-            axes.set_title(title, fontweight="normal")
-            if number == len(panels) - 1:
-                axes.set_xlabel("block")
+        axes = panel(
+            canvas,
+            left_in=LEFT_IN,
+            top_in=TITLE_IN + LEGEND_IN,
+            width_in=WIDTH_IN - LEFT_IN - MARGIN_IN,
+            height_in=PANEL_IN,
+        )
+        _paint(axes, series, shown, places)
         names_of_lines(canvas, shown)
 
-    height_in = (
-        TITLE_IN
-        + LEGEND_IN
-        + len(panels) * (SUBTITLE_IN + PANEL_IN + GAP_IN)
-        + AXIS_IN
-        + MARGIN_IN
-        - GAP_IN
-    )
     return Figure(
         name="blocks",
         title=TITLE,
-        svg=rendered(height_in, TITLE, alternative, paint),
-        csv=_csv(panels, shown),
+        svg=rendered(
+            TITLE_IN + LEGEND_IN + PANEL_IN + AXIS_IN + MARGIN_IN, TITLE, alternative, paint
+        ),
+        csv=csv_text(
+            ["variant", "block", "part", "round", "measured_us_per_request"],
+            [
+                [name, *place, number, value_us]
+                for name in shown
+                for place, rounds in series[name].items()
+                for number, value_us in rounds.items()
+            ],
+        ),
         alternative=alternative,
         caption=CAPTION,
     )
 
 
-def _times_us(trials: Sequence[TrialRecord], names: Mapping[str, Stroke]) -> Series:
+def _series(trials: Sequence[TrialRecord], names: Mapping[str, Stroke]) -> Series:
     found: Series = {name: {} for name in names}
-    for block, loads in loads_by_block(trials).items():
+    for place, own in trials_by_part(trials).items():
         for name in names:
-            if name in loads:
-                found[name][block] = METRICS["us_per_request"](loads[name])
+            if name in own:
+                found[name][place] = _rounds(own[name])
     return found
 
 
-def _works_us(trials: Sequence[TrialRecord], names: Mapping[str, Stroke]) -> Series:
-    found: Series = {name: {} for name in names}
-    for trial in trials:
-        if trial.variant in found and slowness(trial) is not None and trial.pulse is not None:
-            found[trial.variant][trial.block] = trial.pulse.mean_us
-    return {name: dict(sorted(own.items())) for name, own in found.items()}
+def _rounds(trial: TrialRecord) -> dict[int, float]:
+    """
+    The time per request of each whole load; of a trial without rounds, that of its one load.
+    """
+    whole = {
+        load.round: load.us_per_request
+        for load in trial.loads
+        if load.requests_completed == load.requests
+    }
+    if whole or trial.load is None:
+        return whole
+    return {1: METRICS["us_per_request"](trial.load)}
 
 
 def _paint(
-    axes: Axes, series: Series, looks: Mapping[str, Stroke], scaled_by: Sequence[Series]
+    axes: Axes, series: Series, looks: Mapping[str, Stroke], places: Sequence[Place]
 ) -> None:
+    most = max(number for own in series.values() for each in own.values() for number in each)
     for name, look in looks.items():
-        axes.plot(list(series[name]), list(series[name].values()), **look.line())
-    values = [value for each in scaled_by for own in each.values() for value in own.values()]
-    numbers = [block for own in series.values() for block in own]
+        for place, rounds in series[name].items():
+            left = places.index(place) + 1 - ROOM / 2
+            at = [left + ROOM * (number - 0.5) / most for number in rounds]
+            axes.plot(at, list(rounds.values()), **(look.line() | {"ms": 3, "linewidth": 0.9}))
+    values = [us for own in series.values() for each in own.values() for us in each.values()]
     room = 0.08 * (max(values) - min(values) or 1.0)
     low, high = min(values) - room, max(values) + room
     axes.set_ylim(low, high)
-    axes.set_yticks(even_ticks(low, high, 5))
-    axes.set_xlim(min(numbers) - 0.4, max(numbers) + 0.4)
+    axes.set_yticks(even_ticks(low, high, 6))
+    axes.set_xlim(0.5, len(places) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=15, integer=True))
+    in_parts = any(part > 1 for _, part in places)
+    axes.set_xlabel("parts of blocks, in the order of time" if in_parts else "block")
+    axes.set_title("time per request (µs)", fontweight="normal")
 
 
-def _csv(panels: Mapping[str, Series], names: Mapping[str, Stroke]) -> str:
-    headers = ["variant", "block", "measured_us_per_request", "levelled_us_per_request"]
-    rows = [
-        [
-            *(name, block, value_us),
-            panels.get(LEVELLED, {}).get(name, {}).get(block),
-            panels.get(WORK, {}).get(name, {}).get(block),
-        ]
-        for name in names
-        for block, value_us in panels[MEASURED][name].items()
-    ]
-    return csv_text([*headers, "fixed_work_us"], rows)
-
-
-def _alternative(panels: Mapping[str, Series]) -> str:
+def _alternative(series: Series) -> str:
     words = []
-    for name, own in panels[MEASURED].items():
-        if len(own) < 2:
-            continue
-        levelled = panels.get(LEVELLED, {}).get(name, {})
-        after = f" and {_spread(levelled):.1f} % at equal speed" if len(levelled) > 1 else ""
-        words.append(f"{name} {_spread(own):.1f} %{after}")
-    spreads = "; ".join(words)
-    works_us = [value for own in panels.get(WORK, {}).values() for value in own.values()]
-    ending = ""
-    if works_us:
-        ending = f" The fixed work took {min(works_us):.0f} to {max(works_us):.0f} µs."
+    for name, own in series.items():
+        means = [statistics.fmean(rounds.values()) for rounds in own.values()]
+        within = [_spread(list(rounds.values())) for rounds in own.values() if len(rounds) > 1]
+        if len(means) > 1:
+            rounds = f" and from round to round {statistics.median(within):.1f} %" if within else ""
+            words.append(f"{name} {_spread(means):.1f} %{rounds}")
     return (
-        "Time per request from block to block varies (standard deviation, relative to the mean): "
-        f"{spreads}.{ending}"
+        "Time per request varies from block to block (standard deviation, relative to the mean): "
+        f"{'; '.join(words)}."
     )
 
 
-def _spread(own: Mapping[int, float]) -> float:
-    return 100 * statistics.stdev(own.values()) / statistics.fmean(own.values())
+def _spread(values: Sequence[float]) -> float:
+    return 100 * statistics.stdev(values) / statistics.fmean(values)

@@ -82,7 +82,8 @@ def comparisons(manifest: Manifest, compared: Sequence[Comparison]) -> Figure | 
 def _row(each: Comparison) -> Row:
     name = f"{each.name}: one thing with itself" if each.control else each.name
     about = f"{each.treatment} against {each.baseline}"
-    return Row(name, about, numbers_of(each), verdict_word(each))
+    more = "" if each.verdict.kind is Kind.NOT_COMPARABLE else verdict_word(each)
+    return Row(name, about, numbers_of(each), more)
 
 
 def _alternative(compared: Sequence[Comparison]) -> str:
@@ -93,7 +94,7 @@ def _alternative(compared: Sequence[Comparison]) -> str:
     for kind in Kind:
         own = [each for each in compared if each.verdict.kind is kind and not each.control]
         if own:
-            named = ", ".join(f"{each.name} {_estimate(each)}" for each in own)
+            named = ", ".join(f"{each.name} {_estimate(each)}".rstrip() for each in own)
             words.append(f"{verdict_word(own[0])}: {named}")
     words += [f"one thing with itself: {numbers_of(each)}" for each in compared if each.control]
     said = sentence("; ".join(words))
@@ -101,4 +102,4 @@ def _alternative(compared: Sequence[Comparison]) -> str:
 
 
 def _estimate(each: Comparison) -> str:
-    return numbers_of(each).partition(" [")[0]
+    return numbers_of(each).partition(" [")[0] if relative_of(each) else ""

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 TITLE = "CPU time per request, by where it is spent"
 CAPTION = (
-    "Microseconds of CPU time per request while the load ran, as means over trials, stacked by "
+    "Microseconds of CPU time per request during the loads, as means over trials, stacked by "
     "place. The number at the right is without the client, whose work is no part of the stack's "
-    "and is drawn last. Times are as measured; their 95 % intervals are in the data."
+    "and is drawn last. The 95 % intervals are in the data."
 )
 
 USER, KERNEL, INTERRUPTS = "services, user", "services, kernel", "soft interrupts"

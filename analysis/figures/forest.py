@@ -24,7 +24,7 @@ from analysis.figures.drawing import (
     signed_percent,
 )
 from analysis.figures.rows import ROW_IN, Row, row_panel, whisker
-from analysis.formatting import percent, short_verdict
+from analysis.formatting import short_verdict, time_difference
 from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ MARKS = {
     Kind.EQUIVALENT: ("D", GREEN, GREEN),
     Kind.CANNOT_TELL: ("o", INK, PAPER),
 }
-"""For each verdict the marker, its outline and what fills it."""
+"""For each verdict on a difference the marker, its outline and what fills it."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,10 @@ class Entry:
 
 def relative_of(comparison: Comparison) -> Interval | None:
     """
-    The relative difference in time per request; None where no block has both.
+    The relative difference in time per request; None where no block has both, or none is known.
     """
-    return comparison.difference.relative["us_per_request"] if comparison.difference else None
+    difference = comparison.difference
+    return difference.relative["us_per_request"] if difference and difference.comparable else None
 
 
 def verdict_word(comparison: Comparison) -> str:
@@ -85,8 +86,15 @@ def numbers_of(comparison: Comparison) -> str:
     """
     The relative difference with its interval as text.
     """
-    relative = relative_of(comparison)
-    return percent(relative) if relative else "–"
+    return time_difference(comparison.difference) if comparison.difference else "–"
+
+
+def numbers_and_verdict(comparison: Comparison) -> str:
+    """
+    Both on one line; what is not comparable has no numbers.
+    """
+    words = dict.fromkeys((numbers_of(comparison), verdict_word(comparison)))
+    return ", ".join(words)
 
 
 def forest(

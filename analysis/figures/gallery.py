@@ -15,7 +15,6 @@ from analysis.figures.ladder import ladder
 from analysis.figures.latency import latency
 from analysis.figures.limits import limits
 from analysis.figures.recommendations import recommendations
-from analysis.speed import at_equal_speed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +28,8 @@ def figures(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None)
     """
     Every figure that the run has data for; ``run`` is the folder with the logs of single requests.
 
-    Times are as measured, as in the report, but where a figure says otherwise. Raises
-    ResultsError for a log that is missing or broken.
+    Raises ResultsError for a log that is missing or broken.
     """
-    level = at_equal_speed(trials)
     compared = compare_all(manifest, trials)
     drawn = [
         comparisons(manifest, compared),
@@ -41,7 +38,7 @@ def figures(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None)
         limits(manifest, trials),
         cpu(manifest, trials),
         latency(manifest, trials, run),
-        blocks(manifest, trials, level),
+        blocks(manifest, trials),
         calibration(manifest, trials),
     ]
     return [figure for figure in drawn if figure is not None]

@@ -53,11 +53,10 @@ OPEN_CAPTION = (
     "for them."
 )
 CLOSED_CAPTION = (
-    "Latency as the load generator printed it, as means over trials. Above, ab's table of "
-    "percentiles, which is in whole milliseconds for each trial: the share of requests that took "
-    f"longer than the mean latency at that percentile, as far as {LEAST_BEYOND} requests of a load "
-    "did. Below, the quantiles with their 95 % intervals. In a closed loop a stack that stalls is "
-    "asked for nothing meanwhile, so the tail is too short."
+    "Latency of all requests of a trial's loads, as means over trials. Above, the share of "
+    "requests that took longer than the mean latency at a percentile, as far as "
+    f"{LEAST_BEYOND} requests of a trial did. Below, the quantiles with their 95 % intervals. In a "
+    "closed loop a stack that stalls is asked for nothing meanwhile, so the tail is too short."
 )
 
 MARKS = {

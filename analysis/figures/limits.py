@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.estimates import us_per_request
+from analysis.estimates import compare, us_per_request
 from analysis.figures.drawing import (
     AXIS_IN,
     MARGIN_IN,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+    from analysis.figures.drawing import Look
     from analysis.figures.series import Stroke
     from analysis.intervals import Interval
     from experiments.records import Manifest, TrialRecord
@@ -37,7 +38,9 @@ TITLE = "Limits as a dose: time per request under each"
 CAPTION = (
     "Time per request against the limit of each service, on a logarithmic scale, as means over "
     "trials with their 95 % intervals. The dose falls from right to left; at the right end stands "
-    "the same variant without a limit. Variants with both limits at once are in the table only."
+    "the same variant without a limit. Variants with both limits at once are in the table only. "
+    "Where another share of the answers was good than without the limit, there is no point: errors "
+    "are quick."
 )
 LABELS = {"cpus": "CPUs for each service", "memory": "memory for each service (m is MiB, g is GiB)"}
 
@@ -53,6 +56,8 @@ UNITS = {"m": 2**20, "g": 2**30}
 class Point:
     """
     One variant at one dose, in microseconds per request over so many trials.
+
+    ``comparable`` says whether as many of its answers were good as without the limit.
     """
 
     limit: str
@@ -61,6 +66,7 @@ class Point:
     variant: str
     cost_us: Interval
     trials: int
+    comparable: bool
 
 
 def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
@@ -95,13 +101,13 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
         csv=csv_text(
             [
                 *("limit", "dose", "unlimited_variant", "variant"),
-                *("us_per_request", "low_us", "high_us", "trials"),
+                *("us_per_request", "low_us", "high_us", "trials", "comparable"),
             ],
             [
                 [
                     *(point.limit, point.dose, point.base, point.variant),
                     *limits_of(point.cost_us),
-                    point.trials,
+                    *(point.trials, "yes" if point.comparable else "no"),
                 ]
                 for point in points
             ],
@@ -128,13 +134,21 @@ def _points(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Point]:
                 and (name == base or variants[name].get(limit, UNLIMITED) != UNLIMITED)
             ]
             points = [
-                Point(limit, base, variants[name].get(limit, UNLIMITED), name, *cost)
+                Point(
+                    *(limit, base, variants[name].get(limit, UNLIMITED), name, *cost),
+                    comparable=_comparable(base, name, trials),
+                )
                 for name in own
                 if (cost := us_per_request(name, trials)) is not None
             ]
             if any(point.dose != UNLIMITED for point in points):
                 found += sorted(points, key=lambda point: size_of(point.dose))
     return found
+
+
+def _comparable(base: str, name: str, trials: Sequence[TrialRecord]) -> bool:
+    difference = compare(base, name, trials)
+    return difference is None or difference.comparable
 
 
 def size_of(dose: str) -> float:
@@ -150,8 +164,13 @@ def _paint(axes: Axes, limit: str, points: Sequence[Point], looks: Mapping[str, 
     doses = sorted({point.dose for point in points}, key=size_of)
     ends = []
     for number, (base, look) in enumerate(looks.items()):
-        own = [point for point in points if point.base == base]
         shift = DODGE * (number - (len(looks) - 1) / 2)
+        for point in points:
+            if point.base == base and not point.comparable:
+                place = (doses.index(point.dose) + shift, 0.03)
+                at: Look = {"xycoords": axes.get_xaxis_transform(), "rotation": 90, "ha": "center"}
+                axes.annotate("not comparable", place, **at, color=look.colour, fontsize=SMALL_PT)
+        own = [point for point in points if point.base == base and point.comparable]
         places = [doses.index(point.dose) + shift for point in own]
         axes.plot(places, [point.cost_us.estimate for point in own], **look.line())
         for place, point in zip(places, own, strict=True):
@@ -182,6 +201,14 @@ def _alternative(points: Sequence[Point]) -> str:
     words = []
     for limit, base in dict.fromkeys((point.limit, point.base) for point in points):
         own = [point for point in points if (point.limit, point.base) == (limit, base)]
+        words += [
+            f"{base} at {limit} {point.dose} is not comparable"
+            for point in own
+            if not point.comparable
+        ]
+        own = [point for point in own if point.comparable]
+        if not own or own[0].dose == UNLIMITED:
+            continue
         smallest = own[0]
         words.append(
             f"{base} takes {plus_minus(smallest.cost_us)} µs per request at {limit} "

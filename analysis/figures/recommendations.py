@@ -13,6 +13,7 @@ from analysis.figures.forest import (
     LEGEND_IN,
     Entry,
     forest,
+    numbers_and_verdict,
     numbers_of,
     relative_of,
     verdict_word,
@@ -92,7 +93,7 @@ def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figur
 def _row(each: Comparison, lost: str) -> Row:
     about = f"{each.treatment} against {each.baseline}"
     more = textwrap.fill(f"gives up: {lost}", LINE_CHARACTERS) if lost else ""
-    return Row(each.name, about, f"{numbers_of(each)}, {verdict_word(each)}", more)
+    return Row(each.name, about, numbers_and_verdict(each), more)
 
 
 def _alternative(changes: Sequence[Comparison], lost: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.estimates import loads_by_block
 from analysis.intervals import t_interval
 from analysis.latency import (
     FAILED_US,
@@ -106,12 +105,15 @@ def _curve(rising_us: NDArray[np.int64]) -> list[tuple[float, float]]:
 
 def by_closed_loop(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Waits]:
     """
-    Every variant by what its load generator printed of each trial, as means over trials.
+    Every variant by all requests of each trial's loads, as means over trials.
     """
-    blocks = loads_by_block(trials).values()
     found = []
     for table in manifest.variants:
-        loads = [block[table["name"]] for block in blocks if table["name"] in block]
+        loads = [
+            trial.load
+            for trial in trials
+            if trial.variant == table["name"] and trial.status == OK and trial.load is not None
+        ]
         if loads:
             quantiles_us = {
                 name: t_interval([_printed_us(load, name) for load in loads])
@@ -123,13 +125,13 @@ def by_closed_loop(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Wa
 
 def _printed_curve(loads: Sequence[LoadResult]) -> list[tuple[float, float]]:
     """
-    Ab's own table of percentiles, in whole milliseconds of each load, as means over the loads.
+    The table of percentiles of each trial's requests, as means over trials.
 
-    As far as enough requests are beyond a percentile in every load; empty where no such is printed.
+    As far as enough requests are beyond a percentile in every trial; empty where there is none.
     """
     # JSON has made strings of the numbers.
     tables = [
-        {int(percent): ms for percent, ms in load.details.get("percentiles_ms", {}).items()}
+        {float(percent): ms for percent, ms in load.details.get("percentiles_ms", {}).items()}
         for load in loads
     ]
     fewest = min(load.requests_completed for load in loads)
@@ -138,7 +140,7 @@ def _printed_curve(loads: Sequence[LoadResult]) -> list[tuple[float, float]]:
         ((100 - percent) / 100, float(np.mean([each[percent] for each in tables])) * 1e3)
         for percent in sorted(shared)
         if fewest * (100 - percent) / 100 >= LEAST_BEYOND
-        # A logarithmic axis has no place for what ab rounds to nothing.
+        # A logarithmic axis has no place for what is rounded to nothing.
         and any(each[percent] for each in tables)
     ]
 

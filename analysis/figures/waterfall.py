@@ -31,6 +31,7 @@ class Told(Enum):
     HOLDS_ZERO = "cannot be told apart from zero"
     ONE_BLOCK = "one block is no result"
     MISSING = "no block has both"
+    NOT_COMPARABLE = "not comparable"
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,14 @@ def _of_steps(name: str, foot: str, steps: Sequence[Step], trials: Sequence[Tria
     bars: list[Bar] = []
     for step in steps:
         difference = step.difference
+        cost_us = difference.us_per_request if difference and difference.comparable else None
         bars.append(
             Bar(
                 name=step.upper,
                 about=f"{step.factor}: {step.change}",
                 start_us=bars[-1].end_us if bars else 0.0,
-                cost_us=difference.us_per_request if difference else None,
-                told=told(difference.us_per_request if difference else None, step),
+                cost_us=cost_us,
+                told=told(cost_us, step),
                 blocks=difference.blocks if difference else 0,
                 verdict=short_verdict(step.verdict),
             )
@@ -126,6 +128,8 @@ def told(cost_us: Interval | None, step: Step | None = None) -> Told:
     """
     Whether a cost can be told apart from zero; where it is a step's, corrected for their number.
     """
+    if step is not None and step.verdict.kind is Kind.NOT_COMPARABLE:
+        return Told.NOT_COMPARABLE
     if cost_us is None:
         return Told.MISSING
     if cost_us.half_width is None:

@@ -20,12 +20,13 @@ SCHEMAS = RESULTS / "schema"
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Write both files and say where they are.
+    Write the files and say where they are.
     """
     parser = argparse.ArgumentParser(
         prog="python -m analysis.schema",
-        description="Write manifest.schema.json, of a run's manifest.json, and trial.schema.json, "
-        "of each line of its trials.jsonl, pilot.jsonl, search.jsonl and artefact.jsonl.",
+        description="Write manifest.schema.json, of a run's manifest.json, trial.schema.json, of "
+        "each line of its trials.jsonl, pilot.jsonl, search.jsonl and artefact.jsonl, and "
+        "agreement.schema.json, of each line of its agreement.jsonl.",
     )
     parser.add_argument(
         "directory",

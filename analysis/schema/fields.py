@@ -18,10 +18,11 @@ from experiments.records import (
     PROBES,
     RUNNING,
     SCHEMA_VERSION,
+    AgreementLoad,
     LoadResult,
     Manifest,
     OpenLoad,
-    Pulse,
+    RoundLoad,
     TrialRecord,
 )
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 TITLES = {
     LoadResult: "What a load generator measured over one load",
     OpenLoad: "One load whose requests were sent by a schedule",
-    Pulse: "What was seen while a load ran, one value a beat, in the order of time",
-    TrialRecord: "One fresh deployment of one variant, loaded once, torn down",
+    RoundLoad: "One short load of a thawed deployment, while the others of its part were frozen",
+    AgreementLoad: "One load by which short loads of thawed deployments are checked",
+    TrialRecord: "One fresh deployment of one variant, from bringing up to taking down",
     Manifest: "Everything about a run that is not a trial",
 }
 
@@ -40,6 +42,7 @@ _LEAST_0 = {"minimum": 0}
 _LEAST_1 = {"minimum": 1}
 _POSITIVE = {"exclusiveMinimum": 0}
 _SHARE = {"exclusiveMinimum": 0, "maximum": 1}
+_STARTED = said("in seconds since the epoch", **_LEAST_0)
 _VERSION = said("version of this schema", const=SCHEMA_VERSION)
 
 FIELDS: dict[type, dict[str, Schema]] = {
@@ -86,42 +89,71 @@ FIELDS: dict[type, dict[str, Schema]] = {
         ),
         "log": said("file of the run with one line for each request", minLength=1),
     },
-    Pulse: {
-        "at_s": said("when, in seconds since the load began"),
-        "opened": listed(
-            "connections that the client had opened since then", {"type": "integer", **_LEAST_0}
+    RoundLoad: {
+        "round": said("of the round in its part of the block, from 1", **_LEAST_1),
+        "turn": said("place of the deployment in its round, from 1", **_LEAST_1),
+        "started_at": _STARTED,
+        "requests": said("requests that were asked for", **_LEAST_1),
+        "requests_completed": said("requests that were completed", **_LEAST_0),
+        "requests_failed": said(
+            "requests that the tool counts as failed, also for a body of another length", **_LEAST_0
         ),
-        "work_us": listed(
-            "time that a fixed piece of work takes uninterrupted on the stack's CPUs, in µs",
-            {"type": "number", **_POSITIVE},
+        "requests_ok": said("requests with a 2xx answer and without an error", **_LEAST_0),
+        "responses_non_2xx": said("answers with another status", **_LEAST_0),
+        "us_per_request": said(
+            "time of the load over its completed requests, in microseconds", **_POSITIVE
         ),
+        "others": said("deployments that were frozen meanwhile", **_LEAST_0),
+        "others_ran_us": said(
+            "CPU time that those took in all, in microseconds; none, or the load is no good",
+            **_LEAST_0,
+        ),
+    },
+    AgreementLoad: {
+        "repetition": said("of the variant's fresh deployments, from 1", **_LEAST_1),
+        "variant": said("name of the variant", minLength=1),
+        "thawed": said("whether the deployment had been frozen"),
+        "beside": said("frozen deployments that stood beside it", **_LEAST_0),
+        "requests": said("requests that were asked for", **_LEAST_1),
+        "requests_ok": said("requests with a 2xx answer and without an error", **_LEAST_0),
+        "started_at": _STARTED,
+        "us_per_request": said(
+            "time of the load over its completed requests, in microseconds", **_POSITIVE
+        ),
+        "schema_version": _VERSION,
     },
     TrialRecord: {
         "number": said("of the trial in its run, from 1", **_LEAST_1),
         "block": said("of the block, from 1; 0 for trials that are no results", **_LEAST_0),
-        "position": said("of the trial in its block, from 1; 0 where that is 0", **_LEAST_0),
+        "position": said(
+            "place in the order in which the deployments of its part were brought up, from 1; 0 "
+            "for trials that are no results",
+            **_LEAST_0,
+        ),
         "variant": said("name of the variant", minLength=1),
         "status": said("whether there is a result", enum=[OK, ERROR]),
-        "started_at": said("in seconds since the epoch", **_LEAST_0),
+        "started_at": _STARTED,
         "phases_s": by_name("how long each phase took, in seconds", number("seconds")),
         "check": of_trial.CHECK,
         "placement": of_trial.PLACEMENT,
-        "load": said("the load that counts; null exactly where the status is an error"),
+        "load": said(
+            "all short loads as one: counts added up, the rate over all their time, quantiles of "
+            "all requests; null exactly where the status is an error"
+        ),
+        "part": said("of the trial's part of its block, from 1", **_LEAST_1),
+        "loads": said("the short loads, one for each round"),
+        "at_once": said("one load of as many requests as were published, never cut; else null"),
         "facts": of_trial.FACTS,
         "allowed": said("differences that no variant declares and the user allows"),
         "path": of_trial.PATH,
         "cpu": of_trial.CPU,
         "first_answer_s": said(
-            "from the making of the stack's networks to the first good answer, in seconds",
+            "from the making of the stack's networks to the first good answer, in seconds, while "
+            "other deployments came up too",
             **_POSITIVE,
         ),
         "cold": said("load of the very first requests, before any warm-up"),
-        "pulse": said("what was seen while the load ran"),
-        "open_loads": said("loads by schedule, after the load that counts"),
-        "repeated_us": listed(
-            "what a pilot's further loads of the same deployment took, in microseconds per request",
-            {"type": "number", **_POSITIVE},
-        ),
+        "open_loads": said("loads by schedule, after the other loads"),
         "failed_phase": said("the phase in which a fault came up; empty without one"),
         "error": said("what the fault was; empty without one"),
         "schema_version": _VERSION,
@@ -136,7 +168,7 @@ FIELDS: dict[type, dict[str, Schema]] = {
         "profile": said("how much was asked for"),
         "blocks": said("how many blocks there are to be at least", **_LEAST_1),
         "minutes": said("no block begins that would not end within so many minutes", **_LEAST_0),
-        "requests": said("requests of each trial's load", **_LEAST_1),
+        "requests": said("requests of each short load", **_LEAST_1),
         "concurrency": said("requests under way at once", **_LEAST_1),
         "warmup_requests": said("requests before those that count", **_LEAST_0),
         "any_length": said("whether an answer may have another length than the first one"),
@@ -155,10 +187,13 @@ FIELDS: dict[type, dict[str, Schema]] = {
         ),
         "focal": listed("pairs of baseline and treatment that the run is for", PAIR),
         "margin": said("relative difference that is taken to be none", **_POSITIVE),
-        "together": listed("pairs whose trials follow each other in a block", PAIR),
+        "rounds": said("rounds of a block, each with one short load of every trial", **_LEAST_1),
+        "requests_at_once": said("requests of each load at once; 0 for none", **_LEAST_0),
+        "at_once": said("variants that have such a load"),
         "order": listed(
-            "the blocks that were begun, each with its variants in the order of their trials",
-            NAMES,
+            "the blocks that were begun, each with its parts, each part with its variants in the "
+            "order of their bringing up",
+            listed("the parts of one block", NAMES),
         ),
         "ending": said("why no further block was begun"),
         "ladders": listed("the ladders as declared", of_run.LADDER),

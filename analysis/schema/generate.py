@@ -16,7 +16,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from analysis.schema.fields import FIELDS, TITLES
-from experiments.records import OK, Manifest, TrialRecord
+from experiments.records import OK, AgreementLoad, Manifest, TrialRecord
 
 if TYPE_CHECKING:
     from analysis.schema.words import Schema
@@ -30,8 +30,12 @@ SIMPLE: dict[object, Schema] = {
     Any: {},
 }
 
-FILES = {"manifest.schema.json": Manifest, "trial.schema.json": TrialRecord}
-"""The schema of manifest.json, and that of each line of trials.jsonl."""
+FILES = {
+    "manifest.schema.json": Manifest,
+    "trial.schema.json": TrialRecord,
+    "agreement.schema.json": AgreementLoad,
+}
+"""The schema of manifest.json, and those of each line of trials.jsonl and of agreement.jsonl."""
 
 
 def schema(kind: type) -> Schema:

@@ -22,7 +22,7 @@ from analysis.schema.words import (
     unknown_too,
     whole,
 )
-from experiments.records import RATE_WANTED, REQUESTS_WANTED
+from experiments.records import RATE_WANTED, ROUNDS_WANTED
 
 LEVELS = by_name("its level of every factor", {"type": "string"})
 
@@ -73,6 +73,19 @@ WHOLE = shape(
 
 CHANGE = by_name("levels, by the factor that they are of", {"type": "string"})
 
+CANDIDATE = shape(
+    "one change, on what was best so far",
+    {
+        "change": CHANGE,
+        "levels": {**LEVELS, **said("its level of every factor")},
+        "log_ratios": listed(
+            "logarithms of the time per request, changed to best so far", signed("one block")
+        ),
+        "good_share": number("share of its answers that were good", maximum=1),
+        "note": string("why there is nothing; else empty"),
+    },
+)
+
 SEARCH = or_empty(
     shape(
         "the search for the best configuration, and from its end on what it found; else empty",
@@ -80,24 +93,21 @@ SEARCH = or_empty(
             "name": {**NAME, **said("the variant that is to be what it finds")},
             "about": string("what it is, in words"),
             "start": {**NAME, **said("the variant that it starts from")},
-            "pairs": whole("pairs of trials for each change", 1),
-            "changes": listed("the changes that are tried, in order", CHANGE),
+            "blocks": whole("blocks of each step", 1),
+            "rounds": whole("rounds of each of these blocks", 1),
+            "changes": listed("the changes that are tried", CHANGE),
         },
         {
+            "also": {**NAMES, **said("variants that it can choose as they are")},
             "every": whole("it has a trial in every so many blocks", 1),
             "levels": {**LEVELS, **said("the levels that it found best")},
-            "outcomes": listed(
-                "what became of each change",
+            "steps": listed(
+                "what it tried, each time on what was best so far",
                 shape(
-                    "one change",
+                    "candidates that were measured in the same blocks",
                     {
-                        "change": CHANGE,
-                        "log_ratios": listed(
-                            "logarithms of the time per request, changed to unchanged",
-                            signed("one pair of trials"),
-                        ),
-                        "kept": flag("whether it was kept"),
-                        "note": string("why there is nothing; else empty"),
+                        "candidates": listed("all of them", CANDIDATE),
+                        "chosen": unknown_too(whole("which was kept, from 0; null for none")),
                     },
                 ),
             ),
@@ -109,14 +119,19 @@ PILOT = shape(
     "what was left to a pilot, then what it found; empty without one",
     {},
     {
-        "wanted": {"enum": [REQUESTS_WANTED, RATE_WANTED], **said("what it is to find")},
+        "wanted": {"enum": [ROUNDS_WANTED, RATE_WANTED], **said("what it is to find")},
         "variant": string("the variant that was deployed"),
         "deployments": whole("how many of them were good", 1),
-        "loads": whole("loads of each deployment", 1),
+        "rounds": whole("rounds of the pilot", 1),
         "requests": whole("requests in each load", 1),
-        "own_sd": number("standard deviation of the time's logarithm between loads"),
+        "own_sd": number(
+            "standard deviation of the time's logarithm between loads of one deployment, relative "
+            "to their round"
+        ),
         "between_sd": number("the same between deployments, beyond that"),
-        "wanted_requests": whole("requests with which a trial's own noise is small", 1),
+        "deployment_s": number("what a deployment costs, in seconds"),
+        "load_s": number("what a load costs, in seconds"),
+        "wanted_rounds": whole("rounds that a deployment is worth", 1),
         "capacities_per_s": by_name("rate of each variant, in requests per second", number("rate")),
     },
 )
@@ -204,6 +219,16 @@ ENVIRONMENT = shape(
         "cpus_online": unknown_too(whole("CPUs that are online", 1)),
         "memory_bytes": unknown_too(whole("memory, in bytes")),
         "swap_bytes": whole("swap, in bytes"),
+        "memory": shape(
+            "what deployments take, as it was measured",
+            {
+                "available_bytes": whole("memory that could be had"),
+                "process_bytes": unknown_too(whole("what a deployment of processes takes")),
+                "container_bytes": unknown_too(whole("and one of containers")),
+                "fits": unknown_too(whole("how many deployments fit side by side", 1)),
+            },
+        ),
+        "brought_up_at_once": whole("deployments that came up at the same time", 1),
         "cgroup_layout": string("v1, v2 or hybrid"),
         "virtualised": {"type": ["boolean", "null"], **said("whether below is a hypervisor")},
         "clock_source": {**TEXT_OR_NULL, **said("of the kernel")},

@@ -60,10 +60,10 @@ TIME = shape(
 
 CPU = or_empty(
     shape(
-        "where CPU time was spent during the load; empty where that was not looked at",
+        "where CPU time was spent during all loads; empty where that was not looked at",
         {
             "duration_s": number("between the readings of the counters, in seconds"),
-            "parts": by_name("by part: services, client, runner, pulse, Docker's", TIME),
+            "parts": by_name("by part: services, client, runner, Docker's", TIME),
             "machine_s": by_name(
                 "columns of /proc/stat over all CPUs, in seconds; the kernel lets some of them "
                 "fall",

@@ -81,6 +81,12 @@ def _says(each: Comparison) -> str:
         return f"takes {percent(relative, sign='-')} more time per request than"
     if kind is Kind.FASTER:
         return f"takes {percent(negative(relative), sign='-')} less time per request than"
+    if kind is Kind.NOT_COMPARABLE:
+        baseline, treatment = each.difference.good_shares
+        return (
+            f"cannot be compared in time per request ({treatment * 100:.2f} % of its answers were "
+            f"good, and {baseline * 100:.2f} % of the baseline's) with"
+        )
     if kind is Kind.EQUIVALENT:
         return (
             f"takes the same time per request, within ±{each.verdict.margin * 100:g} % "
@@ -158,11 +164,10 @@ def _best_change(
     published = [gain for gain in gains if gain[1].baseline == AS_PUBLISHED[1]]
     relative, best = min(published or gains, key=lambda gain: gain[0].estimate)
     left = remaining(manifest, trials, best.treatment)
-    rest = (
-        f"; against raw namespaces with the same server ({left[0]}) {percent(left[1])} remain"
-        if left
-        else ""
-    )
+    rest = ""
+    if left and left[1].comparable:
+        words = percent(left[1].relative["us_per_request"])
+        rest = f"; against raw namespaces with the same server ({left[0]}) {words} remain"
     return (
         f"Of the changes to {best.baseline} that were tried, “{best.name}” ({best.treatment}) "
         f"shows the largest saving, {percent(negative(relative), sign='-')} of the time per "

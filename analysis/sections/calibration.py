@@ -6,32 +6,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analysis.agreement import agreements, agrees
 from analysis.calibration import INJECTED, recoveries
-from analysis.formatting import microseconds, plus_minus, table
+from analysis.formatting import microseconds, percent, plus_minus, sentence, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.calibration import Recovery
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records import AgreementLoad, Manifest, TrialRecord
 
 INTRODUCTION = (
-    "A known cost was put into the gateway for every request, in random order among the trials of "
-    "each block, and looked for as any other difference. The slope is of what came out against "
-    "what was put in; the bias is what came out beyond what should have, averaged over the doses. "
-    "Both are means over blocks with their 95 % intervals."
+    "A known cost was put into the gateway for every request, in deployments that stood in their "
+    "block as all others do, and looked for as any other difference. The slope is of what came "
+    "out against what was put in; the bias is what came out beyond what should have, averaged "
+    "over the doses. Both are means over blocks with their 95 % intervals."
 )
 
 
-def calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+AGREEMENT = (
+    "**What short loads of thawed deployments stand for** is one long load of a deployment that "
+    "stands alone and was never frozen. Fresh deployments of some variants were loaded in all of "
+    "these ways; the table has how much longer a request takes, paired within deployments, as the "
+    "mean log-ratio over {repetitions} of them with its 95 % interval. A difference that all "
+    "variants share is none between them."
+)
+ASKED = {
+    "length": "{short} requests against {long}, alone and never frozen",
+    "thawing": "thawed against never frozen, {short} requests beside frozen ones",
+    "company": "beside frozen ones against alone, {short} requests, never frozen",
+    "all together": "{short} requests, thawed and beside frozen ones, against {long}, alone",
+}
+IN_TRIALS = (
+    "In the trials themselves a request of a short load takes longer than one of the load of "
+    "{requests} requests on the same thawed deployment by: {found}."
+)
+
+
+def calibration(
+    manifest: Manifest, trials: Sequence[TrialRecord], agreement: Sequence[AgreementLoad]
+) -> str:
     """
-    One row for each kind of injection and measure, then each dose; empty where nothing was put in.
+    Doses, then whether short loads agree with long ones; empty where neither was looked at.
+    """
+    parts = [*_injected(manifest, trials), *_agreement(manifest, trials, agreement)]
+    if not parts:
+        return ""
+    return "\n\n".join(["## Calibration: what was put in, and what came out", *parts])
+
+
+def _injected(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    One row for each kind of injection and measure, then each dose.
     """
     found = recoveries(manifest, trials)
     if not found:
-        return ""
+        return []
     parts = [
-        "## Calibration: what was put in, and what came out",
         INTRODUCTION,
         table(
             [
@@ -50,7 +81,37 @@ def calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         own = [each for each in found if each.factor == factor]
         if own:
             parts += [f"Each dose of {what} in µs per request:", _doses(own)]
-    return "\n\n".join(parts)
+    return parts
+
+
+def _agreement(
+    manifest: Manifest, trials: Sequence[TrialRecord], loads: Sequence[AgreementLoad]
+) -> list[str]:
+    """
+    One row for each question with a cell for each variant; then what the run's own trials say.
+    """
+    parts = []
+    found = agreements(loads)
+    if found:
+        by_place = {(each.question, each.variant): each for each in found}
+        variants = list(dict.fromkeys(each.variant for each in found))
+        rows = []
+        for question, words in ASKED.items():
+            own = [by_place.get((question, name)) for name in variants]
+            known = next((each for each in own if each), None)
+            if known:
+                cells = [percent(each.relative) if each else "–" for each in own]
+                rows.append([sentence(words.format(short=known.short, long=known.long)), *cells])
+        most = max(each.repetitions for each in found)
+        parts += [
+            AGREEMENT.format(repetitions=most),
+            table(["A request takes longer by", *variants], rows),
+        ]
+    own_trials = agrees(manifest, trials)
+    if own_trials:
+        words = ", ".join(f"{name} {percent(each)}" for name, each in own_trials.items())
+        parts.append(IN_TRIALS.format(requests=manifest.requests_at_once, found=words))
+    return parts
 
 
 def _row(each: Recovery) -> list[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.comparisons import is_control
-from analysis.cpu import CLIENT, DAEMON, PROXY, PULSE, READER, RUNNER, cpu_cost, cpu_difference
+from analysis.cpu import CLIENT, DAEMON, PROXY, READER, RUNNER, cpu_cost, cpu_difference
+from analysis.estimates import compare
 from analysis.formatting import microseconds, percent, plus_minus, table
 from analysis.intervals import Interval
 from analysis.verdicts import holm, p_value_of_none
@@ -19,22 +20,21 @@ if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
 
 INTRODUCTION = (
-    "Microseconds of CPU time per request during the load: the mean over trials, ± half the width "
-    "of its 95 % interval. Counters of control groups and of /proc are read before and after, and "
-    "not while it runs. “Unaccounted” is what the machine was busy with beyond all parts, in "
-    "microseconds and as a share of its busy time; “stolen” is what a hypervisor gave to others; "
-    "context switches are the whole machine's."
+    "Microseconds of CPU time per request during all loads: the mean over trials, ± half the "
+    "width of its 95 % interval. Counters of control groups and of /proc are read before and "
+    "after each load, and not while it runs. “Unaccounted” is what the machine was busy with "
+    "beyond all parts, in microseconds and as a share of its busy time; “stolen” is what a "
+    "hypervisor gave to others; context switches are the whole machine's."
 )
 
 COMPARED = (
     "What each treatment spends beyond its baseline, paired within blocks, with 95 % intervals: "
-    "CPU time of everything but the client, the runner and the pulse, so of services, Docker's "
-    "daemons, docker-proxy and log readers. What the kernel does with a packet while the client "
-    "sends it is the client's, and so not in it. The p-value is of no relative difference, "
-    "corrected for the number of comparisons (Holm); those of one thing with itself (A/A) are "
-    "corrected apart. Soft "
-    "interrupts are the whole machine's, and shown only where the kernel is known to count them "
-    "apart from all else."
+    "CPU time of everything but the client and the runner, so of services, Docker's daemons, "
+    "docker-proxy and log readers. What the kernel does with a packet while the client sends it "
+    "is the client's, and so not in it. The p-value is of no relative difference, corrected for "
+    "the number of comparisons (Holm); those of one thing with itself (A/A) are corrected apart. "
+    "Of what is not comparable nothing is shown. Soft interrupts are the whole machine's, and "
+    "shown only where the kernel is known to count them apart from all else."
 )
 
 NONE = Interval(0.0, None, None)
@@ -45,7 +45,9 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     One row for each declared comparison; empty when no block has both of any.
     """
     pairs = [(each["baseline"], each["treatment"]) for each in manifest.comparisons]
-    found = [cpu_difference(*pair, trials) for pair in pairs]
+    found = [
+        cpu_difference(*pair, trials) if _comparable(*pair, trials) else None for pair in pairs
+    ]
     if not any(found):
         return ""
     controls = [is_control(manifest, *pair) for pair in pairs]
@@ -90,7 +92,7 @@ def cpu_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
             table(
                 [
                     *("Variant", "Services, user", "Services, kernel", "Docker's daemons"),
-                    *("docker-proxy", "Log readers", "Client", "Runner", "Pulse"),
+                    *("docker-proxy", "Log readers", "Client", "Runner"),
                     "Soft interrupts",
                     *("Unaccounted", "Stolen", "Context switches", "Trials"),
                 ],
@@ -106,6 +108,14 @@ def cpu_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
             ),
         ]
     )
+
+
+def _comparable(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> bool:
+    """
+    Whether both answered as well, because an error costs less CPU time than an answer, too.
+    """
+    difference = compare(baseline, treatment, trials)
+    return difference is None or difference.comparable
 
 
 def _p_values(
@@ -161,7 +171,6 @@ def _row(name: str, cost: CpuCost) -> list[str]:
         plus_minus(cost.parts[READER]) if READER in cost.parts else "–",
         plus_minus(cost.parts[CLIENT]),
         plus_minus(cost.parts[RUNNER]),
-        plus_minus(cost.parts[PULSE]) if PULSE in cost.parts else "–",
         plus_minus(cost.interrupts),
         f"{plus_minus(cost.unaccounted)} ({share})",
         plus_minus(cost.stolen),

@@ -25,6 +25,7 @@ def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     packages = userland.get("packages", {})
     wheels = userland.get("wheels", {})
     memory = seen.get("memory_bytes")
+    at_once = seen.get("brought_up_at_once")
     pinned = "pinning unknown"
     if "pinned" in placement:
         pinned = "pinned" if placement["pinned"] else "not pinned"
@@ -36,6 +37,8 @@ def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         ["CPU", f"{seen.get('cpu_model')}, {len(seen.get('cpus', []))} CPUs"],
         ["Virtualised", _yes_no(seen.get("virtualised"))],
         ["Memory", f"{memory / 2**30:.1f} GiB" if memory else "unknown"],
+        ["Deployments side by side", _side_by_side(seen.get("memory") or {})],
+        ["Brought up at the same time", "unknown" if at_once is None else str(at_once)],
         ["Control groups", str(seen.get("cgroup_layout"))],
         ["Clock source", str(seen.get("clock_source"))],
         [
@@ -65,6 +68,22 @@ def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         ["Project", _project(manifest.git)],
     ]
     return "## Environment\n\n" + table(["What", "Value"], rows)
+
+
+def _side_by_side(memory: dict[str, Any]) -> str:
+    """
+    How many deployments fit into the memory, and what they take, as far as that was measured.
+    """
+    if not memory:
+        return "unknown"
+    takes = [
+        f"{memory[key] / 2**20:.0f} MiB for {what}"
+        for key, what in (("process_bytes", "processes"), ("container_bytes", "containers"))
+        if memory.get(key)
+    ]
+    free = f"{memory['available_bytes'] / 2**30:.1f} GiB are free"
+    words = f"{', '.join(takes) or 'what one takes is unknown'}; {free}"
+    return f"{memory['fits']} fit ({words})" if memory.get("fits") else words
 
 
 def _virtual_machine(machine: dict[str, Any]) -> list[list[str]]:
@@ -106,9 +125,9 @@ def reproduce(manifest: Manifest) -> str:
     names = ",".join(each["name"] for each in manifest.variants if not each.get("twin_of"))
     blocks = len(manifest.order) or manifest.blocks
     command = (
-        f"nox -s measure -- --variants {names} --workload {manifest.workload['name']} "
-        f"--blocks {blocks} --minutes {manifest.minutes:g} --seed {manifest.seed} "
-        f"--requests {manifest.requests} --concurrency {manifest.concurrency} "
+        f"nox -s measure -- --variants {names} --workload {manifest.workload['name']} --blocks "
+        f"{blocks} --minutes {manifest.minutes:g} --seed {manifest.seed} --rounds "
+        f"{manifest.rounds} --requests {manifest.requests} --concurrency {manifest.concurrency} "
         f"--warmup-requests {manifest.warmup_requests}"
     )
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
@@ -153,9 +172,9 @@ def reproduce(manifest: Manifest) -> str:
             (
                 "`trials.jsonl` holds one record for each trial (`trials.csv` the same as one "
                 "table), `raw/` what the tools printed, and `manifest.json` the machine, its "
-                "settings, every version, and the order of the trials; `results/schema/` describes "
-                "both. In a run that was kept by `nox -s reference` the records and `raw/` are "
-                "compressed."
+                "settings, every version, and the order in which deployments were brought up; "
+                "`results/schema/` describes both. In a run that was kept by `nox -s reference` "
+                "the records and `raw/` are compressed."
             ),
         ]
         if part

@@ -10,11 +10,11 @@ from analysis.estimates import us_per_request
 from analysis.formatting import (
     count,
     microseconds,
-    percent,
     plus_minus,
     sentence,
     short_verdict,
     table,
+    time_difference,
 )
 from analysis.ladder import climb, main_first, remainder
 from analysis.verdicts import Kind
@@ -76,8 +76,8 @@ def _row(step: Step, about: str) -> list[str]:
     cells = [f"`{step.upper}`", about, f"{step.factor}: {step.change}"]
     if step.difference is None:
         return [*cells, "–", "–", "no block has both", "0"]
-    relative = percent(step.difference.relative["us_per_request"])
-    cost = microseconds(step.difference.us_per_request)
+    relative = time_difference(step.difference)
+    cost = microseconds(step.difference.us_per_request) if step.difference.comparable else "–"
     blocks = str(step.difference.blocks)
     words = short_verdict(step.verdict)
     if step.verdict.kind is Kind.CANNOT_TELL and step.difference.us_per_request.excludes_zero:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cpu import cpu_cost
 from analysis.estimates import compare, us_per_request
-from analysis.formatting import percent, plus_minus, table
+from analysis.formatting import plus_minus, table, time_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def _row(
         levels["cpus"],
         levels["memory"],
         plus_minus(cost[0]) if cost else "–",
-        percent(difference.relative["us_per_request"]) if difference else "–",
+        time_difference(difference) if difference else "–",
         plus_minus(spent.throttled_s, 2) if spent else "–",
         str(cost[1] if cost else 0),
     ]

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, percent, plus_minus, sentence, table
+from analysis.agreement import agrees
+from analysis.estimates import compare_at_once, summarise_at_once
+from analysis.formatting import count, percent, plus_minus, sentence, table, time_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
 
 LONG_CELL = 600
 
+INTRODUCTION = (
+    "Each cell is the mean over trials, ± half the width of its 95 % confidence interval by "
+    "Student's t; of rates it is the harmonic one. The difference is the treatment's relative to "
+    "the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's mean "
+    "latency is concurrency × time / requests, so it and the rate are one measurement, shown twice "
+    "because the published table shows both. Errors are quick: where the shares of good answers "
+    "differ, times are *not comparable*."
+)
+
 
 def parameters(manifest: Manifest) -> str:
     """
@@ -27,7 +38,9 @@ def parameters(manifest: Manifest) -> str:
     rows = [
         ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
         ["Concurrency", str(manifest.concurrency)],
-        ["Requests per trial", _requests(manifest)],
+        ["Requests per load", str(manifest.requests)],
+        ["Rounds, each with one load of every trial", _rounds(manifest)],
+        ["Requests at once, never cut into loads", _at_once(manifest)],
         ["Requests before those, not counted", str(manifest.warmup_requests)],
         ["Endpoint", f"`{'POST' if workload['post_json'] else 'GET'} {workload['path']}`"],
         ["Workload", f"{workload['name']}: {workload['about']}"],
@@ -39,16 +52,25 @@ def parameters(manifest: Manifest) -> str:
     return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
 
 
-def _requests(manifest: Manifest) -> str:
+def _rounds(manifest: Manifest) -> str:
     pilot = manifest.pilot
     if "own_sd" not in pilot:
-        return str(manifest.requests)
+        return str(manifest.rounds)
     return (
-        f"{manifest.requests}, by a pilot: {pilot['loads']} loads of {pilot['requests']} requests "
-        f"to each of {pilot['deployments']} deployments of {pilot['variant']} differed by "
-        f"{pilot['own_sd'] * 100:.1f} %, the deployments beyond that by "
-        f"{pilot['between_sd'] * 100:.1f} % (standard deviations)"
+        f"{manifest.rounds}, by a pilot: in {count(pilot['rounds'], 'round')} of "
+        f"{pilot['requests']} requests to each of {pilot['deployments']} deployments of "
+        f"{pilot['variant']} the loads of one deployment differed by "
+        f"{pilot['own_sd'] * 100:.1f} %, and deployments beyond that by "
+        f"{pilot['between_sd'] * 100:.1f} % (standard deviations); a deployment costs "
+        f"{pilot['deployment_s']:.1f} s and a load {pilot['load_s']:.1f} s, so that "
+        f"{count(pilot['wanted_rounds'], 'round')} would be best"
     )
+
+
+def _at_once(manifest: Manifest) -> str:
+    if not manifest.at_once:
+        return "none"
+    return f"{manifest.requests_at_once}, once in each trial of {', '.join(manifest.at_once)}"
 
 
 def _blocks(manifest: Manifest) -> str:
@@ -62,32 +84,61 @@ def _blocks(manifest: Manifest) -> str:
 
 def key_metrics(
     manifest: Manifest,
+    trials: Sequence[TrialRecord],
     compared: Sequence[Comparison],
     summaries: dict[str, VariantSummary],
 ) -> str:
     """
     What the run is for in the published form, one table each; one table for all else.
     """
-    intro = (
-        "Each cell is the mean over trials, ± half the width of its 95 % confidence interval by "
-        "Student's t; of rates it is the harmonic one. The difference is the treatment's relative "
-        "to the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's "
-        "mean latency is concurrency × time / requests, so it and the rate are one measurement, "
-        "shown twice because the published table shows both."
-    )
     focal = [each for each in compared if [each.baseline, each.treatment] in manifest.focal]
-    parts = ["## Key metrics", intro]
-    for each in focal or compared:
-        baseline, treatment = summaries[each.baseline], summaries[each.treatment]
+    shown = focal or compared
+    parts = ["## Key metrics", INTRODUCTION, _which_is_which(manifest, trials, shown)]
+    for each in shown:
+        arms = [summaries[name] for name in (each.baseline, each.treatment)]
         parts.append(f"### {sentence(each.name)}: {each.about}")
-        parts.append(_pair_table(baseline, treatment, each.difference))
+        parts.append(
+            _pair_table(arms, each.difference)
+            if not _is_at_once(manifest, each)
+            else _at_once_table(each, trials, arms)
+        )
     others = [each for each in compared if focal and each not in focal]
     if others:
         parts.append("### The other comparisons, in brief")
         parts.append(_brief_table(others, summaries))
     if not compared:
         parts.append("One variant alone has nothing to be compared with.")
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _is_at_once(manifest: Manifest, each: Comparison) -> bool:
+    return {each.baseline, each.treatment} <= set(manifest.at_once)
+
+
+def _which_is_which(
+    manifest: Manifest, trials: Sequence[TrialRecord], shown: Sequence[Comparison]
+) -> str:
+    """
+    Which loads the tables are of, and by how much the two kinds differ; empty without both.
+    """
+    named = [each.name for each in shown if _is_at_once(manifest, each)]
+    if not named:
+        return ""
+    words = (
+        f"**Two kinds of loads.** The tables of {', '.join(named)} are of one load of "
+        f"{manifest.requests_at_once} requests in each trial, as many as were published, on a "
+        "thawed deployment. Their row “Time per request, short loads” is of the rounds, loads of "
+        f"{manifest.requests} requests, and so are all other tables and all verdicts: the short "
+        "loads of one round lie seconds apart, and are compared more closely."
+    )
+    found = [f"{name} {percent(interval)}" for name, interval in agrees(manifest, trials).items()]
+    if found:
+        words += (
+            f" A request takes longer in short loads than in those of "
+            f"{manifest.requests_at_once}, because the beginning and the end of a load are a "
+            f"larger part of them, by: {', '.join(found)}."
+        )
+    return words
 
 
 def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
@@ -101,7 +152,7 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
             plus_minus(arm.means["requests_per_second"], 1) if arm.means else "–" for arm in arms
         ]
         differences = [
-            percent(each.difference.relative[metric]) if each.difference else "–"
+            time_difference(each.difference, metric) if each.difference else "–"
             for metric in ("us_per_request", "latency_p50_us", "latency_p99_us")
         ]
         reliability = " and ".join(map(_reliability, arms))
@@ -112,42 +163,69 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
     return table([*headers, "99th percentile latency", "Reliability", "Blocks"], rows)
 
 
-def _pair_table(
-    baseline: VariantSummary, treatment: VariantSummary, difference: Difference | None
+def _at_once_table(
+    each: Comparison, trials: Sequence[TrialRecord], short: Sequence[VariantSummary]
 ) -> str:
-    def row(label: str, metric: str, scale: float, digits: int) -> list[str]:
-        cells = [
-            plus_minus(summary.means[metric].map(lambda value: value / scale), digits)
-            if summary.means
-            else "–"
-            for summary in (baseline, treatment)
-        ]
-        return [label, *cells, percent(difference.relative[metric]) if difference else "–"]
+    """
+    The published form of the loads at once, with the time per request of the short ones beside it.
+    """
+    found = [summarise_at_once(name, trials) for name in (each.baseline, each.treatment)]
+    arms = [arm for arm in found if arm is not None]
+    if len(arms) < 2:
+        return _pair_table(short, each.difference)
+    beside = _row(
+        ("Time per request, short loads (µs)", "us_per_request", 1, 0), short, each.difference
+    )
+    difference = compare_at_once(each.baseline, each.treatment, trials)
+    return _pair_table(arms, difference, beside=[beside], tried=short)
 
+
+Line = tuple[str, str, float, int]
+"""Of a table: label, metric, what it is divided by, and digits after the point."""
+
+LINES: list[Line] = [
+    ("Requests per second (RPS)", "requests_per_second", 1, 2),
+    ("Mean latency (ms)", "latency_mean_us", 1000, 2),
+    ("Median latency (ms)", "latency_p50_us", 1000, 1),
+    ("99th percentile latency (ms)", "latency_p99_us", 1000, 1),
+    ("Time per request (µs)", "us_per_request", 1, 0),
+]
+
+
+def _row(line: Line, arms: Sequence[VariantSummary], difference: Difference | None) -> list[str]:
+    label, metric, scale, digits = line
+    cells = [
+        plus_minus(arm.means[metric].map(lambda value: value / scale), digits) if arm.means else "–"
+        for arm in arms
+    ]
+    return [label, *cells, time_difference(difference, metric) if difference else "–"]
+
+
+def _pair_table(
+    arms: Sequence[VariantSummary],
+    difference: Difference | None,
+    beside: Sequence[list[str]] = (),
+    tried: Sequence[VariantSummary] | None = None,
+) -> str:
+    """
+    The published form; ``tried`` are the arms' trials, where ``arms`` are not all of them.
+    """
     rows = [
-        row("Requests per second (RPS)", "requests_per_second", 1, 2),
-        row("Mean latency (ms)", "latency_mean_us", 1000, 2),
-        row("Median latency (ms)", "latency_p50_us", 1000, 1),
-        row("99th percentile latency (ms)", "latency_p99_us", 1000, 1),
-        row("Time per request (µs)", "us_per_request", 1, 0),
-        [
-            "Failed requests",
-            *(f"{each.requests_failed} of {each.requests}" for each in (baseline, treatment)),
-            "",
-        ],
-        ["Reliability", _reliability(baseline), _reliability(treatment), ""],
+        *(_row(line, arms, difference) for line in LINES),
+        *beside,
+        ["Failed requests", *(f"{arm.requests_failed} of {arm.requests}" for arm in arms), ""],
+        ["Reliability", *map(_reliability, arms), ""],
         [
             "Trials (blocks with both)",
-            str(baseline.trials),
-            str(treatment.trials),
+            *(str(arm.trials) for arm in arms),
             str(difference.blocks if difference else 0),
         ],
     ]
-    if baseline.errors or treatment.errors:
-        rows.append(["Trials without a result", *map(_without_result, (baseline, treatment)), ""])
+    if any(arm.errors for arm in tried or arms):
+        words = [_without_result(arm, counted=tried is None) for arm in tried or arms]
+        rows.append(["Trials without a result", *words, ""])
     names = [
-        f"{kind} ({summary.variant})"
-        for kind, summary in (("Baseline", baseline), ("Treatment", treatment))
+        f"{kind} ({arm.variant})" for kind, arm in zip(("Baseline", "Treatment"), arms, strict=True)
     ]
     return table(["Metric", *names, "Difference [95 % interval]"], rows)
 
@@ -160,10 +238,11 @@ def _reliability(summary: VariantSummary) -> str:
     return f"{at_least}{summary.reliability * 100:.2f} %"
 
 
-def _without_result(summary: VariantSummary) -> str:
+def _without_result(summary: VariantSummary, *, counted: bool) -> str:
     if not summary.aborted:
         return str(summary.errors)
-    return f"{summary.errors} ({summary.aborted} ended under load, counted in reliability alone)"
+    where = "counted in reliability alone" if counted else "counted nowhere in this table"
+    return f"{summary.errors} ({summary.aborted} ended under load, {where})"
 
 
 def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import percent, sentence, short_verdict, table
+from analysis.formatting import sentence, short_verdict, table, time_difference
 from analysis.recommendations import changes, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from analysis.intervals import Interval
+    from analysis.estimates import Difference
     from experiments.records import Manifest, TrialRecord
 
 
@@ -55,13 +55,12 @@ def recommendations(
 def _bought(each: Comparison) -> list[str]:
     if each.difference is None:
         return ["–", "–", "no block has both"]
-    relative = each.difference.relative
     return [
-        percent(relative["us_per_request"]),
-        percent(relative["latency_p99_us"]),
+        time_difference(each.difference),
+        time_difference(each.difference, "latency_p99_us"),
         short_verdict(each.verdict),
     ]
 
 
-def _left(found: tuple[str, Interval] | None) -> str:
-    return "–" if found is None else f"{percent(found[1])} (`{found[0]}`)"
+def _left(found: tuple[str, Difference] | None) -> str:
+    return "–" if found is None else f"{time_difference(found[1])} (`{found[0]}`)"

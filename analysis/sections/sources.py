@@ -24,7 +24,7 @@ CODE = {
     "limits": ("analysis/figures/limits.py", "analysis/estimates.py"),
     "latency": ("analysis/figures/latency.py", "analysis/latency.py, figures/waits.py"),
     "cpu": ("analysis/figures/cpu.py", "analysis/cpu.py"),
-    "blocks": ("analysis/figures/blocks.py", "analysis/speed.py"),
+    "blocks": ("analysis/figures/blocks.py", "analysis/estimates.py"),
     "calibration": ("analysis/figures/calibration.py", "analysis/calibration.py"),
 }
 """For each figure, what draws it and what computes it."""

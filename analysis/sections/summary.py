@@ -20,11 +20,14 @@ FEW_BLOCKS = 5
 """Below this the report says that its intervals are wide by nature."""
 
 WORDS = (
-    "*Trial*: one fresh deployment, loaded once and torn down; every statistic is over trials. "
-    "*Block*: one trial of every variant, in random order, with those next to each other that are "
-    "compared. *A/A*: one variant measured as two, to see what the instrument makes of no "
-    "difference. *Holm*: the correction of verdicts for how many comparisons there are. *Cannot "
-    "tell*: the question stays open, which is not to say that there is no difference."
+    "*Trial*: one fresh deployment, from bringing up to taking down; every statistic is over "
+    "trials. *Block*: one trial of every variant, side by side: all are up, and all but the one "
+    "under load are frozen. *Round*: one load of every trial of a block, in random order. "
+    "*Load*: one short, whole run of ab; the loads of a trial are one observation. *A/A*: one "
+    "variant measured as two, to see what the instrument makes of no difference. *Holm*: the "
+    "correction of verdicts for how many comparisons there are. *Cannot tell*: the question "
+    "stays open, which is not to say that there is no difference. *Not comparable*: the shares "
+    "of good answers differ, so that times say nothing, because errors are quick."
 )
 UNSAID = "What this run does not say:"
 RUNTIMES = (
@@ -52,8 +55,8 @@ def overview(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         "One microservice stack, deployed afresh for every trial, as plain processes in raw Linux "
         "network namespaces and by Docker Compose: the same files, the same interpreter, the same "
         f"Compose file. Run {manifest.run}, begun {day}: {count(len(trials), 'trial')} of "
-        f"{count(len(manifest.variants), 'variant')} in {count(blocks, 'block')}, in random order, "
-        "on "
+        f"{count(len(manifest.variants), 'variant')} in {count(blocks, 'block')} of "
+        f"{count(manifest.rounds, 'round')}, on "
         f"{manifest.machine.get('reason', 'an unknown machine')}."
     )
     return f"## Overview\n\n{intro}\n\n{WORDS}"

@@ -4,22 +4,22 @@ Threats to validity, written from what was measured: only those that this run ha
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING
 
+from analysis.agreement import agrees
 from analysis.calibration import INJECTED, recoveries
 from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.cpu import client_bound, unaccounted_share
 from analysis.formatting import count, percent, plus_minus
-from analysis.speed import slower_machine
-from analysis.steadiness import UNSTEADY, steadiness
+from analysis.places import place_term
 from experiments.records import CLIENT_BOUND, ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from analysis.speed import EqualSpeed
     from experiments.records import Manifest, TrialRecord
 
 FEW_FOR_NORMAL = 10
@@ -37,19 +37,15 @@ LATE_US = 1000
 
 
 def threats(
-    manifest: Manifest,
-    trials: Sequence[TrialRecord],
-    compared: Sequence[Comparison],
-    level: EqualSpeed,
+    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
 ) -> str:
     """
     What may make the numbers mean less than they say, each with its measure in this run.
-
-    ``trials`` are as they were measured.
     """
     lines = [
         *_machine(manifest),
-        *_instrument(trials, compared, level),
+        *_instrument(compared),
+        *_side_by_side(manifest, trials),
         *_calibration(manifest, trials),
         *_trials(trials, compared),
         (
@@ -85,33 +81,55 @@ def _machine(manifest: Manifest) -> list[str]:
     return lines
 
 
-def _instrument(
-    trials: Sequence[TrialRecord], compared: Sequence[Comparison], level: EqualSpeed
-) -> list[str]:
-    lines = []
-    if level.levelled:
-        lines.append(
-            f"**The machine's speed varied by {level.spread * 100:.1f} %** between trials "
-            f"(standard deviation), and {level.explained * 100:.0f} % of the variance within "
-            "variants went with it. It widens every interval."
+def _instrument(compared: Sequence[Comparison]) -> list[str]:
+    return [
+        (
+            "**A/A**: the same thing twice differs by more than its interval of "
+            f"{TRUST_CONFIDENCE * 100:.0f} % allows."
         )
-        slowed = []
-        for each in compared:
-            slower = slower_machine(each.baseline, each.treatment, trials)
-            if slower is not None and slower.excludes_zero and not each.control:
-                slowed.append(f"{each.name} {percent(slower)}")
-        if slowed:
-            lines.append(
-                "**The fixed work was slower or faster beside some treatments**: "
-                f"{'; '.join(slowed)}. Either the machine was, by chance, or they make it so."
-            )
-    for each in compared:
-        interval = each.trust_interval()
-        if each.control and interval is not None and interval.excludes_zero:
-            lines.append(
-                "**A/A**: the same thing twice differs by more than its interval of "
-                f"{TRUST_CONFIDENCE * 100:.0f} % allows."
-            )
+        for each in compared
+        if each.control
+        and (interval := each.trust_interval()) is not None
+        and interval.excludes_zero
+    ]
+
+
+def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    What comes of deployments that stand side by side, and of loads that are short.
+    """
+    others = [load.others for trial in trials for load in trial.loads]
+    if not others:
+        return []
+    lines = [
+        (
+            f"**Frozen and thawed.** Beside the deployment under load stood up to {max(others)} "
+            "frozen ones. They take no CPU time, but memory, and what was loaded before is what "
+            "the CPUs' caches hold, so every load begins with cold ones; one that has more "
+            "processes has more to fetch. Clocks go on in a frozen deployment: whatever waits for "
+            "a time (TCP, name resolution, gunicorn's sign of life) finds it passed."
+        )
+    ]
+    found = agrees(manifest, trials)
+    measured = ", ".join(f"{name} {percent(interval)}" for name, interval in found.items())
+    lines.append(
+        f"**Short loads.** In a load of {manifest.requests} requests its beginning and its end, "
+        "when fewer are under way, are a larger part than in a longer one"
+        + (
+            f". Against loads of {manifest.requests_at_once} on the same deployments a request "
+            f"takes longer by: {measured}."
+            if measured
+            else "; this run has no longer ones to compare them with."
+        )
+    )
+    place = place_term(trials)
+    if place.excludes_zero:
+        lines.append(
+            "**The deployment that is brought up first is another one.** It took "
+            f"{percent(place.map(math.expm1))} time per request against later ones of the same "
+            "block. Nobody knows why. Variants take turns in that place, and the difference is "
+            "taken off."
+        )
     return lines
 
 
@@ -138,13 +156,6 @@ def _calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]
 
 def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> list[str]:
     lines = []
-    judged = [found for trial in trials if trial.pulse and (found := steadiness(trial.pulse))]
-    unsteady = sum(found.label == UNSTEADY for found in judged)
-    if unsteady:
-        lines.append(
-            f"**{unsteady} of {count(len(judged), 'load')} were unsteady**: their rate changed "
-            "while they ran. They count like the others."
-        )
     crowded = [
         trial.variant for trial in trials if trial.cpu and unaccounted_share(trial.cpu) > CROWDED
     ]

@@ -9,16 +9,22 @@ import statistics
 from typing import TYPE_CHECKING
 
 from analysis.comparisons import TRUST_CONFIDENCE
-from analysis.estimates import loads_by_block
-from analysis.formatting import count, percent, short_verdict, table
-from analysis.simulation import EFFECTS, REPLICATES, SAID, WANTED, performances, twins_of
-from analysis.speed import slower_machine
+from analysis.formatting import count, not_comparable, percent, short_verdict, table
+from analysis.places import by_place, place_term
+from analysis.simulation import (
+    REPLICATES,
+    REQUESTS_ALONE,
+    WANTED,
+    performances,
+    promise,
+    twins_of,
+)
+from experiments.records import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from analysis.speed import EqualSpeed
     from experiments.records import LoadResult, TrialRecord
 
 INTRODUCTION = (
@@ -37,16 +43,9 @@ NO_CONTROL = (
 )
 
 
-def trust(
-    compared: Sequence[Comparison],
-    levelled: Sequence[Comparison],
-    trials: Sequence[TrialRecord],
-    level: EqualSpeed,
-) -> str:
+def trust(compared: Sequence[Comparison], trials: Sequence[TrialRecord]) -> str:
     """
-    A/A, one row for each comparison, and Little's law; empty without any comparison.
-
-    ``levelled`` are the same comparisons of the trials of ``level``.
+    A/A, one row for each comparison, places, other protocols, silence; empty without comparisons.
     """
     if not compared:
         return ""
@@ -55,53 +54,10 @@ def trust(
     parts += [control(each) for each in controls] or [NO_CONTROL]
     headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Would find", "Verdict"]
     parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
-    if level.levelled:
-        headers = ["Comparison", "As measured", "At equal speed", "The fixed work took longer by"]
-        rows = [_at_equal_speed(*both, trials) for both in zip(compared, levelled, strict=True)]
-        parts += [equal_speed(level), table(headers, rows)]
+    parts += [*_places(trials), *_silence(trials)]
     for each in controls:
-        parts += _other_ways(each, trials, level)
+        parts += _other_ways(each, trials)
     return "\n\n".join([*parts, *_little(trials)])
-
-
-def equal_speed(level: EqualSpeed) -> str:
-    """
-    What the machine's speed has to do with the times, in a paragraph.
-    """
-    return (
-        "**At equal speed of the machine.** While each load ran, a fixed piece of work was timed "
-        f"on the stack's CPUs. Between trials its time varied by {level.spread * 100:.1f} % "
-        f"(standard deviation), and time per request went with it, by {level.slope:.2f} % for each "
-        f"per cent: {level.explained * 100:.0f} % of the variance within variants. With that part "
-        "taken off every trial (analysis of covariance, by a slope that is found within variants) "
-        "the differences are those in the second column. **No verdict rests on them**: where the "
-        "fixed work itself takes longer beside a treatment, as it did beside Docker in some runs, "
-        "part of the treatment's own cost is taken off too. Where it takes as long beside "
-        "both, the narrower interval is the better one."
-        + (
-            f" Beside {', '.join(level.apart)} the work took another time than beside all others, "
-            "so its trials are levelled by the work beside the others of their block."
-            if level.apart
-            else ""
-        )
-    )
-
-
-def _at_equal_speed(
-    measured: Comparison, levelled: Comparison, trials: Sequence[TrialRecord]
-) -> list[str]:
-    """
-    A comparison both ways, and by how much the fixed work took longer beside the treatment.
-    """
-    name = f"{measured.name} ({measured.treatment} against {measured.baseline})"
-    if measured.difference is None or levelled.difference is None:
-        return [name, "–", "–", "–"]
-    slower = slower_machine(measured.baseline, measured.treatment, trials)
-    words = "–" if slower is None else percent(slower)
-    if slower is not None and slower.excludes_zero:
-        words += " (!)"
-    both = (measured.difference, levelled.difference)
-    return [name, *(percent(each.relative["us_per_request"]) for each in both), words]
 
 
 def control(each: Comparison) -> str:
@@ -110,6 +66,8 @@ def control(each: Comparison) -> str:
     """
     interval = each.trust_interval()
     names = f"{each.baseline} and {each.treatment}"
+    if each.difference is not None and not each.difference.comparable:
+        return f"**A/A**: {names} are the same thing, and yet {not_comparable(each.difference)}."
     if interval is None:
         return f"**A/A**: {names} are the same thing; fewer than two blocks have both."
     found = percent(interval.map(math.expm1))
@@ -139,46 +97,91 @@ def _row(each: Comparison) -> list[str]:
     ]
 
 
-def _other_ways(twice: Comparison, trials: Sequence[TrialRecord], level: EqualSpeed) -> list[str]:
+def _places(trials: Sequence[TrialRecord]) -> list[str]:
     """
-    What other protocols make of the trials of the A/A pair, and how long a narrow interval takes.
+    By how much a trial is slower for having been brought up early; nothing where nobody can tell.
+    """
+    found = by_place(trials)
+    if not found:
+        return []
+    first = place_term(trials)
+    taken = (
+        f"In this run the first one takes {percent(first.map(math.expm1))} against the later ones."
+        if first.low is not None
+        else "In this run that cannot be told."
+    )
+    words = (
+        "**By place.** On some machines the deployment that a block brings up first is slower than "
+        "later ones that are the same, as long as they live. So every variant takes its turn in "
+        "every place, and the place is a term of all estimates in this report: what the first one "
+        f"takes longer in all other blocks is taken off its times. {taken} The table has what each "
+        "place differs by from the mean of all, before that, with variants and blocks taken out."
+    )
+    rows = [[place, percent(effect), str(size)] for place, effect, size in found]
+    return [words, table(["Place", "Time per request", "Trials"], rows)]
+
+
+def _silence(trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    What frozen deployments did while another was under load, in a sentence.
+    """
+    loads = [load for trial in trials if trial.status == OK for load in trial.loads]
+    if not loads:
+        return []
+    others = sorted({load.others for load in loads})
+    beside = f"{others[0]} to {others[-1]}" if len(others) > 1 else str(others[0])
+    ran_us = sum(load.others_ran_us for load in loads)
+    words = (
+        f"**Only one ran.** During the {count(len(loads), 'load')} of the rounds the frozen "
+        f"deployments beside the one under load, {beside} each time, took {ran_us} µs of CPU time "
+        "in all, by the counters of their control groups."
+    )
+    return [words]
+
+
+def _other_ways(twice: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    What this run's own estimator keeps of its word, and how long other protocols would take.
     """
     twins = twins_of(twice, trials)
     if twins is None:
         return []
-    levelled = twins_of(twice, level.trials) if level.levelled else None
+    kept = promise(twins, twice.verdict.margin)
+    own = (
+        "**Whether this keeps its word.** The loads of the A/A pair, of which the truth is "
+        f"known, were resampled {REPLICATES} times, blocks and rounds within blocks, and judged "
+        f"as every comparison is: {kept.coverage * 100:.1f} % of the intervals hold the truth (95 "
+        f"% should), and {kept.false_verdicts * 100:.1f} % of the verdicts are a difference (at "
+        "most 5 % should be)."
+    )
+    words = (
+        "**What other ways to measure would need.** The same loads as other protocols would have "
+        "drawn them, from whole blocks. *Minutes for* is how long each takes on this machine, "
+        "repeated, until the 95 % interval over its repetitions is that narrow; all then show a "
+        "difference where there is none in 5 % of cases. *Minutes* is one use of it, as is "
+        "customary, and beside it how many of its own intervals hold the truth, and how many of "
+        "its verdicts are false; *one run of each* has no interval of its own, and is judged by "
+        "the spread that is known from all blocks. A trial of the others is brought up alone, "
+        f"and loaded once with {REQUESTS_ALONE} requests."
+    )
     headers = [
         "Way to measure",
+        *(f"Minutes for ±{wanted * 100:g} %" for wanted in WANTED),
         "Minutes",
-        "95 % of errors below",
-        f"Minutes for ±{WANTED * 100:g} %",
-        "Error bars that hold the truth",
+        "Intervals that hold the truth",
         "False differences",
-        *(f"Finds {effect * 100:g} %" for effect in EFFECTS),
     ]
     rows = [
         [
             each.name,
+            *(f"{each.minutes_needed[wanted]:.0f}" for wanted in WANTED),
             f"{each.minutes:.1f}",
-            f"±{each.error * 100:.1f} %",
-            "never" if each.minutes_needed is None else f"{each.minutes_needed:.0f}",
-            "has none" if each.coverage is None else f"{each.coverage * 100:.1f} %",
+            f"{each.coverage * 100:.1f} %",
             f"{each.false_verdicts * 100:.1f} %",
-            *(f"{power * 100:.0f} %" for power in each.power.values()),
         ]
-        for each in performances(twins, levelled)
+        for each in performances(twins)
     ]
-    words = (
-        "**What other ways to measure would have said** of the same trials: those of the A/A pair, "
-        "resampled by blocks, with an effect of known size added to one of the two "
-        f"({REPLICATES} times each). Mean ± sd finds a difference where the two do not overlap, "
-        f"one run of each where they differ by more than {SAID * 100:g} %; runs in a row are as "
-        "far apart as the blocks that they are taken from. *Minutes for "
-        f"±{WANTED * 100:g} %* is how long each takes on this machine, repeated and averaged, "
-        "until 95 % of its errors are below that; one that is done once and believed never gets "
-        "there."
-    )
-    return [words, table(headers, rows)]
+    return [own, words, table(headers, rows)]
 
 
 def under_way(load: LoadResult) -> float | None:
@@ -193,7 +196,7 @@ def under_way(load: LoadResult) -> float | None:
 
 
 def _little(trials: Sequence[TrialRecord]) -> list[str]:
-    loads = [load for block in loads_by_block(trials).values() for load in block.values()]
+    loads = [trial.load for trial in trials if trial.status == OK and trial.load is not None]
     shares = [found / load.concurrency for load in loads if (found := under_way(load)) is not None]
     if not shares:
         return []

@@ -5,16 +5,21 @@ The search for the best Docker configuration: what was tried, and what was kept.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analysis.formatting import table
+from analysis.estimates import are_comparable
+from analysis.formatting import percent, table
+from analysis.intervals import t_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from experiments.records import Manifest
 
 INTRODUCTION = (
-    "Each change was tried on what was best so far, in a few pairs of trials, and kept when it was "
-    "faster on average; that is short and greedy, and no proof that there is nothing better. Those "
+    "In each step all candidates are changes to what was best so far; they were measured in the "
+    "same blocks, side by side, and the fastest was kept if it was faster on average. The search "
+    "ends when none is. That is short and greedy, and no proof that there is nothing better. Its "
     "trials chose, so their figures flatter what they chose, and are shown only here; what "
     "`{name}` is worth was measured afterwards, in blocks that the search never saw."
 )
@@ -22,35 +27,53 @@ INTRODUCTION = (
 
 def tuning(manifest: Manifest) -> str:
     """
-    One row for each change; empty when there was no search.
+    One table for each step, one row for each candidate; empty when there was no search.
     """
-    outcomes = manifest.search.get("outcomes")
-    if not outcomes:
+    steps = manifest.search.get("steps")
+    if not steps:
         return ""
-    rows = []
-    for outcome in outcomes:
-        ratios = outcome["log_ratios"]
-        each = ", ".join(f"{math.expm1(ratio) * 100:+.1f} %" for ratio in ratios)
-        verdict = "kept" if outcome["kept"] else outcome["note"] or "not kept"
-        change = ", ".join(f"{name} = {level}" for name, level in outcome["change"].items())
-        rows.append([change, each or "–", verdict])
+    name = manifest.search["name"]
+    parts = ["## The best Docker configuration that was found", INTRODUCTION.format(name=name)]
+    for number, step in enumerate(steps, start=1):
+        rows = [
+            _row(candidate, kept=step["chosen"] == index)
+            for index, candidate in enumerate(step["candidates"])
+        ]
+        if rows:
+            headers = ["Change", "Time per request against the best so far", "Blocks"]
+            parts += [f"Step {number}:", table([*headers, "What became of it"], rows)]
+    return "\n\n".join([*parts, _found(manifest)])
+
+
+def _row(candidate: Mapping[str, Any], *, kept: bool) -> list[str]:
+    ratios = candidate["log_ratios"]
+    change = _words(candidate["change"])
+    became = "kept" if kept else candidate["note"] or "not kept"
+    if not ratios:
+        return [change, "–", "0", became]
+    # What was best so far answered all, or it would not have become that.
+    if not are_comparable((1.0, candidate["good_share"])):
+        good = f"{candidate['good_share'] * 100:.2f} % of its answers were good"
+        return [change, f"not comparable: {good}", str(len(ratios)), became]
+    return [change, percent(t_interval(ratios).map(math.expm1)), str(len(ratios)), became]
+
+
+def _found(manifest: Manifest) -> str:
+    """
+    What the search ended at, by its changes, and whether that is another variant.
+    """
     name, start, levels = (manifest.search[key] for key in ("name", "start", "levels"))
     known = {each["name"]: each["levels"] for each in manifest.variants}
     before = known.get(start, {})
-    changed = ", ".join(
-        f"{factor} = {level}" for factor, level in levels.items() if before.get(factor) != level
-    )
-    found = f"`{name}` is `{start}` with {changed or 'nothing changed'}."
+    changed = {factor: level for factor, level in levels.items() if before.get(factor) != level}
+    words = f"`{name}` is `{start}` with {_words(changed) or 'nothing changed'}."
     same = [each for each, own in known.items() if own == levels and each != name]
     if same:
-        found += (
+        words += (
             f" That is what `{same[0]}` is too, so what the two are found to differ by is noise."
         )
-    return "\n\n".join(
-        [
-            "## The best Docker configuration that was found",
-            INTRODUCTION.format(name=name),
-            table(["Change", "Time per request in each pair", "What became of it"], rows),
-            found,
-        ]
-    )
+    return words
+
+
+def _words(levels: Mapping[str, str]) -> str:
+    return ", ".join(f"{factor} = {level}" for factor, level in levels.items())

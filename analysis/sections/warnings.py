@@ -33,7 +33,7 @@ def warnings(
     lines = [*_distrust(compared), *_disturbances(manifest)]
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
-        begun = sum(map(len, manifest.order))
+        begun = sum(len(part) for block in manifest.order for part in block)
         # A run that nobody ended still says that it is running.
         what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
         lines.append(

@@ -42,8 +42,8 @@ output says so. A record of another schema version cannot be read, whatever is a
 
 {fields}
 
-Everything else in which they differ (machine, kernel, CPUs, versions, commit, requests for each
-trial, margin) is listed after the outcome.
+Everything else in which they differ (machine, kernel, CPUs, versions, commit, rounds, requests for
+each load, margin) is listed after the outcome.
 
 exit status:
   0  reproduced, or reproduced in direction: a size is the machine's, its direction is the claim

@@ -36,15 +36,24 @@ class Effect:
     difference: Difference | None
     verdict: Verdict
 
+    @property
+    def log_ratios(self) -> list[float]:
+        """
+        Of the time per request, one for each block; none where the arms are not comparable.
+        """
+        if self.difference is None or not self.difference.comparable:
+            return []
+        return self.difference.log_ratios
+
 
 @dataclass(frozen=True)
 class Row:
     """
     One effect in both runs, and what follows.
 
-    ``gap`` is how much larger it is here, None where a run has fewer than two blocks of it, and
-    ``p_value`` of no gap is corrected for the number of effects. A ``focal`` one is what the
-    reference is for.
+    ``gap`` is how much larger it is here, None where a run has fewer than two blocks of it or holds
+    it not comparable, and ``p_value`` of no gap is corrected for the number of effects. A ``focal``
+    one is what the reference is for.
     """
 
     name: str
@@ -62,7 +71,7 @@ class Row:
         """
         Whether the overall outcome hangs on it: there is something to reproduce, or it was not.
         """
-        claimed = self.reference.verdict.kind is not Kind.CANNOT_TELL
+        claimed = self.reference.verdict.kind not in {Kind.CANNOT_TELL, Kind.NOT_COMPARABLE}
         return self.focal and (claimed or self.outcome is Outcome.NOT_REPRODUCED)
 
 
@@ -123,7 +132,7 @@ def verify(reference: Run, here: Run, allowed: Collection[str] = ()) -> Verifica
         _measured(run, margin) for run in (reference, here)
     )
     faults = _distrust(reference, controls_before) + _distrust(here, controls_after)
-    gaps = [gap(_logs(before[pair]), _logs(after[pair])) for pair in compared]
+    gaps = [gap(before[pair].log_ratios, after[pair].log_ratios) for pair in compared]
     p_values = holm([found.p_value if found else None for found in gaps])
     focal = focal_pairs(reference.manifest)
     rows = []
@@ -193,10 +202,6 @@ def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Compari
         (each.baseline, each.treatment): Effect(each.difference, each.verdict) for each in compared
     }
     return found, [each for each in compared if each.control]
-
-
-def _logs(effect: Effect) -> list[float]:
-    return effect.difference.log_ratios if effect.difference else []
 
 
 def _distrust(run: Run, controls: Sequence[Comparison]) -> list[str]:

@@ -41,6 +41,7 @@ WORDS = {
     Kind.FASTER: "faster",
     Kind.EQUIVALENT: "equivalent",
     Kind.CANNOT_TELL: "cannot tell",
+    Kind.NOT_COMPARABLE: "not comparable",
 }
 
 
@@ -138,6 +139,8 @@ def _found(effect: Effect) -> str:
     if effect.difference is None:
         return "not measured"
     words = WORDS[effect.verdict.kind]
+    if not effect.difference.comparable:
+        return words
     return f"{words}, {percent(effect.difference.relative['us_per_request'])}"
 
 
@@ -155,6 +158,13 @@ def _why(row: Row) -> str:
     """
     How the two sizes compare, where it is not simply the same.
     """
+    for effect, run in ((row.reference, "the reference"), (row.here, "this run")):
+        if effect.difference is not None and not effect.difference.comparable:
+            baseline, treatment = effect.difference.good_shares
+            return (
+                f"{row.name}: not comparable in {run}, where {baseline * 100:.2f} % of the "
+                f"baseline's answers were good, and {treatment * 100:.2f} % of the treatment's."
+            )
     if row.gap is None:
         return f"{row.name}: a run with fewer than two blocks of it has no interval."
     if row.sizes is Sizes.SAME:
@@ -235,9 +245,10 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def _effect_json(effect: Effect) -> dict[str, Any]:
     difference = effect.difference
+    known = difference is not None and difference.comparable
     return {
         "verdict": WORDS[effect.verdict.kind],
-        "relative": _interval_json(difference.relative["us_per_request"] if difference else None),
+        "relative": _interval_json(difference.relative["us_per_request"] if known else None),
         "blocks": difference.blocks if difference else 0,
     }
 

@@ -2,9 +2,9 @@
 The rule by which one run reproduces another, the reference.
 
 Compared are effects, the mean log-ratio of the time per request between two variants, because a
-time or a rate belongs to its machine. Each run's verdict on an effect is one of four, as in its
+time or a rate belongs to its machine. Each run's verdict on an effect is one of five, as in its
 report, but by the reference's margin in both: slower, faster, equivalent within the margin, cannot
-tell. The two sizes of an effect are
+tell, not comparable (the shares of good answers differ). The two sizes of an effect are
 
   the same        if the 90 % interval of their difference lies within the margin: two one-sided
                   tests at 5 %
@@ -14,12 +14,13 @@ tell. The two sizes of an effect are
 
 Of one effect follows, by the first of these that applies:
 
-  1. slower in one run and faster in the other: not reproduced
-  2. told apart: reproduced in direction, if both are slower or both are faster; reproduced, if both
+  1. not comparable in one run or in both: cannot tell
+  2. slower in one run and faster in the other: not reproduced
+  3. told apart: reproduced in direction, if both are slower or both are faster; reproduced, if both
      are equivalent, since both say that nothing matters; else not reproduced
-  3. cannot tell in one run or in both: cannot tell
-  4. the same verdict in both: reproduced
-  5. equivalent in one run only: reproduced, if the sizes are the same; else cannot tell
+  4. cannot tell in one run or in both: cannot tell
+  5. the same verdict in both: reproduced
+  6. equivalent in one run only: reproduced, if the sizes are the same; else cannot tell
 
 Overall follows the worst of the reference's focal effects on which it has a verdict, or from which
 this run is told apart; the worst is not reproduced, then cannot tell, then reproduced in direction.
@@ -91,6 +92,11 @@ RULE: Mapping[tuple[Kind, Kind], tuple[Outcome, Outcome, Outcome]] = {
     (Kind.CANNOT_TELL, Kind.FASTER): (_OPEN, _OPEN, _NO),
     (Kind.CANNOT_TELL, Kind.EQUIVALENT): (_OPEN, _OPEN, _NO),
     (Kind.CANNOT_TELL, Kind.CANNOT_TELL): (_OPEN, _OPEN, _NO),
+    **{
+        pair: (_OPEN, _OPEN, _OPEN)
+        for kind in Kind
+        for pair in ((kind, Kind.NOT_COMPARABLE), (Kind.NOT_COMPARABLE, kind))
+    },
 }
 """By the reference's verdict and this run's: what follows for each of Sizes, in their order."""
 

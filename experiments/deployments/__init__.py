@@ -30,7 +30,8 @@ class Site:
     ``directory`` is empty and the deployment's own; ``network_namespace`` is the name of the fresh
     network namespace that plays the host; ``group`` holds everything of the stack. ``plain_root``
     is the userland as a directory tree on no overlay, and ``docker_spec`` the OCI specification by
-    which Docker starts a container here; only deployments that imitate it need it.
+    which Docker starts a container here; only deployments that imitate it need it. The stack is
+    to run on ``processors`` CPUs, also where it is brought up on more.
     """
 
     directory: Path
@@ -39,6 +40,7 @@ class Site:
     image_store: Path
     plain_root: Path
     docker_spec: Mapping[str, Any] = field(default_factory=dict)
+    processors: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Part:
 
 class Deployment(Protocol):
     """
-    A context: entering deploys and waits until every health check passes, leaving tears down.
+    A context: entering deploys and waits until every health check passes, leaving kills it all.
 
     Entering raises DeployError, with the last log lines, for a service that does not become
     healthy, and ComposeError for a description that cannot be honoured. ``started_at`` is when the

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import signal
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -61,8 +60,6 @@ class Service:
     addresses: Mapping[str, ipaddress.IPv4Address | None]
     tmpfs: Mapping[str, str]
     volumes: Mapping[str, bool]
-    stop_grace_s: float
-    stop_signal: signal.Signals
 
 
 def services(project: ComposeProject) -> dict[str, Service]:
@@ -95,6 +92,9 @@ def _service(name: str, table: Mapping[str, Any]) -> Service:
     volumes = _volumes(reader)
     replicas, cpus, memory_bytes = _limits(reader)
     host_network = _host_network(reader)
+    # Both arms end by a kill, so nobody is asked to stop.
+    for key in ("stop_grace_period", "stop_signal"):
+        reader.take(key)
     service = Service(
         name=name,
         command=tuple(command),
@@ -107,8 +107,6 @@ def _service(name: str, table: Mapping[str, Any]) -> Service:
         addresses={} if host_network else _addresses(reader),
         tmpfs=_tmpfs(reader),
         volumes=volumes,
-        stop_grace_s=seconds(reader.take("stop_grace_period") or "10s"),
-        stop_signal=_stop_signal(reader),
         replicas=replicas,
         cpus=cpus,
         memory_bytes=memory_bytes,
@@ -133,19 +131,6 @@ def _volumes(reader: TableReader) -> dict[str, bool]:
             )
         found[str(source)] = read_only
     return found
-
-
-def _stop_signal(reader: TableReader) -> signal.Signals:
-    """
-    A signal as Docker takes it: by name, with or without SIG, or by number.
-    """
-    value = str(reader.take("stop_signal") or "SIGTERM")
-    try:
-        if value.isdecimal():
-            return signal.Signals(int(value))
-        return signal.Signals[f"SIG{value.upper().removeprefix('SIG')}"]
-    except (KeyError, ValueError):
-        reader.refuse("stop_signal", value, "name one such as SIGTERM or SIGQUIT")
 
 
 TMPFS_OPTIONS = "noexec,nosuid,nodev,mode=1777"

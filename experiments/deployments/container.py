@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 LOG_TAIL_LINES = 15
 UP_TIMEOUT_S = 180
-DOWN_TIMEOUT_S = 60
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 
@@ -60,9 +59,6 @@ class ContainerDeployment:
             self._daemon = self._stack.enter_context(daemon)
             self.started_at = time.monotonic()
             self._up()
-            # Only now: when it did not come up, the end of the daemon takes away what there is, and
-            # a second error would hide the first.
-            self._stack.callback(self._down)
         except BaseException:
             self._stack.close()
             raise
@@ -75,7 +71,7 @@ class ContainerDeployment:
         trace: TracebackType | None,
     ) -> None:
         """
-        Compose takes everything down, then the daemon's namespaces end.
+        End the daemon's namespaces, and every container with them.
         """
         self._stack.close()
 
@@ -153,12 +149,6 @@ class ContainerDeployment:
         except DockerException as error:
             parts.append(f"(the daemon does not say more: {error})")
         return "\n".join(parts)
-
-    def _down(self) -> None:
-        done = self._compose(["down", "--volumes", "--timeout", "1"], DOWN_TIMEOUT_S)
-        if done.returncode:
-            msg = f"`docker compose down` failed: {done.stderr.strip()}"
-            raise DeployError(msg)
 
     def _compose(self, arguments: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         command = [*compose_command(self._project.files), "--progress", "quiet", *arguments]

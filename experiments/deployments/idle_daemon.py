@@ -29,6 +29,7 @@ def idle_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
         directory=site.directory,
         group=group,
         container_group=site.group,
+        processors=site.processors,
         store=site.image_store,
         userland_proxy=userland_proxy,
     )

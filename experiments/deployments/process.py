@@ -16,13 +16,11 @@ from experiments.deployments import DAEMON, LOG_READER, Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
 from experiments.deployments.idle_daemon import idle_daemon, let_bridges_pass
-from experiments.deployments.oci import rank
 from experiments.deployments.starters import Place, Starter
 from experiments.deployments.topology import Instance, instances, pass_no_firewall, settle, wire
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command
-from experiments.lab.mounts import Mount
 from experiments.lab.network import NetworkNamespace
 
 if TYPE_CHECKING:
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 LOG_TAIL_LINES = 15
 POLL_S = 0.01
-MOUNT_TIMEOUT_S = 10
 
 
 @dataclass
@@ -87,6 +84,7 @@ class ProcessDeployment:
             if self._levels["beside"] == "dockerd":
                 self._daemon = self._stack.enter_context(idle_daemon(self._site))
             self._starter.make_shared_group()
+            self._starter.mount_tmpfs(self._services.values())
             self.started_at = time.monotonic()
             bridged = self._levels["network"] != "veth"
             wire(host, self._networks, self._instances, self._stack, bridged=bridged)
@@ -108,14 +106,18 @@ class ProcessDeployment:
         trace: TracebackType | None,
     ) -> None:
         """
-        Stop the processes, then remove what was made, in the reverse order.
+        Kill the processes, then remove what was made, in the reverse order.
         """
         self._tear_down()
 
     def _tear_down(self) -> None:
-        # The stop comes first: removing a control group kills what is in it.
         with self._stack:
-            self._stop()
+            for running in self._running.values():
+                running.process.kill()
+                running.process.wait()
+                if running.reader is not None:
+                    running.reader.kill()
+                    running.reader.wait()
 
     def address(self, service: str, port: int, entry: str) -> str:
         """
@@ -192,9 +194,6 @@ class ProcessDeployment:
 
     def _start(self, instance: Instance) -> _Running:
         service = instance.service
-        if not rank(self._levels["confinement"], "namespaces"):
-            for target, options in service.tmpfs.items():
-                self._mount_tmpfs(f"{self._site.plain_root}{target}", options)
         group = self._starter.group(instance.name, service)
         log = self._site.directory / f"{instance.name}.log"
         reader = None
@@ -227,24 +226,6 @@ class ProcessDeployment:
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-        )
-
-    def _mount_tmpfs(self, target: str, options: str) -> None:
-        mount = Mount("tmpfs", "tmpfs", target, options).command()
-        done = subprocess.run(
-            ["sh", "-euc", mount],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=MOUNT_TIMEOUT_S,
-        )
-        if done.returncode:
-            msg = (
-                f"a tmpfs cannot be mounted: {done.stderr.strip()}; name a directory that is there"
-            )
-            raise DeployError(msg)
-        self._stack.callback(
-            subprocess.run, ["umount", target], check=True, timeout=MOUNT_TIMEOUT_S
         )
 
     def _check(self, running: _Running) -> None:
@@ -287,24 +268,6 @@ class ProcessDeployment:
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0
-
-    def _stop(self) -> None:
-        """
-        Ask every process to stop, the last started first; kill those that outstay their grace.
-        """
-        ordered = list(reversed(self._running.values()))
-        for running in ordered:
-            if running.process.poll() is None:
-                running.process.send_signal(running.instance.service.stop_signal)
-        for running in ordered:
-            try:
-                running.process.wait(running.instance.service.stop_grace_s)
-            except subprocess.TimeoutExpired:
-                running.process.kill()
-                running.process.wait()
-        for running in ordered:
-            if running.reader is not None:
-                running.reader.wait(running.instance.service.stop_grace_s)
 
 
 def environment(service: Service) -> dict[str, str]:

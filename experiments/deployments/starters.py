@@ -26,7 +26,7 @@ from experiments.lab.mounts import Mount, script
 from experiments.lab.plain_root import layer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import ExitStack
 
     from experiments.deployments import Site
@@ -166,6 +166,7 @@ class Starter:
         self._site = site
         self._confinement = confinement
         self._stack = stack
+        self._plain_root = site.plain_root
 
     def make_shared_group(self) -> None:
         """
@@ -173,6 +174,36 @@ class Starter:
         """
         self.shared_group.create()
         self._stack.callback(self.shared_group.remove)
+
+    def mount_tmpfs(self, services: Iterable[Service]) -> None:
+        """
+        Mount what services have in memory, into a root of the deployment's own, as others share it.
+
+        A container's specification has such mounts itself.
+        """
+        wanted = {
+            target: options for service in services for target, options in service.tmpfs.items()
+        }
+        if not wanted or rank(self._confinement, "namespaces"):
+            return
+        root = self._mounted_root(
+            self._site.network_namespace,
+            Mount("rbind", str(self._site.plain_root), str(ROOTS / self._site.network_namespace)),
+        )
+        mounts = [Mount("tmpfs", "tmpfs", f"{root}{path}", how) for path, how in wanted.items()]
+        done = subprocess.run(
+            ["sh", "-euc", script(mounts)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=MOUNT_TIMEOUT_S,
+        )
+        if done.returncode:
+            msg = (
+                f"a tmpfs cannot be mounted: {done.stderr.strip()}; name a directory that is there"
+            )
+            raise DeployError(msg)
+        self._plain_root = root
 
     def group(self, name: str, service: Service) -> ControlGroup | None:
         """
@@ -218,7 +249,7 @@ class Starter:
             place.group or self.shared_group,
             place.network_namespace,
             command,
-            root=self._site.plain_root,
+            root=self._plain_root,
             working_directory=service.working_dir,
         )
 
@@ -269,12 +300,7 @@ class Starter:
         """
         The root that a container gets: the plain one, or an overlay of the same files.
         """
-        root = ROOTS / bundle.name
-        root.mkdir(parents=True)
-        # Outside of what is deleted after a trial, and removed by what deletes no contents: below
-        # it are the lab's own directories. All that before the mount, which may be interrupted.
-        self._stack.callback(root.rmdir)
-        self._stack.callback(unmount, root)
+        root = ROOTS / f"{self._site.network_namespace}-{bundle.name}"
         if rank(self._confinement, "overlay"):
             for name in ("upper", "work"):
                 (bundle / name).mkdir()
@@ -283,6 +309,15 @@ class Starter:
             mount = Mount("overlay", "overlay", str(root), layers)
         else:
             mount = Mount("rbind", str(self._site.plain_root), str(root))
+        return self._mounted_root(root.name, mount)
+
+    def _mounted_root(self, name: str, mount: Mount) -> Path:
+        root = ROOTS / name
+        root.mkdir(parents=True)
+        # Outside of what is deleted after a trial, and removed by what deletes no contents: below
+        # it are the lab's own directories. All that before the mount, which may be interrupted.
+        self._stack.callback(root.rmdir)
+        self._stack.callback(unmount, root)
         subprocess.run(["sh", "-euc", script([mount])], check=True, timeout=MOUNT_TIMEOUT_S)
         return root
 

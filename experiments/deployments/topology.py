@@ -49,7 +49,7 @@ def instances(
     """
     Every instance with its addresses: the fixed ones as given, the rest the lowest free ones.
 
-    ``host`` is the namespace of those on the host's network.
+    ``host`` is the namespace of those on the host's network, and begins the names of the others.
 
     Raises ComposeError for an address outside of its subnet, in use, or wanted by two replicas.
     """
@@ -81,7 +81,8 @@ def instances(
                 used[name].add(addresses[name])
             suffix = f"-{number}" if service.replicas > 1 else ""
             name = f"{service.name}{suffix}"
-            namespace = host if service.host_network else name
+            # Other deployments beside this one have services of the same name.
+            namespace = host if service.host_network else f"{host}-{name}"
             found.append(Instance(name, namespace, service, addresses))
     return found
 

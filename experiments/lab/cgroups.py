@@ -187,6 +187,42 @@ class ControlGroup:
         (directory / "cpuset.cpus").write_text(",".join(map(str, sorted(cpus))))
         return True
 
+    def bind(self, cpus: frozenset[int]) -> bool:
+        """
+        Bind the group and all groups below it; False when there is no cpuset controller.
+
+        A v1 group may not lose a CPU that one below it has, so the lowest come first.
+        """
+        directory = self.directory("cpuset")
+        if directory is None:
+            return False
+        numbers = ",".join(map(str, sorted(cpus)))
+        for name, _, _ in os.walk(directory, topdown=False):
+            knob = Path(name) / "cpuset.cpus"
+            # Below a v2 group that has them, none are the parent's.
+            if name == str(directory) or (knob.exists() and knob.read_text().strip()):
+                knob.write_text(numbers)
+        return True
+
+    def peak_bytes(self) -> int:
+        """
+        The most memory that the group ever took; 0 where nothing counts it.
+        """
+        directory = self.directory("memory")
+        for name in ("memory.peak", "memory.max_usage_in_bytes"):
+            if directory is not None and (directory / name).exists():
+                return int((directory / name).read_text())
+        return 0
+
+    def kill(self) -> None:
+        """
+        Kill everything in the group and below, also what is frozen; it is gone some time later.
+        """
+        for hierarchy in self.hierarchies:
+            knob = hierarchy.base / self.path / "cgroup.kill"
+            if knob.exists():
+                knob.write_text("1")
+
     def set_limits(self, cpus: float | None, memory_bytes: int | None) -> None:
         """
         Limit CPU time (in CPUs, such as 0.5) and memory; None leaves either unlimited.

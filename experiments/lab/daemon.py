@@ -53,7 +53,8 @@ class DockerDaemon:
 
     ``network_namespace`` is a path such as ``/run/netns/trial``; ``directory`` gets its socket and
     log; ``group`` is the control group of the daemon itself and ``container_group`` the one below
-    which containers are put. With ``store`` its layers are used read-only and the data root is in
+    which containers are put. ``processors`` is how many CPUs the daemon, its shims and docker-proxy
+    reckon with, where that is not how many they may use when they start. With ``store`` its layers are used read-only and the data root is in
     memory; with ``fill_store`` the data root is that directory itself.
     """
 
@@ -61,6 +62,7 @@ class DockerDaemon:
     directory: Path
     group: ControlGroup
     container_group: ControlGroup
+    processors: int | None = None
     store: Path | None = None
     fill_store: Path | None = None
     userland_proxy: bool = True
@@ -88,7 +90,11 @@ class DockerDaemon:
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._arguments(),
+                env=os.environ | self._go_runtime(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self.client = docker.DockerClient(base_url=self.socket, version="1.43", timeout=60)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -144,6 +150,10 @@ class DockerDaemon:
         self._process.wait(STOP_TIMEOUT_S)
         self.group.remove()
 
+    def _go_runtime(self) -> dict[str, str]:
+        # Go counts CPUs once, at the start of a program.
+        return {} if self.processors is None else {"GOMAXPROCS": str(self.processors)}
+
     def _arguments(self) -> list[str]:
         inner = "\n".join(
             [
@@ -155,8 +165,9 @@ class DockerDaemon:
         )
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
         command = [*unshare, "--propagation", "private", "sh", "-euc", inner]
-        die_with_parent = ["setpriv", "--pdeathsig", "KILL"]
-        return [*die_with_parent, *launch_command(self.group, self.network_namespace, command)]
+        # No signal at its parent's death, which would be that of the thread that started it; it
+        # ends with the lab.
+        return launch_command(self.group, self.network_namespace, command)
 
     def _mounts(self) -> list[Mount]:
         # sysfs shows the interfaces of the network namespace that mounted it, hence a fresh one.

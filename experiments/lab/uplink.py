@@ -31,7 +31,7 @@ class Uplink:
         """
         self._host = host
         self._stack = ExitStack()
-        self.namespace = NetworkNamespace("client")
+        self.namespace = NetworkNamespace(f"{host}-client")
 
     def __enter__(self) -> Self:
         """

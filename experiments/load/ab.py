@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from experiments.errors import LoadError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TEXT_FILE = "ab.txt"
 PERCENTILES_FILE = "ab-percentiles.csv"
+REQUESTS_FILE = "ab-requests.tsv"
 BODY_FILE = "request-body.json"
 RESPONSE_TIMEOUT_S = 30
 """ab's own default for ``-s``; written out, because a stalled response ends the run."""
@@ -75,12 +77,29 @@ class ApacheBench:
         if plan.any_length:
             command.append("-l")
         command += ["-e", str(directory / PERCENTILES_FILE)]
+        command += ["-g", str(directory / REQUESTS_FILE)]
         if plan.workload.post_json is not None:
             body = directory / BODY_FILE
             body.write_text(json.dumps(plan.workload.post_json))
             command += ["-p", str(body), "-T", "application/json"]
         command += ["-n", str(plan.requests), "-c", str(plan.concurrency)]
         return [*command, f"http://{plan.address}{plan.workload.path}"]
+
+
+def times_ms(directory: Path) -> Counter[int]:
+    """
+    How many requests of a load took how many whole milliseconds, from connecting to the last byte.
+
+    Raises LoadError for a file that ab did not write so.
+    """
+    path = directory / REQUESTS_FILE
+    try:
+        head, *rows = path.read_text().splitlines()
+        column = head.split("\t").index("ttime")
+        return Counter(int(row.split("\t")[column]) for row in rows)
+    except (OSError, ValueError, IndexError) as error:
+        msg = f"{path} does not hold the time of every request: {error}"
+        raise LoadError(msg) from error
 
 
 def _seconds_per_request(report: AbReport) -> float:

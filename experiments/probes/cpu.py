@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 CLIENT = "client"
 RUNNER = "runner"
-PULSE = "pulse"
 """Parts that are there in every trial."""
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -85,7 +84,7 @@ class CpuCounters:
             times[PROXY] = processes_time(proxies)
             # The daemon's group holds them too.
             times[DAEMON] -= times[PROXY]
-        times |= {name: group_time(groups[name]) for name in (CLIENT, RUNNER, PULSE)}
+        times |= {name: group_time(groups[name]) for name in (CLIENT, RUNNER)}
         throttled = {
             name: throttled_s(part.group) for name, part in parts.items() if part.group is not None
         }
@@ -122,6 +121,34 @@ def cpu_cost(before: CpuCounters, after: CpuCounters) -> dict[str, Any]:
             name: after.throttled_s[name] - seconds for name, seconds in before.throttled_s.items()
         },
         "client_share": (client.user_s + client.system_s) / duration_s,
+    }
+
+
+def add_costs(total: dict[str, Any] | None, cost: dict[str, Any]) -> dict[str, Any]:
+    """
+    What was spent over several loads of one deployment, from what was spent over one more.
+    """
+    if total is None:
+        return cost
+
+    def added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+        return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {*one, *other}}
+
+    parts = {
+        name: added(total["parts"].get(name, {}), cost["parts"].get(name, {}))
+        for name in {*total["parts"], *cost["parts"]}
+    }
+    duration_s = total["duration_s"] + cost["duration_s"]
+    return {
+        **{
+            name: total[name] + cost[name]
+            for name in ("duration_s", "unaccounted_s", "context_switches")
+        },
+        "parts": parts,
+        "machine_s": added(total["machine_s"], cost["machine_s"]),
+        "interrupts_apart": cost["interrupts_apart"],
+        "throttled_s": added(total["throttled_s"], cost["throttled_s"]),
+        "client_share": sum(parts[CLIENT].values()) / duration_s,
     }
 
 

@@ -71,6 +71,16 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> dict[st
     }
 
 
+def available_bytes(proc: Path = Path("/proc")) -> int:
+    """
+    Bytes of memory that new programs can have without swapping, by the kernel's estimate.
+    """
+    for line in (proc / "meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def stolen_s(proc: Path = Path("/proc")) -> float:
     """
     Seconds that the hypervisor gave to others while this machine wanted to run, over all CPUs.

@@ -7,6 +7,7 @@ difference in it; one that no declared factor explains is an error, unless the u
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from experiments.deployments.oci import rank
@@ -85,6 +86,8 @@ class Parity:
         """
         self._allowed = set(allowed)
         self._seen: dict[str, tuple[Variant, dict[str, Any]]] = {}
+        # Trials are brought up at the same time.
+        self._lock = threading.Lock()
 
     def check(self, variant: Variant, facts: dict[str, Any]) -> list[str]:
         """
@@ -92,6 +95,10 @@ class Parity:
 
         Raises ProofError that names every other one, with both values.
         """
+        with self._lock:
+            return self._check(variant, facts)
+
+    def _check(self, variant: Variant, facts: dict[str, Any]) -> list[str]:
         allowed: list[str] = []
         wrong: list[str] = []
         for other, known in self._seen.values():

@@ -4,7 +4,16 @@ Small records for the tests.
 
 from __future__ import annotations
 
-from experiments.records import ERROR, OK, LoadResult, Manifest, TrialRecord
+import dataclasses
+from typing import TYPE_CHECKING
+
+from experiments.records import ERROR, OK, LoadResult, Manifest, RoundLoad, TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REQUESTS = 250
+"""Of a short load."""
 
 
 def load(requests_per_second: float, failed: int = 0, non_2xx: int = 0) -> LoadResult:
@@ -46,6 +55,68 @@ def trial(number: int, block: int, variant: str, requests_per_second: float) -> 
         check={"status": 200},
         placement={"client": [0], "stack": [1], "apart": True, "pinned": True},
         load=load(requests_per_second),
+    )
+
+
+def round_load(number: int, us_per_request: float, non_2xx: int = 0) -> RoundLoad:
+    """
+    The short load of one round; ``non_2xx`` of its answers were errors.
+    """
+    return RoundLoad(
+        round=number,
+        turn=1,
+        started_at=1e9 + number,
+        requests=REQUESTS,
+        requests_completed=REQUESTS,
+        requests_failed=0,
+        requests_ok=REQUESTS - non_2xx,
+        responses_non_2xx=non_2xx,
+        us_per_request=us_per_request,
+        others=1,
+        others_ran_us=0,
+    )
+
+
+def whole_of(loads: Sequence[RoundLoad]) -> LoadResult:
+    """
+    All loads of a trial as one.
+    """
+    completed = sum(each.requests_completed for each in loads)
+    us = sum(each.us_per_request * each.requests_completed for each in loads)
+    return dataclasses.replace(
+        load(1e6 * completed / us),
+        requests=sum(each.requests for each in loads),
+        requests_completed=completed,
+        requests_failed=sum(each.requests_failed for each in loads),
+        requests_ok=sum(each.requests_ok for each in loads),
+        responses_non_2xx=sum(each.responses_non_2xx for each in loads),
+        duration_s=us / 1e6,
+    )
+
+
+def side_by_side(
+    number: int,
+    block: int,
+    variant: str,
+    rounds_us: Sequence[float],
+    *,
+    position: int = 1,
+    part: int = 1,
+    non_2xx: int = 0,
+) -> TrialRecord:
+    """
+    A trial of one short load a round, by their microseconds per request, in this place of its part.
+
+    In each load ``non_2xx`` answers were errors.
+    """
+    loads = [round_load(at, us, non_2xx) for at, us in enumerate(rounds_us, start=1)]
+    whole = whole_of(loads)
+    return dataclasses.replace(
+        trial(number, block, variant, whole.requests_per_second),
+        position=position,
+        part=part,
+        loads=loads,
+        load=whole,
     )
 
 
@@ -99,7 +170,7 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
         comparisons=[
             {"name": "matched", "about": "a pair", "baseline": "netns", "treatment": "docker"}
         ],
-        order=[names] * blocks,
+        order=[[names]] * blocks,
         ending=f"{blocks} blocks are enough",
         variants_file="",
         machine={"name": "local", "reason": "this host"},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis.report import render
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import load, manifest, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
@@ -69,6 +69,24 @@ def test_the_first_sentence_is_the_matched_pair_s_verdict(
     text = answer_of(run_of(docker, 1.0, spread))
     assert text.startswith("With the same files, network layout and way in, Docker as it comes ")
     assert words in text
+
+
+def test_a_pair_that_answers_unlike_is_not_compared() -> None:
+    """
+    With both shares of good answers.
+    """
+    made, trials = run_of(0.7, 1.0)
+    bad = [
+        dataclasses.replace(each, load=load(357.0, non_2xx=72))
+        if each.variant == "docker"
+        else each
+        for each in trials
+    ]
+    assert answer_of((made, bad)).startswith(
+        "With the same files, network layout and way in, Docker as it comes cannot be compared in "
+        "time per request (92.80 % of its answers were good, and 100.00 % of the baseline's) with "
+        "raw network namespaces."
+    )
 
 
 def test_the_last_sentence_is_the_change_that_saves_most() -> None:

@@ -13,7 +13,7 @@ import pytest
 from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
 from analysis.report import render
 from experiments.variants_file import load_variants
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
@@ -26,7 +26,8 @@ def run_of(slope: float = 1.0, blocks: int = 4) -> tuple[Manifest, list[TrialRec
     A run of the project's own doses, of which so much comes out; later blocks are slower.
     """
     declared = load_variants()
-    variants = declared.choose(list(declared.groups["calibrate"].variants))
+    chosen = declared.choose(list(declared.groups["calibrate"].variants))
+    variants = [each for each in chosen if each.levels["burn_us"].isdecimal()]
     made = dataclasses.replace(
         manifest(blocks=blocks),
         variants=[{**dataclasses.asdict(variant), "overlays": []} for variant in variants],
@@ -103,6 +104,46 @@ def test_a_block_that_lacks_a_dose_counts_for_nothing() -> None:
     burned = recoveries(made, lacking)[0]
     assert burned.blocks == 1
     assert not any(dose.holds(1.0) for dose in burned.doses)
+
+
+def test_time_is_by_rounds_and_at_equal_place() -> None:
+    """
+    The baseline stands first in most blocks, and the machine drifts: neither is taken for a dose.
+    """
+    made, trials = run_of(blocks=6)
+    names = list(dict.fromkeys(each.variant for each in trials))
+    level = []
+    for each in trials:
+        assert each.load is not None
+        us = 1e6 / each.load.requests_per_second
+        place = (names.index(each.variant) + (each.block % 3 == 0) * 2) % len(names) + 1
+        first = 1.04 if place == 1 else 1.0
+        rounds = side_by_side(
+            each.number,
+            each.block,
+            each.variant,
+            [(us + drift) * first for drift in (-300, 0, 300 * each.block)],
+            position=place,
+        )
+        level.append(dataclasses.replace(rounds, cpu=each.cpu, facts=each.facts))
+    burned = recoveries(made, level)[0]
+    assert (burned.factor, burned.measure) == ("burn_us", TIME)
+    assert burned.slope.estimate == pytest.approx(1, abs=0.02)
+    assert abs(burned.bias_us.estimate) < 3
+
+
+def test_doses_that_break_answers_are_no_calibration() -> None:
+    """
+    Errors are quick.
+    """
+    made, trials = run_of()
+    broken = [
+        dataclasses.replace(each, load=dataclasses.replace(each.load, requests_ok=900))
+        if each.variant == "burn-50" and each.load is not None
+        else each
+        for each in trials
+    ]
+    assert {each.factor for each in recoveries(made, broken)} == {"sleep_us"}
 
 
 def test_a_run_without_doses_has_no_calibration() -> None:

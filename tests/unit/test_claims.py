@@ -112,6 +112,26 @@ def test_what_a_run_cannot_tell_it_does_not_test() -> None:
     assert found(run_of(1.5), "gunicorn").verdict is Holds.UNTESTED
 
 
+def test_what_is_not_comparable_is_not_tested() -> None:
+    """
+    A share of errors is quick, and says nothing of rates, means and medians.
+    """
+    for claim in (RATE, MEAN, MEDIAN):
+        each = found(run_of(0.7, non_2xx=3), claim)
+        assert each.verdict is Holds.NO
+    made, trials = run_of(0.7)
+    bad = [
+        dataclasses.replace(each, load=load(357.0, non_2xx=100))
+        if each.variant == PAIR[1]
+        else each
+        for each in trials
+    ]
+    for claim in (RATE, MEAN, MEDIAN):
+        each = found((made, bad), claim)
+        assert each.verdict is Holds.UNTESTED
+        assert each.measured.endswith(": as published not comparable.")
+
+
 def test_equal_medians_are_a_claim_of_their_own() -> None:
     """
     Equal within the margin, or not.
@@ -235,6 +255,24 @@ def test_an_overhead_is_taken_away_where_nothing_is_left_of_it(
     claim = found(of, "The host's network")
     assert claim.verdict is verdict
     assert "Against netns, which has no Docker, but a bridge, then remain " in claim.measured
+
+
+def test_a_change_that_answers_worse_is_not_tested() -> None:
+    """
+    Nor is what remains of it.
+    """
+    rates = {"netns": 500.0, "docker": 300.0, "docker-host": 400.0}
+    made, trials = with_changes(rates, {"host network": ("docker", "docker-host")}, {})
+    bad = [
+        dataclasses.replace(each, load=load(400.0, non_2xx=50))
+        if each.variant == "docker-host"
+        else each
+        for each in trials
+    ]
+    claim = found((made, bad), "The host's network")
+    assert claim.verdict is Holds.UNTESTED
+    assert "docker-host against docker: not comparable." in claim.measured
+    assert "then remain" not in claim.measured
 
 
 @pytest.mark.parametrize(

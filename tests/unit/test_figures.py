@@ -38,12 +38,11 @@ from analysis.intervals import Interval
 from analysis.ladder import Step
 from analysis.latency import HEADER
 from analysis.recommendations import GIVES_UP, gives_up
-from analysis.speed import at_equal_speed
 from analysis.verdicts import Kind, Verdict
 from experiments.errors import ResultsError
 from experiments.factors import FACTORS
-from experiments.records import OpenLoad, Pulse
-from tests.unit.samples import failed_trial, manifest, trial
+from experiments.records import OpenLoad
+from tests.unit.samples import failed_trial, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,9 +116,9 @@ def manifest_of(names: Sequence[str]) -> Manifest:
     )
 
 
-def one_trial(number: int, block: int, name: str, us: float, slow: float) -> TrialRecord:
+def one_trial(number: int, block: int, name: str, us: float) -> TrialRecord:
     """
-    A trial with everything: a pulse, and CPU time of all its places.
+    A trial with everything: rounds, and CPU time of all its places.
     """
     levels = VARIANTS[name][0]
     parts = {
@@ -140,10 +139,9 @@ def one_trial(number: int, block: int, name: str, us: float, slow: float) -> Tri
         "throttled_s": {},
         "client_share": 0.1,
     }
-    pulse = Pulse([0.0, 0.1], [0, 50], [300 * slow] * 2)
     facts: dict[str, Any] = {"gateway": {}}
-    good = trial(number, block, name, 1e6 / us)
-    return dataclasses.replace(good, cpu=cpu, pulse=pulse, facts=facts)
+    good = side_by_side(number, block, name, [0.99 * us, us, 1.01 * us, us])
+    return dataclasses.replace(good, cpu=cpu, facts=facts)
 
 
 def run_of(
@@ -160,7 +158,7 @@ def run_of(
             slow = 1 + 0.05 * (block % 2) + 0.001 * place
             own = 1 + (noise or {}).get(name, 0.1) / 100 * (1 if block % 4 < 2 else -1)
             us = VARIANTS[name][1] * slow * own
-            trials.append(one_trial(len(trials) + 1, block, name, us, slow))
+            trials.append(one_trial(len(trials) + 1, block, name, us))
     return manifest_of(names), trials
 
 
@@ -632,30 +630,67 @@ def loaded(each: TrialRecord) -> LoadResult:
     return each.load
 
 
-def test_blocks_are_shown_as_measured_and_at_equal_speed() -> None:
+def test_blocks_are_shown_load_by_load() -> None:
     """
-    With the machine's slowness beside them; what drifts with it is gone at equal speed.
+    One value for each round of each trial, and how far they are from each other.
     """
     made, trials = run_of(["netns", "docker", "netns-again"], block_count=8)
-    figure = shown(blocks(made, trials, at_equal_speed(trials)))
+    figure = shown(blocks(made, trials))
     rows = [row for row in rows_of(figure) if row["variant"] == "netns"]
-    assert [row["block"] for row in rows] == [str(block) for block in range(1, 9)]
-    measured = [float(row["measured_us_per_request"]) for row in rows]
-    levelled = [float(row["levelled_us_per_request"]) for row in rows]
-    assert max(measured) - min(measured) > 5 * (max(levelled) - min(levelled))
-    assert {row["fixed_work_us"] for row in rows} == {"300", "315"}
-    assert figure.svg.count("machine (µs)") == 1
+    assert [row["block"] for row in rows[::4]] == [str(block) for block in range(1, 9)]
+    assert [row["round"] for row in rows[:5]] == ["1", "2", "3", "4", "1"]
+    measured = [load.us_per_request for load in trials[0].loads]
+    found = [float(row["measured_us_per_request"]) for row in rows[:4]]
+    assert found == pytest.approx(measured, rel=1e-5)
+    assert "netns 2.6 % and from round to round 0.8 %" in figure.alternative
+    assert ">block<" in figure.svg
 
 
-def test_a_run_without_a_pulse_shows_its_blocks_as_measured() -> None:
+def test_a_trial_without_rounds_is_one_point() -> None:
     """
-    There is no equal speed, and no panel for it.
+    And a run of one block has nothing that drifts.
     """
-    made, trials = run_of(["netns", "docker"])
-    blind = [dataclasses.replace(each, pulse=None) for each in trials]
-    figure = shown(blocks(made, blind, at_equal_speed(blind)))
-    assert {row["levelled_us_per_request"] for row in rows_of(figure)} == {""}
-    assert "at equal speed" not in figure.svg
+    made = manifest_of(["netns", "docker"])
+    trials = [
+        trial(2 * block + place, block, name, 250)
+        for block in (1, 2)
+        for place, name in enumerate(("netns", "docker"))
+    ]
+    figure = shown(blocks(made, trials))
+    assert [row["measured_us_per_request"] for row in rows_of(figure)] == ["4000"] * 4
+    assert blocks(made, trials[:2]) is None
+
+
+def failing(each: TrialRecord) -> TrialRecord:
+    """
+    The same trial with one bad answer in ten.
+    """
+    load = loaded(each)
+    return dataclasses.replace(
+        each, load=dataclasses.replace(load, requests_ok=load.requests * 9 // 10)
+    )
+
+
+def test_what_is_not_comparable_has_no_mark_in_any_figure() -> None:
+    """
+    But words, because errors are quick.
+    """
+    made, trials = run_of([*LADDER, "netns-again", "netns-cpus-0.5"])
+    bad = {"docker-host", "netns-cpus-0.5"}
+    mixed = [failing(each) if each.variant in bad else each for each in trials]
+    compared = compare_all(made, mixed)
+    for figure in (shown(comparisons(made, compared)), shown(recommendations(made, compared))):
+        (row,) = [row for row in rows_of(figure) if row["comparison"] == "host network"]
+        assert (row["difference_percent"], row["verdict"]) == ("", "not comparable")
+        assert ">not comparable<" in figure.svg
+    climbed = shown(ladder(made, mixed))
+    (row,) = [row for row in rows_of(climbed) if row["step"] == "docker-host"]
+    assert (row["cost_us"], row["told_apart_from_zero"]) == ("", "not comparable")
+    assert ">not comparable<" in climbed.svg
+    doses = shown(limits(made, mixed))
+    assert [row["comparable"] for row in rows_of(doses)] == ["no", "yes"]
+    assert ">not comparable<" in doses.svg
+    assert "netns at cpus 0.5 is not comparable" in doses.alternative
 
 
 def test_the_main_variants_are_few_enough_to_be_told_apart() -> None:

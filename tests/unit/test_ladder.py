@@ -11,7 +11,7 @@ import pytest
 
 from analysis.ladder import climb, remainder
 from analysis.report import render
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
@@ -95,6 +95,39 @@ def test_a_block_without_one_of_the_trials_counts_for_no_remainder() -> None:
     assert left is not None
     assert left.blocks == 2
     assert remainder(made.wholes[0], made, [t for t in trials if t.variant != "both"]) is None
+
+
+def test_the_remainder_is_by_rounds_and_by_parts() -> None:
+    """
+    A machine that drifts between rounds and parts takes nothing from it, nor does a missing round.
+    """
+    made, _ = run_of(2)
+    trials: list[TrialRecord] = []
+    for block in (1, 2):
+        for part, names in enumerate((["bare", "bridge", "both"], ["bare", "printing"]), start=1):
+            for name in names:
+                drifted = [US[name] + 400 * block * part, US[name] + 900, US[name]]
+                us = drifted[: 2 if name == "both" else 3]
+                trials.append(side_by_side(len(trials) + 1, block, name, us, part=part))
+    left = remainder(made.wholes[0], made, trials)
+    assert left is not None
+    assert left.blocks == 2
+    assert left.whole.estimate == pytest.approx(450)
+    assert left.steps.estimate == pytest.approx(400)
+    assert left.unexplained.estimate == pytest.approx(50)
+
+
+def test_errors_leave_no_remainder() -> None:
+    """
+    Where the ends differ in their share of good answers, their times are not compared.
+    """
+    made, _ = run_of(2)
+    trials = [
+        side_by_side(block, block, name, [us], non_2xx=25 if name == "both" else 0)
+        for block in (1, 2)
+        for name, us in US.items()
+    ]
+    assert remainder(made.wholes[0], made, trials) is None
 
 
 def test_the_report_shows_the_ladder_and_says_what_it_cannot_tell_apart() -> None:

@@ -56,6 +56,9 @@ def test_blocks_are_numbered_on() -> None:
         ({"requests": 500}, "their requests differs, 1000 and 500"),
         ({"git": {"commit": "e" * 40, "changed": False}}, "their project differs"),
         ({"any_length": False}, "their any_length differs, True and False"),
+        ({"rounds": 4}, "their rounds differs, 1 and 4"),
+        ({"requests_at_once": 1000}, "their requests_at_once differs, 0 and 1000"),
+        ({"at_once": ["netns"]}, "their at_once differs"),
     ],
 )
 def test_runs_of_another_kind_are_refused_with_both_values(
@@ -67,6 +70,20 @@ def test_runs_of_another_kind_are_refused_with_both_values(
     other = dataclasses.replace(manifest(), run="B", **changes)
     with pytest.raises(ResultsError, match=message):
         pool([(manifest(), blocks(2)), (other, blocks(2))])
+
+
+def test_what_a_pilot_chose_may_differ() -> None:
+    """
+    It is no choice of the user's.
+    """
+    first, second = (
+        dataclasses.replace(
+            manifest(), run=run, rounds=rounds, requests=requests, pilot={"own_sd": 0.01}
+        )
+        for run, rounds, requests in (("A", 6, 250), ("B", 8, 200))
+    )
+    whole, _ = pool([(first, blocks(2)), (second, blocks(2))])
+    assert whole.order == [[["netns", "docker"]]] * 4
 
 
 def test_a_run_that_is_named_twice_is_refused() -> None:

@@ -17,8 +17,13 @@ from analysis.cpu import cpu_difference
 from analysis.folders import REPORT, TRIALS_CSV
 from analysis.report import TEMPLATE, render
 from analysis.sections.sources import CODE
-from experiments.records import append_trial, write_manifest
-from tests.unit.samples import failed_trial, manifest, trial
+from experiments.records import (
+    AgreementLoad,
+    append_agreement,
+    append_trial,
+    write_manifest,
+)
+from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
@@ -495,27 +500,185 @@ def test_limits_are_a_dose_and_its_response() -> None:
     assert "0.50 ± 0.00" in row
 
 
-def test_a_search_shows_what_it_tried_and_what_became_of_it() -> None:
+def rounds(
+    block_count: int = 4, ratio: float = 1.25, *, names: tuple[str, ...] = ("netns", "docker")
+) -> list[TrialRecord]:
     """
-    And that its own trials are no results.
+    Blocks of four rounds, in which the second takes so many times as long as the others.
+
+    Every trial has a load of 1000 requests besides, which is one per cent quicker.
     """
-    outcomes = [
-        {"change": {"server": "gunicorn"}, "log_ratios": [-0.1, -0.2], "kept": True, "note": ""},
-        {"change": {"network": "host"}, "log_ratios": [], "kept": False, "note": "not tried: no"},
-    ]
+    trials = []
+    for block in range(1, block_count + 1):
+        for place, name in enumerate(names):
+            us = 4000.0 * (ratio if place == 1 else 1.0) * (1 + 0.001 * ((block + place) % 3))
+            one = side_by_side(
+                len(trials) + 1,
+                block,
+                name,
+                [us * (1 + 0.002 * ((number + block * place) % 3)) for number in range(4)],
+                position=1 + (place + block) % len(names),
+            )
+            trials.append(dataclasses.replace(one, at_once=load(1.01e6 / us)))
+    return trials
+
+
+def test_the_published_table_is_of_loads_that_were_never_cut() -> None:
+    """
+    With the verdict's quantity beside it, and by how much short loads differ from those.
+    """
     made = dataclasses.replace(
-        manifest(),
-        search={
-            "name": "best",
-            "start": "docker",
-            "outcomes": outcomes,
-            "levels": {"runtime": "docker", "server": "gunicorn"},
-        },
+        manifest(blocks=4),
+        rounds=4,
+        requests=250,
+        requests_at_once=1000,
+        at_once=["netns", "docker"],
     )
-    text = render(made, paired([1.2]))
-    assert "in blocks that the search never saw" in text
-    (row,) = [line for line in text.splitlines() if line.startswith("| server = gunicorn")]
-    assert "-9.5 %, -18.1 %" in row
-    assert "kept" in row
-    assert "not tried: no" in text
-    assert "`best` is `docker` with server = gunicorn." in text
+    text = render(made, rounds())
+    section = text.partition("## Key metrics")[2].partition("\n## ")[0]
+    assert "one load of 1000 requests in each trial" in section
+    assert re.search(r"larger part of them, by: netns \+1\.\d % \[.*\], docker \+1\.\d %", section)
+    cells = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in section.splitlines()
+        if line.startswith("| ")
+    }
+    assert float(cells["Requests per second (RPS)"][0].split(" ")[0]) == pytest.approx(252.2, abs=1)
+    assert float(cells["Time per request (µs)"][0].split(" ")[0]) == pytest.approx(3964, abs=5)
+    short = cells["Time per request, short loads (µs)"]
+    assert float(short[0].split(" ")[0]) == pytest.approx(4012, abs=5)
+    assert short[2].startswith("+25.")
+    assert cells["Failed requests"][:2] == ["0 of 4000", "0 of 4000"]
+    assert re.search(r"cut into loads +\| 1000, once in each trial of netns, docker", text)
+    plain = render(dataclasses.replace(made, at_once=[]), rounds())
+    assert "short loads (µs)" not in plain
+
+
+def test_what_a_pilot_found_stands_beside_the_rounds() -> None:
+    """
+    Both spreads and both costs.
+    """
+    pilot = {
+        "variant": "netns",
+        "deployments": 4,
+        "rounds": 5,
+        "requests": 250,
+        "own_sd": 0.018,
+        "between_sd": 0.011,
+        "deployment_s": 3.2,
+        "load_s": 0.65,
+        "wanted_rounds": 6,
+    }
+    text = render(dataclasses.replace(manifest(), rounds=6, pilot=pilot), rounds())
+    (row,) = [line for line in text.splitlines() if line.startswith("| Rounds, each")]
+    assert "6, by a pilot: in 5 rounds of 250 requests to each of 4 deployments of netns" in row
+    assert "differed by 1.8 %, and deployments beyond that by 1.1 %" in row
+    assert "a deployment costs 3.2 s and a load 0.7 s, so that 6 rounds would be best" in row
+
+
+def test_arms_that_answer_unlike_have_no_difference_in_time_anywhere() -> None:
+    """
+    Errors are quick: conclusions, tables, ladder and recommendations say that it is not comparable.
+    """
+    made, trials = with_host()
+    bad = [
+        dataclasses.replace(each, load=load(500.0, non_2xx=72))
+        if each.variant == "docker-host"
+        else each
+        for each in trials
+    ]
+    ladder = {"name": "up", "about": "", "steps": ["netns", "docker", "docker-host"]}
+    text = render(dataclasses.replace(made, ladders=[ladder]), bad)
+    assert (
+        "**host network** (docker-host against docker): not comparable: 100.00 % of the baseline's "
+        "answers were good, and 92.80 % of the treatment's."
+    ) in text
+    metrics = text.partition("### Host network")[2].partition("\n## ")[0]
+    assert metrics.count("not comparable") == 5
+    (step,) = [line for line in text.splitlines() if line.startswith("| `docker-host`")]
+    assert [cell.strip() for cell in step.split("|")][4:7] == [
+        "–",
+        "not comparable",
+        "not comparable",
+    ]
+    (change,) = [line for line in text.splitlines() if line.startswith("| Host network |")]
+    assert [cell.strip() for cell in change.split("|")][3:7] == [
+        *("not comparable",) * 3,
+        "not comparable (`netns`)",
+    ]
+    assert "faster by" not in text
+
+
+def test_places_silence_and_other_protocols_are_told_of_the_a_a_pair() -> None:
+    """
+    From its own loads, resampled.
+    """
+    made = manifest(blocks=12)
+    twin = {**made.variants[0], "name": "netns-again", "twin_of": "netns"}
+    control = {"name": "A/A", "about": "", "baseline": "netns", "treatment": "netns-again"}
+    twice = dataclasses.replace(
+        made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
+    )
+    trials = rounds(12, 1.25, names=("netns", "docker", "netns-again"))
+    text = render(twice, trials).partition("## How far these numbers")[2].partition("\n## ")[0]
+    assert "**By place.**" in text
+    rows = [line for line in text.splitlines() if re.match(r"\| [123] ", line)]
+    assert len(rows) == 3
+    assert (
+        "During the 144 loads of the rounds the frozen deployments beside the one under load, 1 "
+        "each time, took 0 µs of CPU time in all"
+    ) in text
+    assert "**Whether this keeps its word.**" in text
+    assert "| rounds side by side, 12 blocks (as here)" in text
+    assert re.search(r"\| Minutes for ±0.5 % +\|", text)
+    alone = render(made, paired([1.1, 1.2]))
+    assert "By place" not in alone
+    assert "Only one ran" not in alone
+
+
+def test_the_agreement_of_short_loads_has_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    One row for each question, one column for each variant, from the file of the run.
+    """
+    run = tmp_path / "20260101T000000Z"
+    run.mkdir()
+    write_manifest(run, manifest())
+    append_trial(run, trial(1, 1, "netns", 250))
+    us = {
+        (False, 0, 1000): 2000.0,
+        (False, 0, 250): 2020.0,
+        (False, 3, 250): 2020.0,
+        (True, 3, 250): 2040.2,
+    }
+    for repetition in (1, 2, 3):
+        for (thawed, beside, requests), us_per_request in us.items():
+            append_agreement(
+                run,
+                AgreementLoad(
+                    repetition=repetition,
+                    variant="netns",
+                    thawed=thawed,
+                    beside=beside,
+                    requests=requests,
+                    requests_ok=requests,
+                    started_at=1e9,
+                    us_per_request=us_per_request,
+                ),
+            )
+    assert main([str(run)]) == 0
+    capsys.readouterr()
+    text = (run / REPORT).read_text()
+    rows = {
+        line.split("|")[1].strip(): line.split("|")[2].strip()
+        for line in text.partition("## Calibration")[2].partition("\n## ")[0].splitlines()
+        if line.startswith("| ")
+    }
+    assert rows == {
+        "A request takes longer by": "netns",
+        "250 requests against 1000, alone and never frozen": "+1.0 % [+1.0, +1.0]",
+        "Thawed against never frozen, 250 requests beside frozen ones": "+1.0 % [+1.0, +1.0]",
+        "Beside frozen ones against alone, 250 requests, never frozen": "+0.0 % [+0.0, +0.0]",
+        "250 requests, thawed and beside frozen ones, against 1000, alone": "+2.0 % [+2.0, +2.0]",
+    }

@@ -26,23 +26,25 @@ from experiments.plan import leave_out
 from experiments.probes.cpu import STAT_FIELDS, CpuCounters, CpuTime, cpu_cost
 from experiments.probes.path import PathCounters
 from experiments.records import (
+    AGREEMENT_LOADS,
     ARTEFACT_TRIALS,
     COMPRESSED,
     MANIFEST,
     PILOT_TRIALS,
     SEARCH_TRIALS,
     TRIALS,
+    AgreementLoad,
     Manifest,
     OpenLoad,
-    Pulse,
+    RoundLoad,
     TrialRecord,
+    append_agreement,
     append_trial,
+    read_agreement,
     read_manifest,
     read_trials,
     write_manifest,
 )
-from experiments.search import Outcome, as_record
-from experiments.variants import Search
 from experiments.variants_file import load_variants
 from experiments.workloads import choose_workload
 from tests.unit.samples import failed_trial, trial
@@ -61,7 +63,7 @@ def faults(kind: type, content: object) -> list[str]:
     ]
 
 
-def stored(record: Manifest | TrialRecord) -> dict[str, Any]:
+def stored(record: Manifest | TrialRecord | AgreementLoad) -> dict[str, Any]:
     """
     A record as it is on the disk.
     """
@@ -81,6 +83,8 @@ def whole_trial() -> TrialRecord:
         check={**answer, "answers": 4, "server": "Werkzeug", "address": "198.18.0.11:3000"},
         placement={"client": [0], "stack": [1], "apart": True, "pinned": True, "processes": 9},
         load=load,
+        loads=[RoundLoad(1, 3, 1e9, 250, 250, 0, 250, 0, 2000.5, 5, 0)],
+        at_once=load,
         facts={
             "stack": {"answer": answer, "helpers": ["dockerd, containerd, shims"]},
             "gateway": {"command": ["python3"], "processes": 1, "cpu_limit": None, "user": "0"},
@@ -90,14 +94,28 @@ def whole_trial() -> TrialRecord:
         cpu=cpu_cost(counters(10.0), counters(14.0)),
         first_answer_s=0.9,
         cold=load,
-        pulse=Pulse([0.1, 0.2], [50, 60], [280.0, 290.5]),
         open_loads=[
             OpenLoad(fraction, 120.5, 300, 300, 300, 118.0, 366, "raw/001-docker/open.csv")
             for fraction in (0.3, None)
         ],
-        repeated_us=[2000.0],
         failed_phase="teardown",
         error="a container did not stop",
+    )
+
+
+def agreement_load() -> AgreementLoad:
+    """
+    A short load of a thawed deployment beside three frozen ones.
+    """
+    return AgreementLoad(
+        repetition=1,
+        variant="netns",
+        thawed=True,
+        beside=3,
+        requests=250,
+        requests_ok=250,
+        started_at=1e9,
+        us_per_request=2000.5,
     )
 
 
@@ -105,7 +123,7 @@ def counters(at: float) -> CpuCounters:
     """
     Readings that grow with time, but for one that a kernel lets fall.
     """
-    parts = {name: CpuTime(at / 10, at / 20) for name in ("client", "runner", "pulse", "gateway")}
+    parts = {name: CpuTime(at / 10, at / 20) for name in ("client", "runner", "gateway")}
     machine = dict.fromkeys(STAT_FIELDS, at) | {"iowait": 20 - at}
     return CpuCounters(at, parts, {"gateway": at / 100}, machine, int(at * 1000))
 
@@ -118,7 +136,7 @@ def test_the_committed_schemas_are_what_the_records_make(name: str) -> None:
     assert (SCHEMAS / name).read_text(encoding="utf-8") == as_text(schema(FILES[name]))
 
 
-def test_the_command_writes_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     Into the folder that is named, and says so where it cannot be.
     """
@@ -185,8 +203,20 @@ def test_every_plan_is_a_manifest(arguments: list[str], tmp_path: Path) -> None:
         planned,
         state="complete",
         finished_at=1.8e9,
-        order=[[each["name"] for each in planned.variants]],
-        environment={"kernel": "6.12", "cpu_model": None, "cpus": [0, 1], "sysctls": {"a": None}},
+        order=[[[each["name"] for each in planned.variants]]],
+        environment={
+            "kernel": "6.12",
+            "cpu_model": None,
+            "cpus": [0, 1],
+            "sysctls": {"a": None},
+            "memory": {
+                "available_bytes": 8 * 2**30,
+                "process_bytes": 10**8,
+                "container_bytes": None,
+                "fits": 40,
+            },
+            "brought_up_at_once": 2,
+        },
         machine={
             "name": "vagrant",
             "reason": "as asked",
@@ -206,19 +236,58 @@ def test_every_plan_is_a_manifest(arguments: list[str], tmp_path: Path) -> None:
 
 def test_what_a_search_found_is_part_of_a_manifest() -> None:
     """
-    With the changes that were not tried.
+    With the candidates that were not tried; so is what a pilot found.
     """
-    wanted = Search("tuned", "the best", "docker", 3, ({"network": "host"},))
-    found = as_record(
-        wanted,
-        {"network": "host"},
-        [
-            Outcome({"network": "host"}, [-0.1, -0.2], kept=True),
-            Outcome({"server": "gunicorn"}, [], kept=False, note="its trials failed"),
+    levels = {"runtime": "container", "network": "host"}
+    tried = {"change": {"network": "host"}, "levels": levels}
+    found = {
+        "name": "tuned",
+        "about": "the best",
+        "start": "docker",
+        "blocks": 3,
+        "rounds": 4,
+        "changes": [{"network": "host"}],
+        "also": ["docker-all"],
+        "every": 1,
+        "levels": levels,
+        "steps": [
+            {
+                "candidates": [
+                    {**tried, "log_ratios": [-0.1, -0.2], "good_share": 1.0, "note": ""},
+                    {**tried, "log_ratios": [], "good_share": 0.0, "note": "its trials failed"},
+                ],
+                "chosen": 0,
+            },
+            {"candidates": [], "chosen": None},
         ],
-    )
+    }
+    pilot = {
+        "variant": "netns",
+        "deployments": 4,
+        "rounds": 4,
+        "requests": 250,
+        "own_sd": 0.015,
+        "between_sd": 0.01,
+        "deployment_s": 3.2,
+        "load_s": 0.6,
+        "wanted_rounds": 8,
+    }
     planned = plan(measure_parser().parse_args(["--variants", "netns,docker"]))
-    assert faults(Manifest, stored(dataclasses.replace(planned, search=found))) == []
+    ended = dataclasses.replace(planned, search=found, pilot=pilot)
+    assert faults(Manifest, stored(ended)) == []
+    assert faults(Manifest, damaged(stored(ended), "$.search.steps", [{"chosen": 0}]))
+
+
+def test_a_load_of_the_agreement_is_one(tmp_path: Path) -> None:
+    """
+    As it is written and read; and one of no requests is none.
+    """
+    load = agreement_load()
+    append_agreement(tmp_path, load)
+    content = json.loads((tmp_path / AGREEMENT_LOADS).read_text())
+    assert faults(AgreementLoad, content) == []
+    assert read_agreement(tmp_path) == [load]
+    assert faults(AgreementLoad, content | {"requests": 0})
 
 
 def test_every_record_of_the_committed_runs_is_one() -> None:
@@ -233,6 +302,8 @@ def test_every_record_of_the_committed_runs_is_one() -> None:
             if path.exists():
                 for line in lzma.decompress(path.read_bytes()).decode().splitlines():
                     assert faults(TrialRecord, json.loads(line)) == []
+        for load in read_agreement(run):
+            assert faults(AgreementLoad, stored(load)) == []
 
 
 def test_what_is_written_without_a_field_that_has_a_default_is_read_by_both(
@@ -262,8 +333,8 @@ DAMAGE: list[tuple[str, str, object]] = [
     ("a part of a request", "$.load.requests", 0.5),
     ("a negative time", "$.load.latency_p99_us", -1),
     ("a rate of nothing", "$.load.requests_per_second", 0),
-    ("a pulse that beat in no time", "$.pulse.work_us", [0.0]),
-    ("a pulse that is no list", "$.pulse.opened", 3),
+    ("a round that is none", "$.loads", [{"round": 0}]),
+    ("a load at once that is a number", "$.at_once", 3),
     ("time that no mode spent", "$.cpu.parts.gateway", {"user_s": 1.0}),
     ("negative time of a part", "$.cpu.parts.gateway.user_s", -0.1),
     ("counters that are not whole", "$.path.translated", "many"),
@@ -296,7 +367,8 @@ def test_a_damaged_trial_is_refused(place: str, value: object) -> None:
         ("$.focal", [["netns"]]),
         ("$.variants", [{"name": "netns"}]),
         ("$.comparisons", [{"name": "x", "about": "", "baseline": "", "treatment": "b"}]),
-        ("$.order", ["netns"]),
+        ("$.order", [["netns"]]),
+        ("$.rounds", 0),
         ("$.workload.path", "api"),
         ("$.workload.extra", 1),
         ("$.git", {"commit": "main", "changed": False}),
@@ -321,11 +393,11 @@ def test_a_field_that_is_missing_is_named(kind: type) -> None:
     """
     Each of those that have no default.
     """
-    whole = (
-        whole_trial()
-        if kind is TrialRecord
-        else plan(measure_parser().parse_args(["--variants", "netns,docker"]))
-    )
+    whole = {
+        TrialRecord: whole_trial(),
+        Manifest: plan(measure_parser().parse_args(["--variants", "netns,docker"])),
+        AgreementLoad: agreement_load(),
+    }[kind]
     for name in schema(kind)["required"]:
         content = stored(whole)
         del content[name]

@@ -11,101 +11,120 @@ import numpy as np
 import pytest
 
 from analysis.comparisons import comparisons
-from analysis.report import render
-from analysis.simulation import Twins, performances, twins_of
-from tests.unit.samples import manifest, trial
+from analysis.simulation import WANTED, Twins, performances, promise, repetitions_needed, twins_of
+from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
 
-SPREAD = 0.03
+ROUNDS = 8
+DEPLOYMENT, LOAD = 0.01, 0.02
 
 
-def twins(blocks: int = 40, drift: float = 0.0, later: float = 0.0) -> Twins:
+def twins(blocks: int = 20, drift: float = 0.05) -> Twins:
     """
-    Normal noise of three per cent; ``drift`` is a walk's step, ``later`` the price of being second.
+    A machine that walks by ``drift`` from round to round, with deployments and loads of some noise.
     """
     generator = np.random.default_rng(7)
-    walk = np.cumsum(generator.normal(0, drift, blocks)) if drift else np.zeros(blocks)
-    first, second = (walk + generator.normal(0, SPREAD, blocks) for _ in range(2))
-    return Twins(first, second + later, 6.0)
+    walk = np.cumsum(generator.normal(0, drift, blocks * ROUNDS)).reshape(blocks, ROUNDS, 1)
+    own = generator.normal(0, DEPLOYMENT, (blocks, 1, 2))
+    log_us = walk + own + generator.normal(0, LOAD, (blocks, ROUNDS, 2))
+    return Twins(log_us, np.full(blocks, ROUNDS), side_by_side_s=5.0, alone_s=6.0)
 
 
-def test_paired_blocks_keep_what_they_promise() -> None:
+def test_blocks_keep_what_they_promise() -> None:
     """
-    95 % of the intervals hold the truth; and drift changes nothing.
+    95 ± 1 % of the intervals hold the truth, however the machine drifts; so do those of others.
     """
     for drift in (0.0, 0.1):
-        ours = performances(twins(drift=drift))[0]
-        assert ours.coverage is not None
-        assert ours.coverage == pytest.approx(0.95, abs=0.015)
-        # Ten per cent are some fifteen standard errors.
-        assert ours.power[0.10] == 1.0
-        assert ours.minutes == pytest.approx(8.0)
+        here, single, *_ = performances(twins(drift=drift))
+        assert here.coverage == pytest.approx(0.95, abs=0.01)
+        assert single.coverage == pytest.approx(0.95, abs=0.01)
+        assert here.false_verdicts == pytest.approx(1 - here.coverage)
+        kept = promise(twins(drift=drift), 0.02)
+        assert kept.coverage == pytest.approx(0.95, abs=0.01)
+        # What is equivalent within the margin is called neither slower nor faster.
+        assert kept.false_verdicts <= 1 - kept.coverage
 
 
-def test_one_run_of_each_says_whatever_it_sees() -> None:
+def test_rounds_side_by_side_need_the_least_time_where_the_machine_drifts() -> None:
     """
-    Two trials of three per cent noise differ by more than two per cent more often than not.
+    By many times; where it does not drift, what is left is the noise of loads.
     """
-    once = performances(twins())[-1]
-    assert once.coverage is None
-    assert 0.5 < once.false_verdicts < 0.8
-    assert once.error > 0.06
+    here, *others = performances(twins())
+    assert here.minutes == pytest.approx(20 * 2 * 5 / 60)
+    for each in others:
+        assert each.minutes_needed[0.01] > 5 * here.minutes_needed[0.01]
+    for each in (here, *others):
+        assert list(each.minutes_needed) == list(WANTED)
+        assert sorted(each.minutes_needed.values()) == list(each.minutes_needed.values())
 
 
 def test_runs_in_a_row_take_a_drift_for_a_difference() -> None:
     """
-    Which random blocks do not.
+    Their error bars know nothing of it; one run of each has none but from many such.
     """
-    calm, drifting = (performances(twins(drift=drift)) for drift in (0.0, 0.1))
-    assert drifting[2].false_verdicts > calm[2].false_verdicts
-    assert drifting[2].false_verdicts > 3 * drifting[0].false_verdicts
+    _, _, row, once = performances(twins())
+    assert row.false_verdicts > 0.2
+    assert row.minutes == pytest.approx(1.0)
+    assert once.coverage == pytest.approx(0.95, abs=0.02)
+    _, _, calm, _ = performances(twins(drift=0))
+    assert calm.false_verdicts < row.false_verdicts / 2
 
 
-def test_a_fixed_order_takes_the_price_of_being_second_for_a_difference() -> None:
+def test_repetitions_are_as_many_as_student_s_interval_takes() -> None:
     """
-    Which a random order does not.
+    Two are the least, and many are nearly as many as the normal distribution says.
     """
-    random, fixed, *_ = performances(twins(later=0.03))
-    assert fixed.false_verdicts > 0.9
-    assert random.false_verdicts < 0.1
+    assert repetitions_needed(0.0001, 0.02) == 2
+    assert repetitions_needed(0.2, 0.02) == pytest.approx((1.96 * 10) ** 2, abs=5)
 
 
 def with_twin(blocks: int) -> tuple[Manifest, list[TrialRecord]]:
     """
-    A run of one thing under two names, the second of which comes first in every other block.
+    A run of one thing under two names, whose second is slower in all but one round.
     """
     made = manifest(blocks=blocks)
     same = [{**table, "levels": {"runtime": "process"}} for table in made.variants]
     trials = []
     for block in range(1, blocks + 1):
-        names = ["netns", "docker"][:: 1 if block % 2 else -1]
-        for position, name in enumerate(names):
-            rate = 250 + block + 10 * position
-            trials.append(trial(2 * block + position, block, name, rate))
+        for at, (name, times) in enumerate((("netns", 1.0), ("docker", 1.01 + 0.001 * block))):
+            us = [1000.0 * times, 2000.0 * times, 1500.0][: 3 - block % 2]
+            trials.append(side_by_side(2 * block + at, block, name, us))
     return dataclasses.replace(made, variants=same), trials
 
 
-def test_twins_are_in_the_order_of_time() -> None:
+def test_twins_are_the_rounds_of_each_block() -> None:
     """
-    Whatever they are called.
+    With what a deployment takes of its block, and what one by itself would take.
     """
     made, trials = with_twin(12)
     (control,) = comparisons(made, trials)
     found = twins_of(control, trials)
     assert found is not None
-    assert np.exp(-found.first) == pytest.approx([250 + block for block in range(1, 13)])
-    assert np.exp(-found.second) == pytest.approx([260 + block for block in range(1, 13)])
-    assert found.trial_s == pytest.approx(5.1)
+    assert found.rounds.tolist() == [2, 3] * 6
+    assert np.isnan(found.log_us[0, 2]).all()
+    assert np.exp(found.log_us[1, 2]) == pytest.approx([1500, 1500])
+    assert found.ratios[0] == pytest.approx(np.log(1.011))
+    # Two trials a block, which begin a second after each other.
+    assert found.side_by_side_s == pytest.approx(1.0)
+    # A second to bring it up, a tenth to take it down, and about 1.5 seconds of load.
+    assert found.alone_s == pytest.approx(1.1 + 1.5, abs=0.1)
 
 
-def test_the_report_sets_the_ways_side_by_side_where_there_are_blocks_enough() -> None:
+def test_too_few_blocks_or_rounds_are_no_twins() -> None:
     """
-    The same table every time.
+    Nor are two that differ in their good answers.
     """
-    text = render(*with_twin(12))
-    assert "| 12 blocks in random order, paired; Student's t (as here) " in text
-    assert "| one run of each " in text
-    assert text == render(*with_twin(12))
-    assert "| one run of each " not in render(*with_twin(9))
+    made, trials = with_twin(9)
+    (control,) = comparisons(made, trials)
+    assert twins_of(control, trials) is None
+    whole = [trial(each.number, each.block, each.variant, 250) for each in with_twin(12)[1]]
+    (control,) = comparisons(made, whole)
+    assert twins_of(control, whole) is None
+    broken = [
+        side_by_side(each.number, each.block, each.variant, [900, 900], non_2xx=each.number % 2)
+        for each in with_twin(12)[1]
+    ]
+    (control,) = comparisons(made, broken)
+    assert twins_of(control, broken) is None

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from analysis.comparisons import comparisons
 from analysis.report import render
 from analysis.sections.threats import threats
-from analysis.speed import at_equal_speed
-from experiments.records import OpenLoad, Pulse
-from tests.unit.samples import failed_trial, manifest, trial
+from experiments.records import OpenLoad
+from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
@@ -26,9 +25,7 @@ def run_of(blocks: int = 12) -> tuple[Manifest, list[TrialRecord]]:
     for block in range(1, blocks + 1):
         for position, name in enumerate(("netns", "docker")):
             slow = 1 + 0.05 * ((3 * block + 2 * position) % 4)
-            one = trial(2 * block + position, block, name, 250 / slow)
-            pulse = Pulse([0.0, 0.05], [50, 60], [400 * slow] * 2)
-            trials.append(dataclasses.replace(one, pulse=pulse))
+            trials.append(trial(2 * block + position, block, name, 250 / slow))
     return manifest(blocks=blocks), trials
 
 
@@ -43,9 +40,7 @@ def test_what_did_not_happen_threatens_nothing() -> None:
     """
     A calm run has no more than that it is one stack on one machine.
     """
-    made, trials = run_of()
-    calm = [dataclasses.replace(each, pulse=None) for each in trials]
-    lines = [line for line in threats_of((made, calm)).splitlines() if line.startswith("- ")]
+    lines = [line for line in threats_of(run_of()).splitlines() if line.startswith("- ")]
     assert [line.partition(".**")[0] for line in lines] == [
         "- **Two CPUs",
         "- **Small differences are out of reach",
@@ -56,7 +51,7 @@ def test_what_did_not_happen_threatens_nothing() -> None:
 
 def test_each_threat_has_its_measure() -> None:
     """
-    How much was stolen, how much the speed varied, how many failed or were few.
+    How much was stolen, how many failed or were few.
     """
     made, trials = run_of()
     seen = {**made.environment, "stolen_s": 6.0, "observed_s": 300.0, "cpus_online": 2}
@@ -65,10 +60,37 @@ def test_each_threat_has_its_measure() -> None:
     text = threats_of((shaken, [*trials, failed_trial(99, 12, "docker")]))
     assert "**Emulation.**" in text
     assert "took 1.00 % of the CPU time" in text
-    assert "**The machine's speed varied by " in text
     assert "**1 trial failed**" in text
     assert "**Fewer than 10 blocks**" not in text
     assert "**Fewer than 10 blocks**: matched (4)" in threats_of(run_of(blocks=4))
+
+
+def test_deployments_side_by_side_have_threats_of_their_own() -> None:
+    """
+    Cold caches, short loads with what they differ by from long ones, and the place.
+    """
+    made = manifest(blocks=6)
+    names = ("netns", "docker")
+    trials = [
+        side_by_side(
+            2 * block + position,
+            block,
+            names[(block + position) % 2],
+            # The first place takes five per cent longer, whoever is there.
+            [(4200.0 if position == 1 else 4000.0) + us for us in (-20, 20, 5 * (block % 3))],
+            position=position,
+        )
+        for block in range(1, 7)
+        for position in (1, 2)
+    ]
+    text = threats_of((made, trials))
+    assert "stood up to 1 frozen ones" in text
+    assert "this run has no longer ones to compare them with" in text
+    assert "**The deployment that is brought up first is another one.** It took +" in text
+    at_once = dataclasses.replace(made, at_once=["netns"], requests_at_once=1000)
+    whole = [dataclasses.replace(each, at_once=load(250.0)) for each in trials]
+    text = threats_of((at_once, whole))
+    assert "Against loads of 1000 on the same deployments a request takes longer by: netns" in text
 
 
 def test_a_client_that_was_busy_is_named() -> None:
@@ -114,7 +136,7 @@ def test_a_client_that_sent_late_is_named_with_how_late() -> None:
         )
         for number, each in enumerate(trials)
     ]
-    text = threats(made, loaded, comparisons(made, loaded), at_equal_speed(loaded))
+    text = threats(made, loaded, comparisons(made, loaded))
     assert (
         "late** by up to 4.0 ms with a request (in half of the 24 loads by no more than 2.0 ms)"
         in text

@@ -7,15 +7,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import statistics
 from typing import Any
 
 import pytest
 
 from analysis.cpu import BESIDE
-from analysis.speed import at_equal_speed
 from analysis.trials_csv import GROUPS, trials_csv
-from experiments.records import Pulse, TrialRecord
+from experiments.records import RoundLoad, TrialRecord
 from tests.unit.samples import failed_trial, load, manifest, trial
 
 
@@ -42,21 +40,12 @@ CPU: dict[str, Any] = {
         "product-1": part(0.125, 0.125),
         "client": part(0.1),
         "runner": part(0.002),
-        "pulse": part(0.05),
         "dockerd, containerd, shims": part(0.2, 0.1),
         "docker-proxy": part(0.03),
         "log reader of gateway": part(0.01),
         "log reader of product-1": part(0.02),
     },
 }
-
-
-def pulsed(number: int, block: int, variant: str, work_us: float) -> TrialRecord:
-    """
-    A trial whose time per request goes with the machine's slowness.
-    """
-    made = trial(number, block, variant, 250 * 2000 / work_us)
-    return dataclasses.replace(made, pulse=Pulse([0.1], [10], [work_us]))
 
 
 def test_every_trial_is_one_row_with_its_place_and_its_factors() -> None:
@@ -67,6 +56,7 @@ def test_every_trial_is_one_row_with_its_place_and_its_factors() -> None:
     assert [row["variant"] for row in found] == ["netns", "docker"]
     first = found[0]
     assert (first["run"], first["number"], first["block"]) == ("20260101T000000Z", "1", "1")
+    assert (first["part"], first["position"]) == ("1", "1")
     assert (first["factor_runtime"], found[1]["factor_runtime"]) == ("netns", "docker")
     assert (first["status"], first["phase_deploy_s"], first["phase_open_s"]) == ("ok", "1.0", "")
     assert (first["requests"], first["requests_ok"], first["concurrency"]) == ("1000", "1000", "50")
@@ -91,7 +81,7 @@ def test_a_trial_without_a_result_has_its_error_and_no_numbers() -> None:
     (row,) = rows([failed_trial(2, 1, "docker")])
     assert (row["status"], row["failed_phase"]) == ("error", "deploy")
     assert row["error"] == "gateway did not become healthy\nits last line: a | b"
-    empty = ("requests", "us_per_request", "work_us", "cold_us_per_request", "client_share")
+    empty = ("requests", "us_per_request", "rounds", "cold_us_per_request", "client_share")
     assert all(row[name] == "" for name in empty)
 
 
@@ -113,7 +103,6 @@ def test_cpu_time_is_per_request_by_who_spent_it() -> None:
             "readers": 30.0,
             "client": 100.0,
             "runner": 2.0,
-            "pulse": 50.0,
             "unaccounted": -1.0,
         }
     )
@@ -138,27 +127,24 @@ def test_every_part_that_is_no_service_has_a_column() -> None:
     assert set(GROUPS) == set(BESIDE)
 
 
-def test_times_at_equal_speed_are_beside_those_measured() -> None:
+def round_load(number: int, completed: int = 250) -> RoundLoad:
     """
-    Where the run has enough trials with a pulse, and nowhere else.
+    A load of 250 requests beside five frozen deployments.
     """
-    trials = [
-        pulsed(2 * block + place, block + 1, name, 2000 + 50 * block)
-        for block in range(8)
-        for place, name in enumerate(["netns", "docker"], 1)
-    ]
-    found = rows(trials)
-    level = at_equal_speed(trials).trials
-    for row, each in zip(found, level, strict=True):
-        assert each.load is not None
-        levelled = float(row["us_per_request_at_equal_speed"])
-        assert levelled == pytest.approx(1e6 / each.load.requests_per_second, rel=1e-11)
-    measured = [float(row["us_per_request"]) for row in found]
-    equal = [float(row["us_per_request_at_equal_speed"]) for row in found]
-    assert statistics.stdev(equal) < statistics.stdev(measured) / 100
-    assert found[0]["work_us"] == "2000.0"
-    (row,) = rows(trials[:1])
-    assert row["us_per_request_at_equal_speed"] == ""
+    return RoundLoad(number, 3, 1e9, 250, completed, 0, completed, 0, 4000.0, 5, 7)
+
+
+def test_the_loads_of_a_trial_are_counted_where_they_are_whole() -> None:
+    """
+    What frozen deployments took meanwhile is the sum over all of them.
+    """
+    loads = [round_load(1), round_load(2), round_load(3, completed=17)]
+    one = dataclasses.replace(trial(1, 1, "netns", 250.0), loads=loads, at_once=load(240.0))
+    (row,) = rows([one])
+    assert (row["rounds"], row["others_ran_us"]) == ("2", "21")
+    assert float(row["at_once_us_per_request"]) == 1e6 / 240
+    (row,) = rows([dataclasses.replace(one, loads=[], at_once=None)])
+    assert {row[name] for name in ("rounds", "others_ran_us", "at_once_us_per_request")} == {""}
 
 
 def test_the_first_answer_and_the_first_requests_are_there() -> None:

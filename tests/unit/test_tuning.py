@@ -14,11 +14,26 @@ BASE = {"runtime": "container", "server": "werkzeug", "stdio": "docker-json-file
 FOUND = {**BASE, "server": "gunicorn"}
 
 
-def text_of(found: dict[str, str], **others: dict[str, str]) -> str:
+def candidate(change: dict[str, str], *times: float, **others: object) -> dict[str, object]:
+    """
+    A change that takes so many times as long as what was best so far, a value for each block.
+    """
+    return {
+        "change": change,
+        "levels": {**BASE, **change},
+        "log_ratios": [math.log(each) for each in times],
+        "good_share": 1.0,
+        "note": "",
+        **others,
+    }
+
+
+def text_of(found: dict[str, str], *more: dict[str, object], **others: dict[str, str]) -> str:
     """
     The section of a run that searched, found this, and measured others too.
     """
     levels = {"docker": BASE, "tuned": found, **others}
+    gunicorn = candidate({"server": "gunicorn"}, 0.8, 0.9)
     made = dataclasses.replace(
         manifest(),
         variants=[{"name": name, "about": name, "levels": own} for name, own in levels.items()],
@@ -26,28 +41,51 @@ def text_of(found: dict[str, str], **others: dict[str, str]) -> str:
             "name": "tuned",
             "start": "docker",
             "levels": found,
-            "outcomes": [
-                {
-                    "change": {"server": "gunicorn"},
-                    "log_ratios": [math.log(0.8), math.log(1.1)],
-                    "kept": True,
-                    "note": "",
-                }
+            "steps": [
+                {"candidates": [gunicorn, *more], "chosen": 0},
+                {"candidates": [candidate({"stdio": "docker-none"}, 1.1)], "chosen": None},
             ],
         },
     )
     return tuning(made)
 
 
+def rows_of(text: str) -> list[list[str]]:
+    """
+    The cells of all rows but the headers.
+    """
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if " = " in line and line.startswith("|")
+    ]
+
+
 def test_what_was_found_is_told_by_what_it_changes() -> None:
     """
-    And what each change did in each of its pairs.
+    And what each candidate of each step took against what was best so far.
     """
     text = text_of(FOUND)
     assert "`tuned` is `docker` with server = gunicorn." in text
-    assert "| server = gunicorn | -20.0 %, +10.0 %" in text
+    assert text.index("Step 1:") < text.index("server = gunicorn") < text.index("Step 2:")
+    gunicorn, stdio = rows_of(text)
+    assert gunicorn[1].startswith("-15.1 % [")
+    assert gunicorn[2:] == ["2", "kept"]
+    assert stdio[2:] == ["1", "not kept"]
     assert "noise" not in text
     assert "`tuned` is `docker` with nothing changed." in text_of(BASE)
+
+
+def test_what_did_not_answer_well_or_at_all_has_no_time() -> None:
+    """
+    But the reason.
+    """
+    bad = candidate({"network": "host"}, 0.5, 0.5, good_share=0.9)
+    never = candidate({"workers": "9"}, good_share=0.0, note="its trials failed")
+    found = rows_of(text_of(FOUND, bad, never))
+    why = "not comparable: 90.00 % of its answers were good"
+    assert ["network = host", why, "2", "not kept"] in found
+    assert ["workers = 9", "–", "0", "its trials failed"] in found
 
 
 def test_what_was_found_may_be_known_already() -> None:

@@ -15,9 +15,10 @@ from scipy import stats
 
 from analysis.comparisons import comparisons
 from analysis.estimates import Difference, compare
+from analysis.formatting import short_verdict, time_difference, verdict
 from analysis.report import render
 from analysis.verdicts import Kind, blocks_needed, detectable, holm, judge, p_value_of_none
-from tests.unit.samples import load, manifest, trial
+from tests.unit.samples import load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records import Manifest, TrialRecord
@@ -73,6 +74,33 @@ def test_nothing_is_told_of_what_was_not_measured() -> None:
     nothing, told = judge([None, clear], 0.02)
     assert (nothing.kind, nothing.p_value) == (Kind.CANNOT_TELL, None)
     assert told == judge([clear], 0.02)[0]
+
+
+def test_errors_make_no_arm_faster() -> None:
+    """
+    Where the shares of good answers differ, nothing is said of the time, and no other pays for it.
+    """
+    trials = []
+    for block, us in enumerate((1000, 1010, 990, 1000, 1005), start=1):
+        trials += [
+            side_by_side(2 * block, block, "netns", [us, us], non_2xx=18),
+            side_by_side(2 * block + 1, block, "docker", [us * 1.3] * 2),
+        ]
+    broken = compare("docker", "netns", trials)
+    assert broken is not None
+    clear = difference([1.2, 1.21, 1.19, 1.2, 1.22])
+    crashed, told = judge([broken, clear], 0.02)
+    assert (crashed.kind, crashed.p_value) == (Kind.NOT_COMPARABLE, None)
+    assert told == judge([clear], 0.02)[0]
+    assert short_verdict(crashed) == time_difference(broken) == "not comparable"
+    assert clear is not None
+    assert time_difference(clear).startswith("+20.4 % [")
+    (compared,) = comparisons(manifest(blocks=5), trials)
+    assert compared.trust_interval() is None
+    assert verdict(compared).endswith(
+        "(docker against netns): not comparable: 92.80 % of the baseline's answers were good, and "
+        "100.00 % of the treatment's."
+    )
 
 
 def test_holm_s_correction_is_as_in_his_paper() -> None:

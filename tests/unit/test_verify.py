@@ -17,7 +17,7 @@ from analysis.verdicts import Kind
 from analysis.verify.__main__ import compare, epilog, main, parser
 from analysis.verify.conditions import ALLOWABLE
 from analysis.verify.effects import verify
-from analysis.verify.printing import as_text, refusal
+from analysis.verify.printing import as_json, as_text, refusal
 from analysis.verify.rule import Outcome, Sizes
 from tests.unit.samples import manifest
 from tests.unit.verify_samples import (
@@ -103,7 +103,7 @@ def test_a_run_that_broke_off_is_compared_by_what_it_has(
     whole = run(tmp_path / "B")
     here = dataclasses.replace(
         whole,
-        manifest=dataclasses.replace(whole.manifest, state=state, order=[["netns"]] * 5),
+        manifest=dataclasses.replace(whole.manifest, state=state, order=[[["netns"]]] * 5),
         trials=whole.trials[:15],
     )
     found = verify(reference, here)
@@ -273,6 +273,7 @@ def test_machine_and_software_may_differ_and_are_told(tmp_path: Path, reference:
     here = run(
         tmp_path / "B",
         requests=500,
+        rounds=8,
         machine={"name": "vagrant"},
         environment={"kernel": "6.1", "cpus_online": 4, "sysctls": {"net/a": "1\t2"}},
         userland={"digest": "1" * 16, "packages": {"runc": "1.2"}, "wheels": {"flask": "3.1"}},
@@ -290,6 +291,7 @@ def test_machine_and_software_may_differ_and_are_told(tmp_path: Path, reference:
         "packages: runc": ("1.1", "1.2"),
         "commit": ("f" * 12, None),
         "changed files": (False, None),
+        "rounds": (1, 8),
         "requests": (1000, 500),
     }
     assert result.verification is not None
@@ -317,6 +319,43 @@ def test_one_line_for_each_effect(tmp_path: Path, reference: Run) -> None:
     assert any(each.startswith("matched: told apart; the ratio is +16.2 % [") for each in lines)
     assert lines[-1] == "The environments do not differ."
     assert max(map(len, lines)) <= 120
+
+
+def failing(made: Run, variant: str) -> Run:
+    """
+    The run in which one in ten answers of a variant was bad.
+    """
+    trials = [
+        dataclasses.replace(each, load=dataclasses.replace(each.load, requests_ok=900))
+        if each.variant == variant and each.load
+        else each
+        for each in made.trials
+    ]
+    return dataclasses.replace(made, trials=trials)
+
+
+@pytest.mark.parametrize("at_fault", ["A", "B"])
+def test_what_is_not_comparable_in_a_run_is_not_told_of_its_time(
+    at_fault: str, tmp_path: Path
+) -> None:
+    """
+    In whichever run it is, with the shares of good answers; such a reference claims nothing.
+    """
+    one, other = (
+        failing(run(tmp_path / name), "docker" if name == at_fault else "") for name in "AB"
+    )
+    result = compare(other, one, [])
+    assert result.verification is not None
+    (row,) = result.verification.rows
+    assert (row.outcome, row.gap) == (Outcome.CANNOT_TELL, None)
+    assert row.counts is (at_fault == "B")
+    assert result.exit_status == 2
+    text = as_text(result, result.verification)
+    where = {"A": "the reference", "B": "this run"}[at_fault]
+    assert f"matched: not comparable in {where}, where 100.00 % of the baseline's answers" in text
+    effects = json.loads(as_json(result))["effects"][0]
+    found = effects[{"A": "reference", "B": "here"}[at_fault]]
+    assert found == {"verdict": "not comparable", "relative": None, "blocks": len(PATTERN)}
 
 
 def reported(arguments: Sequence[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 def said(reference: Kind, here: Kind, found: Sizes) -> Outcome:
     """
-    What the rule's five sentences say, one after the other.
+    What the rule's six sentences say, one after the other.
     """
     kinds = {reference, here}
-    if kinds == {Kind.SLOWER, Kind.FASTER}:
-        return Outcome.NOT_REPRODUCED
+    if Kind.NOT_COMPARABLE in kinds or kinds == {Kind.SLOWER, Kind.FASTER}:
+        comparable = Kind.NOT_COMPARABLE not in kinds
+        return Outcome.NOT_REPRODUCED if comparable else Outcome.CANNOT_TELL
     if found is Sizes.TOLD_APART:
         if kinds in ({Kind.SLOWER}, {Kind.FASTER}):
             return Outcome.IN_DIRECTION
@@ -48,14 +49,14 @@ def said(reference: Kind, here: Kind, found: Sizes) -> Outcome:
 )
 def test_every_cell_is_what_the_sentences_say(before: Kind, after: Kind, found: Sizes) -> None:
     """
-    The table and the five sentences that --help prints are one rule.
+    The table and the six sentences that --help prints are one rule.
     """
     assert follows(before, after, found) is said(before, after, found)
 
 
 def test_the_table_has_every_cell_once() -> None:
     """
-    Four verdicts by four verdicts by three sizes; and which run came first changes nothing.
+    Five verdicts by five verdicts by three sizes; and which run came first changes nothing.
     """
     assert len(RULE) == len(Kind) ** 2
     assert {len(cells) for cells in RULE.values()} == {len(Sizes)}

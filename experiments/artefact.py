@@ -65,7 +65,7 @@ class LengthArtefact:
 
     def _late(self, variant: Variant, *, any_length: bool) -> TrialRecord:
         """
-        A trial whose products serve only when a request has been answered without; nothing is proved.
+        A trial whose products serve only when a request was answered without; nothing is proved.
         """
         conditions = dataclasses.replace(
             self._stage.conditions,

@@ -4,7 +4,6 @@ One part of a block: its deployments side by side, all but the one under load fr
 
 from __future__ import annotations
 
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from experiments.faults import TRIAL_ERRORS, describe
 from experiments.probes.environment import available_bytes
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator, Sequence
 
     from experiments.records import TrialRecord
@@ -28,8 +28,8 @@ class Block:
     Trials from bringing up to taking down.
 
     ``trials`` are in the order in which they are brought up, as many at a time as ``at_a_time``.
-    ``order`` draws the order of each round. ``show`` is told how far it is. ``took_s`` are seconds of
-    wall time by what was done, and ``taken_bytes`` the memory that all deployments took together.
+    ``order`` draws the order of each round. ``show`` is told how far it is. ``took_s`` are seconds
+    of wall time by what was done, and ``taken_bytes`` the memory that all deployments took.
     """
 
     stage: Stage

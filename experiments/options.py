@@ -140,8 +140,8 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--requests",
         type=_whole,
         metavar="N",
-        help=f"requests in each short load. Default: {REQUESTS}; where a pilot runs, as many as take "
-        "about half a second",
+        help=f"requests in each short load. Default: {REQUESTS}; where a pilot runs, as many as "
+        "take about half a second",
     )
     parser.add_argument(
         "--rounds",

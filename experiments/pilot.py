@@ -1,5 +1,5 @@
 """
-A pilot before the first block: how many rounds a block is worth, and which rate all variants can bear.
+A pilot before the first block: how many rounds a block is worth, and which rate all can bear.
 
 More rounds lower the noise of a trial's own loads, and only more trials that between deployments.
 How many loads a deployment is worth follows from what both cost and how much both vary (Kalibera
@@ -201,7 +201,7 @@ def rounds_wanted(found: Noise, costs: Costs) -> int:
 
 def rounds_in_time(seconds: float, deployments: int, blocks: int, costs: Costs) -> int:
     """
-    The most rounds with which so many blocks of so many deployments end in time; never below the bound.
+    The most rounds with which so many blocks of so many deployments end in time, from the bound on.
     """
     of_block = seconds / blocks / deployments - costs.deployment_s
     return max(LEAST_ROUNDS, math.floor(of_block / costs.load_s))

@@ -67,8 +67,8 @@ DEFAULT_PROFILE = "standard"
 
 WIDER = {"focal": 1.0, "step": 1.5, "comparison": 2.0, "dose": 5.0, "injected": 0.5}
 """
-How many times as wide as a focal comparison's an interval may be: of a ladder's step, of the dose of
-a limit, and so on.
+How many times as wide as a focal comparison's an interval may be: of a ladder's step, of the dose
+of a limit, and so on.
 """
 
 

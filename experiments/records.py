@@ -182,10 +182,10 @@ class RoundLoad:
     One short load of a thawed deployment, while all others of its part of the block were frozen.
 
     ``round`` counts rounds from 1 and ``turn`` the deployment's place in its round from 1;
-    ``started_at`` is in seconds since the epoch. ``us_per_request`` is the time of the load over its
-    completed requests, in microseconds. ``others`` are how many deployments were frozen meanwhile,
-    and ``others_ran_us`` how much CPU time they took in all, which is none, or the load is no good.
-    The other fields are those of LoadResult.
+    ``started_at`` is in seconds since the epoch. ``us_per_request`` is the time of the load over
+    its completed requests, in microseconds. ``others`` are how many deployments were frozen
+    meanwhile, and ``others_ran_us`` how much CPU time they took in all, which is none, or the load
+    is no good. The other fields are those of LoadResult.
     """
 
     round: int
@@ -214,8 +214,8 @@ class AgreementLoad:
     One load by which short loads of thawed deployments are held against what they stand for.
 
     ``repetition`` counts fresh deployments of the ``variant`` from 1; ``thawed`` says whether the
-    deployment had been frozen, ``beside`` how many frozen ones stood beside it, and ``requests`` how
-    many requests the load had. ``started_at`` is in seconds since the epoch.
+    deployment had been frozen, ``beside`` how many frozen ones stood beside it, and ``requests``
+    how many requests the load had. ``started_at`` is in seconds since the epoch.
     """
 
     repetition: int
@@ -234,24 +234,24 @@ class TrialRecord:
     """
     One fresh deployment of one variant, from bringing up to taking down.
 
-    ``number`` counts trials from 1, ``block`` blocks from 1, ``part`` the parts of its block from 1,
-    and ``position`` the deployments of its part in the order of their bringing up from 1.
-    ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase.
-    ``check`` is the answer that was looked at before the load, ``placement`` the CPUs of client and
-    stack. ``facts`` are what really ran (probes/facts.py), ``allowed`` the differences in them
-    that no variant declares and the user allows, ``path`` what was counted on the way of the
-    requests of all loads (probes/path.py), ``cpu`` where CPU time was spent during them
-    (probes/cpu.py); all empty where the probes were off.
+    ``number`` counts trials from 1, ``block`` blocks from 1, ``part`` the parts of its block from
+    1, and ``position`` the deployments of its part in the order of their bringing up from 1.
+    ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase. ``check`` is the
+    answer that was looked at before the load, ``placement`` the CPUs of client and stack. ``facts``
+    are what really ran (probes/facts.py), ``allowed`` the differences in them that no variant
+    declares and the user allows, ``path`` what was counted on the way of the requests of all loads
+    (probes/path.py), ``cpu`` where CPU time was spent during the short ones (probes/cpu.py); all
+    empty where the probes were off.
 
     ``loads`` are its short loads, one for each round; ``load`` is all of them as one: counts are
     added up, the rate is all completed requests over all their time, and the quantiles are of all
     requests. ``at_once`` is one load of as many requests as were published, where the run has such.
     ``load`` is None exactly when ``status`` is an error; ``failed_phase`` is the phase in which a
-    fault came up, and ``error`` says what it was. A trial whose loads were whole until then is good,
-    and has both all the same. ``first_answer_s`` is the time from the making of the stack's networks
-    to the first good answer, while others were brought up beside it, and ``cold`` the load of the
-    very first requests, before any warm-up. ``open_loads`` came after the loads, where the run has
-    such.
+    fault came up, and ``error`` says what it was. A trial whose loads were whole until then is
+    good, and has both all the same. ``first_answer_s`` is the time from the making of the stack's
+    networks to the first good answer, while others were brought up beside it, and ``cold`` the load
+    of the very first requests, before any warm-up. ``open_loads`` came after the loads, where the
+    run has such.
     """
 
     number: int
@@ -288,14 +288,16 @@ class Manifest:
     facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``search`` is as
     declared, and from its end on holds what it found; its trials are in a file of their own.
     ``order`` has the blocks that were begun, each a list of its parts, each part a list of variant
-    names in the order of their bringing up. ``blocks`` is how many there are to be at least; ``half_width`` is the half-width (of
-    the logarithm of a ratio) that the comparisons in ``focal``, pairs of baseline and treatment,
-    are to reach then, within ``minutes`` minutes, or None where the number of blocks is all that
-    was asked for; ``targets`` are all that is waited for: tables of baseline, treatment and
-    half-width; ``side_by_side`` are pairs of which both stand in one part of a block; ``ending`` says why no further block was begun. ``margin`` is the relative
-    difference that is taken to be none. Each of ``rounds`` rounds loads every deployment once with
-    ``requests`` requests. ``at_once`` names the variants that are loaded once besides with
-    ``requests_at_once`` requests, never cut into short loads.
+    names in the order of their bringing up. ``side_by_side`` are pairs of which both stand in one
+    part. ``blocks`` is how many there are to be at least; ``half_width`` is the half-width (of the
+    logarithm of a ratio) that the comparisons in ``focal``, pairs of baseline and treatment, are to
+    reach then, within ``minutes`` minutes, or None where the number of blocks is all that was asked
+    for. ``targets`` are all that is waited for: tables of baseline, treatment and half-width;
+    ``ending`` says why no further block was begun. ``margin`` is the relative difference that is
+    taken to be none.
+
+    Each of ``rounds`` rounds loads every deployment once with ``requests`` requests. ``at_once``
+    names the variants that are loaded once besides with ``requests_at_once`` requests at once.
     ``open_fractions`` of each trial's own capacity, and ``common_rate_per_s``, are loaded by
     schedule, ``open_requests`` requests each; ``pilot`` is what was found before the first block.
     ``artefact`` is the variant that is loaded before it is up, and ``agreement`` are those by which

@@ -1,5 +1,5 @@
 """
-A bounded search for the best configuration: in each step all candidates side by side, the best kept.
+A bounded search for the best configuration: step by step, with all candidates side by side.
 
 The blocks of the search choose, so they are biased towards what they chose; what is reported is
 measured again, in blocks that the search never saw.
@@ -128,7 +128,7 @@ def candidates_of(
     best: Mapping[str, str], changes: Sequence[Mapping[str, str]], also: Sequence[Levels] = ()
 ) -> list[Candidate]:
     """
-    What can be tried on the best levels so far: each change that makes a difference and is possible.
+    What can be tried on the best levels so far: each change that is one, and is possible.
     """
     found: list[Candidate] = []
     for levels in [*({**best, **change} for change in changes), *also]:

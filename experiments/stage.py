@@ -233,7 +233,7 @@ class Stage:
 
     def check_residue(self) -> None:
         """
-        Raise ProofError when something is left in the lab that was not there before the first trial.
+        Raise ProofError when something is left in the lab that was not there before any trial.
         """
         check_residue(self._before, self.hierarchies)
 

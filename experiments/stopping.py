@@ -60,7 +60,7 @@ class Width:
 
 def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
     """
-    The mean over the rounds that both have of the logarithm of their times per request; None of none.
+    The mean log-ratio of the times per request over the rounds that both have; None without any.
     """
     earlier = {load.round: load.us_per_request for load in before.loads}
     logs = [

@@ -1,5 +1,5 @@
 """
-One trial: a fresh deployment of one variant, checked, and loaded in turns while others stand frozen.
+One trial: a fresh deployment of one variant, checked, and loaded in turns with others.
 """
 
 from __future__ import annotations
@@ -330,7 +330,7 @@ class Trial:
 
     def load_by_schedule(self, fraction: float | None) -> None:
         """
-        The open loop, with a share of the capacity that was measured or, for None, at the rate common to all.
+        The open loop, with a share of the capacity that was measured, or for None the common rate.
         """
         conditions = self.conditions
         if fraction is None:

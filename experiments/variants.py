@@ -114,9 +114,9 @@ class Search:
     """
     A search for the best configuration: from a variant, by changes, step by step.
 
-    All candidates of a step are measured in the same ``blocks``, in so many ``rounds``; in the first
-    step they include ``also``, variants that are to be beaten. What it finds becomes the variant
-    ``name``, with a trial in every so many blocks.
+    All candidates of a step are measured in the same ``blocks``, in so many ``rounds``; in the
+    first step they include ``also``, variants that are to be beaten. What it finds becomes the
+    variant ``name``, with a trial in every so many blocks.
     """
 
     name: str

@@ -167,9 +167,9 @@ def _paint(axes: Axes, limit: str, points: Sequence[Point], looks: Mapping[str, 
         shift = DODGE * (number - (len(looks) - 1) / 2)
         for point in points:
             if point.base == base and not point.comparable:
-                place = (doses.index(point.dose) + shift, 0.03)
+                where = (doses.index(point.dose) + shift, 0.03)
                 at: Look = {"xycoords": axes.get_xaxis_transform(), "rotation": 90, "ha": "center"}
-                axes.annotate("not comparable", place, **at, color=look.colour, fontsize=SMALL_PT)
+                axes.annotate("not comparable", where, **at, color=look.colour, fontsize=SMALL_PT)
         own = [point for point in points if point.base == base and point.comparable]
         places = [doses.index(point.dose) + shift for point in own]
         axes.plot(places, [point.cost_us.estimate for point in own], **look.line())

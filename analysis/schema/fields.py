@@ -186,6 +186,8 @@ FIELDS: dict[type, dict[str, Schema]] = {
             **_POSITIVE,
         ),
         "focal": listed("pairs of baseline and treatment that the run is for", PAIR),
+        "targets": listed("pairs that are waited for, each with its half-width", of_run.TARGET),
+        "side_by_side": listed("pairs of which both stand in one part of a block", PAIR),
         "margin": said("relative difference that is taken to be none", **_POSITIVE),
         "rounds": said("rounds of a block, each with one short load of every trial", **_LEAST_1),
         "requests_at_once": said("requests of each load at once; 0 for none", **_LEAST_0),
@@ -213,6 +215,7 @@ FIELDS: dict[type, dict[str, Schema]] = {
         "artefact": said(
             "the variant that is loaded before it is up, after the last block; empty for none"
         ),
+        "agreement": said("variants by which short loads are checked; empty for none"),
         "search": of_run.SEARCH,
         "finished_at": said("in seconds since the epoch; null before that", **_LEAST_0),
         "environment": of_run.ENVIRONMENT,

@@ -52,6 +52,15 @@ COMPARISON = shape(
     {"focal": flag("whether the run goes on until it is known well enough")},
 )
 
+TARGET = shape(
+    "a pair, and how narrow its interval is to become",
+    {
+        "baseline": {**NAME, **said("name of the variant that it starts from")},
+        "treatment": {**NAME, **said("name of the variant whose difference is asked for")},
+        "half_width": number("of the interval of the logarithm of their ratio"),
+    },
+)
+
 LADDER = shape(
     "variants in order, of which neighbours differ in one factor",
     {
@@ -221,6 +230,7 @@ ENVIRONMENT = shape(
         "swap_bytes": whole("swap, in bytes"),
         "memory": shape(
             "what deployments take, as it was measured",
+            {},
             {
                 "available_bytes": whole("memory that could be had"),
                 "process_bytes": unknown_too(whole("what a deployment of processes takes")),

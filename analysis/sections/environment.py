@@ -121,33 +121,8 @@ def reproduce(manifest: Manifest) -> str:
     """
     The commands that make this run again, and this report.
     """
-    # A twin is added by itself.
-    names = ",".join(each["name"] for each in manifest.variants if not each.get("twin_of"))
-    blocks = len(manifest.order) or manifest.blocks
-    command = (
-        f"nox -s measure -- --variants {names} --workload {manifest.workload['name']} --blocks "
-        f"{blocks} --minutes {manifest.minutes:g} --seed {manifest.seed} --rounds "
-        f"{manifest.rounds} --requests {manifest.requests} --concurrency {manifest.concurrency} "
-        f"--warmup-requests {manifest.warmup_requests}"
-    )
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
-    if not manifest.any_length:
-        command += " --same-length"
-    if manifest.open_fractions:
-        command += f" --open-loop --open-requests {manifest.open_requests}"
-        if manifest.common_rate_per_s:
-            command += f" --common-rate {manifest.common_rate_per_s:g}"
-    if manifest.margin != MARGIN:
-        command += f" --margin {manifest.margin * 100:g}"
-    if manifest.allowed:
-        command += f" --allow {','.join(manifest.allowed)}"
-    if manifest.probes != "on":
-        command += f" --probes {manifest.probes}"
-    if manifest.variants_file:
-        command += f" --variants-file {run.partition(' ')[0]}/{manifest.variants_file}"
-    mirror = manifest.userland.get("mirror", "default")
-    if mirror != "default":
-        command += f" --mirror {mirror}"
+    command = f"nox -s measure -- {' '.join(_options(manifest, run.partition(' ')[0]))}"
     commit = manifest.git.get("commit")
     checkout = f"a checkout of commit {commit}" if commit else "a checkout"
     if manifest.git.get("changed"):
@@ -179,3 +154,31 @@ def reproduce(manifest: Manifest) -> str:
         ]
         if part
     )
+
+
+def _options(manifest: Manifest, run: str) -> list[str]:
+    """
+    What the command was told, as far as it is not the default; ``run`` is where its files are.
+    """
+    # A twin is added by itself.
+    names = ",".join(each["name"] for each in manifest.variants if not each.get("twin_of"))
+    mirror = manifest.userland.get("mirror", "default")
+    rate = manifest.common_rate_per_s
+    options = [
+        (f"--variants {names} --workload {manifest.workload['name']}", True),
+        (f"--blocks {len(manifest.order) or manifest.blocks}", True),
+        (f"--minutes {manifest.minutes:g} --seed {manifest.seed}", True),
+        (f"--rounds {manifest.rounds} --requests {manifest.requests}", True),
+        (f"--concurrency {manifest.concurrency}", True),
+        (f"--warmup-requests {manifest.warmup_requests}", True),
+        ("--same-length", not manifest.any_length),
+        (f"--agreement {','.join(manifest.agreement)}", bool(manifest.agreement)),
+        (f"--open-loop --open-requests {manifest.open_requests}", bool(manifest.open_fractions)),
+        (f"--common-rate {rate or 0:g}", bool(manifest.open_fractions and rate)),
+        (f"--margin {manifest.margin * 100:g}", manifest.margin != MARGIN),
+        (f"--allow {','.join(manifest.allowed)}", bool(manifest.allowed)),
+        (f"--probes {manifest.probes}", manifest.probes != "on"),
+        (f"--variants-file {run}/{manifest.variants_file}", bool(manifest.variants_file)),
+        (f"--mirror {mirror}", mirror != "default"),
+    ]
+    return [option for option, is_needed in options if is_needed]

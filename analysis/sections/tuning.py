@@ -7,9 +7,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.estimates import are_comparable
 from analysis.formatting import percent, table
 from analysis.intervals import t_interval
+from analysis.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from experiments.records import Manifest
 
 INTRODUCTION = (
-    "In each step all candidates are changes to what was best so far; they were measured in the "
-    "same blocks, side by side, and the fastest was kept if it was faster on average. The search "
-    "ends when none is. That is short and greedy, and no proof that there is nothing better. Its "
-    "trials chose, so their figures flatter what they chose, and are shown only here; what "
-    "`{name}` is worth was measured afterwards, in blocks that the search never saw."
+    "In each step all candidates are changes to what was best so far{also}; they were measured "
+    "in the same blocks, side by side, and the fastest was kept if it was faster on average. The "
+    "search ends when none is. That is short and greedy, and no proof that there is nothing "
+    "better. Its trials chose, so their figures flatter what they chose, and are shown only "
+    "here; what `{name}` is worth was measured afterwards, in blocks that the search never saw."
 )
 
 
@@ -33,7 +33,12 @@ def tuning(manifest: Manifest) -> str:
     if not steps:
         return ""
     name = manifest.search["name"]
-    parts = ["## The best Docker configuration that was found", INTRODUCTION.format(name=name)]
+    others = ", ".join(f"`{each}`" for each in manifest.search.get("also", ()))
+    also = f", and in the first step {others}" if others else ""
+    parts = [
+        "## The best Docker configuration that was found",
+        INTRODUCTION.format(name=name, also=also),
+    ]
     for number, step in enumerate(steps, start=1):
         rows = [
             _row(candidate, kept=step["chosen"] == index)
@@ -49,12 +54,10 @@ def _row(candidate: Mapping[str, Any], *, kept: bool) -> list[str]:
     ratios = candidate["log_ratios"]
     change = _words(candidate["change"])
     became = "kept" if kept else candidate["note"] or "not kept"
-    if not ratios:
-        return [change, "–", "0", became]
-    # What was best so far answered all, or it would not have become that.
-    if not are_comparable((1.0, candidate["good_share"])):
-        good = f"{candidate['good_share'] * 100:.2f} % of its answers were good"
-        return [change, f"not comparable: {good}", str(len(ratios)), became]
+    if candidate["note"] or not ratios:
+        # The note says why there is no time; of what answered worse it begins so.
+        unlike = candidate["note"].startswith(Kind.NOT_COMPARABLE.value)
+        return [change, Kind.NOT_COMPARABLE.value if unlike else "–", "0", became]
     return [change, percent(t_interval(ratios).map(math.expm1)), str(len(ratios)), became]
 
 

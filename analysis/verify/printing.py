@@ -245,10 +245,10 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 def _effect_json(effect: Effect) -> dict[str, Any]:
     difference = effect.difference
-    known = difference is not None and difference.comparable
+    known = difference if difference and difference.comparable else None
     return {
         "verdict": WORDS[effect.verdict.kind],
-        "relative": _interval_json(difference.relative["us_per_request"] if known else None),
+        "relative": _interval_json(known.relative["us_per_request"] if known else None),
         "blocks": difference.blocks if difference else 0,
     }
 

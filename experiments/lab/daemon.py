@@ -54,8 +54,9 @@ class DockerDaemon:
     ``network_namespace`` is a path such as ``/run/netns/trial``; ``directory`` gets its socket and
     log; ``group`` is the control group of the daemon itself and ``container_group`` the one below
     which containers are put. ``processors`` is how many CPUs the daemon, its shims and docker-proxy
-    reckon with, where that is not how many they may use when they start. With ``store`` its layers are used read-only and the data root is in
-    memory; with ``fill_store`` the data root is that directory itself.
+    reckon with, where that is not how many they may use when they start. With ``store`` its layers
+    are used read-only and the data root is in memory; with ``fill_store`` the data root is that
+    directory itself.
     """
 
     network_namespace: str

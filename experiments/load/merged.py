@@ -1,5 +1,5 @@
 """
-The loads of one trial as one: counts added up, one rate over all their time, quantiles of all requests.
+The loads of one trial as one: counts added up, one rate over all time, quantiles of all requests.
 """
 
 from __future__ import annotations

@@ -17,17 +17,22 @@ from analysis.__main__ import main as report
 from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
 from experiments.load import LoadPlan
-from experiments.load.ab import result_of
+from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
+from experiments.load.merged import merged
 from experiments.records import (
+    AGREEMENT_LOADS,
     COMPRESSED,
     MANIFEST,
     RAW,
     SEARCH_TRIALS,
     TRIALS,
+    AgreementLoad,
     OpenLoad,
     ResultsError,
+    append_agreement,
     append_trial,
+    read_agreement,
     read_manifest,
     read_trials,
     write_manifest,
@@ -59,6 +64,17 @@ def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad]
         folder.mkdir(parents=True)
         (folder / "ab.txt").write_text(f"what ab printed in trial {number}\n")
     append_trial(run, trial(1, 0, "docker", 100), SEARCH_TRIALS)
+    load = AgreementLoad(
+        repetition=1,
+        variant="docker",
+        thawed=True,
+        beside=3,
+        requests=250,
+        requests_ok=250,
+        started_at=1e9,
+        us_per_request=4000.0,
+    )
+    append_agreement(run, load)
     return run
 
 
@@ -82,13 +98,14 @@ def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     kept = keep(run, tmp_path / REFERENCE)
     assert read_trials(kept) == read_trials(run)
     assert read_trials(kept, SEARCH_TRIALS) == read_trials(run, SEARCH_TRIALS)
+    assert read_agreement(kept) == read_agreement(run)
     before, after = files(run), files(kept)
     made = {name for name in before if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
     assert len(made) > 2
     assert {name: after[name] for name in made} == {name: before[name] for name in made}
     assert set(after) == made | {
         *(MANIFEST, RAW_ARCHIVE),
-        *(f"{name}{COMPRESSED}" for name in (TRIALS, SEARCH_TRIALS)),
+        *(f"{name}{COMPRESSED}" for name in (TRIALS, SEARCH_TRIALS, AGREEMENT_LOADS)),
     }
 
 
@@ -240,51 +257,52 @@ def test_the_committed_run_is_what_a_reference_must_be() -> None:
     assert bytes_of(COMMITTED) < MOST_BYTES
 
 
-def test_the_committed_records_say_what_ab_printed() -> None:
+def test_the_committed_records_say_what_ab_printed(tmp_path: Path) -> None:
     """
-    The load that counts and the first requests of every trial, read again from the raw data.
+    Every load of every trial, read again from the raw data; and the loads of its rounds as one.
     """
-    printed = raw_files(COMMITTED / RAW_ARCHIVE)
+    with lzma.open(COMMITTED / RAW_ARCHIVE) as stream, tarfile.open(fileobj=stream) as tar:
+        tar.extractall(tmp_path, filter="data")
     asked = read_manifest(COMMITTED)
-    loads = []
+    loads, unlike = 0, []
     for record in read_trials(COMMITTED):
-        folder = f"{RAW}/{record.number:03d}-{record.variant}"
-        loads += [(folder, record.load), (f"{folder}/cold", record.cold)]
-    kept = [(folder, load) for folder, load in loads if load is not None]
-    assert len(kept) > 1000
-    assert [
-        folder for folder, load in kept if reread(folder, load, asked, printed) != as_stored(load)
-    ] == []
+        folder = tmp_path / RAW / f"{record.number:03d}-{record.variant}"
+        for name, load in (("cold", record.cold), ("at-once", record.at_once)):
+            if load is not None:
+                loads += 1
+                if as_stored(reread(folder / name, asked, load.requests)) != as_stored(load):
+                    unlike.append(folder / name)
+        if record.load is None:
+            continue
+        names = [folder / f"round-{each.round:02}" for each in record.loads]
+        found = [reread(each, asked, asked.requests) for each in names]
+        loads += len(found)
+        unlike += [
+            name
+            for name, again, each in zip(names, found, record.loads, strict=True)
+            if 1e6 / again.requests_per_second != each.us_per_request
+            or again.requests_ok != each.requests_ok
+        ]
+        if as_stored(merged(found, list(map(times_ms, names)))) != as_stored(record.load):
+            unlike.append(folder)
+    assert loads > 1000
+    assert unlike == []
 
 
-def raw_files(path: Path) -> dict[str, str]:
-    """
-    What is in an archive of raw data, by name.
-    """
-    found = {}
-    with lzma.open(path) as stream, tarfile.open(fileobj=stream) as tar:
-        for entry in tar:
-            content = tar.extractfile(entry)
-            assert content is not None
-            found[entry.name] = content.read().decode(errors="replace")
-    return found
-
-
-def reread(
-    folder: str, load: LoadResult, asked: Manifest, printed: dict[str, str]
-) -> dict[str, Any]:
+def reread(folder: Path, asked: Manifest, requests: int) -> LoadResult:
     """
     A load as it is read from what ab printed.
     """
-    plan = LoadPlan("", choose_workload(asked.workload["name"]), load.requests, load.concurrency, 0)
-    report = parse(printed[f"{folder}/ab.txt"])
-    percentiles = parse_percentiles(printed[f"{folder}/ab-percentiles.csv"])
-    return as_stored(result_of(report, percentiles, plan, load.command))
+    workload = choose_workload(asked.workload["name"])
+    plan = LoadPlan("", workload, requests, min(asked.concurrency, requests), 0)
+    percentiles = parse_percentiles((folder / PERCENTILES_FILE).read_text())
+    return result_of(parse((folder / TEXT_FILE).read_text(errors="replace")), percentiles, plan, [])
 
 
 def as_stored(load: LoadResult) -> dict[str, Any]:
     """
-    A load as it is on the disk.
+    A load as it is on the disk, without the command, which ab does not print.
     """
-    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(load)))
+    content = dataclasses.asdict(dataclasses.replace(load, command=[]))
+    found: dict[str, Any] = json.loads(json.dumps(content))
     return found

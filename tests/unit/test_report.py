@@ -508,7 +508,7 @@ def rounds(
 
     Every trial has a load of 1000 requests besides, which is one per cent quicker.
     """
-    trials = []
+    trials: list[TrialRecord] = []
     for block in range(1, block_count + 1):
         for place, name in enumerate(names):
             us = 4000.0 * (ratio if place == 1 else 1.0) * (1 + 0.001 * ((block + place) % 3))

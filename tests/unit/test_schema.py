@@ -45,6 +45,8 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
+from experiments.search import Candidate, Step, as_record
+from experiments.variants import Search
 from experiments.variants_file import load_variants
 from experiments.workloads import choose_workload
 from tests.unit.samples import failed_trial, trial
@@ -238,29 +240,11 @@ def test_what_a_search_found_is_part_of_a_manifest() -> None:
     """
     With the candidates that were not tried; so is what a pilot found.
     """
-    levels = {"runtime": "container", "network": "host"}
-    tried = {"change": {"network": "host"}, "levels": levels}
-    found = {
-        "name": "tuned",
-        "about": "the best",
-        "start": "docker",
-        "blocks": 3,
-        "rounds": 4,
-        "changes": [{"network": "host"}],
-        "also": ["docker-all"],
-        "every": 1,
-        "levels": levels,
-        "steps": [
-            {
-                "candidates": [
-                    {**tried, "log_ratios": [-0.1, -0.2], "good_share": 1.0, "note": ""},
-                    {**tried, "log_ratios": [], "good_share": 0.0, "note": "its trials failed"},
-                ],
-                "chosen": 0,
-            },
-            {"candidates": [], "chosen": None},
-        ],
-    }
+    change, levels = {"network": "host"}, {"runtime": "container", "network": "host"}
+    wanted = Search("tuned", "the best", "docker", (change,), also=("docker-all",))
+    bad = Candidate(change, levels, note="its trials failed")
+    steps = [Step([Candidate(change, levels, [-0.1, -0.2], 1.0), bad], chosen=0), Step([])]
+    found = as_record(wanted, levels, steps)
     pilot = {
         "variant": "netns",
         "deployments": 4,
@@ -393,13 +377,13 @@ def test_a_field_that_is_missing_is_named(kind: type) -> None:
     """
     Each of those that have no default.
     """
-    whole = {
+    records: dict[type, Manifest | TrialRecord | AgreementLoad] = {
         TrialRecord: whole_trial(),
         Manifest: plan(measure_parser().parse_args(["--variants", "netns,docker"])),
         AgreementLoad: agreement_load(),
-    }[kind]
+    }
     for name in schema(kind)["required"]:
-        content = stored(whole)
+        content = stored(records[kind])
         del content[name]
         assert f"$: {name!r} is a required property" in faults(kind, content)
 

@@ -321,7 +321,7 @@ def tests_vm(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """
-    Time every phase over at least five trials each and print the table; about ten minutes; root.
+    Time every phase and print the table beside its targets; half an hour; root.
     """
     install(session, "host")
     # The bench starts nox again, which is not in the session's own environment.

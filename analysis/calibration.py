@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from scipy import stats
 
-from analysis.estimates import are_comparable, good_shares, pairs_by_block
+from analysis.estimates import good_shares, pairs_by_block
 from analysis.intervals import t_interval
 from analysis.places import at_equal_place
+from experiments.records import are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,7 +147,8 @@ def _rows(
     For each block that has everything, what came out of each dose; none where errors make it quick.
     """
     by_dose = {dose: pairs_by_block(baseline, name, trials) for name, dose in doses.items()}
-    if not all(blocks and are_comparable(good_shares(blocks)) for blocks in by_dose.values()):
+    shares = [good_shares(baseline, name, trials) for name in doses]
+    if not all(by_dose.values()) or not all(map(are_comparable, shares)):
         return []
     rows: dict[int, dict[int, float]] = {}
     for dose, blocks in by_dose.items():

@@ -95,7 +95,7 @@ class Evidence:
         """
         A variant's trials, where it has any.
         """
-        found = summarise(variant, self.trials, self.manifest.requests)
+        found = summarise(variant, self.trials)
         return found if found.trials or found.aborted else None
 
 

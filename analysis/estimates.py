@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from analysis.intervals import Interval, bca_interval, t_interval
 from analysis.places import at_equal_place
-from experiments.records import GOOD_SHARE_MARGIN, OK, UNDER_LOAD
+from experiments.records import OK, are_comparable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from experiments.records import LoadResult, TrialRecord
 
@@ -42,11 +42,11 @@ class VariantSummary:
     ``means`` maps each of METRICS to its mean over trials, and ``ranges`` to its least and greatest
     value. The rate's mean is the harmonic one, so it and the time per request say the same (Hoefler
     and Belli, "Scientific Benchmarking of Parallel Computing Systems", SC 2015). ``errors`` counts
-    the trials without a result, ``aborted`` those of them that ended while requests were under way.
-    ``requests`` are all that were asked for, by aborted too; ``requests_failed`` and
-    ``responses_non_2xx`` are sums over whole loads; ``reliability`` is the share of ``requests``
-    answered as they should be, where an aborted load counts as none of its requests answered, so
-    it is a lower bound then. None when nothing was asked.
+    the trials without a result, and ``aborted`` the loads that broke off. ``requests`` are all that
+    were asked for, by those too; ``requests_failed`` and ``responses_non_2xx`` are sums over whole
+    loads; ``reliability`` is the share of ``requests`` answered as they should be, where a load
+    that broke off counts as none of its requests answered, so it is a lower bound then. None when
+    nothing was asked.
     """
 
     variant: str
@@ -115,22 +115,19 @@ class Pair:
     difference_us: float
 
 
-def summarise(
-    variant: str, trials: Sequence[TrialRecord], requests_per_trial: int
-) -> VariantSummary:
+def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
     """
     Summarise the trials of one variant; trials of others are passed over.
     """
     own = [trial for trial in trials if trial.variant == variant]
     loads = [trial.load for trial in own if trial.status == OK and trial.load is not None]
     values = {name: [metric(load) for load in loads] for name, metric in METRICS.items()}
-    aborted = sum(trial.status != OK and trial.failed_phase in UNDER_LOAD for trial in own)
-    requests = sum(load.requests for load in loads) + aborted * requests_per_trial
+    requests = sum(load.requests for load in loads) + sum(trial.requests_lost for trial in own)
     return VariantSummary(
         variant=variant,
         trials=len(loads),
         errors=len(own) - len(loads),
-        aborted=aborted,
+        aborted=sum(trial.requests_lost > 0 for trial in own),
         means=_means(values),
         ranges={name: (min(each), max(each)) for name, each in values.items() if each},
         requests=requests,
@@ -158,7 +155,7 @@ def summarise_at_once(variant: str, trials: Sequence[TrialRecord]) -> VariantSum
     Summarise the loads at once of one variant; None when it has none.
     """
     own = _at_once(trials)
-    return summarise(variant, own, 0) if any(each.variant == variant for each in own) else None
+    return summarise(variant, own) if any(each.variant == variant for each in own) else None
 
 
 def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
@@ -206,7 +203,7 @@ def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) ->
         us_per_request=t_interval(differences),
         baseline_us=t_interval(baselines),
         log_ratios=logs["us_per_request"],
-        good_shares=good_shares(blocks),
+        good_shares=good_shares(baseline, treatment, trials),
     )
 
 
@@ -263,11 +260,7 @@ def shared_rounds(baseline: TrialRecord, treatment: TrialRecord) -> list[tuple[f
             (cost(one), cost(two)) for one, two in [(baseline.load, treatment.load)] if one and two
         ]
     before, after = (
-        {
-            load.round: load.us_per_request
-            for load in trial.loads
-            if load.requests_completed == load.requests
-        }
+        {load.round: load.us_per_request for load in trial.loads if load.is_whole}
         for trial in (baseline, treatment)
     )
     return [(before[number], after[number]) for number in sorted(before.keys() & after.keys())]
@@ -284,28 +277,16 @@ def trials_by_part(trials: Sequence[TrialRecord]) -> dict[tuple[int, int], dict[
     return dict(sorted(parts.items()))
 
 
-def good_shares(blocks: Mapping[int, Sequence[Pair]]) -> tuple[float, float]:
+def good_shares(
+    baseline: str, treatment: str, trials: Sequence[TrialRecord]
+) -> tuple[float, float]:
     """
-    The shares of the requests of baseline and treatment that were answered as they should be.
+    The shares of the requests of two variants that were answered as they should be.
+
+    Those of a load that broke off count as not answered, whether the trial is good or not.
     """
-    pairs = [pair for own in blocks.values() for pair in own]
-    return (
-        _good_share(pair.baseline.load for pair in pairs),
-        _good_share(pair.treatment.load for pair in pairs),
-    )
-
-
-def _good_share(loads: Iterable[LoadResult | None]) -> float:
-    some = [load for load in loads if load is not None]
-    return sum(load.requests_ok for load in some) / sum(load.requests for load in some)
-
-
-def are_comparable(good_shares: Sequence[float]) -> bool:
-    """
-    Whether arms with these shares of good answers can be compared in time: errors are quick.
-    """
-    # One answer in a thousand is within the margin, whatever its share is as a binary fraction.
-    return round(max(good_shares) - min(good_shares), 9) <= GOOD_SHARE_MARGIN
+    before, after = (summarise(name, trials).reliability for name in (baseline, treatment))
+    return (1.0 if before is None else before, 1.0 if after is None else after)
 
 
 def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interval, int] | None:

@@ -8,10 +8,11 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.estimates import are_comparable, compare, good_shares, pairs_by_block
+from analysis.estimates import compare, good_shares, pairs_by_block
 from analysis.intervals import t_interval
 from analysis.places import at_equal_place
 from analysis.verdicts import judge
+from experiments.records import are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,12 +102,11 @@ def remainder(
     ladders = {ladder["name"]: ladder["steps"] for ladder in manifest.ladders}
     ends = [(ladders[name][0], ladders[name][-1]) for name in whole["ladders"]]
     level = at_equal_place(trials)
-    found = [
-        pairs_by_block(first, last, level)
-        for first, last in [(whole["baseline"], whole["treatment"]), *ends]
-    ]
+    compared = [(whole["baseline"], whole["treatment"]), *ends]
+    found = [pairs_by_block(first, last, level) for first, last in compared]
     complete = [block for block in found[0] if all(block in blocks for blocks in found)]
-    if not complete or not all(are_comparable(good_shares(blocks)) for blocks in found):
+    shares = [good_shares(first, last, trials) for first, last in compared]
+    if not complete or not all(map(are_comparable, shares)):
         return None
     wholes, *climbed = (
         [statistics.fmean(pair.difference_us for pair in blocks[block]) for block in complete]

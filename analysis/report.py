@@ -59,10 +59,7 @@ def render(
     checked; ``drawn`` are the figures, which the report finds in ``directory``, as seen from its
     own place.
     """
-    summaries = {
-        table["name"]: summarise(table["name"], trials, manifest.requests)
-        for table in manifest.variants
-    }
+    summaries = {table["name"]: summarise(table["name"], trials) for table in manifest.variants}
     compared = comparisons(manifest, trials)
     pictures = dict.fromkeys(CODE, "")
     pictures |= {figure.name: picture(figure, directory) for figure in drawn}

@@ -24,19 +24,21 @@ from experiments.lab.lab import Lab
 from experiments.lock import RunLock
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.options import PROJECT
-from experiments.records import OK, latest_run, read_manifest, read_trials
+from experiments.records import OK, PILOT_TRIALS, latest_run, read_manifest, read_trials
+from experiments.stopping import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.lab.userland import Userland
+    from experiments.records import Manifest, TrialRecord
 
-REPEATS = 5
-PROBE_PAIRS_PER_REPEAT = 3
-"""What the probes cost is small, so more pairs of trials are needed to see it."""
+REPEATS = 3
+PROBE_BLOCKS_PER_REPEAT = 3
+"""What the probes cost is small, so more blocks are needed to see it."""
 
-INVOCATION_TIMEOUT_S = 300
-RUN_TIMEOUT_S = 900
+RUN_TIMEOUT_S = 1200
+MEASURE = (sys.executable, "-m", "experiments", "measure")
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,12 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
         timings = [_lab_entry(built, options.repeats)]
     say("deployments, a minute")
     timings += _trials(options.repeats)
-    say("what the probes cost, two minutes")
-    timings.append(_probes(options.repeats * PROBE_PAIRS_PER_REPEAT))
-    say("whole invocations, two minutes")
+    say("what the probes cost, three minutes")
+    timings.append(_probes(options.repeats * PROBE_BLOCKS_PER_REPEAT))
+    say("the main job up to its first block, some minutes")
     timings += _invocations(options.repeats)
+    say("how well both systems are known after 3 and after 12 minutes")
+    timings += _widths()
     say("analysis of ten million requests, a minute or two")
     timings += _analysis()
     if options.userland_builds:
@@ -161,19 +165,12 @@ def _lab_entry(built: Userland, repeats: int) -> Timing:
 
 def _trials(repeats: int) -> list[Timing]:
     """
-    Deploy and teardown of each runtime, from one run.
+    Deploy and teardown of each runtime in company, from one run.
     """
     with tempfile.TemporaryDirectory() as results:
-        command = [sys.executable, "-m", "experiments", "measure", "--results", results]
-        command += [
-            "--variants",
-            "netns,seccomp,docker",
-            "--blocks",
-            str(repeats),
-            "--minutes",
-            "60",
-        ]
-        _run([*command, "--requests", "200"], RUN_TIMEOUT_S)
+        command = [*MEASURE, "--results", results, "--variants", "netns,seccomp,docker"]
+        command += ["--blocks", str(repeats), "--rounds", "1", "--minutes", "60"]
+        _run(command, RUN_TIMEOUT_S)
         run = latest_run(Path(results))
         trials = [trial for trial in read_trials(run) if trial.status == OK]
     timings = []
@@ -191,49 +188,109 @@ def _trials(repeats: int) -> list[Timing]:
     return timings
 
 
-def _probes(pairs: int) -> Timing:
+def _probes(blocks: int) -> Timing:
     """
     Throughput lost by looking at parity, path and CPU cost, in every other one of equal trials.
     """
     with tempfile.TemporaryDirectory() as results:
-        command = [sys.executable, "-m", "experiments", "measure", "--results", results]
-        command += ["--variants", "netns", "--blocks", str(2 * pairs), "--minutes", "60"]
+        # Three of them, so that what is looked at changes from block to block.
+        command = [*MEASURE, "--results", results, "--variants-file", str(_twins(Path(results)))]
+        command += ["--blocks", str(blocks), "--rounds", "6", "--minutes", "60"]
         _run([*command, "--probes", "alternate"], RUN_TIMEOUT_S)
         trials = read_trials(latest_run(Path(results)))
-    loads = [trial.load for trial in trials if trial.load is not None]
-    if len(loads) != 2 * pairs:
-        msg = f"{2 * pairs - len(loads)} of {2 * pairs} trials failed, so there are no pairs"
+    lost = []
+    for block in range(1, blocks + 1):
+        own = [trial for trial in trials if trial.block == block and trial.load is not None]
+        looked, alone = (
+            [
+                1e6 / trial.load.requests_per_second
+                for trial in own
+                if trial.load is not None and bool(trial.cpu) is probed
+            ]
+            for probed in (True, False)
+        )
+        if looked and alone:
+            lost.append((1 - statistics.fmean(alone) / statistics.fmean(looked)) * 100)
+    if len(lost) != blocks:
+        msg = f"{blocks - len(lost)} of {blocks} blocks failed"
         raise HostError(msg)
-    lost = [
-        (1 - looked.requests_per_second / alone.requests_per_second) * 100
-        for looked, alone in zip(loads[::2], loads[1::2], strict=True)
-    ]
     return Timing("throughput lost to the probes", "%", lost, 1)
+
+
+def _twins(folder: Path) -> Path:
+    """
+    A variants file with three of the same.
+    """
+    path = folder / "twins.toml"
+    names = ("one", "two", "three")
+    path.write_text(
+        "\n".join(f'[variants.{name}]\nabout = "netns"\nlike = "netns"\n' for name in names)
+    )
+    return path
 
 
 def _invocations(repeats: int) -> list[Timing]:
     """
-    From the command line until the first request, with everything built; the runner's memory.
+    From the command line until the first loads, with everything built; the runner's memory.
 
     Each has a seed of its own, so that the first deployment is not always of the same variant.
     """
-    seconds, peaks = [], []
-    command = [os.environ.get("BRIDGETOLL_NOX_PYTHON", sys.executable), "-m", "nox"]
-    command += ["-s", "netns", "docker", "--", "--blocks", "1", "--requests", "20"]
-    command += ["--warmup-requests", "0"]
+    pilots, blocks, peaks = [], [], []
     for seed in range(1, repeats + 1):
-        with tempfile.TemporaryDirectory() as results:
-            began = time.time()
-            _run([*command, "--seed", str(seed), "--results", results], INVOCATION_TIMEOUT_S)
-            run = latest_run(Path(results))
-            first = read_trials(run)[0]
-            peaks.append(read_manifest(run).environment["runner_peak_bytes"] / 1e6)
-            before_load = first.phases_s["deploy"] + first.phases_s["check"]
-            seconds.append(first.started_at + before_load - began)
+        run = _nox(["netns", "docker", "optimized"], ["--minutes", "0.1", "--seed", str(seed)])
+        pilots.append(_first_load_s(run.pilot) - run.began)
+        blocks.append(_first_load_s(run.trials) - run.began)
+        seen = run.manifest.environment
+        peaks.append(seen["runner_peak_bytes"] / 1e6)
     return [
-        Timing("second invocation to first load", "s", seconds, 10),
+        Timing("main job: command to a pilot's first load", "s", pilots, 8),
+        Timing("main job: command to the first block's first load", "s", blocks, 60),
         Timing("runner's memory, peak", "MB", peaks, 200),
     ]
+
+
+def _widths() -> list[Timing]:
+    """
+    How well the focal pairs are known after some minutes of both systems alone: the wider one.
+    """
+    timings = []
+    for minutes, target in ((3, 1.0), (12, 0.5)):
+        asked = ["--minutes", str(minutes), "--half-width", str(target)]
+        run = _nox(["netns", "docker"], asked)
+        widths = Widths()
+        for trial in run.trials:
+            widths.add(trial)
+        found = [widths.of(*pair) for pair in run.manifest.focal]
+        reached = [each.half_width * 100 for each in found if each and each.half_width]
+        what = f"half-width of the focal pairs after {minutes} min"
+        timings.append(Timing(what, "%", [max(reached)], target))
+    return timings
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """
+    A run by nox, and when its command began, in seconds since the epoch.
+    """
+
+    began: float
+    manifest: Manifest
+    trials: list[TrialRecord]
+    pilot: list[TrialRecord]
+
+
+def _nox(sessions: Sequence[str], options: Sequence[str]) -> Invocation:
+    command = [os.environ.get("BRIDGETOLL_NOX_PYTHON", sys.executable), "-m", "nox", "-s"]
+    with tempfile.TemporaryDirectory() as results:
+        began = time.time()
+        _run([*command, *sessions, "--", *options, "--results", results], RUN_TIMEOUT_S)
+        run = latest_run(Path(results))
+        pilot = read_trials(run, PILOT_TRIALS)
+        return Invocation(began, read_manifest(run), read_trials(run), pilot)
+
+
+def _first_load_s(trials: Sequence[TrialRecord]) -> float:
+    return min(load.started_at for trial in trials for load in trial.loads)
 
 
 def _userland_build(builds: int, cache: Path) -> Timing:

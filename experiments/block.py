@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,27 +48,37 @@ class Block:
 
         What each trial came to. Raises what no trial can be blamed for.
         """
-        try:
+        stop = self.stage.stop
+        with ExitStack() as held:
             try:
-                with self._timed("up"):
-                    self._bring_up()
-                with self._timed("warmup"):
-                    self._warm_up()
-                with self._timed("rounds"):
-                    self._rounds()
-                with self._timed("rest"):
-                    self._at_once()
-                    self._each("proving the paths", lambda trial: trial.prove())
-                    self._by_schedule()
+                self._measure()
             except KeyboardInterrupt:
                 self._stop()
-        finally:
-            with self._timed("down"):
-                self._take_down()
-        if not self.stopped:
-            with self._timed("residue"):
-                self._look_for_residue()
-        return [trial.record() for trial in self.trials]
+            finally:
+                # What was measured is not lost by a signal that comes now, and nothing is left.
+                held.enter_context(stop.held())
+                with self._timed("down"):
+                    self._take_down()
+            if not self.stopped:
+                with self._timed("residue"):
+                    self._look_for_residue()
+            self.stopped = self.stopped or stop.asked
+            for trial in self.trials:
+                if trial.state is not None:
+                    self.stage.states.setdefault(trial.variant.name, trial.state)
+            return [trial.record() for trial in self.trials]
+
+    def _measure(self) -> None:
+        with self._timed("up"):
+            self._bring_up()
+        with self._timed("warmup"):
+            self._warm_up()
+        with self._timed("rounds"):
+            self._rounds()
+        with self._timed("rest"):
+            self._at_once()
+            self._each("proving the paths", lambda trial: trial.prove())
+            self._by_schedule()
 
     @property
     def going(self) -> list[Trial]:
@@ -89,8 +99,10 @@ class Block:
             except BaseException:
                 for future in futures:
                     future.cancel()
-                # What a deployment waits for ends with it.
+                # What a deployment waits for ends with it, which is then no fault of its own.
                 for trial in self.trials:
+                    if not trial.fault:
+                        trial.stop()
                     trial.identity.site.group.kill()
                 raise
         self.taken_bytes = before - available_bytes()
@@ -169,15 +181,13 @@ class Block:
         """
         self.stopped = True
         for trial in self.trials:
-            if trial.going:
-                trial.quiet = True
+            trial.quiet = True
+            if not trial.fault:
                 trial.prove()
                 trial.stop()
 
     def _take_down(self) -> None:
         self.show("taking down")
-        for trial in self.trials:
-            trial.quiet = True
         with ThreadPoolExecutor(self.at_a_time) as executor:
             for future in [executor.submit(trial.take_down) for trial in self.trials]:
                 future.result()

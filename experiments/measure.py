@@ -130,7 +130,7 @@ def until(manifest: Manifest) -> str:
         pairs = "the one difference" if focal == 1 else f"each of {focal} differences"
         blocks += f" or more, until {pairs} is known to ±{manifest.half_width * 100:g} %"
         more = len(manifest.targets) - focal
-        blocks += f", and {more} others less narrowly" if more > 0 else ""
+        blocks += f", and {more} more as well as their kind asks for" if more > 0 else ""
     return f"{blocks}; no block begins that would not end within {manifest.minutes:g} min"
 
 
@@ -155,14 +155,16 @@ def plan(options: argparse.Namespace) -> Manifest:
     focal = focal_pairs(comparisons, ladders)
     fixed = options.blocks or options.open_loop or not focal
     half_width = options.half_width or (None if fixed else profile.half_width)
-    pilot = {}
+    pilot: dict[str, Any] = {}
     if options.open_loop and not options.common_rate:
         pilot = {"wanted": RATE_WANTED}
     elif half_width and not options.rounds:
-        pilot = {"wanted": ROUNDS_WANTED}
+        asked = {"requests_asked": options.requests} if options.requests else {}
+        pilot = {"wanted": ROUNDS_WANTED, **asked}
     requests = options.requests or REQUESTS
     pairs = {
-        "focal": [(each.baseline, each.treatment) for each in comparisons if each.focal] or focal,
+        "focal": [(each.baseline, each.treatment) for each in comparisons if each.focal]
+        or ([] if ladders else focal),
         "step": [pair for ladder in ladders for pair in ladder.pairs()],
         "comparison": [
             (each.baseline, each.treatment) for each in comparisons if each.name != CONTROL

@@ -52,7 +52,11 @@ class Memory:
         Bring a deployment up and take it down, only to see what it takes.
         """
         conditions = dataclasses.replace(
-            self._stage.conditions, rounds=0, warmup_requests=0, open_requests=0
+            self._stage.conditions,
+            rounds=0,
+            warmup_requests=0,
+            at_once=frozenset(),
+            open_requests=0,
         )
         block = self._stage.side_by_side([variant], conditions, kind="rehearsal")
         block.run()

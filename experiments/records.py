@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import ResultsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "TrialRecord",
     "append_agreement",
     "append_trial",
+    "are_comparable",
     "latest_run",
     "read_agreement",
     "read_manifest",
@@ -112,6 +113,16 @@ Two arms whose shares of good answers differ by more than this have no differenc
 Errors are quick, so that an arm with a share of them looks faster by up to that share. This much is
 a twentieth of MARGIN.
 """
+
+
+def are_comparable(good_shares: Iterable[float]) -> bool:
+    """
+    Whether arms with these shares of good answers can be compared in time: errors are quick.
+    """
+    shares = list(good_shares)
+    # One answer in a thousand is within the margin, whatever its share is as a binary fraction.
+    return round(max(shares) - min(shares), 9) <= GOOD_SHARE_MARGIN
+
 
 CLIENT_BOUND = 0.8
 """A client that used more than this share of its CPU may be what limited the rate."""
@@ -201,11 +212,11 @@ class RoundLoad:
     others_ran_us: int
 
     @property
-    def good_share(self) -> float:
+    def is_whole(self) -> bool:
         """
-        The share of the requests that were answered as they should be.
+        Whether every request was completed, well or not; no other load has a time.
         """
-        return self.requests_ok / self.requests
+        return self.requests_completed == self.requests
 
 
 @dataclass(frozen=True)
@@ -251,7 +262,8 @@ class TrialRecord:
     good, and has both all the same. ``first_answer_s`` is the time from the making of the stack's
     networks to the first good answer, while others were brought up beside it, and ``cold`` the load
     of the very first requests, before any warm-up. ``open_loads`` came after the loads, where the
-    run has such.
+    run has such. ``requests_lost`` are those of a load that broke off, of which nobody knows how
+    many were answered; it is no user who broke it off.
     """
 
     number: int
@@ -274,6 +286,7 @@ class TrialRecord:
     first_answer_s: float | None = None
     cold: LoadResult | None = None
     open_loads: list[OpenLoad] = field(default_factory=list)
+    requests_lost: int = 0
     failed_phase: str = ""
     error: str = ""
     schema_version: int = SCHEMA_VERSION

@@ -16,7 +16,7 @@ from experiments.artefact import LengthArtefact
 from experiments.errors import BridgetollError, DeployError
 from experiments.memory import Memory
 from experiments.pilot import Pilot
-from experiments.plan import block_order, leave_out, parts_of, too_many_cpus
+from experiments.plan import AT_ONCE_EVERY, block_order, leave_out, parts_of, too_many_cpus
 from experiments.probes.environment import environment, stolen_s
 from experiments.progress import Progress
 from experiments.records import (
@@ -131,10 +131,20 @@ class Runner:
         One part of a block: its deployments side by side.
         """
         variants = [self.variants[name] for name in names]
-        block = self.stage.side_by_side(variants, block=number, part=part)
-        for record in block.run():
-            append_trial(self.run, record)
-            self.progress.finished(record)
+        conditions = self.stage.conditions
+        if (number - 1) % AT_ONCE_EVERY:
+            conditions = dataclasses.replace(conditions, at_once=frozenset())
+        block = self.stage.side_by_side(variants, conditions, block=number, part=part)
+        records = block.run()
+        with self.stage.stop.held():
+            for record in records:
+                append_trial(self.run, record)
+                self.progress.finished(record)
+        if self.stage.states != self.manifest.network_state:
+            self._update(network_state=dict(self.stage.states))
+        if block.stopped:
+            raise KeyboardInterrupt
+        for record in records:
             # Loads that break off are a result, and say nothing about the next deployment.
             broken = record.status == ERROR and record.failed_phase not in UNDER_LOAD
             failed = self.failures[record.variant] + 1 if broken else 0
@@ -142,10 +152,6 @@ class Runner:
             if failed >= ERRORS_IN_A_ROW:
                 msg = f"variant {record.variant} failed {failed} times in a row: {record.error}"
                 raise DeployError(msg)
-        if self.stage.states != self.manifest.network_state:
-            self._update(network_state=dict(self.stage.states))
-        if block.stopped:
-            raise KeyboardInterrupt
 
     def _prepare(self) -> None:
         """
@@ -172,6 +178,7 @@ class Runner:
                 self.rule.blocks,
             )
             rounds, requests = found.pop("chosen_rounds"), found.pop("chosen_requests")
+            requests = self.manifest.pilot.get("requests_asked") or requests
             self._update(rounds=rounds, requests=requests, pilot=found)
         elif not self.memory.is_roomy(len(self._names_of(1))):
             self.memory.rehearse(first)

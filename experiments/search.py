@@ -11,8 +11,8 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from experiments.factors import FACTORS, impossible
-from experiments.records import GOOD_SHARE_MARGIN, SEARCH_TRIALS, append_trial
+from experiments.factors import different, impossible
+from experiments.records import SEARCH_TRIALS, append_trial, are_comparable
 from experiments.stopping import log_ratio
 
 if TYPE_CHECKING:
@@ -119,9 +119,8 @@ class TunedSearch:
                 judge(candidate, records[base.name], records[variant.name])
 
     def _variant(self, levels: Levels) -> Variant:
-        return dataclasses.replace(
-            self._start, name=_name(self._wanted, levels), levels=dict(levels)
-        )
+        name = name_of(levels, self._start.levels)
+        return dataclasses.replace(self._start, name=name, levels=dict(levels))
 
 
 def candidates_of(
@@ -159,7 +158,7 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
     asked = [sum(load.requests for load in each.loads) for each in (before, after)]
     good = [ok / requests for ok, requests in zip(shares, asked, strict=True)]
     candidate.good_share = good[1]
-    if abs(good[1] - good[0]) > GOOD_SHARE_MARGIN:
+    if not are_comparable(good):
         # Errors are fast, and no improvement.
         candidate.note = (
             f"not comparable: {good[1] * 100:.2f} % of its answers were good, and "
@@ -171,12 +170,11 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
         candidate.log_ratios.append(ratio)
 
 
-def _name(wanted: Search, levels: Mapping[str, str]) -> str:
+def name_of(levels: Mapping[str, str], start: Mapping[str, str]) -> str:
     """
-    A name for a candidate, from the levels that the search may change.
+    A name for a configuration: its levels that are not those of the start.
     """
-    varied = [name for name in FACTORS if any(name in change for change in wanted.changes)]
-    return "-".join(levels[name] for name in varied)
+    return "-".join(levels[name] for name in different(start, levels)) or "start"
 
 
 def as_record(wanted: Search, levels: Levels, steps: Sequence[Step]) -> dict[str, Any]:

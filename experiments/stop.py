@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 FORK_HOOKS = frozenset({"_afterFork", "_after_fork"})
@@ -21,7 +23,7 @@ class StopRequest:
 
     The first signal raises KeyboardInterrupt where the program is, so that no wait goes on. Python
     discards exceptions in its hooks around fork, so there none is raised; the request is
-    remembered, and looked at before every phase.
+    remembered, and looked at before every phase. ``asked`` says whether there was one.
     """
 
     def __init__(self) -> None:
@@ -29,7 +31,8 @@ class StopRequest:
         Takes over the signals that ask a program to stop.
         """
         self._owner = os.getpid()
-        self._asked = False
+        self.asked = False
+        self._held = False
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._handle)
 
@@ -38,15 +41,27 @@ class StopRequest:
         # handler, and must not go on as a second runner.
         if os.getpid() != self._owner:
             os._exit(128 + number)
-        if self._asked:
+        if self.asked:
             return
-        self._asked = True
-        if frame is None or frame.f_code.co_name not in FORK_HOOKS:
+        self.asked = True
+        in_hook = frame is not None and frame.f_code.co_name in FORK_HOOKS
+        if not (self._held or in_hook):
             raise KeyboardInterrupt
 
     def check(self) -> None:
         """
         Raise KeyboardInterrupt when the user has asked to stop.
         """
-        if self._asked:
+        if self.asked:
             raise KeyboardInterrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """
+        Meanwhile a signal is only remembered: what is done now is to be done to its end.
+        """
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before

@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.records import GOOD_SHARE_MARGIN, OK
+from experiments.records import OK, are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,11 +62,11 @@ def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
     """
     The mean log-ratio of the times per request over the rounds that both have; None without any.
     """
-    earlier = {load.round: load.us_per_request for load in before.loads}
+    earlier = {load.round: load.us_per_request for load in before.loads if load.is_whole}
     logs = [
         math.log(load.us_per_request / earlier[load.round])
         for load in after.loads
-        if load.round in earlier
+        if load.is_whole and load.round in earlier
     ]
     return statistics.fmean(logs) if logs else None
 
@@ -107,7 +107,7 @@ class Widths:
         if not logs:
             return None
         shares = [_good_share(arm) for arm in zip(*pairs.values(), strict=True)]
-        comparable = abs(shares[0] - shares[1]) <= GOOD_SHARE_MARGIN
+        comparable = are_comparable(shares)
         mean = statistics.fmean(logs)
         if len(logs) < 2:
             return Width(len(logs), math.expm1(mean), comparable=comparable)
@@ -179,9 +179,9 @@ class Rule:
         """
         About how many blocks the run will have: an interval shrinks with the root of their number.
         """
-        if not self.targets or self.is_enough(begun, widths):
-            return max(begun, self.blocks)
-        worst = max(each.times_too_wide for each in self._standings(widths))
+        if self.is_enough(begun, widths):
+            return begun
+        worst = max((each.times_too_wide for each in self._standings(widths)), default=0.0)
         if math.isinf(worst):
             return MOST_BLOCKS
         return min(max(self.blocks, begun + 1, math.ceil(begun * worst**2)), MOST_BLOCKS)
@@ -208,5 +208,7 @@ class Rule:
         found = []
         for target in self.targets:
             width = widths.of(target.baseline, target.treatment)
-            found.append(Standing(target, width.half_width if width else None))
+            # What cannot be compared gets no verdict, however long it is waited for.
+            if width is None or width.comparable:
+                found.append(Standing(target, width.half_width if width else None))
         return found

@@ -29,7 +29,14 @@ from experiments.probes.network_state import network_state
 from experiments.probes.parity import Parity, prove_levels
 from experiments.probes.path import PathCounters, check_path, path_counters
 from experiments.probes.response import check_answers
-from experiments.records import ERROR, OK, STOPPED, RoundLoad, TrialRecord
+from experiments.records import (
+    ERROR,
+    OK,
+    STOPPED,
+    UNDER_LOAD,
+    RoundLoad,
+    TrialRecord,
+)
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
 
 if TYPE_CHECKING:
@@ -164,6 +171,7 @@ class Trial:
         self._frozen = False
         self._down = False
         self._spoiled = False
+        self._under_way = 0
         self.quiet = False
 
     @property
@@ -215,6 +223,7 @@ class Trial:
         """
         The user stopped the run while nothing was wrong with it; what it has is kept.
         """
+        self._under_way = 0
         self.phase = STOPPED
         self.fail("the run was stopped by the user")
 
@@ -302,8 +311,11 @@ class Trial:
         """
         A load that nothing is made of here; its raw output goes into a folder of this name.
         """
+        self._under_way = requests
         with self._thawed():
-            return self._run(requests, self._directory(name))
+            load = self._run(requests, self._directory(name))
+        self._under_way = 0
+        return load
 
     def load_at_once(self) -> None:
         """
@@ -359,15 +371,16 @@ class Trial:
         if self._down:
             return
         self._down = True
-        with self.step("teardown"):
-            if self._frozen:
-                # Docker tells its containers' logs only while it runs.
-                self.thaw()
+        self.quiet = True
+        with self.step("teardown"), self._stack:
+            if hasattr(self, "freezer"):
+                # Docker tells its containers' logs only while it runs. It may have been frozen a
+                # moment ago, by what was then interrupted.
+                self.freezer.thaw()
+                self._frozen = False
             if hasattr(self, "deployment"):
                 keep_logs(self.deployment, self.identity.raw)
             site.group.kill()
-            with self._stack:
-                pass
         shutil.rmtree(site.directory, ignore_errors=True)
 
     def record(self) -> TrialRecord:
@@ -396,6 +409,7 @@ class Trial:
             placement=where,
             load=merged(self._whole, self._times_ms) if good else None,
             loads=self.loads,
+            requests_lost=self._under_way if self.failed_phase in UNDER_LOAD else 0,
             failed_phase=self.failed_phase,
             error=self.fault,
             **({"check": {}} | self.found),

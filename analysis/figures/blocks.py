@@ -39,7 +39,7 @@ CAPTION = (
     "one trial stands from its variant's others, beside the other lines, is the deployment's."
 )
 
-LEFT_IN, PANEL_IN = 0.85, 3.0
+LEFT_IN, PANEL_IN, SUBTITLE_IN = 0.85, 3.0, 0.25
 ROOM = 0.8
 """How much of the distance between two blocks the rounds of one take."""
 
@@ -66,19 +66,18 @@ def blocks(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
         axes = panel(
             canvas,
             left_in=LEFT_IN,
-            top_in=TITLE_IN + LEGEND_IN,
+            top_in=TITLE_IN + LEGEND_IN + SUBTITLE_IN,
             width_in=WIDTH_IN - LEFT_IN - MARGIN_IN,
             height_in=PANEL_IN,
         )
         _paint(axes, series, shown, places)
         names_of_lines(canvas, shown)
 
+    height_in = TITLE_IN + LEGEND_IN + SUBTITLE_IN + PANEL_IN + AXIS_IN + MARGIN_IN
     return Figure(
         name="blocks",
         title=TITLE,
-        svg=rendered(
-            TITLE_IN + LEGEND_IN + PANEL_IN + AXIS_IN + MARGIN_IN, TITLE, alternative, paint
-        ),
+        svg=rendered(height_in, TITLE, alternative, paint),
         csv=csv_text(
             ["variant", "block", "part", "round", "measured_us_per_request"],
             [

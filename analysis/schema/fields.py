@@ -154,6 +154,10 @@ FIELDS: dict[type, dict[str, Schema]] = {
         ),
         "cold": said("load of the very first requests, before any warm-up"),
         "open_loads": said("loads by schedule, after the other loads"),
+        "requests_lost": said(
+            "requests of a load that broke off, of which nobody knows how many were answered",
+            **_LEAST_0,
+        ),
         "failed_phase": said("the phase in which a fault came up; empty without one"),
         "error": said("what the fault was; empty without one"),
         "schema_version": _VERSION,

@@ -129,6 +129,7 @@ PILOT = shape(
     {},
     {
         "wanted": {"enum": [ROUNDS_WANTED, RATE_WANTED], **said("what it is to find")},
+        "requests_asked": whole("requests in each load, where the user says how many", 1),
         "variant": string("the variant that was deployed"),
         "deployments": whole("how many of them were good", 1),
         "rounds": whole("rounds of the pilot", 1),

@@ -49,9 +49,13 @@ def calibration(
     """
     Doses, then whether short loads agree with long ones; empty where neither was looked at.
     """
-    parts = [*_injected(manifest, trials), *_agreement(manifest, trials, agreement)]
+    parts = [*_injected(manifest, trials), *_agreement(agreement)]
     if not parts:
         return ""
+    in_trials = agrees(manifest, trials)
+    if in_trials:
+        words = ", ".join(f"{name} {percent(each)}" for name, each in in_trials.items())
+        parts.append(IN_TRIALS.format(requests=manifest.requests_at_once, found=words))
     return "\n\n".join(["## Calibration: what was put in, and what came out", *parts])
 
 
@@ -84,34 +88,26 @@ def _injected(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
     return parts
 
 
-def _agreement(
-    manifest: Manifest, trials: Sequence[TrialRecord], loads: Sequence[AgreementLoad]
-) -> list[str]:
+def _agreement(loads: Sequence[AgreementLoad]) -> list[str]:
     """
-    One row for each question with a cell for each variant; then what the run's own trials say.
+    One row for each question with a cell for each variant.
     """
-    parts = []
     found = agreements(loads)
-    if found:
-        by_place = {(each.question, each.variant): each for each in found}
-        variants = list(dict.fromkeys(each.variant for each in found))
-        rows = []
-        for question, words in ASKED.items():
-            own = [by_place.get((question, name)) for name in variants]
-            known = next((each for each in own if each), None)
-            if known:
-                cells = [percent(each.relative) if each else "–" for each in own]
-                rows.append([sentence(words.format(short=known.short, long=known.long)), *cells])
-        most = max(each.repetitions for each in found)
-        parts += [
-            AGREEMENT.format(repetitions=most),
-            table(["A request takes longer by", *variants], rows),
-        ]
-    own_trials = agrees(manifest, trials)
-    if own_trials:
-        words = ", ".join(f"{name} {percent(each)}" for name, each in own_trials.items())
-        parts.append(IN_TRIALS.format(requests=manifest.requests_at_once, found=words))
-    return parts
+    if not found:
+        return []
+    by_place = {(each.question, each.variant): each for each in found}
+    variants = list(dict.fromkeys(each.variant for each in found))
+    rows = []
+    for question, words in ASKED.items():
+        own = [by_place.get((question, name)) for name in variants]
+        known = next((each for each in own if each), None)
+        if known:
+            cells = [percent(each.relative) if each else "–" for each in own]
+            rows.append([sentence(words.format(short=known.short, long=known.long)), *cells])
+    return [
+        AGREEMENT.format(repetitions=max(each.repetitions for each in found)),
+        table(["A request takes longer by", *variants], rows),
+    ]
 
 
 def _row(each: Recovery) -> list[str]:

@@ -103,11 +103,12 @@ def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str
         return []
     lines = [
         (
-            f"**Frozen and thawed.** Beside the deployment under load stood up to {max(others)} "
-            "frozen ones. They take no CPU time, but memory, and what was loaded before is what "
-            "the CPUs' caches hold, so every load begins with cold ones; one that has more "
-            "processes has more to fetch. Clocks go on in a frozen deployment: whatever waits for "
-            "a time (TCP, name resolution, gunicorn's sign of life) finds it passed."
+            "**Frozen and thawed.** Beside the deployment under load stood up to "
+            f"{count(max(others), 'frozen one')}. They take no CPU time, but memory, and what was "
+            "loaded before is what the CPUs' caches hold, so every load begins with cold ones; "
+            "one that has more processes has more to fetch. Clocks go on in a frozen deployment: "
+            "whatever waits for a time (TCP, name resolution, gunicorn's sign of life) finds it "
+            "passed."
         )
     ]
     found = agrees(manifest, trials)
@@ -190,7 +191,7 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     if least:
         lines.append(
             f"**Small differences are out of reach.** The comparisons would find ±"
-            f"{min(least) * 100:.0f} to ±{max(least) * 100:.0f} % in four of five runs; what was "
+            f"{min(least) * 100:.1f} to ±{max(least) * 100:.1f} % in four of five runs; what was "
             "not told may well be there."
         )
     if trials and not any(trial.open_loads for trial in trials):

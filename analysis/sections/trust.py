@@ -174,7 +174,7 @@ def _other_ways(twice: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
     rows = [
         [
             each.name,
-            *(f"{each.minutes_needed[wanted]:.0f}" for wanted in WANTED),
+            *(f"{each.minutes_needed[wanted]:.1f}" for wanted in WANTED),
             f"{each.minutes:.1f}",
             f"{each.coverage * 100:.1f} %",
             f"{each.false_verdicts * 100:.1f} %",

@@ -121,6 +121,9 @@ class ContainerDeployment:
         }
 
     def _containers(self) -> list[Container]:
+        if not self._daemon.answers():
+            msg = "the lab's dockerd does not answer"
+            raise DeployError(msg)
         found: list[Container] = self._daemon.client.containers.list(all=True)
         return sorted(found, key=lambda container: str(container.name))
 
@@ -146,7 +149,7 @@ class ContainerDeployment:
                 if condition not in {"healthy", "running"}:
                     text = container.logs(tail=LOG_TAIL_LINES).decode(errors="replace").strip()
                     parts.append(f"{container.name} is {condition}; its last lines:\n{text}")
-        except DockerException as error:
+        except (DockerException, DeployError) as error:
             parts.append(f"(the daemon does not say more: {error})")
         return "\n".join(parts)
 

@@ -52,11 +52,6 @@ class Started(Protocol):
         Its exit status, or None while it runs.
         """
 
-    def send_signal(self, sig: int) -> None:
-        """
-        Send it a signal.
-        """
-
     def kill(self) -> None:
         """
         End it.

@@ -99,7 +99,7 @@ class DockerDaemon:
             )
         self.client = docker.DockerClient(base_url=self.socket, version="1.43", timeout=60)
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__(None, None, None)
                 tail = "\n".join(self.log.read_text().splitlines()[-LOG_TAIL_LINES:])
@@ -108,7 +108,10 @@ class DockerDaemon:
             time.sleep(POLL_S)
         return self
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """
+        Whether the daemon answers.
+        """
         # Not by the client, which leaks a socket each time that nobody answers.
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PING_TIMEOUT_S)

@@ -33,7 +33,10 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
     counts: Counter[int] = Counter()
     for each in times_ms:
         counts.update(each)
-    percentiles_ms = {percent: quantile_ms(counts, percent / 100) for percent in PERCENTILES}
+    longest_ms = max(load.latency_max_us for load in loads) / 1e3
+    percentiles_ms = {
+        percent: min(longest_ms, quantile_ms(counts, percent / 100)) for percent in PERCENTILES
+    }
     of_all = sum(milliseconds * number for milliseconds, number in counts.items())
     return LoadResult(
         tool=first.tool,
@@ -50,7 +53,7 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
         latency_p50_us=percentiles_ms[50] * 1e3,
         latency_p90_us=percentiles_ms[90] * 1e3,
         latency_p99_us=percentiles_ms[99] * 1e3,
-        latency_max_us=max(load.latency_max_us for load in loads),
+        latency_max_us=longest_ms * 1e3,
         details={
             "percentiles_ms": {percent: round(ms, 3) for percent, ms in percentiles_ms.items()},
             "connection_times_ms": {"total": {"mean": of_all / counts.total()}},

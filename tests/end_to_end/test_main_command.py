@@ -32,7 +32,7 @@ TIMEOUT_S = 600
 
 def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     """
-    Clone, run, read: every variant in one block, a search before it, and a report on all of them.
+    Clone, run, read: every variant in one block, a search, and a report on all of them.
     """
     readme = (PROJECT / "README.md").read_text()
     sessions = ["netns", "docker", "optimized"]
@@ -40,7 +40,8 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     git = ["git", "-c", "safe.directory=*"]
     subprocess.run([*git, "clone", "--quiet", str(PROJECT), str(clone)], check=True)
-    tiny = ["--profile", "quick", "--blocks", "1", "--requests", "50", "--warmup-requests", "0"]
+    tiny = ["--profile", "quick", "--blocks", "1", "--rounds", "2"]
+    tiny += ["--requests", "50", "--warmup-requests", "0"]
     # nox is the one that runs this test; everything else the clone has to bring itself.
     environment = {
         name: value for name, value in os.environ.items() if name != "NOX_CURRENT_SESSION"
@@ -66,7 +67,8 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     trials = read_trials(run)
     assert {trial.variant for trial in trials if trial.status == OK} == wanted - left_out
     assert all(trial.facts and trial.path and trial.cpu for trial in trials)
-    assert any(outcome["log_ratios"] for outcome in manifest.search["outcomes"])
+    candidates = [each for step in manifest.search["steps"] for each in step["candidates"]]
+    assert any(candidate["log_ratios"] for candidate in candidates)
     assert (run / SEARCH_TRIALS).exists()
     text = (run / "report.md").read_text()
     assert re.search(r"\| Requests per second \(RPS\) +\| +\d+\.\d\d +\|", text)
@@ -81,7 +83,7 @@ def test_every_rung_of_the_ladder_passes_its_checks(tmp_path: Path) -> None:
     """
     Parity, path and residue, of each; and the report has a step for every rung.
     """
-    tiny = ["--blocks", "1", "--requests", "100", "--warmup-requests", "0"]
+    tiny = ["--blocks", "1", "--rounds", "2", "--requests", "100", "--warmup-requests", "0"]
     done = subprocess.run(
         [sys.executable, "-m", "nox", "-s", "ladder", "--", *tiny, "--results", str(tmp_path)],
         cwd=PROJECT,
@@ -112,14 +114,14 @@ def test_an_impatient_ctrl_c_still_ends_in_order_and_with_a_report(tmp_path: Pat
     """
     Three of them on a terminal: nothing runs on behind the prompt, and the report is there.
     """
-    long = ["--blocks", "50", "--requests", "100", "--results", str(tmp_path)]
+    long = ["--blocks", "1", "--rounds", "50", "--requests", "100", "--results", str(tmp_path)]
     command = [sys.executable, "-m", "nox", "-s", "measure", "--", "--variants", "docker", *long]
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(PROJECT)
         os.environ.pop("NOX_CURRENT_SESSION", None)
         os.execv(sys.executable, command)  # noqa: S606 - a terminal of its own needs fork and exec
-    seen = read_until(terminal, "[1/50]")
+    seen = read_until(terminal, "round 2 of 50")
     for _ in range(3):
         os.write(terminal, b"\x03")
         time.sleep(0.3)

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from experiments.lab.lab import CHECKOUT
 from experiments.lab.mounts import bind
+from experiments.lock import RunLock
 from experiments.machines.local import LocalMachine, cache_directory
 
 PYTEST = "/srv/pytest"
 
-machine = LocalMachine(cache_directory())
-machine.up()
 command = ["env", f"PYTHONPATH={CHECKOUT}:{PYTEST}", "python3", "-m", "pytest"]
 command += [
     "-p",
@@ -26,4 +25,9 @@ command += [
     f"{CHECKOUT}/pyproject.toml",
     f"{CHECKOUT}/tests/inside",
 ]
-sys.exit(machine.enter([*command, *sys.argv[2:]], [bind(Path(sys.argv[1]).resolve(), PYTEST)]))
+with RunLock():
+    machine = LocalMachine(cache_directory())
+    machine.up()
+    pytest = bind(Path(sys.argv[1]).resolve(), PYTEST)
+    status = machine.enter([*command, *sys.argv[2:]], [pytest])
+sys.exit(status)

@@ -1,11 +1,13 @@
 """
-A fresh site for every test, as the runner makes one for every trial.
+A fresh site for every test, as the stage makes one for every trial.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +15,52 @@ import pytest
 
 from experiments.deployments import Site
 from experiments.deployments.oci import docker_spec
-from experiments.lab.cgroups import ControlGroup, hierarchies
+from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
-from experiments.stage import HOST_NAMESPACE, IMAGE_STORE, SCRATCH
+from experiments.stage import IMAGE_STORE, SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 numbers = itertools.count(1)
+
+CPUS = frozenset(os.sched_getaffinity(0))
+"""All that there are; a stage binds this process to some of them."""
+
+PLACEMENT = choose_placement(set(CPUS))
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@contextmanager
+def own_process_as_it_was() -> Iterator[None]:
+    """
+    Give back what a stage takes over: the signals that ask to stop, and this process's CPUs.
+    """
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    ControlGroup(RUNNER_GROUP, hierarchies(inside_lab=True)).set_cpuset(CPUS)
+
+
+def make_site(number: int, docker_spec: dict[str, Any]) -> Site:
+    """
+    What a deployment of this number has for itself; only its directory is made.
+    """
+    directory = SCRATCH / f"test-{number}"
+    directory.mkdir(parents=True)
+    return Site(
+        directory=directory,
+        network_namespace=f"host-{number}",
+        group=ControlGroup(f"stack-{number}", hierarchies(inside_lab=True)),
+        image_store=IMAGE_STORE,
+        plain_root=make_plain_root(IMAGE_STORE),
+        docker_spec=docker_spec,
+        processors=len(PLACEMENT.stack),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +68,10 @@ def spec() -> dict[str, Any]:
     """
     How Docker starts a container here.
     """
-    directory = SCRATCH / "spec"
-    directory.mkdir(parents=True)
-    group = ControlGroup("stack", hierarchies(inside_lab=True))
-    group.create()
-    root = make_plain_root(IMAGE_STORE)
-    found = docker_spec(Site(directory, HOST_NAMESPACE, group, IMAGE_STORE, root))
-    group.remove()
+    made = make_site(0, {})
+    made.group.create()
+    found = docker_spec(made)
+    made.group.remove()
     return found
 
 
@@ -45,16 +80,12 @@ def site(spec: dict[str, Any]) -> Iterator[Site]:
     """
     An empty directory, a fresh host namespace, and the stack's group on the stack's CPUs.
     """
-    directory = SCRATCH / f"test-{next(numbers)}"
-    directory.mkdir(parents=True)
-    group = ControlGroup("stack", hierarchies(inside_lab=True))
-    group.create()
-    group.set_cpuset(choose_placement(os.sched_getaffinity(0)).stack)
-    with NetworkNamespace(HOST_NAMESPACE):
-        yield Site(
-            directory, HOST_NAMESPACE, group, IMAGE_STORE, make_plain_root(IMAGE_STORE), spec
-        )
-    group.remove()
+    made = make_site(next(numbers), spec)
+    made.group.create()
+    made.group.set_cpuset(PLACEMENT.stack)
+    with NetworkNamespace(made.network_namespace):
+        yield made
+    made.group.remove()
 
 
 @pytest.fixture

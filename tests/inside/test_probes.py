@@ -18,10 +18,9 @@ from experiments.deployments.compose import resolve
 from experiments.errors import ProofError
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
-from experiments.lab.placement import choose_placement
 from experiments.load import Client, LoadPlan
 from experiments.load.ab import ApacheBench
-from experiments.probes.cpu import BUSY, CLIENT, PULSE, RUNNER, CpuCounters, cpu_cost
+from experiments.probes.cpu import BUSY, CLIENT, RUNNER, CpuCounters, cpu_cost
 from experiments.probes.facts import facts_of
 from experiments.probes.parity import Parity, undeclared
 from experiments.probes.path import check_path, path_counters
@@ -30,10 +29,9 @@ from experiments.probes.response import check_answers
 from experiments.trial import DEPLOYMENTS
 from experiments.variants_file import load_variants
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+from tests.inside.conftest import PLACEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from experiments.deployments import Deployment, Site
     from experiments.variants import Variant
 
@@ -48,21 +46,15 @@ because what comes after them finds cold caches. From the one to the other that 
 
 
 @pytest.fixture
-def groups(client_group: ControlGroup) -> Iterator[dict[str, ControlGroup]]:
+def groups(client_group: ControlGroup) -> dict[str, ControlGroup]:
     """
-    The groups of the client, on its own CPU, of this process, and of the pulse.
+    The groups of the client, on its own CPU, and of this process.
     """
-    placement = choose_placement(os.sched_getaffinity(0))
-    client_group.set_cpuset(placement.client)
-    pulse = ControlGroup("pulse", hierarchies(inside_lab=True))
-    pulse.create()
-    pulse.set_cpuset(placement.stack)
-    yield {
+    client_group.set_cpuset(PLACEMENT.client)
+    return {
         CLIENT: client_group,
         RUNNER: ControlGroup(RUNNER_GROUP, hierarchies(inside_lab=True)),
-        PULSE: pulse,
     }
-    pulse.remove()
 
 
 def up(variant: Variant, site: Site, stack: ExitStack, workload: str = "fixed") -> Deployment:

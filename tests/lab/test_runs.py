@@ -9,21 +9,33 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from analysis.__main__ import main as report
+from experiments.lab.cgroups import hierarchies
 from experiments.lock import RunLock
 from experiments.options import PROJECT
-from experiments.records import ERROR, INTERRUPTED, latest_run, read_manifest, read_trials
+from experiments.records import (
+    ERROR,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    RAW,
+    STOPPED,
+    latest_run,
+    read_manifest,
+    read_trials,
+)
 from experiments.variants_file import VARIANTS_FILE
 from tests.lab.conftest import residue
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-TINY = ["--requests", "20", "--warmup-requests", "0", "--workload", "fixed"]
+TINY = ["--requests", "20", "--warmup-requests", "0", "--workload", "fixed", "--rounds", "2"]
 
 
 def measure(*arguments: str) -> subprocess.Popen[str]:
@@ -87,15 +99,18 @@ def test_a_run_is_recorded_as_it_was_planned(tmp_path: Path) -> None:
     manifest, trials = read_manifest(run), read_trials(run)
     assert manifest.state == "complete"
     assert [trial.variant for trial in trials] == [
-        name for block in manifest.order for name in block
+        name for parts in manifest.order for part in parts for name in part
     ]
     for trial in trials:
-        raw = run / "raw" / f"{trial.number:03}-{trial.variant}"
-        assert "Complete requests:      20" in (raw / "ab.txt").read_text()
-        phases = {"deploy", "check", "warmup", "pulse", "load", "prove", "teardown"}
+        raw = run / RAW / f"{trial.number:03}-{trial.variant}"
+        assert "Complete requests:      20" in (raw / "round-02" / "ab.txt").read_text()
+        phases = {"deploy", "check", "load", "at_once", "prove", "teardown"}
         assert trial.phases_s.keys() == phases
+        assert [(load.requests_ok, load.others) for load in trial.loads] == [(20, 2), (20, 2)]
         assert trial.load is not None
-        assert trial.load.requests_ok == 20
+        assert trial.load.requests_ok == 40
+        assert trial.at_once is not None
+        assert trial.at_once.requests_ok == manifest.requests_at_once
         assert trial.placement["pinned"]
     assert manifest.environment["sysctls"]["net/core/somaxconn"]
     assert manifest.userland["packages"]["docker.io"]
@@ -108,17 +123,19 @@ def test_a_run_is_recorded_as_it_was_planned(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("built")
 def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(tmp_path: Path) -> None:
     """
-    Status 130, every finished trial kept, a report that says it was interrupted, nothing left.
+    Status 130, every whole load kept, a report that says it was interrupted, nothing left.
     """
     before = residue()
     process = measure("--results", str(tmp_path), *TINY, "--blocks", "50", "--variants", "docker")
-    wait_for_line(process, "[2/50]")
+    wait_for_line(process, "block 2 ")
     process.send_signal(signal.SIGINT)
     text = finish(process)
     assert process.returncode == 130, text
     run = latest_run(tmp_path)
     assert read_manifest(run).state == INTERRUPTED
-    assert 2 <= len(read_trials(run)) < 50
+    first, second = read_trials(run)
+    assert (first.status, len(first.loads)) == (OK, 2)
+    assert "stopped by the user" in second.error
     assert "trials are in" in text
     assert report([str(run)]) == 0
     assert "**This run is interrupted**" in (run / "report.md").read_text()
@@ -132,7 +149,7 @@ def test_kill_9_loses_no_finished_trial(tmp_path: Path) -> None:
     """
     before = residue()
     process = measure("--results", str(tmp_path), *TINY, "--blocks", "50", "--variants", "netns")
-    wait_for_line(process, "[2/50]")
+    wait_for_line(process, "block 3 ")
     process.kill()
     finish(process)
     run = latest_run(tmp_path)
@@ -147,6 +164,96 @@ def test_kill_9_loses_no_finished_trial(tmp_path: Path) -> None:
     again = measure("--results", str(tmp_path), *TINY, "--blocks", "1", "--variants", "netns")
     assert "1 of 1 trials" in finish(again)
     assert residue() == before
+
+
+SIDE_BY_SIDE = ["netns", "docker", "docker-as-published", "bridge-beside-dockerd"]
+
+
+def frozen() -> list[bool]:
+    """
+    Of every deployment that there is in a lab, as the host sees it, whether it is frozen.
+    """
+    (base,) = (each.base for each in hierarchies(inside_lab=False) if each.version == 2)
+    found = []
+    for events in base.glob("bridgetoll-*/stack-*/cgroup.events"):
+        try:
+            found.append("frozen 1" in events.read_text().splitlines())
+        except OSError:
+            continue
+    return found
+
+
+def wait_until_most_is_frozen(run: Path) -> None:
+    """
+    Wait for the second of a run's rounds, and then for a moment in which all but one are frozen.
+    """
+    deadline = time.monotonic() + 60
+    while not list(run.glob(f"{RAW}/*/round-02")) or frozen().count(False) != 1:
+        assert time.monotonic() < deadline, frozen()
+        time.sleep(0.002)
+    assert frozen().count(True) >= len(SIDE_BY_SIDE) - 1
+
+
+def child_of(pid: int) -> int:
+    """
+    The one process that a process has started.
+    """
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def first_process(process: subprocess.Popen[str]) -> int:
+    """
+    The lab's first process, as the host numbers it: a child of what made its PID namespace.
+    """
+    return child_of(child_of(process.pid))
+
+
+def runner(process: subprocess.Popen[str]) -> int:
+    """
+    The process that runs the blocks inside the lab.
+    """
+    return child_of(first_process(process))
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("target", [first_process, runner])
+def test_no_signal_leaves_anything_frozen(
+    tmp_path: Path, target: Callable[[subprocess.Popen[str]], int], number: signal.Signals
+) -> None:
+    """
+    Inside the lab, while all but one of some deployments are frozen, daemons among them.
+
+    What was asked to stop keeps its whole loads; the run that the next of these tests begins, as
+    every next run, finds a machine on which nothing is left.
+    """
+    before = residue()
+    process = measure(
+        *("--results", str(tmp_path), *TINY[:-1], "500", "--blocks", "1"),
+        *("--variants", ",".join(SIDE_BY_SIDE)),
+    )
+    wait_for_line(process, "block 1 ")
+    run = latest_run(tmp_path)
+    wait_until_most_is_frozen(run)
+    os.kill(target(process), number)
+    text = finish(process, 60)
+    assert residue() == before, text
+    manifest, trials = read_manifest(run), read_trials(run)
+    if number == signal.SIGKILL:
+        assert (process.returncode, manifest.state) == (128 + number, FAILED), text
+        # What the tools printed is there all the same.
+        assert trials == []
+        assert len(list(run.glob(f"{RAW}/*/round-01/ab.txt"))) >= len(SIDE_BY_SIDE)
+    else:
+        assert (process.returncode, manifest.state) == (130, INTERRUPTED), text
+        assert {trial.variant for trial in trials} >= set(SIDE_BY_SIDE)
+        for trial in trials:
+            assert (trial.status, trial.failed_phase) == (OK, STOPPED), trial.error
+            assert trial.loads
+            assert trial.path
+    assert report([str(run)]) == 0
+    with RunLock():
+        pass
 
 
 @pytest.mark.usefixtures("built")
@@ -203,7 +310,7 @@ def test_loads_that_break_off_are_counted_and_do_not_end_the_run(tmp_path: Path)
     trials = read_trials(run)
     assert [(trial.status, trial.failed_phase) for trial in trials] == [(ERROR, "load")] * 3
     assert read_manifest(run).state == "complete"
-    assert (run / "raw" / "001-own" / "ab.txt").read_text()
+    assert (run / "raw" / "001-own" / "round-01" / "ab.txt").read_text()
     assert (run / "raw" / "001-own" / "gateway.log").exists()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from experiments.errors import LoadError
 from experiments.load import LoadPlan
-from experiments.load.ab import result_of
+from experiments.load.ab import REQUESTS_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.workloads import choose_workload
 
@@ -211,3 +211,37 @@ def test_a_cut_percentile_file_is_refused() -> None:
     """
     with pytest.raises(LoadError, match="percentile file"):
         parse_percentiles("Percentage served,Time in ms\n0,1.000\n50,2.0")
+
+
+ROWS = (
+    "starttime\tseconds\tctime\tdtime\tttime\twait\n"
+    "Fri Nov 27 19:10:42 2026\t1795806642\t0\t9\t9\t8\n"
+    "Fri Nov 27 19:10:42 2026\t1795806642\t1\t11\t12\t10\n"
+    "Fri Nov 27 19:10:43 2026\t1795806643\t0\t12\t12\t11\n"
+)
+
+
+def test_the_time_of_every_request_is_read(tmp_path: Path) -> None:
+    """
+    In whole milliseconds, from connecting to the last byte; the file of ``-g`` has a row for each.
+    """
+    (tmp_path / REQUESTS_FILE).write_text(ROWS)
+    assert times_ms(tmp_path) == {9: 1, 12: 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "starttime\tseconds\n", ROWS[:-8], ROWS.replace("\t12\t12", "\t12\tslow"), "{}\n{}"],
+)
+def test_another_file_than_that_of_every_request_is_refused(
+    tmp_path: Path, text: str | None
+) -> None:
+    """
+    By its name; so is one that is missing or cut off.
+    """
+    if text is not None:
+        (tmp_path / REQUESTS_FILE).write_text(text)
+    with pytest.raises(
+        LoadError, match=r"ab-requests\.tsv does not hold the time of every request"
+    ):
+        times_ms(tmp_path)

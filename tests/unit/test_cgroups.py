@@ -142,6 +142,96 @@ def test_v1_limits_are_docker_s(tmp_path: Path) -> None:
     assert (directory / "memory.memsw.limit_in_bytes").read_text() == "134217728"
 
 
+V1_CPUSET, NO_CPUSET = ("cpuset",), ("pids",)
+
+
+def cpusets(tmp_path: Path, *controllers: str) -> ControlGroup:
+    """
+    A group with one below it, which has one below it in turn; all have CPUs of their own.
+    """
+    for directory in ("stack", "stack/docker", "stack/docker/container"):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "cpuset.cpus").write_text("0-3\n")
+    (tmp_path / "cgroup.controllers").write_text("cpu cpuset\n")
+    version = 1 if controllers else 2
+    return ControlGroup("stack", [Hierarchy(version, tmp_path, tmp_path, controllers)])
+
+
+def test_a_group_is_bound_with_all_below_it_the_lowest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Because a v1 group may not lose a CPU that one below it has.
+    """
+    group = cpusets(tmp_path, *V1_CPUSET)
+    written: list[str] = []
+
+    def write(path: Path, text: str) -> int:
+        written.append(f"{path.parent.relative_to(tmp_path)}: {text}")
+        return len(text)
+
+    monkeypatch.setattr(Path, "write_text", write)
+    assert group.bind(frozenset({3, 1}))
+    assert written == ["stack/docker/container: 1,3", "stack/docker: 1,3", "stack: 1,3"]
+
+
+def test_a_v2_group_without_cpus_of_its_own_has_those_of_the_one_above(tmp_path: Path) -> None:
+    """
+    Nothing is written there, or it would keep them when that one changes.
+    """
+    group = cpusets(tmp_path)
+    (tmp_path / "stack/docker/cpuset.cpus").write_text("\n")
+    (tmp_path / "stack/docker/container/cpuset.cpus").unlink()
+    (tmp_path / "stack/cpuset.cpus").write_text("\n")
+    assert group.bind(frozenset({1}))
+    assert (tmp_path / "stack/cpuset.cpus").read_text() == "1"
+    assert (tmp_path / "stack/docker/cpuset.cpus").read_text() == "\n"
+    assert not (tmp_path / "stack/docker/container/cpuset.cpus").exists()
+
+
+def test_without_a_cpuset_controller_nothing_is_bound(tmp_path: Path) -> None:
+    """
+    And whoever asked is told.
+    """
+    group = cpusets(tmp_path, *NO_CPUSET)
+    assert not group.bind(frozenset({1}))
+    assert (tmp_path / "stack/cpuset.cpus").read_text() == "0-3\n"
+
+
+def test_a_group_is_killed_by_the_hierarchy_that_can(tmp_path: Path) -> None:
+    """
+    That of v2, with all below it; one that is not there any more has nothing to kill.
+    """
+    found = [
+        Hierarchy(1, tmp_path / "v1", tmp_path / "v1", ("cpu",)),
+        Hierarchy(2, tmp_path / "v2", tmp_path / "v2", ()),
+    ]
+    group = ControlGroup("stack", found)
+    group.kill()
+    for directory in group.directories():
+        directory.mkdir(parents=True)
+    (tmp_path / "v2/stack/cgroup.kill").write_text("")
+    group.kill()
+    assert (tmp_path / "v2/stack/cgroup.kill").read_text() == "1"
+    assert list((tmp_path / "v1/stack").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "knob"), [(2, "memory.peak"), (1, "memory.max_usage_in_bytes")]
+)
+def test_the_most_memory_that_a_group_took_is_read(tmp_path: Path, version: int, knob: str) -> None:
+    """
+    By the kernel's name for it; nothing where nothing counts it.
+    """
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    controllers = ("memory",) if version == 1 else ()
+    group = ControlGroup("stack", [Hierarchy(version, tmp_path, tmp_path, controllers)])
+    (tmp_path / "stack").mkdir()
+    assert group.peak_bytes() == 0
+    (tmp_path / "stack" / knob).write_text("1048576\n")
+    assert group.peak_bytes() == 2**20
+
+
 def test_a_limit_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
     """
     A limit in name only would be half-true.

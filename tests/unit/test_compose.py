@@ -5,7 +5,6 @@ Reading the Compose file strictly: what raw namespaces honour, and what they ref
 from __future__ import annotations
 
 import copy
-import signal
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -86,7 +85,6 @@ def test_everything_that_is_honoured_is_read() -> None:
     assert web.healthcheck.command == ("check", "80")
     assert (web.healthcheck.start_period_s, web.healthcheck.start_interval_s) == (60, 0.1)
     assert (web.cpus, web.memory_bytes, web.replicas) == (0.5, 67108864, 2)
-    assert web.stop_grace_s == 1
     store = services(project())["store"]
     assert (store.cpus, store.memory_bytes, store.replicas) == (None, None, 1)
     assert store.user == "redis"
@@ -113,7 +111,19 @@ def test_a_service_on_the_host_s_network_is_in_its_namespace_and_has_no_address(
     on_host = project(network_mode="host", networks=None)
     made = {each.name: each for each in instances(services(on_host), networks(on_host), "host")}
     assert (made["web-1"].namespace, made["web-1"].addresses) == ("host", {})
-    assert made["store"].namespace == "store"
+    assert made["store"].namespace == "host-store"
+
+
+def test_deployments_side_by_side_share_no_namespace() -> None:
+    """
+    Although their services have the same names.
+    """
+    first, second = (
+        {each.namespace for each in instances(services(project()), networks(project()), host)}
+        for host in ("host-1", "host-2")
+    )
+    assert first == {"host-1-web-1", "host-1-web-2", "host-1-store"}
+    assert not first & second
 
 
 def test_replicas_cannot_share_a_fixed_address() -> None:
@@ -155,9 +165,11 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
             {"test": ["CMD", "true"], "interval": "30s"},
             r"healthcheck\.interval: .*'30s'; a check in the middle",
         ),
-        ("stop_grace_period", "soon", "'soon' is not a duration"),
-        ("stop_signal", "SIGSTOPPED", r"services\.web\.stop_signal: .*'SIGSTOPPED'; name one"),
-        ("stop_signal", "999", r"services\.web\.stop_signal"),
+        (
+            "healthcheck",
+            {"test": ["CMD", "true"], "interval": "soon"},
+            "'soon' is not a duration",
+        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(key: str, value: object, message: str) -> None:
@@ -204,13 +216,12 @@ def test_a_network_that_is_not_a_plain_bridge_of_the_lab_is_refused(
         networks(ComposeProject((), (), config))
 
 
-@pytest.mark.parametrize("value", ["SIGQUIT", "QUIT", "quit", "3", 3])
-def test_a_stop_signal_is_named_as_docker_takes_it(value: object) -> None:
+def test_how_a_service_would_be_stopped_changes_nothing() -> None:
     """
-    With SIG and without, or by number; without one it is SIGTERM.
+    Deployments end by a kill, in containers too.
     """
-    assert services(project(stop_signal=value))["web"].stop_signal is signal.SIGQUIT
-    assert services(project())["web"].stop_signal is signal.SIGTERM
+    asked = project(stop_signal="SIGQUIT", stop_grace_period="1m0s")
+    assert services(asked) == services(project())
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,8 @@ def test_a_block_without_both_is_left_out() -> None:
     difference = compare("netns", "docker", trials)
     assert difference is not None
     assert difference.blocks == 1
-    assert summarise("netns", trials, 1000).trials == 2
-    assert (summarise("docker", trials, 1000).trials, summarise("docker", trials, 1000).errors) == (
+    assert summarise("netns", trials).trials == 2
+    assert (summarise("docker", trials).trials, summarise("docker", trials).errors) == (
         1,
         1,
     )
@@ -116,7 +116,7 @@ def test_reliability_counts_requests_over_all_trials() -> None:
     996 length failures do not lower it; four error answers do.
     """
     bad = dataclasses.replace(trial(1, 1, "docker", 100), load=load(100, failed=996, non_2xx=4))
-    summary = summarise("docker", [bad, trial(2, 2, "docker", 100)], 1000)
+    summary = summarise("docker", [bad, trial(2, 2, "docker", 100)])
     assert summary.requests_failed == 996
     assert summary.reliability == pytest.approx(1996 / 2000)
 
@@ -125,8 +125,10 @@ def test_a_load_that_broke_off_lowers_reliability() -> None:
     """
     Its requests were asked for and nobody knows that any was answered; survivors alone would lie.
     """
-    broken = dataclasses.replace(failed_trial(2, 2, "docker"), failed_phase="load")
-    summary = summarise("docker", [trial(1, 1, "docker", 100), broken], 1000)
+    broken = dataclasses.replace(
+        failed_trial(2, 2, "docker"), failed_phase="load", requests_lost=1000
+    )
+    summary = summarise("docker", [trial(1, 1, "docker", 100), broken])
     assert (summary.errors, summary.aborted, summary.requests) == (1, 1, 2000)
     assert summary.reliability == pytest.approx(0.5)
 
@@ -135,7 +137,7 @@ def test_a_variant_without_a_good_trial_has_no_means() -> None:
     """
     And no reliability either.
     """
-    summary = summarise("docker", [failed_trial(1, 1, "docker")], 1000)
+    summary = summarise("docker", [failed_trial(1, 1, "docker")])
     assert summary.means == {}
     assert summary.reliability is None
 
@@ -144,7 +146,7 @@ def test_rates_are_averaged_harmonically() -> None:
     """
     100 and 300 requests per second take 10 000 and 3333 microseconds each: 150 per second.
     """
-    summary = summarise("netns", [trial(1, 1, "netns", 100), trial(2, 2, "netns", 300)], 1000)
+    summary = summarise("netns", [trial(1, 1, "netns", 100), trial(2, 2, "netns", 300)])
     assert summary.means["requests_per_second"].estimate == pytest.approx(150)
     assert summary.means["us_per_request"].estimate == pytest.approx(1e6 / 150)
 

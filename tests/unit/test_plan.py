@@ -1,24 +1,34 @@
 """
-Planning: the order of trials, and the options that decide it.
+Planning: the order and the parts of blocks, what is to be known how well, and the options.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from analysis.sections.environment import reproduce
-from experiments.errors import UsageError
-from experiments.measure import keep_variants, plan
+from experiments.errors import DeployError, UsageError
+from experiments.measure import keep_variants, plan, targets, until
 from experiments.options import measure_parser
-from experiments.plan import PROFILES, block_order, joined, leave_out, too_many_cpus
+from experiments.plan import (
+    PROFILES,
+    WIDER,
+    block_order,
+    leave_out,
+    parts_of,
+    too_many_cpus,
+)
 from experiments.variants import with_control
 from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.records import Manifest
     from experiments.variants import Comparison, Variant
 
 VARIANTS = dict.fromkeys("abcd", 1)
@@ -50,45 +60,97 @@ def test_the_seed_decides_the_order() -> None:
     assert orders[0] != orders[2]
 
 
-def test_no_variant_has_a_place_of_its_own() -> None:
+def test_each_variant_stands_in_each_place_equally_often() -> None:
     """
-    Over many blocks each variant comes first about as often as any other.
+    Once in as many blocks as there are variants, and again in as many more.
     """
-    firsts = [block_order(VARIANTS, block, 3)[0] for block in range(1, 4001)]
-    for variant in VARIANTS:
-        assert 850 < firsts.count(variant) < 1150
+    for first in (1, 1 + len(VARIANTS)):
+        orders = [block_order(VARIANTS, block, 3) for block in range(first, first + len(VARIANTS))]
+        for place in range(len(VARIANTS)):
+            assert sorted(order[place] for order in orders) == list(VARIANTS)
 
 
-def test_what_is_compared_is_measured_side_by_side() -> None:
+def test_a_plan_without_variants_has_empty_blocks() -> None:
     """
-    In a random order, and the pairs among the others at random too.
+    As where a machine lacks what all of them need.
     """
-    pairs = [("a", "c"), ("c", "d"), ("x", "y")]
-    orders = [block_order(VARIANTS, block, 5, pairs) for block in range(1, 101)]
-    for order in orders:
-        assert sorted(order) == list(VARIANTS)
-        # Everything but b is joined, so b is first or last.
-        assert "b" in {order[0], order[-1]}
-    assert {order.index("b") for order in orders} == {0, 3}
-    assert len({tuple(order) for order in orders}) == 12
+    assert block_order({}, 1, 1) == []
 
 
-def test_pairs_that_share_a_member_are_one_group() -> None:
+def test_a_block_that_fits_is_one_part() -> None:
     """
-    Whatever the order in which they are named.
+    In the order in which its variants are brought up.
     """
-    assert joined("abcd", [("a", "b"), ("c", "d"), ("d", "a")]) == [list("abcd")]
-    assert joined("abc", []) == [["a"], ["b"], ["c"]]
-    assert joined("ab", [("x", "y"), ("x", "b")]) == [["a"], ["b"]]
+    assert parts_of("cab", [("a", "b")], 3) == [list("cab")]
+    assert parts_of("a", [], 1) == [["a"]]
+
+
+STAR = [("a", other) for other in "bcdefg"]
+LADDER = list(pairwise("abcdefg"))
+
+
+@pytest.mark.parametrize("fits", range(2, 8))
+@pytest.mark.parametrize("pairs", [STAR, LADDER, [*STAR, *LADDER], []])
+def test_both_of_each_pair_stand_in_one_part(pairs: list[tuple[str, str]], fits: int) -> None:
+    """
+    Of which none is larger than the memory, and each has the block's order.
+    """
+    names = "gfedcba"
+    parts = parts_of(names, pairs, fits)
+    assert set(names) == {name for part in parts for name in part}
+    for part in parts:
+        assert 1 <= len(part) <= fits
+        assert part == [name for name in names if name in part]
+    for pair in pairs:
+        assert any(set(pair) <= set(part) for part in parts), pair
+
+
+def test_a_ladder_is_cut_where_the_memory_ends() -> None:
+    """
+    The step at which it is cut stands in both parts.
+    """
+    assert parts_of("abcde", list(pairwise("abcde")), 3) == [list("abc"), list("cde")]
+    assert parts_of("abcd", list(pairwise("abcd")), 2) == [list("ab"), list("bc"), list("cd")]
+
+
+def test_what_is_compared_with_nothing_stands_where_there_is_room() -> None:
+    """
+    A pair of which one has no trial in this block is none.
+    """
+    pairs = [("a", "b"), ("c", "d"), ("a", "absent")]
+    assert parts_of("abcdx", pairs, 3) == [list("abx"), list("cd")]
+    assert parts_of("abcdx", pairs, 2) == [list("ab"), list("cd"), ["x"]]
+
+
+@pytest.mark.parametrize("fits", [1, 0, -1])
+def test_a_memory_for_less_than_two_deployments_is_an_error(fits: int) -> None:
+    """
+    Nothing could be compared.
+    """
+    message = f"{max(fits, 0)} deployments fit into the memory, and what is compared needs two"
+    with pytest.raises(DeployError, match=message):
+        parts_of("ab", [("a", "b")], fits)
+
+
+def planned(*arguments: str) -> Manifest:
+    """
+    The plan that these arguments make.
+    """
+    return plan(measure_parser().parse_args(list(arguments)))
 
 
 def test_the_defaults_are_the_published_parameters() -> None:
     """
-    A thousand requests, unless a pilot finds another number, fifty at a time, products.
+    A thousand requests at once, fifty at a time, products; the loads of rounds are shorter.
     """
     options = measure_parser().parse_args([])
     made = plan(options)
-    assert (made.requests, made.concurrency, made.workload["name"]) == (1000, 50, "products")
+    assert (made.requests_at_once, made.concurrency, made.workload["name"]) == (
+        1000,
+        50,
+        "products",
+    )
+    assert (made.rounds, made.requests) == (6, 250)
     assert (options.profile, options.machine) == ("standard", "auto")
 
 
@@ -96,15 +158,112 @@ def test_a_plan_holds_what_was_asked() -> None:
     """
     Options win over the profile.
     """
-    arguments = ["--profile", "quick", "--blocks", "7", "--seed", "5", "--variants", "docker,netns"]
-    made = plan(measure_parser().parse_args(arguments))
+    arguments = ["--profile", "quick", "--blocks", "7", "--seed", "5", "--rounds", "3"]
+    made = planned(*arguments, "--requests", "100", "--variants", "docker,netns")
     assert (made.blocks, made.minutes, made.seed) == (7, PROFILES["quick"].minutes, 5)
-    assert made.half_width is None
+    assert (made.rounds, made.requests) == (3, 100)
+    assert (made.half_width, made.targets) == (None, [])
     assert [variant["name"] for variant in made.variants] == ["docker", "netns", "netns-again"]
     assert made.order == []
     assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
     assert made.focal == [["netns", "docker"]]
-    assert made.together == [["netns", "docker"], ["netns", "netns-again"]]
+    assert made.side_by_side == [["netns", "docker"], ["netns", "netns-again"]]
+    assert made.at_once == ["docker", "netns", "netns-again"]
+
+
+def widths_of(made: Sequence[dict[str, object]]) -> dict[tuple[object, object], object]:
+    """
+    The half-width that each pair is to reach.
+    """
+    return {(each["baseline"], each["treatment"]): each["half_width"] for each in made}
+
+
+def test_a_pair_is_to_be_known_as_well_as_the_narrowest_of_its_kinds_asks() -> None:
+    """
+    Each pair once.
+    """
+    pairs = {
+        "focal": [("a", "b")],
+        "step": [("b", "c")],
+        "comparison": [("a", "b"), ("a", "c")],
+        "dose": [("a", "d"), ("a", "c")],
+        "injected": [("a", "e")],
+    }
+    made = targets(pairs, 0.01)
+    assert len(made) == 5
+    assert widths_of(made) == {
+        ("a", "b"): pytest.approx(0.01 * WIDER["focal"]),
+        ("b", "c"): pytest.approx(0.01 * WIDER["step"]),
+        ("a", "c"): pytest.approx(0.01 * WIDER["comparison"]),
+        ("a", "d"): pytest.approx(0.01 * WIDER["dose"]),
+        ("a", "e"): pytest.approx(0.01 * WIDER["injected"]),
+    }
+
+
+def test_what_a_run_is_for_is_to_be_known_best() -> None:
+    """
+    Then the steps of its ladders, what is compared besides, and doses; never a control.
+    """
+    names = "netns,docker,docker-host,docker-cpus-1,bridge,bridge-beside-dockerd"
+    assert widths_of(planned("--variants", names).targets) == {
+        ("netns", "docker"): pytest.approx(0.01),
+        ("bridge", "bridge-beside-dockerd"): pytest.approx(0.015),
+        ("docker", "docker-host"): pytest.approx(0.02),
+        ("docker", "docker-cpus-1"): pytest.approx(0.05),
+    }
+
+
+def test_what_is_put_in_to_test_the_instrument_is_to_be_known_better_still() -> None:
+    """
+    Because a dose is small.
+    """
+    made = planned("--variants", "netns,docker,inject-0,burn-25,sleep-25")
+    assert widths_of(made.targets) == {
+        ("netns", "docker"): pytest.approx(0.01),
+        ("inject-0", "burn-25"): pytest.approx(0.005),
+        ("inject-0", "sleep-25"): pytest.approx(0.005),
+    }
+
+
+def test_all_that_is_compared_stands_side_by_side() -> None:
+    """
+    Doses, steps and the control too, and the two ends of what ladders should add up to.
+    """
+    names = "netns,docker,docker-host,docker-cpus-1,bridge,bridge-beside-dockerd"
+    made = planned("--variants", names)
+    assert {tuple(pair) for pair in made.side_by_side} == {
+        ("netns", "docker"),
+        ("docker", "docker-host"),
+        ("docker", "docker-cpus-1"),
+        ("bridge", "bridge-beside-dockerd"),
+        ("netns", "netns-again"),
+    }
+    whole = plan(measure_parser("ladder").parse_args([]))
+    ends = [[each["baseline"], each["treatment"]] for each in whole.wholes]
+    assert ends
+    assert all(pair in whole.side_by_side for pair in ends)
+
+
+def test_the_focal_pairs_and_the_control_are_loaded_at_once_too() -> None:
+    """
+    As was published; not the steps of a ladder, which nobody published.
+    """
+    names = "netns,docker,docker-host,bridge,bridge-beside-dockerd"
+    assert planned("--variants", names).at_once == ["docker", "netns", "netns-again"]
+    assert planned("--variants", "bridge,bridge-beside-dockerd").at_once == []
+
+
+def test_a_user_is_told_when_the_run_will_end() -> None:
+    """
+    By blocks, by how well differences are known, and by the budget.
+    """
+    assert until(planned("--variants", "netns,docker,docker-host,docker-gunicorn")) == (
+        "5 blocks or more, until the one difference is known to ±1 %, and 2 others less narrowly; "
+        "no block begins that would not end within 10 min"
+    )
+    assert until(planned("--variants", "netns,docker", "--blocks", "3", "--minutes", "7")) == (
+        "3 blocks; no block begins that would not end within 7 min"
+    )
 
 
 def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:
@@ -113,8 +272,7 @@ def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:
     """
 
     def made(names: str) -> list[str]:
-        arguments = ["--variants", names]
-        return [table["name"] for table in plan(measure_parser().parse_args(arguments)).variants]
+        return [table["name"] for table in planned("--variants", names).variants]
 
     assert made("netns") == ["netns"]
     assert made("bare,veth,bridge,tiers")[-1] == "bare-again"
@@ -137,7 +295,8 @@ def test_a_report_s_command_plans_the_same_run_again() -> None:
     text = reproduce(first)
     (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
     again = plan(measure_parser().parse_args(command.split()[4:]))
-    for field in ("variants", "comparisons", "focal", "together", "blocks", "seed", "requests"):
+    fields = ("variants", "comparisons", "focal", "side_by_side", "at_once", "blocks", "seed")
+    for field in (*fields, "rounds", "requests", "requests_at_once"):
         assert getattr(again, field) == getattr(first, field), field
 
 
@@ -176,7 +335,7 @@ def test_a_run_is_for_its_focal_comparisons_and_the_steps_of_its_ladders() -> No
     """
 
     def focal(names: str) -> list[list[str]]:
-        return plan(measure_parser().parse_args(["--variants", names])).focal
+        return planned("--variants", names).focal
 
     assert focal("netns,docker,docker-host") == [["netns", "docker"]]
     assert focal("docker,docker-host") == [["docker", "docker-host"]]
@@ -192,10 +351,10 @@ def test_a_profile_says_how_narrow_an_interval_is_to_be() -> None:
     """
 
     def half_width(*arguments: str) -> float | None:
-        return plan(measure_parser().parse_args(list(arguments))).half_width
+        return planned(*arguments).half_width
 
-    assert half_width() == 0.02
-    assert half_width("--profile", "full") == 0.01
+    assert half_width() == 0.01
+    assert half_width("--profile", "full") == 0.005
     assert half_width("--profile", "quick") is None
     assert half_width("--blocks", "5") is None
     assert half_width("--blocks", "5", "--half-width", "3") == 0.03
@@ -206,7 +365,7 @@ def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None
     The doses above its CPUs; else comparisons, ladders and their sums would lack a side.
     """
     names = "netns,docker,docker-cpus-1,docker-cpus-2,bare,veth,bridge,tiers,bridge-beside-dockerd"
-    made = plan(measure_parser().parse_args(["--variants", names]))
+    made = planned("--variants", names)
     assert too_many_cpus(made, 1) == ["docker-cpus-2"]
     assert too_many_cpus(made, 2) == []
     rest = leave_out(made, ["docker", "veth"])
@@ -217,6 +376,12 @@ def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None
     assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
     assert [pair["name"] for pair in rest.comparisons] == ["A/A"]
     assert rest.focal == [["bridge", "bridge-beside-dockerd"]]
+    assert widths_of(rest.targets).keys() == {
+        ("bridge", "tiers"),
+        ("bridge", "bridge-beside-dockerd"),
+    }
+    assert made.at_once == ["docker", "netns", "netns-again"]
+    assert rest.at_once == ["netns", "netns-again"]
     assert rest.environment["left_out"] == ["docker", "veth"]
 
 
@@ -229,6 +394,8 @@ def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None
         (["--minutes", "nan"], "'nan' is not a number of minutes"),
         (["--minutes", "0"], "'0' is not a number of minutes"),
         (["--variants", ","], "no name is given"),
+        (["--rounds", "0"], "'0' is not a whole number above zero"),
+        (["--agreement", ""], "no name is given"),
         (["--half-width", "0"], "'0' is not a percentage above 0"),
         (["--margin", "two"], "'two' is not a percentage"),
         (["--machine", "cloud"], "invalid choice: 'cloud'"),

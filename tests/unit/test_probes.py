@@ -20,12 +20,14 @@ from experiments.probes.cpu import (
     STAT_FIELDS,
     CpuCounters,
     CpuTime,
+    add_costs,
     cpu_cost,
     group_time,
     interrupts_are_apart,
     machine_time,
     throttled_s,
 )
+from experiments.probes.environment import available_bytes
 from experiments.probes.facts import differences, process_facts
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import PathCounters, check_path, parse_counters
@@ -180,6 +182,41 @@ def test_what_no_part_accounts_for_is_told() -> None:
     assert cost["client_share"] == pytest.approx(0.3)
     assert cost["throttled_s"] == {"gateway": pytest.approx(0.2)}
     assert cost["context_switches"] == 200
+
+
+def test_the_costs_of_several_loads_are_added_up() -> None:
+    """
+    The client's share is of all their time, and a part that is there in one of them counts.
+    """
+    nothing = counters(0.0, 0.0, **{"gateway": 0.0, CLIENT: 0.0, "docker-proxy": 0.0})
+    first = cpu_cost(
+        counters(0.0, 0.0, **{"gateway": 0.0, CLIENT: 0.0}),
+        counters(2.0, 3.0, **{"gateway": 1.0, CLIENT: 1.0}),
+    )
+    second = cpu_cost(
+        nothing, counters(8.0, 5.0, **{"gateway": 2.0, CLIENT: 1.0, "docker-proxy": 0.5})
+    )
+    assert add_costs(None, first) == first
+    both = add_costs(add_costs(None, first), second)
+    spent = {name: part["user_s"] for name, part in both["parts"].items()}
+    assert spent == {"gateway": 3.0, CLIENT: 2.0, "docker-proxy": 0.5}
+    assert both["duration_s"] == 10.0
+    assert both["client_share"] == pytest.approx(0.2)
+    assert both["machine_s"]["user"] == 8.0
+    assert both["unaccounted_s"] == pytest.approx(1.0 + 1.5)
+    assert both["throttled_s"] == {"gateway": pytest.approx(1.0)}
+    assert both["context_switches"] == 1000
+    assert both.keys() == first.keys()
+
+
+def test_the_memory_that_is_available_is_read(tmp_path: Path) -> None:
+    """
+    As the kernel estimates it, in bytes; none where it does not.
+    """
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemFree: 3 kB\nMemAvailable:    5 kB\n")
+    assert available_bytes(tmp_path) == 5 * 1024
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\n")
+    assert available_bytes(tmp_path) == 0
 
 
 def facts(**changes: object) -> dict[str, object]:

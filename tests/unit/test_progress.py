@@ -5,131 +5,232 @@ What a user sees of a run while it goes on.
 from __future__ import annotations
 
 import io
-import time
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from analysis.estimates import compare
 from analysis.formatting import percent
-from experiments.progress import Progress, format_seconds
-from experiments.stopping import Rule
-from tests.unit.samples import failed_trial, trial
+from experiments.progress import GUESS_S, Progress, format_seconds
+from experiments.stopping import Rule, Target
+from tests.unit.samples import failed_trial, side_by_side
+
+NAMES = ["netns", "docker"]
+MATCHED = {"name": "matched", "baseline": "netns", "treatment": "docker"}
+
+
+class Clock:
+    """
+    A clock that stands still until a test moves it.
+    """
+
+    def __init__(self) -> None:
+        """
+        Any time will do.
+        """
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        """
+        What it shows.
+        """
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """
+    The clock that the progress looks at.
+    """
+    made = Clock()
+    monkeypatch.setattr("experiments.progress.time", SimpleNamespace(monotonic=made.monotonic))
+    return made
+
+
+def a_progress(blocks: int, half_width: float | None = None) -> tuple[Progress, io.StringIO]:
+    """
+    The progress of a run of one pair, in a pipe.
+    """
+    out = io.StringIO()
+    targets = [Target("netns", "docker", half_width)] if half_width else []
+    return Progress(Rule(blocks, targets), NAMES, Console(file=out, soft_wrap=True)), out
+
+
+def last_line(out: io.StringIO) -> str:
+    """
+    What was printed last.
+    """
+    return out.getvalue().splitlines()[-1]
 
 
 def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
     """
-    One for each trial: what it measured, and the time left.
+    One for each block with the time left, and one for each trial with what it measured.
     """
-    out = io.StringIO()
-    progress = a_progress(out, blocks=2)
-    progress.begin(1, ["netns", "docker"])
-    progress.phase(1, "netns", "deploy")
-    progress.finished(trial(1, 1, "netns", 250))
+    progress, out = a_progress(blocks=2)
+    progress.begin(1, [NAMES])
+    progress.phase("bringing up 1 of 2")
+    progress.finished(side_by_side(1, 1, "netns", [4000.0, 4000.0]))
     progress.finished(failed_trial(2, 1, "docker"))
-    first, second, *_ = out.getvalue().splitlines()
-    assert "[1/4] block 1/2  netns" in first
-    assert "250.00 requests/s" in first
-    assert first.endswith("s left")
-    assert "docker  ERROR: gateway did not become healthy" in second
+    first, second, third, *_ = out.getvalue().splitlines()
+    assert first == "block 1 of about 2: 2 deployments; about 24 s left"
+    assert second.startswith("    1  netns     250.00 requests/s   median ")
+    assert third == "    2  docker  ERROR: gateway did not become healthy"
     assert "\x1b" not in out.getvalue()
+    assert progress.under_load_s == pytest.approx(2 * 250 * 4000e-6)
+
+
+def test_errors_in_the_answers_are_told() -> None:
+    """
+    They make a trial look faster than it is.
+    """
+    progress, out = a_progress(blocks=1)
+    progress.finished(side_by_side(1, 1, "netns", [4000.0, 4000.0], non_2xx=3))
+    assert last_line(out).endswith("   6 not OK")
 
 
 def test_a_terminal_shows_what_is_being_done() -> None:
     """
-    In a line that is rewritten, cut to the terminal's width.
+    In a line that is rewritten, cut to the terminal's width; with the time left, in a block.
     """
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=40)
-    progress = Progress(Rule(1, None, []), lambda _: ["netns"], console)
-    progress.begin(1, ["netns"])
-    progress.phase(1, "netns", "warmup")
-    assert "[1/1] block 1/1  netns: warmup" in out.getvalue()
+    progress = Progress(Rule(1, []), ["netns"], console)
+    progress.phase("round 1 of 8")
+    assert out.getvalue().endswith("\x1b[2Kround 1 of 8")
+    progress.begin(1, [["netns"]])
+    progress.phase("warming up, 1 of 1")
+    line = out.getvalue().rpartition("\x1b[2K")[2]
+    assert line.startswith("block 1: warming up, 1 of 1 … about ")
     assert "\r" in out.getvalue()
-    assert len(out.getvalue().rpartition("\x1b[2K")[2]) < 40
+    assert len(line) < 40
 
 
-def test_the_time_left_is_never_more_than_the_budget() -> None:
+def test_the_time_left_follows_from_the_blocks_that_have_ended(clock: Clock) -> None:
+    """
+    And, before any has, from a guess; the block that is under way counts with what is left of it.
+    """
+    progress, _ = a_progress(blocks=3)
+    progress.begin(1, [NAMES])
+    assert progress.seconds_left() == 3 * 2 * GUESS_S
+    clock.now_s += 10
+    assert progress.seconds_left() == 3 * 2 * GUESS_S - 10
+    clock.now_s += 10
+    # Longer than was guessed, so that it may end any moment.
+    assert progress.seconds_left() == 2 * 2 * GUESS_S
+    progress.ended()
+    assert progress.seconds_left() == 2 * 2 * 10
+    progress.begin(2, [["netns"], ["docker", "netns"]])
+    assert progress.seconds_left() == 2 * 3 * 10
+
+
+def test_the_time_left_is_never_more_than_the_budget(clock: Clock) -> None:
     """
     A block that is not begun any more takes no time.
     """
-    progress = a_progress(io.StringIO(), blocks=1000)
-    progress.begin(1, ["netns", "docker"])
-    progress.deadline = time.monotonic() + 60
-    progress.finished(trial(1, 1, "netns", 250))
-    assert progress.seconds_left() <= 60
+    progress, out = a_progress(blocks=1000)
+    progress.deadline = clock.now_s + 60
+    progress.begin(1, [NAMES])
+    assert progress.seconds_left() == 60
+    assert last_line(out) == "block 1 of about 1000: 2 deployments; about 1 min 00 s left"
+    clock.now_s += 70
+    assert progress.seconds_left() == 0
+
+
+def test_a_block_fits_if_it_would_end_before_the_budget_does(clock: Clock) -> None:
+    """
+    By what the deployments of other blocks took.
+    """
+    progress, _ = a_progress(blocks=2)
+    progress.begin(1, [NAMES])
+    clock.now_s += 20
+    progress.ended()
+    progress.deadline = clock.now_s + 30
+    assert progress.fits([["netns", "docker"], ["netns"]])
+    assert not progress.fits([["netns", "docker"], ["netns", "docker"]])
+
+
+def test_a_block_in_parts_says_why() -> None:
+    """
+    All of its deployments count.
+    """
+    progress, out = a_progress(blocks=1)
+    progress.begin(1, [["netns", "docker"], ["netns"]])
+    assert last_line(out) == (
+        "block 1 of about 1: 3 deployments, in 2 parts of the memory's size; about 18 s left"
+    )
 
 
 def test_after_each_block_the_comparisons_so_far_are_shown() -> None:
     """
     Those of which any block has both, with their intervals as soon as there are two blocks.
     """
-    out = io.StringIO()
-    progress = a_progress(out, blocks=2)
-    progress.finished(trial(1, 1, "netns", 250))
-    pair = {"name": "matched", "baseline": "netns", "treatment": "docker"}
-    progress.interim(1, [pair])
-    assert "so far" not in out.getvalue()
-    progress.finished(trial(2, 1, "docker", 200))
-    progress.interim(1, [pair])
-    line = out.getvalue().splitlines()[-1]
-    assert line == "so far, time per request after block 1: matched +25.0 %"
-    progress.finished(trial(3, 2, "netns", 250))
-    progress.finished(trial(4, 2, "docker", 201))
-    progress.interim(2, [pair])
-    line = out.getvalue().splitlines()[-1]
+    progress, out = a_progress(blocks=2)
     trials = [
-        *(trial(1, 1, "netns", 250), trial(2, 1, "docker", 200)),
-        *(trial(3, 2, "netns", 250), trial(4, 2, "docker", 201)),
+        *(side_by_side(1, 1, "netns", [4000.0] * 2), side_by_side(2, 1, "docker", [5000.0] * 2)),
+        *(side_by_side(3, 2, "netns", [4000.0] * 2), side_by_side(4, 2, "docker", [4975.0] * 2)),
     ]
+    progress.finished(trials[0])
+    progress.interim(1, [MATCHED])
+    assert "so far" not in out.getvalue()
+    progress.finished(trials[1])
+    progress.interim(1, [MATCHED])
+    assert last_line(out) == "so far, time per request after block 1: matched +25.0 %"
+    for trial in trials[2:]:
+        progress.finished(trial)
+    progress.interim(2, [MATCHED])
     difference = compare("netns", "docker", trials)
     assert difference is not None
-    assert line.endswith(f"after block 2: matched {percent(difference.relative['us_per_request'])}")
+    shown = percent(difference.relative["us_per_request"])
+    assert last_line(out).endswith(f"after block 2: matched {shown}")
 
 
-def test_a_block_that_is_left_out_takes_no_time() -> None:
+def test_arms_that_cannot_be_compared_have_no_difference_in_time() -> None:
     """
-    And a block is expected to take what its variants took before.
+    Not even so far.
     """
-    blocks = {1: ["netns"], 2: ["netns", "docker"], 3: ["netns"]}
-    console = Console(file=io.StringIO())
-    progress = Progress(Rule(3, None, []), blocks.__getitem__, console)
-    progress.begin(1, blocks[1])
-    progress.finished(trial(1, 1, "netns", 250))
-    took_s = sum(trial(1, 1, "netns", 250).phases_s.values())
-    assert progress.expected_s(["netns", "docker"]) == pytest.approx(2 * took_s)
-    assert progress.seconds_left() == pytest.approx(3 * took_s)
-    progress.begin(3, blocks[3])
-    assert progress.seconds_left() == pytest.approx(took_s)
+    progress, out = a_progress(blocks=1)
+    progress.finished(side_by_side(1, 1, "netns", [4000.0] * 2))
+    progress.finished(side_by_side(2, 1, "docker", [2000.0] * 2, non_2xx=100))
+    progress.interim(1, [MATCHED])
+    assert last_line(out) == (
+        "so far, time per request after block 1: matched not comparable: their shares of good "
+        "answers differ"
+    )
 
 
-def test_a_run_that_has_a_target_says_how_far_it_is() -> None:
+def test_a_run_that_has_a_target_says_how_far_it_is(clock: Clock) -> None:
     """
-    The comparison that is known least well, its half-width, and about how many blocks are missing.
+    The pair that is furthest from its target, its half-width, and about how many blocks it takes.
     """
-    out = io.StringIO()
-    progress = a_progress(out, blocks=2, half_width=0.02)
-    pair = {"name": "matched", "baseline": "netns", "treatment": "docker"}
-    rates = [(1, 250.0, 200.0), (2, 250.0, 220.0), (3, 250.0, 190.0)]
-    for block, netns, docker in rates:
-        progress.begin(block, ["netns", "docker"])
-        progress.finished(trial(2 * block - 1, block, "netns", netns))
-        progress.finished(trial(2 * block, block, "docker", docker))
-        progress.interim(block, [pair])
-    assert "[1] block 1  netns" in out.getvalue()
-    assert "/~" in out.getvalue()
-    last = out.getvalue().splitlines()[-1]
-    assert last.startswith("known least well: docker against netns, to ±18.")
-    assert "; the target is ±2 %: about " in last
-    assert last.endswith(" blocks in all, if there is time")
+    progress, out = a_progress(blocks=2, half_width=0.02)
+    progress.deadline = clock.now_s + 600
+    for block, docker_us in enumerate((5000.0, 4545.0, 5263.0), start=1):
+        progress.begin(block, [NAMES])
+        progress.finished(side_by_side(2 * block - 1, block, "netns", [4000.0] * 2))
+        progress.finished(side_by_side(2 * block, block, "docker", [docker_us] * 2))
+        progress.ended()
+        progress.interim(block, [MATCHED])
+    lines = out.getvalue().splitlines()
+    assert "block 1: 2 deployments; about 10 min 00 s left" in lines
+    assert "no interval yet of docker against netns" in lines
+    assert any(line.startswith("block 3 of about ") for line in lines)
+    assert lines[-1].startswith("furthest from its target: docker against netns, known to ±18.")
+    assert "; the target is ±2 %: about " in lines[-1]
+    assert lines[-1].endswith(" blocks in all, if there is time")
 
 
-def a_progress(out: io.StringIO, blocks: int, half_width: float | None = None) -> Progress:
+def test_what_is_no_part_of_the_results_is_printed_and_not_counted() -> None:
     """
-    The progress of a run of one pair, in a pipe.
+    The trials of a pilot or a search.
     """
-    rule = Rule(blocks, half_width, [("netns", "docker")])
-    return Progress(rule, lambda _: ["netns", "docker"], Console(file=out, soft_wrap=True))
+    progress, out = a_progress(blocks=1)
+    for number, name in enumerate(NAMES, start=1):
+        progress.rehearsed("pilot", side_by_side(number, 0, name, [4000.0]))
+    assert last_line(out).startswith("  pilot   2  docker    250.00 requests/s")
+    assert progress.widths.of("netns", "docker") is None
+    assert progress.under_load_s == 0
 
 
 def test_durations_are_written_for_people() -> None:

@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.records import (
+    AGREEMENT_LOADS,
     MANIFEST,
+    SCHEMA_VERSION,
+    SEARCH_TRIALS,
     TRIALS,
+    AgreementLoad,
+    OpenLoad,
     ResultsError,
+    append_agreement,
     append_trial,
     latest_run,
+    read_agreement,
     read_manifest,
     read_trials,
     write_manifest,
 )
-from tests.unit.samples import failed_trial, manifest, trial
+from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +50,58 @@ def test_trials_come_back_in_order(tmp_path: Path) -> None:
     for record in records:
         append_trial(tmp_path, record)
     assert read_trials(tmp_path) == records
+
+
+def test_all_loads_of_a_trial_come_back(tmp_path: Path) -> None:
+    """
+    Those of its rounds, the first requests, the load at once, and those by schedule.
+    """
+    by_schedule = OpenLoad(0.5, 125.0, 1000, 1000, 999, 124.0, 80, "raw/1/open-050.csv")
+    record = dataclasses.replace(
+        side_by_side(1, 2, "netns", [4000.0, 4100.0], position=3, part=2, non_2xx=1),
+        cold=load(200.0),
+        at_once=load(250.0),
+        open_loads=[by_schedule],
+    )
+    append_trial(tmp_path, record)
+    assert read_trials(tmp_path) == [record]
+
+
+def test_a_round_with_an_unknown_field_is_an_error_with_its_place(tmp_path: Path) -> None:
+    """
+    It is looked at as closely as the trial itself.
+    """
+    append_trial(tmp_path, side_by_side(1, 1, "netns", [4000.0]))
+    path = tmp_path / TRIALS
+    path.write_text(path.read_text().replace('"turn"', '"tern"'))
+    with pytest.raises(ResultsError, match=r"line 1, loads: unknown fields \['tern'\]"):
+        read_trials(tmp_path)
+
+
+def test_trials_of_another_file_are_no_part_of_the_results(tmp_path: Path) -> None:
+    """
+    Such as those of a search.
+    """
+    append_trial(tmp_path, trial(1, 0, "netns", 250.0), SEARCH_TRIALS)
+    assert read_trials(tmp_path) == []
+    assert [each.number for each in read_trials(tmp_path, SEARCH_TRIALS)] == [1]
+
+
+def test_the_loads_of_the_agreement_come_back_in_order(tmp_path: Path) -> None:
+    """
+    None where there are none; one that a crash cut off is left out.
+    """
+    assert read_agreement(tmp_path) == []
+    loads = [
+        AgreementLoad(1, "netns", thawed, beside, 250, 250, 1e9, 4000.0)
+        for thawed, beside in ((False, 0), (True, 3))
+    ]
+    for each in loads:
+        append_agreement(tmp_path, each)
+    assert read_agreement(tmp_path) == loads
+    path = tmp_path / AGREEMENT_LOADS
+    path.write_text(path.read_text()[:-5])
+    assert read_agreement(tmp_path) == loads[:1]
 
 
 def test_a_run_without_trials_has_none(tmp_path: Path) -> None:
@@ -76,13 +135,15 @@ def test_a_broken_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path)
 
 def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     """
-    With both versions.
+    With both versions; an older one too, whose trials had another meaning.
     """
     content = dataclasses.asdict(manifest())
-    content["schema_version"] = 99
-    (tmp_path / MANIFEST).write_text(json.dumps(content))
-    with pytest.raises(ResultsError, match="schema version 99, and this version reads 4"):
-        read_manifest(tmp_path)
+    for version in (99, SCHEMA_VERSION - 1):
+        content["schema_version"] = version
+        (tmp_path / MANIFEST).write_text(json.dumps(content))
+        message = f"schema version {version}, and this version reads {SCHEMA_VERSION}"
+        with pytest.raises(ResultsError, match=message):
+            read_manifest(tmp_path)
 
 
 def test_unknown_and_missing_fields_are_named(tmp_path: Path) -> None:

@@ -226,3 +226,12 @@ def test_a_missing_setting_stops_the_service_with_its_name(
     monkeypatch.setenv("PORT", "http")
     with pytest.raises(SystemExit, match="PORT is 'http'; it must be a number"):
         web.serve(product.app)
+
+
+def test_a_worker_that_was_frozen_is_not_killed_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It gives no sign of life meanwhile, for as long as others of its block are loaded.
+    """
+    monkeypatch.setenv("PORT", "3000")
+    settings = importlib.reload(importlib.import_module("services.gunicorn_settings"))
+    assert settings.timeout >= 3600

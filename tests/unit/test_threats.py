@@ -84,7 +84,7 @@ def test_deployments_side_by_side_have_threats_of_their_own() -> None:
         for position in (1, 2)
     ]
     text = threats_of((made, trials))
-    assert "stood up to 1 frozen ones" in text
+    assert "Beside the deployment under load stood up to 1 frozen one. They" in text
     assert "this run has no longer ones to compare them with" in text
     assert "**The deployment that is brought up first is another one.** It took +" in text
     at_once = dataclasses.replace(made, at_once=["netns"], requests_at_once=1000)

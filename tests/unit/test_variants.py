@@ -13,6 +13,7 @@ import pytest
 from experiments.artefact import OVERLAY
 from experiments.errors import UsageError
 from experiments.factors import FACTORS, IMPOSSIBLE, different, impossible
+from experiments.variants import doses, with_control
 from experiments.variants_file import load_variants, variants_toml
 from experiments.workloads import SERVICES
 
@@ -25,6 +26,21 @@ runtime = "process"
 network = "bridge"
 entry = "direct"
 discovery = "addresses"
+"""
+
+
+RIVAL = '[variants.rival]\nlike = "mine"\nserver = "gunicorn"\nstdio = "null"\n'
+
+SEARCH = """
+[search]
+name = "best"
+about = "found"
+start = "mine"
+changes = [{server = "gunicorn"}, {server = "gunicorn", stdio = "null"}]
+also = ["rival"]
+blocks = 2
+rounds = 9
+every = 3
 """
 
 
@@ -136,18 +152,83 @@ def test_a_variant_like_another_takes_over_its_levels_and_nothing_else(tmp_path:
 
 def test_the_search_declares_the_variant_that_it_fills(tmp_path: Path) -> None:
     """
-    And survives being written into a run.
+    And survives being written into a run, with what it is to beat and how it is measured.
     """
-    search = (
-        "[search]\nname = 'best'\nabout = 'found'\nstart = 'mine'\npairs = 2\n"
-        "changes = [{server = 'gunicorn'}]\n"
-    )
-    first = load_variants(declare(tmp_path, GOOD + search))
-    assert first.variants["best"].levels == first.variants["mine"].levels
-    assert first.search is not None
+    first = load_variants(declare(tmp_path, GOOD + RIVAL + SEARCH))
+    best = first.variants["best"]
+    assert (best.levels, best.every) == (first.variants["mine"].levels, 3)
+    search = first.search
+    assert search is not None
+    assert (search.also, search.blocks, search.rounds, search.every) == (("rival",), 2, 9, 3)
     tables = [{**dataclasses.asdict(each), "overlays": []} for each in first.variants.values()]
-    text = variants_toml(tables, [], search=dataclasses.asdict(first.search))
+    text = variants_toml(tables, [], search=dataclasses.asdict(search))
     assert load_variants(declare(tmp_path, text)) == first
+
+
+def test_a_run_keeps_of_a_search_what_it_measures(tmp_path: Path) -> None:
+    """
+    Without its rival it is still a search; without its start it is none.
+    """
+    first = load_variants(declare(tmp_path, GOOD + RIVAL + SEARCH))
+    assert first.search is not None
+    search = dataclasses.asdict(first.search)
+    tables = {
+        name: {**dataclasses.asdict(each), "overlays": []} for name, each in first.variants.items()
+    }
+    text = variants_toml([tables["mine"], tables["best"]], [], search=search)
+    again = load_variants(declare(tmp_path, text)).search
+    assert again == dataclasses.replace(first.search, also=())
+    text = variants_toml([tables["rival"], tables["best"]], [], search=search)
+    kept = load_variants(declare(tmp_path, text))
+    assert (kept.search, list(kept.variants)) == (None, ["rival", "best"])
+
+
+def test_a_search_may_leave_open_how_it_is_measured(tmp_path: Path) -> None:
+    """
+    One block, and nothing to beat.
+    """
+    short = "[search]\nname = 'b'\nabout = 'x'\nstart = 'mine'\nchanges = []\n"
+    search = load_variants(declare(tmp_path, GOOD + short)).search
+    assert search is not None
+    assert (search.also, search.blocks, search.rounds, search.every) == ((), 1, 6, 1)
+
+
+def test_a_dose_comes_after_the_variant_that_differs_in_it_alone() -> None:
+    """
+    In raw namespaces and in Docker alike; a twin of that variant is no second one.
+    """
+    names = ["netns", "docker", "docker-host", "netns-cpus-1", "docker-cpus-1", "docker-memory-64m"]
+    declared = load_variants()
+    variants, _ = with_control(declared.choose(names), declared.comparisons_among(names), [])
+    assert "netns-again" in {each.name for each in variants}
+    assert doses(variants, ("cpus", "memory")) == [
+        ("netns", "netns-cpus-1"),
+        ("docker", "docker-cpus-1"),
+        ("docker", "docker-memory-64m"),
+    ]
+
+
+def test_a_dose_is_nothing_without_what_it_is_a_dose_of() -> None:
+    """
+    Where a variant says 0, that is what others come after.
+    """
+    chosen = load_variants().choose(["netns", "netns-gunicorn", "inject-0", "burn-25", "sleep-50"])
+    injected = ("burn_us", "sleep_us")
+    assert doses(chosen, injected) == [("inject-0", "burn-25"), ("inject-0", "sleep-50")]
+    assert doses(chosen[3:], injected) == []
+    assert doses(chosen, ("cpus", "memory")) == []
+
+
+def test_a_group_may_say_by_what_short_loads_are_held_against_long_ones(tmp_path: Path) -> None:
+    """
+    Beside its variants and its budgets.
+    """
+    text = GOOD + "[groups.a]\nvariants = ['mine']\nminutes = {quick = 3}\nagreement = ['mine']\n"
+    group = load_variants(declare(tmp_path, text)).groups["a"]
+    assert (group.agreement, group.minutes) == (("mine",), {"quick": 3.0})
+    calibrate = load_variants().groups["calibrate"]
+    assert set(calibrate.agreement) <= set(calibrate.variants)
+    assert calibrate.agreement
 
 
 def test_a_users_own_file_and_overlay_are_taken(tmp_path: Path) -> None:
@@ -189,9 +270,17 @@ def test_a_users_own_file_and_overlay_are_taken(tmp_path: Path) -> None:
             "ladder 'l' is not declared",
         ),
         (
-            GOOD + "[search]\nname = 'b'\nabout = 'x'\nstart = 'mine'\npairs = 1\n"
+            GOOD + "[search]\nname = 'b'\nabout = 'x'\nstart = 'mine'\n"
             "changes = [{colour = 'red'}]\n",
             "colour = 'red' is no level of a factor",
+        ),
+        (GOOD + SEARCH, r"search: also: variant 'rival' is not declared"),
+        (GOOD + RIVAL + SEARCH.replace("rounds = 9", "rounds = 0"), "search: rounds is 0; it must"),
+        (GOOD + RIVAL + SEARCH.replace("blocks = 2", "blocks = 1.5"), r"search: blocks is 1\.5"),
+        (GOOD + RIVAL + SEARCH + "pairs = 2\n", "search: unknown key 'pairs'"),
+        (
+            GOOD + "[groups.all]\nvariants = ['mine']\nagreement = ['b']\n",
+            r"groups\.all\.agreement: variant 'b' is not declared",
         ),
         (GOOD.replace('entry = "direct"\n', ""), r"variants\.mine has no entry; choose one of"),
         (GOOD.replace('"direct"', '"published"'), "raw namespaces publish no ports"),

@@ -26,7 +26,7 @@ from experiments.records import FAILED, INTERRUPTED, OK, latest_run, read_manife
 from tests.vm.conftest import COMMAND_TIMEOUT_S, call, command, left_over
 
 LARGEST_BOX_BYTES = 700 * 10**6
-TINY = ("--machine", "vagrant", "--requests", "50", "--warmup-requests", "0")
+TINY = ("--machine", "vagrant", "--requests", "50", "--warmup-requests", "0", "--rounds", "2")
 
 
 def remote() -> Remote:
@@ -129,13 +129,19 @@ def test_two_blocks_are_measured_inside_the_vm(tmp_path: Path, acceleration: str
     """
     Up, push, run, pull: the same userland, the box's checksum, and what it says at the top.
     """
-    variants = ("--variants", "netns,docker", "--blocks", "2")
+    variants = ("--variants", "netns,docker", "--blocks", "2", "--workload", "fixed")
     done = call("measure", "--results", str(tmp_path), *TINY, *variants)
     assert done.returncode == 0, done.stdout
     run = latest_run(tmp_path)
     manifest, trials = read_manifest(run), read_trials(run)
-    assert [trial.status for trial in trials] == [OK] * 6
-    assert (run / "raw" / f"001-{trials[0].variant}" / "ab.txt").exists()
+    assert {trial.status for trial in trials} == {OK}
+    # As many side by side as fit, and in each block all of them.
+    for block, parts in enumerate(manifest.order, start=1):
+        names = [name for part in parts for name in part]
+        assert set(names) == {"netns", "docker", "netns-again"}
+        assert [trial.variant for trial in trials if trial.block == block] == names
+    assert all(load.others_ran_us == 0 for trial in trials for load in trial.loads)
+    assert (run / "raw" / f"001-{trials[0].variant}" / "round-02" / "ab.txt").exists()
     found = box.find(cache_directory())
     assert found is not None
     assert manifest.machine["box"]["sha256"] == found.sha256
@@ -208,7 +214,7 @@ def test_ctrl_c_stops_the_run_in_the_vm_in_an_orderly_way(tmp_path: Path) -> Non
     arguments = ("--variants", "netns", "--blocks", "50", "--workload", "fixed")
     process = start("measure", "--results", str(tmp_path), *TINY, *arguments)
     with process:
-        read_until(process, "[1/50]")
+        read_until(process, "block 2 ")
         os.killpg(process.pid, signal.SIGINT)
         rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
     assert process.returncode == 130, rest
@@ -225,7 +231,7 @@ def test_a_lost_connection_loses_no_finished_trial(tmp_path: Path) -> None:
     arguments = ("--variants", "netns", "--blocks", "50", "--workload", "fixed")
     process = start("measure", "--results", str(tmp_path), *TINY, *arguments)
     with process:
-        read_until(process, "[1/50]")
+        read_until(process, "block 2 ")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
         for child in children.split():
             os.kill(int(child), signal.SIGKILL)
@@ -249,7 +255,7 @@ def test_a_full_disk_in_the_vm_ends_the_run_and_keeps_what_there_is(tmp_path: Pa
     process = start("measure", "--results", str(tmp_path), *TINY, *arguments)
     filler = "/var/lib/bridgetoll/filler"
     with process:
-        read_until(process, "[1/50]")
+        read_until(process, "block 2 ")
         fill = f"dd if=/dev/zero of={filler} bs=1M 2>/dev/null; sync; exit 0"
         remote().output(["sh", "-c", fill], COMMAND_TIMEOUT_S)
         rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
@@ -267,7 +273,7 @@ def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(tmp_path: Path) -> N
     arguments = ("--variants", "netns", "--blocks", "50", "--workload", "fixed")
     process = start("measure", "--results", str(tmp_path), *TINY, *arguments)
     with process:
-        read_until(process, "[1/50]")
+        read_until(process, "block 2 ")
         subprocess.run(
             ["virsh", "--connect", "qemu:///system", "destroy", VM.name],
             check=True,

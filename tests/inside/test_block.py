@@ -1,0 +1,311 @@
+"""
+Blocks side by side, for real: only one runs, each fault is one trial's own, and nothing is left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from itertools import batched
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.lab.launch import launch_command
+from experiments.lab.network import NetworkNamespace
+from experiments.measure import plan
+from experiments.options import measure_parser
+from experiments.probes.cpu import CLIENT
+from experiments.records import ERROR, OK, STOPPED
+from experiments.stage import Stage
+from experiments.stop import StopRequest
+from experiments.variants_file import load_variants
+from experiments.workloads import choose_workload
+from tests.inside.conftest import own_process_as_it_was
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.block import Block
+    from experiments.records import TrialRecord
+    from experiments.trial import Trial
+    from experiments.variants import Variant
+
+VARIANTS = load_variants().variants
+
+DISTINCT = [
+    variant
+    for name, variant in VARIANTS.items()
+    # One dose of each limit will do, and one of two that are alike.
+    if variant.levels["cpus"] in {"unlimited", "0.5"}
+    and variant.levels["memory"] in {"unlimited", "256m"}
+    and variant.levels["burn_us"] in {"none", "0", "500"}
+    and variant.levels["sleep_us"] in {"none", "0", "500"}
+    and name != "docker-tuned"
+]
+
+ROUNDS, REQUESTS, AT_ONCE = 3, 40, 60
+SIDE_BY_SIDE = 8
+"""Deployments of five services each that a small machine has room for."""
+
+
+@contextmanager
+def prepared(run: Path, workload: str) -> Iterator[Stage]:
+    """
+    A stage on which Docker has been started once, as before the first block of a run.
+    """
+    options = ["--variants", "netns,docker", "--workload", workload, "--warmup-requests", "20"]
+    options += ["--blocks", "1", "--rounds", str(ROUNDS), "--requests", str(REQUESTS)]
+    with own_process_as_it_was():
+        stage = Stage(run, choose_workload(workload), StopRequest(), lambda _: None)
+        stage.prepare(plan(measure_parser().parse_args(options)), [])
+        stage.start_docker_once()
+        stage.conditions = dataclasses.replace(stage.conditions, requests_at_once=AT_ONCE)
+        yield stage
+        stage.groups[CLIENT].remove()
+
+
+@pytest.fixture(scope="module")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """
+    The constant answer, which needs one service.
+    """
+    with prepared(tmp_path_factory.mktemp("run"), "fixed") as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(prepared_once: Stage) -> Iterator[Stage]:
+    """
+    A stage that nobody has asked to stop, and on which nothing is left, whatever happened.
+    """
+    prepared_once.stop = StopRequest()
+    yield prepared_once
+    prepared_once.check_residue()
+
+
+def variants(*names: str) -> list[Variant]:
+    """
+    Variants by their names.
+    """
+    return [VARIANTS[name] for name in names]
+
+
+def by_variant(records: list[TrialRecord]) -> dict[str, TrialRecord]:
+    """
+    Records of different variants by their names.
+    """
+    return {record.variant: record for record in records}
+
+
+def whole_with(record: TrialRecord, others: int, rounds: int = ROUNDS) -> None:
+    """
+    Assert that a trial is good, with a whole load in each round while so many others stood still.
+    """
+    assert (record.status, record.error) == (OK, "")
+    assert [load.round for load in record.loads] == list(range(1, rounds + 1))
+    assert {(load.others, load.others_ran_us) for load in record.loads} == {(others, 0)}
+    assert all(load.requests_ok == load.requests for load in record.loads)
+    assert record.path["links"]
+    assert record.cpu["parts"]["gateway"]["user_s"] > 0
+
+
+def test_of_deployments_side_by_side_only_the_one_under_load_runs(stage: Stage) -> None:
+    """
+    In each round each is loaded once; then the longer load, the paths, and the end of all.
+    """
+    names = ("netns", "docker", "docker-as-published", "bridge-beside-dockerd")
+    block = stage.side_by_side(variants(*names))
+    records = block.run()
+    assert not block.stopped
+    assert [(record.variant, record.position) for record in records] == [
+        (name, place) for place, name in enumerate(names, start=1)
+    ]
+    for record in records:
+        whole_with(record, others=len(names) - 1)
+        assert record.load is not None
+        assert record.load.requests_ok == ROUNDS * REQUESTS
+        assert record.placement["processes"] > 0
+    for number in range(ROUNDS):
+        assert sorted(record.loads[number].turn for record in records) == [1, 2, 3, 4]
+    found = by_variant(records)
+    assert found["docker"].at_once is not None
+    assert found["docker"].at_once.requests_ok == AT_ONCE
+    assert found["bridge-beside-dockerd"].at_once is None
+    assert any("DOCKER" in rule for rule in stage.states["docker"]["firewall"])
+
+
+@contextmanager
+def busy(trial: Trial) -> Iterator[None]:
+    """
+    Meanwhile a deployment that should be frozen is not, and a process of it computes.
+    """
+    site = trial.identity.site
+    host = NetworkNamespace(site.network_namespace).path
+    spin = launch_command(site.group.child("shared"), host, ["sh", "-c", "while :; do :; done"])
+    trial.freezer.thaw()
+    with subprocess.Popen(spin) as process:
+        yield
+        process.kill()
+    trial.freezer.freeze()
+
+
+def test_a_load_beside_which_another_deployment_ran_is_no_number(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its trial is an error that says how long it ran; the others' go on.
+    """
+    block = stage.side_by_side(variants("docker", "netns"))
+    loaded, other = block.trials
+    load = loaded.load
+
+    def beside(number: int, turn: int, others: list[Trial]) -> None:
+        if number < 2:
+            load(number, turn, others)
+            return
+        with busy(other):
+            load(number, turn, others)
+
+    monkeypatch.setattr(loaded, "load", beside)
+    spoilt, good = block.run()
+    assert (spoilt.status, spoilt.failed_phase, spoilt.load) == (ERROR, "load", None)
+    assert [each.round for each in spoilt.loads] == [1]
+    ran = re.fullmatch(
+        r"while it was loaded, frozen deployments took (\d+) µs of CPU time", spoilt.error
+    )
+    assert ran is not None
+    assert int(ran[1]) > 10_000
+    whole_with(good, others=1)
+
+
+def test_deployments_that_do_not_come_up_cost_their_own_trials(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """
+    And are gone before any of the others is loaded.
+    """
+    overlay = tmp_path / "broken.yaml"
+    overlay.write_text("services: {gateway: {command: [sh, -c, 'echo out of paper; exit 1']}}")
+    broken = [
+        dataclasses.replace(VARIANTS[name], name=f"{name}-broken", overlays=(overlay,))
+        for name in ("docker", "netns")
+    ]
+    found = by_variant(stage.side_by_side([*broken, *variants("netns", "docker")]).run())
+    for variant in broken:
+        record = found[variant.name]
+        assert (record.status, record.failed_phase, record.loads) == (ERROR, "deploy", [])
+        assert "out of paper" in record.error
+    whole_with(found["netns"], others=1)
+    whole_with(found["docker"], others=1)
+
+
+def kill_dockerd(trial: Trial) -> None:
+    """
+    SIGKILL to a deployment's dockerd, which has then ended.
+    """
+    group = trial.identity.site.group.child("daemon")
+    (pid,) = (
+        pid
+        for pid in group.process_ids()
+        if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd"
+    )
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    while pid in group.process_ids():
+        assert time.monotonic() < killed + 2
+        time.sleep(0.01)
+
+
+def at(block: Block, text: str, delay_s: float, what: signal.Signals | Trial) -> None:
+    """
+    When the block shows this, send this process a signal after a while, or kill a dockerd at once.
+    """
+
+    def show(shown: str) -> None:
+        if shown.startswith(text):
+            if isinstance(what, signal.Signals):
+                threading.Timer(delay_s, os.kill, (os.getpid(), what)).start()
+            else:
+                kill_dockerd(what)
+
+    block.show = show
+
+
+def test_a_dockerd_that_is_killed_while_it_is_frozen_costs_its_own_trial(stage: Stage) -> None:
+    """
+    The block goes on, and nobody waits for the dead one.
+    """
+    block = stage.side_by_side(variants("netns", "docker", "docker-as-published"))
+    at(block, "round 2", 0, block.trials[1])
+    started = time.monotonic()
+    good, dead, also_good = block.run()
+    assert time.monotonic() - started < 60
+    assert (dead.status, dead.failed_phase, dead.load) == (ERROR, "load", None)
+    assert [load.round for load in dead.loads] == [1]
+    for record in (good, also_good):
+        whole_with(record, others=2)
+
+
+# An exception out of a signal strikes anywhere, also where pyroute2 has just opened something.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("phase", "delay_s", "least", "most"),
+    [
+        ("bringing up 1", 0.3, 0, 0),
+        ("bringing up 1", 1.5, 0, 0),
+        ("warming up", 0.05, 0, 0),
+        ("round 2", 0.1, 1, 2),
+        ("taking down", 0.05, ROUNDS, ROUNDS),
+    ],
+)
+def test_a_signal_leaves_nothing_and_takes_no_whole_load_away(
+    stage: Stage, phase: str, delay_s: float, least: int, most: int
+) -> None:
+    """
+    In each phase of a block: what was whole is kept with its path proved, and soon all is gone.
+    """
+    conditions = dataclasses.replace(stage.conditions, at_once=frozenset())
+    block = stage.side_by_side(variants("netns", "docker"), conditions)
+    at(block, phase, delay_s, signal.SIGINT)
+    started = time.monotonic()
+    records = block.run()
+    # Now, while it is ignored, and not in a later test.
+    gc.collect()
+    assert block.stopped
+    assert time.monotonic() - started < 30
+    stage.check_residue()
+    for record in records:
+        assert least <= len(record.loads) <= most
+        assert record.status == (OK if least else ERROR)
+        assert bool(record.path) == bool(least)
+        if phase != "taking down":
+            assert "stopped by the user" in record.error
+        if least:
+            assert record.failed_phase in {STOPPED, ""}
+            assert {load.others_ran_us for load in record.loads} == {0}
+
+
+def test_every_variant_is_what_its_name_says_with_all_services(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """
+    Up, checked and loaded side by side, with stores; what no end-to-end test of the sessions has.
+    """
+    with prepared(tmp_path_factory.mktemp("run"), "orders") as stage:
+        conditions = dataclasses.replace(
+            stage.conditions, rounds=1, requests=60, warmup_requests=0, at_once=frozenset()
+        )
+        for some in batched(DISTINCT, SIDE_BY_SIDE, strict=False):
+            for record in stage.side_by_side(some, conditions).run():
+                assert (record.variant, record.error) == (record.variant, "")
+                whole_with(record, others=len(some) - 1, rounds=1)
+                assert set(record.facts) >= {"gateway", "orders"}

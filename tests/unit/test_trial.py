@@ -1,0 +1,228 @@
+"""
+A trial: thawed only while it is loaded, and what becomes of a load that something disturbed.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from experiments.errors import LoadError
+from experiments.load.ab import REQUESTS_FILE
+from experiments.records import ERROR, OK
+from experiments.trial import Trial
+from tests.unit.samples import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from experiments.lab.freezer import Freezer
+    from experiments.load import Client
+    from experiments.records import LoadResult
+    from experiments.trial import Conditions, Identity
+
+HEAD = "starttime\tseconds\tctime\tdtime\tttime\twait\n"
+
+
+class StubFreezer:
+    """
+    A freezer that notes what it is told; each look at the CPU time finds ``runs_us`` more.
+    """
+
+    def __init__(self, runs_us: int = 0) -> None:
+        """
+        Nothing has run.
+        """
+        self.runs_us = runs_us
+        self.told: list[str] = []
+        self._ran_us = 0
+
+    def freeze(self) -> None:
+        """
+        As a freezer.
+        """
+        self.told.append("freeze")
+
+    def thaw(self) -> None:
+        """
+        As a freezer.
+        """
+        self.told.append("thaw")
+
+    def ran_us(self) -> int:
+        """
+        As a freezer.
+        """
+        self._ran_us += self.runs_us
+        return self._ran_us
+
+
+class Loads:
+    """
+    A load generator whose loads come one after another; None for one that breaks off.
+    """
+
+    def __init__(self, *rates: float | None) -> None:
+        """
+        In requests per second.
+        """
+        self._rates = list(rates)
+
+    def run(self, _plan: object, _client: Client, directory: Path) -> LoadResult:
+        """
+        The next one.
+        """
+        rate = self._rates.pop(0)
+        if rate is None:
+            msg = "ab did not finish"
+            raise LoadError(msg)
+        (directory / REQUESTS_FILE).write_text(HEAD + "now\t1\t0\t4\t4\t3\n")
+        return load(rate)
+
+
+@pytest.fixture
+def a_trial(tmp_path: Path) -> Callable[..., Trial]:
+    """
+    A trial that is up, with these loads ahead; nothing of it is probed.
+    """
+
+    def make(*rates: float | None, number: int = 1, runs_us: int = 0) -> Trial:
+        raw = tmp_path / f"{number}"
+        raw.mkdir()
+        identity = SimpleNamespace(
+            number=number,
+            block=2,
+            part=1,
+            position=3,
+            variant=SimpleNamespace(name="netns", levels={}),
+            site=SimpleNamespace(directory=raw),
+            raw=raw,
+        )
+        conditions = SimpleNamespace(
+            requests=1000,
+            requests_at_once=1000,
+            warmup_requests=200,
+            plan=lambda *_: None,
+            load=Loads(*rates),
+            probing=lambda _: False,
+            placement=SimpleNamespace(client={0}, stack={1}, apart=True),
+            pinned=True,
+        )
+        trial = Trial(
+            cast("Identity", identity), cast("Conditions", conditions), lambda _trial, _phase: None
+        )
+        trial.found["check"] = {}
+        trial.freezer = cast("Freezer", StubFreezer(runs_us))
+        trial.client = cast("Client", None)
+        trial._address = "198.18.0.1:3000"
+        trial.freeze()
+        return trial
+
+    return make
+
+
+def told(trial: Trial) -> list[str]:
+    """
+    What its freezer was told.
+    """
+    return cast("StubFreezer", trial.freezer).told
+
+
+def test_it_is_thawed_only_while_it_is_loaded(a_trial: Callable[..., Trial]) -> None:
+    """
+    And not for the looks at what the others did meanwhile.
+    """
+    trial = a_trial(250.0, 250.0)
+    trial.load(1, 1, [])
+    trial.load_at_once()
+    assert told(trial) == ["freeze", "thaw", "freeze", "thaw", "freeze"]
+    assert trial.is_frozen
+
+
+def test_a_load_beside_frozen_deployments_is_kept(a_trial: Callable[..., Trial]) -> None:
+    """
+    With its round, its turn and how many they were.
+    """
+    trial, other = a_trial(250.0), a_trial(number=2)
+    gone = a_trial(number=3)
+    gone.thaw()
+    trial.load(4, 2, [other, gone])
+    (kept,) = trial.loads
+    assert (kept.round, kept.turn, kept.others, kept.others_ran_us) == (4, 2, 1, 0)
+    assert kept.us_per_request == pytest.approx(4000)
+    assert trial.going
+
+
+def test_a_load_during_which_frozen_deployments_ran_is_none(a_trial: Callable[..., Trial]) -> None:
+    """
+    The trial ends there, and says how much CPU time they took.
+    """
+    trial, other = a_trial(250.0), a_trial(number=2, runs_us=70)
+    trial.load(1, 1, [other])
+    assert trial.fault == "while it was loaded, frozen deployments took 70 µs of CPU time"
+    assert (trial.loads, trial.going) == ([], False)
+    record = trial.record()
+    assert (record.status, record.load, record.failed_phase) == (ERROR, None, "load")
+
+
+def test_all_loads_of_its_rounds_are_one_load(a_trial: Callable[..., Trial]) -> None:
+    """
+    The first requests and the load at once are no part of it.
+    """
+    trial = a_trial(100.0, 120.0, 250.0, 500.0, 999.0)
+    trial.warm_up()
+    trial.load(1, 1, [])
+    trial.load(2, 1, [])
+    trial.load_at_once()
+    record = trial.record()
+    assert record.status == OK
+    assert record.load is not None
+    assert record.load.requests == 2000
+    assert record.load.requests_per_second == pytest.approx(2000 / (4 + 2))
+    assert record.cold == load(100.0)
+    assert record.at_once == load(999.0)
+    assert (record.block, record.part, record.position) == (2, 1, 3)
+
+
+def test_a_load_that_breaks_off_leaves_those_before_it_standing(
+    a_trial: Callable[..., Trial],
+) -> None:
+    """
+    The record has both: what was measured, and what went wrong.
+    """
+    trial = a_trial(250.0, None)
+    trial.load(1, 1, [])
+    trial.load(2, 1, [])
+    assert trial.is_frozen
+    record = trial.record()
+    assert (record.status, record.failed_phase, record.error) == (OK, "load", "ab did not finish")
+    assert [each.round for each in record.loads] == [1]
+
+
+def test_what_spoils_a_trial_leaves_no_number_of_it(a_trial: Callable[..., Trial]) -> None:
+    """
+    However good its loads were.
+    """
+    trial = a_trial(250.0)
+    trial.load(1, 1, [])
+    trial.phase = "residue"
+    trial.spoil("left behind: a namespace")
+    record = trial.record()
+    assert (record.status, record.load) == (ERROR, None)
+    assert (record.failed_phase, record.error) == ("residue", "left behind: a namespace")
+
+
+def test_a_second_fault_does_not_hide_the_first(a_trial: Callable[..., Trial]) -> None:
+    """
+    The phase is that of the first.
+    """
+    trial = a_trial()
+    trial.phase = "deploy"
+    trial.fail("it did not come up")
+    trial.phase = "teardown"
+    trial.fail("nor did it go")
+    assert trial.fault == "it did not come up; and then: nor did it go"
+    assert trial.failed_phase == "deploy"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.faults import TRIAL_ERRORS, describe
+from experiments.plan import round_order
 from experiments.probes.environment import available_bytes
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Block:
     Trials from bringing up to taking down.
 
     ``trials`` are in the order in which they are brought up, as many at a time as ``at_a_time``.
-    ``order`` draws the order of each round. ``show`` is told how far it is. ``took_s`` are seconds
+    ``order`` draws the order of each round, in which ``pairs`` of variants mostly follow each
+    other, and ``closest`` ones most of all. ``show`` is told how far it is. ``took_s`` are seconds
     of wall time by what was done, and ``taken_bytes`` the memory that all deployments took.
     """
 
@@ -37,6 +39,8 @@ class Block:
     conditions: Conditions
     order: random.Random
     at_a_time: int
+    pairs: Sequence[Sequence[str]] = ()
+    closest: Sequence[Sequence[str]] = ()
     show: Callable[[str], None] = field(default=lambda _: None)
     stopped: bool = False
     took_s: dict[str, float] = field(default_factory=dict)
@@ -123,10 +127,20 @@ class Block:
         rounds = self.conditions.rounds
         for number in range(1, rounds + 1):
             self.show(f"round {number} of {rounds}")
-            going = self.going
-            for turn, trial in enumerate(self.order.sample(going, len(going)), start=1):
+            for turn, trial in enumerate(self._turns(), start=1):
                 trial.load(number, turn, self._others(trial))
             self._drop_failed()
+
+    def _turns(self) -> list[Trial]:
+        """
+        The trials in the order of one round.
+        """
+        going = {trial.variant.name: trial for trial in self.going}
+        if len(going) < len(self.going):
+            # Some are the same, and nothing is compared.
+            return self.order.sample(self.going, len(self.going))
+        order = round_order(list(going), self.pairs, self.order, self.closest)
+        return [going[name] for name in order]
 
     def _at_once(self) -> None:
         conditions = self.conditions

@@ -82,15 +82,50 @@ def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
     included. The order is drawn from the seed once and turned by one place from block to block:
     what is brought up first is slower than the others for as long as it lives, so each variant
-    stands in each place equally often. (Within a block the loads of a round have a random order of
-    their own; see Abedi and Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud
-    Computing Environments", ICPE 2017.)
+    stands in each place equally often. (The loads of a round have a random order of their own; see
+    Abedi and Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing
+    Environments", ICPE 2017.)
     """
     generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
     drawn = generator.sample(list(every), len(every))
     # One more at each new turn, so that what only some blocks have sees all places too.
     first = (block - 1 + (block - 1) // len(drawn)) % len(drawn) if drawn else 0
     return [name for name in drawn[first:] + drawn[:first] if (block - 1) % every[name] == 0]
+
+
+def round_order(
+    names: Sequence[str],
+    pairs: Sequence[Sequence[str]],
+    generator: random.Random,
+    closest: Sequence[Sequence[str]] = (),
+) -> list[str]:
+    """
+    A round's loads in a random order in which those that are compared mostly follow each other.
+
+    A machine's speed ten seconds later tells little of its speed now. So the order is a walk
+    through what is compared: depth first, from a random start, to random neighbours, the other one
+    of a ``closest`` pair first, and forwards or backwards. Either of a pair comes first equally
+    often.
+    """
+    near = {frozenset(pair) for pair in closest}
+    joined: dict[str, list[str]] = {name: [] for name in names}
+    for one, other in pairs:
+        if one in joined and other in joined:
+            joined[one].append(other)
+            joined[other].append(one)
+    order: dict[str, None] = {}
+    for start in generator.sample(list(names), len(names)):
+        ahead = [start]
+        while ahead:
+            name = ahead.pop()
+            if name not in order:
+                order[name] = None
+                drawn = generator.sample(joined[name], len(joined[name]))
+                # What comes last is taken first.
+                ahead += [other for other in drawn if {name, other} not in near]
+                ahead += [other for other in drawn if {name, other} in near]
+    found = list(order)
+    return found[::-1] if generator.random() < 0.5 else found
 
 
 def parts_of(names: Sequence[str], pairs: Sequence[Sequence[str]], fits: int) -> list[list[str]]:

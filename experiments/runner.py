@@ -35,7 +35,7 @@ from experiments.search import TunedSearch, as_record
 from experiments.stage import Stage, needs_docker
 from experiments.stop import StopRequest
 from experiments.stopping import Rule, Target
-from experiments.variants import Search, Variant
+from experiments.variants import CONTROL, Search, Variant
 from experiments.workloads import Workload
 
 ERRORS_IN_A_ROW = 2
@@ -134,7 +134,14 @@ class Runner:
         conditions = self.stage.conditions
         if (number - 1) % AT_ONCE_EVERY:
             conditions = dataclasses.replace(conditions, at_once=frozenset())
-        block = self.stage.side_by_side(variants, conditions, block=number, part=part)
+        block = self.stage.side_by_side(
+            variants,
+            conditions,
+            block=number,
+            part=part,
+            pairs=self.manifest.side_by_side,
+            closest=self.closest,
+        )
         records = block.run()
         with self.stage.stop.held():
             for record in records:
@@ -270,6 +277,12 @@ class Runner:
         targets = [Target(**each) for each in self.manifest.targets]
         self.rule = Rule(self.manifest.blocks, targets)
         self.progress = Progress(self.rule, self.variants)
+        twins = [
+            [pair["baseline"], pair["treatment"]]
+            for pair in self.manifest.comparisons
+            if pair["name"] == CONTROL
+        ]
+        self.closest = [*self.manifest.focal, *twins]
 
     def _names_of(self, block: int) -> list[str]:
         every = {table["name"]: table.get("every", 1) for table in self.manifest.variants}

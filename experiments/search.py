@@ -108,7 +108,8 @@ class TunedSearch:
         for number in range(self._wanted.blocks):
             everyone = [base, *variants]
             turned = everyone[number:] + everyone[:number]
-            block = self._stage.side_by_side(turned, conditions, kind="search")
+            pairs = [(base.name, variant.name) for variant in variants]
+            block = self._stage.side_by_side(turned, conditions, kind="search", pairs=pairs)
             records = {record.variant: record for record in block.run()}
             for record in records.values():
                 append_trial(self._stage.run, record, SEARCH_TRIALS)

@@ -201,9 +201,13 @@ class Stage:
         block: int = 0,
         part: int = 1,
         kind: str = "",
+        pairs: Sequence[Sequence[str]] = (),
+        closest: Sequence[Sequence[str]] = (),
     ) -> Block:
         """
         Trials of these variants, which are brought up in this order; nothing is made yet.
+
+        The loads of ``pairs`` mostly follow each other, and those of ``closest`` ones most of all.
         """
         conditions = conditions or self.conditions
         trials = [
@@ -217,6 +221,8 @@ class Stage:
             conditions=conditions,
             order=random.Random(seed),  # noqa: S311 - an order needs no cryptography
             at_a_time=self.at_a_time,
+            pairs=pairs,
+            closest=closest,
             show=self.show,
         )
 

@@ -134,9 +134,8 @@ def _which_is_which(
     found = [f"{name} {percent(interval)}" for name, interval in agrees(manifest, trials).items()]
     if found:
         words += (
-            f" A request takes longer in short loads than in those of "
-            f"{manifest.requests_at_once}, because the beginning and the end of a load are a "
-            f"larger part of them, by: {', '.join(found)}."
+            " The beginning and the end of a load are a larger part of a short one. Beside one of "
+            f"{manifest.requests_at_once} a request takes in short ones: {', '.join(found)}."
         )
     return words
 

@@ -89,7 +89,7 @@ def test_what_a_run_is_for_has_the_published_table_and_all_else_a_row() -> None:
     brief = text.partition("### The other comparisons, in brief")[2].partition("\n## ")[0]
     (row,) = [line for line in brief.splitlines() if line.startswith("| Host network")]
     assert [cell.strip() for cell in row.split("|")][-3:-1] == ["100.00 % and 100.00 %", "3"]
-    broken = dataclasses.replace(failed_trial(99, 3, "docker-host"), failed_phase="load")
+    broken = dataclasses.replace(failed_trial(99, 3, "docker-host"), requests_lost=1000)
     text = render(dataclasses.replace(made, focal=[["netns", "docker"]]), [*trials, broken])
     assert "100.00 % and at least 75.00 %" in text.partition("in brief")[2]
 
@@ -245,7 +245,7 @@ def test_trials_without_a_result_stand_beside_reliability() -> None:
     """
     A load that broke off counts as unanswered, and the table says so.
     """
-    broken = dataclasses.replace(failed_trial(5, 3, "docker"), failed_phase="load")
+    broken = dataclasses.replace(failed_trial(5, 3, "docker"), requests_lost=1000)
     text = render(manifest(), [*paired([1.1, 1.2]), broken])
     assert "at least 66.67 %" in text
     assert "1 (1 ended under load, counted in reliability alone)" in text
@@ -537,7 +537,9 @@ def test_the_published_table_is_of_loads_that_were_never_cut() -> None:
     text = render(made, rounds())
     section = text.partition("## Key metrics")[2].partition("\n## ")[0]
     assert "one load of 1000 requests in each trial" in section
-    assert re.search(r"larger part of them, by: netns \+1\.\d % \[.*\], docker \+1\.\d %", section)
+    assert re.search(
+        r"a request takes in short ones: netns \+1\.\d % \[.*\], docker \+1\.\d %", section
+    )
     cells = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
         for line in section.splitlines()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMPANY = 3
 """Frozen deployments beside the one that never is."""
 
-PAIRS = 4
+PAIRS = 3
 """Pairs of a short and a long load while it is alone, before and after; and rounds in company."""
 
 

@@ -154,7 +154,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--agreement",
         type=_names,
         metavar="NAME[,NAME…]",
-        help="after each block hold short loads of these variants against what they stand for: "
+        help="after each block hold short loads of one of these against what they stand for: "
         f"{REQUESTS_AT_ONCE} requests at once to a deployment that stands alone and was never "
         "frozen. `nox -s calibrate` does so",
     )

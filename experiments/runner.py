@@ -52,6 +52,7 @@ class Runner:
         Reads the plan; nothing is run yet.
         """
         self.run = run
+        self.started = time.monotonic()
         self.manifest = read_manifest(run)
         self.variants = {
             table["name"]: Variant(
@@ -65,7 +66,6 @@ class Runner:
         self.stage = Stage(run, Workload(**self.manifest.workload), stop, self._show)
         self._follow_the_plan()
         self.failures = dict.fromkeys(self.variants, 0)
-        self.started = time.monotonic()
         self.stolen_before_s = stolen_s()
 
     def execute(self) -> str:
@@ -75,7 +75,6 @@ class Runner:
         Whatever ends it, the manifest says what it was. Raises again what no user can mend.
         """
         try:
-            self.progress.deadline = time.monotonic() + self.manifest.minutes * 60
             self._prepare()
             self._pilot()
             self._blocks()
@@ -279,6 +278,7 @@ class Runner:
         targets = [Target(**each) for each in self.manifest.targets]
         self.rule = Rule(self.manifest.blocks, targets)
         self.progress = Progress(self.rule, self.variants)
+        self.progress.deadline = self.started + self.manifest.minutes * 60
         twins = [
             [pair["baseline"], pair["treatment"]]
             for pair in self.manifest.comparisons

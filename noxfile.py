@@ -7,7 +7,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
 
   nox -s netns docker optimized              measure both systems and what is recommended, in
                                              15 minutes; writes results/<run>/report.md
-  nox -s netns docker -- --profile quick     the two systems in two minutes, for a first look
+  nox -s netns docker -- --profile quick     the two systems in three minutes, for a first look
   nox -s ladder                              what every single step costs, in 45 minutes
   nox -s latency                             latency by a seeded schedule, in 35 minutes
   nox -s calibrate                           whether what is put in comes out, in 15 minutes
@@ -15,7 +15,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
   nox -s netns -- --help                     every option
   nox -s tests tests_vm                      check everything
 
-What is named first is only enlisted; one `measure` then runs all of it, interleaved.
+What is named first is only enlisted; one `measure` then runs all of it, side by side.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ calibrate = variant_session(
 @nox.session(default=False)
 def measure(session: nox.Session) -> None:
     """
-    Measure what was enlisted (or --variants), interleaved in random blocks, then report.
+    Measure what was enlisted (or --variants), side by side in blocks, then report.
     """
     arguments = list(session.posargs)
     try:

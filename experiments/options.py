@@ -19,6 +19,7 @@ from experiments.plan import (
     REQUESTS_AT_ONCE,
     ROUNDS,
     WARMUP_REQUESTS,
+    WIDER,
 )
 from experiments.records import MARGIN, PROBES
 from experiments.variants_file import VARIANTS_FILE
@@ -31,7 +32,7 @@ MACHINES = ("auto", "local", "vagrant")
 EXAMPLES = """\
 examples:
   nox -s netns docker optimized                the main job, in 15 minutes
-  nox -s netns docker -- --profile quick       a look at the two systems, in two minutes
+  nox -s netns docker -- --profile quick       a look at the two systems, in three minutes
   nox -s ladder                                what each single step costs, in 45 minutes
   nox -s netns docker -- --workload fixed      the network path alone, no application behind it
   nox -s latency                               latency by schedule, in 35 minutes
@@ -58,7 +59,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"nox -s {session}",
         usage=f"nox -s {session} -- [OPTION …]",
-        description="Measure variants of the stack, interleaved in random blocks.",
+        description="Measure variants of the stack, side by side in blocks, loaded in turn.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -85,8 +86,10 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--half-width",
         type=_percent,
         metavar="PERCENT",
-        help="go on until the intervals of the focal comparisons, and of a ladder's steps, reach "
-        "no further than this to either side; never looks at what they say",
+        help="go on until the intervals of the focal comparisons reach no further than this to "
+        f"either side (a ladder's steps: {WIDER['step']:g} times as far; other comparisons: "
+        f"{WIDER['comparison']:g} times; doses of limits: {WIDER['dose']:g} times); never looks at "
+        "what they say",
     )
     parser.add_argument(
         "--margin",
@@ -107,7 +110,8 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         type=int,
         default=DEFAULT_SEED,
         metavar="N",
-        help="decides the order of the trials within each block. Default: %(default)s",
+        help="decides the order of variants in each block and of loads in each round. "
+        "Default: %(default)s",
     )
     parser.add_argument(
         "--machine",
@@ -168,7 +172,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     parser.add_argument(
         "--open-loop",
         action="store_true",
-        help="after its load, load each deployment by a seeded schedule with exponential gaps, at "
+        help="after its loads, load each deployment by a seeded schedule with exponential gaps, at "
         "30, 50, 70 and 90 %% of its own capacity and at a rate common to all: latency that "
         "no stall can hide from. `nox -s latency` does so",
     )

@@ -84,7 +84,7 @@ class Deployment(Protocol):
         trace: TracebackType | None,
     ) -> None:
         """
-        Tear down; nothing of the deployment is left.
+        Tear down; only empty control groups below the site's are left of the deployment.
         """
 
     def address(self, service: str, port: int, entry: str) -> str:

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.faults import TRIAL_ERRORS, describe
@@ -148,7 +149,7 @@ class Block:
         if wanted:
             self._each(
                 f"{conditions.requests_at_once} requests at once",
-                lambda trial: trial.load_at_once(),
+                lambda trial: trial.load_at_once(self._others(trial)),
                 wanted,
             )
 
@@ -163,8 +164,11 @@ class Block:
             what = "the common rate" if fraction is None else f"{fraction * 100:g} % of capacity"
             self._each(
                 f"loading by schedule at {what}",
-                lambda trial, fraction=fraction: trial.load_by_schedule(fraction),  # type: ignore[misc]
+                partial(self._load_by_schedule, fraction=fraction),
             )
+
+    def _load_by_schedule(self, trial: Trial, fraction: float | None) -> None:
+        trial.load_by_schedule(fraction, self._others(trial))
 
     def _each(
         self, what: str, step: Callable[[Trial], None], trials: Sequence[Trial] | None = None

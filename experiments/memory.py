@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SHARE = 0.8
 """So much of the memory that is available at first may be taken by deployments."""
 
+LEAST_BYTES = 30 * 2**20
+"""A deployment takes no less, whatever the kernel's estimate says of a single one."""
+
 ROOMY_BYTES = 500 * 2**20
 """Where there is so much for each deployment, nobody asks what one takes."""
 
@@ -45,7 +48,8 @@ class Memory:
         """
         Take in what the deployments of a block took.
         """
-        self._deployment_bytes = max(1, block.taken_bytes // len(block.trials))
+        taken = block.taken_bytes // len(block.trials)
+        self._deployment_bytes = max(LEAST_BYTES, taken)
 
     def rehearse(self, variant: Variant) -> None:
         """

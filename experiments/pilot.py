@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import DeployError
+from experiments.plan import parts_of
 from experiments.records import PILOT_TRIALS, append_trial
 
 if TYPE_CHECKING:
@@ -81,13 +82,18 @@ class Pilot:
         self._progress = progress
 
     def rounds(
-        self, variant: Variant, seconds: float, deployments: int, blocks: int
+        self,
+        variant: Variant,
+        seconds: float,
+        deployments: int,
+        blocks: int,
+        requests: int | None = None,
     ) -> dict[str, Any]:
         """
         How many rounds, and requests in each load, let ``blocks`` blocks end in ``seconds``.
 
-        What was found, as a manifest holds it. Raises DeployError when too few deployments could be
-        loaded.
+        ``requests`` are those that the user asks for, if any. What was found, as a manifest holds
+        it. Raises DeployError when too few deployments could be loaded.
         """
         self._progress.say(
             f"pilot: {DEPLOYMENTS} deployments of {variant.name} side by side, {ROUNDS} rounds, to "
@@ -108,9 +114,11 @@ class Pilot:
         found = noise(whole)
         load_s = block.took_s["rounds"] / (ROUNDS * DEPLOYMENTS)
         costs = Costs(sum(block.took_s.values()) / DEPLOYMENTS - ROUNDS * load_s, load_s)
+        mean_us = statistics.fmean(us for row in whole for us in row)
+        requests = requests or requests_wanted(mean_us)
         wanted = rounds_wanted(found, costs)
-        rounds = min(wanted, rounds_in_time(seconds, deployments, blocks, costs))
-        requests = requests_wanted(statistics.fmean(us for row in whole for us in row))
+        as_long = Costs(costs.deployment_s, costs.load_s * requests / conditions.requests)
+        rounds = min(wanted, rounds_in_time(seconds, deployments, blocks, as_long))
         self._progress.say(
             f"pilot: loads of {conditions.requests} requests differ by {found.own_sd * 100:.1f} % "
             f"within a deployment, deployments beyond that by {found.between_sd * 100:.1f} %; a "
@@ -142,7 +150,11 @@ class Pilot:
         conditions = dataclasses.replace(
             self._stage.conditions, at_once=frozenset(), open_requests=0
         )
-        records = self._run(self._stage.side_by_side(variants, conditions, kind="pilot"))
+        names = {variant.name: variant for variant in variants}
+        records = []
+        for part in parts_of(list(names), (), self._memory.fits(len(names))):
+            chosen = [names[name] for name in part]
+            records += self._run(self._stage.side_by_side(chosen, conditions, kind="pilot"))
         capacities = {
             record.variant: record.load.requests_per_second
             for record in records

@@ -182,9 +182,9 @@ class Runner:
                 self.progress.deadline - time.monotonic(),
                 len(self._names_of(1)),
                 self.rule.blocks,
+                self.manifest.pilot.get("requests_asked"),
             )
             rounds, requests = found.pop("chosen_rounds"), found.pop("chosen_requests")
-            requests = self.manifest.pilot.get("requests_asked") or requests
             self._update(rounds=rounds, requests=requests, pilot=found)
         elif not self.memory.is_roomy(len(self._names_of(1))):
             self.memory.rehearse(first)
@@ -225,7 +225,15 @@ class Runner:
             f"searching for {wanted.name}: {len(wanted.changes)} changes to {wanted.start}; these "
             "trials are not part of the results"
         )
-        levels, steps = TunedSearch(wanted, known, also, self.stage, self.progress).run()
+        tuned = TunedSearch(
+            wanted,
+            known,
+            also,
+            stage=self.stage,
+            memory=self.memory,
+            progress=self.progress,
+        )
+        levels, steps = tuned.run()
         self.stage.forget(wanted.name)
         self.variants[wanted.name] = dataclasses.replace(known, levels=levels)
         tables = [

@@ -12,12 +12,14 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from experiments.factors import different, impossible
+from experiments.plan import parts_of
 from experiments.records import SEARCH_TRIALS, append_trial, are_comparable
 from experiments.stopping import log_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.memory import Memory
     from experiments.progress import Progress
     from experiments.records import TrialRecord
     from experiments.stage import Stage
@@ -69,7 +71,9 @@ class TunedSearch:
         wanted: Search,
         start: Variant,
         also: Sequence[Variant],
+        *,
         stage: Stage,
+        memory: Memory,
         progress: Progress,
     ) -> None:
         """
@@ -79,6 +83,7 @@ class TunedSearch:
         self._start = start
         self._also = [each.levels for each in also]
         self._stage = stage
+        self._memory = memory
         self._progress = progress
 
     def run(self) -> tuple[Levels, list[Step]]:
@@ -105,19 +110,23 @@ class TunedSearch:
         conditions = dataclasses.replace(
             self._stage.conditions, rounds=self._wanted.rounds, at_once=frozenset(), open_requests=0
         )
+        everyone = {variant.name: variant for variant in [base, *variants]}
+        pairs = [(base.name, variant.name) for variant in variants]
         for number in range(self._wanted.blocks):
-            everyone = [base, *variants]
-            turned = everyone[number:] + everyone[:number]
-            pairs = [(base.name, variant.name) for variant in variants]
-            block = self._stage.side_by_side(turned, conditions, kind="search", pairs=pairs)
-            records = {record.variant: record for record in block.run()}
-            for record in records.values():
-                append_trial(self._stage.run, record, SEARCH_TRIALS)
-                self._progress.rehearsed("search", record)
-            if block.stopped:
-                raise KeyboardInterrupt
-            for candidate, variant in zip(candidates, variants, strict=True):
-                judge(candidate, records[base.name], records[variant.name])
+            names = list(everyone)
+            turned = names[number:] + names[:number]
+            for part in parts_of(turned, pairs, self._memory.fits(len(turned))):
+                chosen = [everyone[name] for name in part]
+                block = self._stage.side_by_side(chosen, conditions, kind="search", pairs=pairs)
+                records = {record.variant: record for record in block.run()}
+                for record in records.values():
+                    append_trial(self._stage.run, record, SEARCH_TRIALS)
+                    self._progress.rehearsed("search", record)
+                if block.stopped:
+                    raise KeyboardInterrupt
+                for candidate, variant in zip(candidates, variants, strict=True):
+                    if variant.name in records:
+                        judge(candidate, records[base.name], records[variant.name])
 
     def _variant(self, levels: Levels) -> Variant:
         name = name_of(levels, self._start.levels)

@@ -268,18 +268,13 @@ class Trial:
         """
         One load of a round, with counters read around it; ``others`` are frozen, which is proved.
         """
-        frozen = [other.freezer for other in others if other.is_frozen]
         with self.step("load"):
-            before_us = sum(freezer.ran_us() for freezer in frozen)
-            cpu_before = self._cpu()
-            started_at = time.time()
             name = f"round-{number:02}"
-            load = self.load_once(self.conditions.requests, name)
-            cpu_after = self._cpu()
-            ran_us = sum(freezer.ran_us() for freezer in frozen) - before_us
-            if ran_us:
-                msg = f"while it was loaded, frozen deployments took {ran_us} µs of CPU time"
-                raise ProofError(msg)
+            with in_silence(others) as frozen:
+                cpu_before = self._cpu()
+                started_at = time.time()
+                load = self.load_once(self.conditions.requests, name)
+                cpu_after = self._cpu()
             self.take(load, self.identity.raw / name)
             self.loads.append(
                 RoundLoad(
@@ -292,8 +287,8 @@ class Trial:
                     requests_ok=load.requests_ok,
                     responses_non_2xx=load.responses_non_2xx,
                     us_per_request=1e6 / load.requests_per_second,
-                    others=len(frozen),
-                    others_ran_us=ran_us,
+                    others=frozen,
+                    others_ran_us=0,
                 )
             )
             if cpu_before and cpu_after:
@@ -317,11 +312,11 @@ class Trial:
         self._under_way = 0
         return load
 
-    def load_at_once(self) -> None:
+    def load_at_once(self, others: Sequence[Trial]) -> None:
         """
         As many requests as were published, at once.
         """
-        with self.step("at_once"):
+        with self.step("at_once"), in_silence(others):
             self.found["at_once"] = self.load_once(self.conditions.requests_at_once, "at-once")
 
     def prove(self) -> None:
@@ -340,7 +335,7 @@ class Trial:
             check_path(self.variant.levels, grown, requests, services)
             self.found["proved"] = True
 
-    def load_by_schedule(self, fraction: float | None) -> None:
+    def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:
         """
         The open loop, with a share of the capacity that was measured, or for None the common rate.
         """
@@ -359,7 +354,7 @@ class Trial:
             limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
             fraction=fraction,
         )
-        with self.step("open"), self._thawed():
+        with self.step("open"), in_silence(others), self._thawed():
             found = OpenLoop().run(plan, self.client, self.identity.raw, self.identity.run_folder)
             self.found.setdefault("open_loads", []).append(found)
 
@@ -505,3 +500,19 @@ class Trial:
         if self._wants_state:
             self.state = network_state(f"/run/netns/{site.network_namespace}")
         self.found["check"] = {**check, "address": address}
+
+
+@contextmanager
+def in_silence(others: Sequence[Trial]) -> Iterator[int]:
+    """
+    Prove that what is frozen of these takes no CPU time meanwhile; how many those are.
+
+    Raises ProofError when they take any.
+    """
+    frozen = [other.freezer for other in others if other.is_frozen]
+    before_us = sum(freezer.ran_us() for freezer in frozen)
+    yield len(frozen)
+    ran_us = sum(freezer.ran_us() for freezer in frozen) - before_us
+    if ran_us:
+        msg = f"while one was loaded, frozen deployments took {ran_us} µs of CPU time"
+        raise ProofError(msg)

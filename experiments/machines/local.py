@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.errors import HostError
 from experiments.lab import userland
+from experiments.lab.cgroups import hierarchies
+from experiments.lab.freezer import check_freezer
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
@@ -26,7 +28,7 @@ RUN = "/srv/run"
 
 IMAGE_STORE = "/srv/image-store"
 
-STOPPING = "stopping: this trial is taken down, then the report is made"
+STOPPING = "stopping: what is up is taken down, then the report is made"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,6 +62,7 @@ class LocalMachine:
         if os.geteuid() != 0:
             msg = "the lab needs root, to make namespaces; run this as root or install sudo"
             raise HostError(msg)
+        check_freezer(hierarchies(inside_lab=False))
         ensure(TO_ENTER)
         load_bridge_netfilter()
         found = userland.find(self._cache, self._mirror)

@@ -142,7 +142,7 @@ def test_of_deployments_side_by_side_only_the_one_under_load_runs(stage: Stage) 
         whole_with(record, others=len(names) - 1)
         assert record.load is not None
         assert record.load.requests_ok == ROUNDS * REQUESTS
-        assert record.placement["processes"] > 0
+        assert record.placement.get("processes", 0) > 0 or not record.placement["pinned"]
     for number in range(ROUNDS):
         assert sorted(record.loads[number].turn for record in records) == [1, 2, 3, 4]
     found = by_variant(records)
@@ -189,7 +189,7 @@ def test_a_load_beside_which_another_deployment_ran_is_no_number(
     assert (spoilt.status, spoilt.failed_phase, spoilt.load) == (ERROR, "load", None)
     assert [each.round for each in spoilt.loads] == [1]
     ran = re.fullmatch(
-        r"while it was loaded, frozen deployments took (\d+) µs of CPU time", spoilt.error
+        r"while one was loaded, frozen deployments took (\d+) µs of CPU time", spoilt.error
     )
     assert ran is not None
     assert int(ran[1]) > 10_000

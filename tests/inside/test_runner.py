@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments import block, memory, trial
+from experiments import block, memory, runner, trial
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import DeployError, LoadError
 from experiments.load.ab import ApacheBench
@@ -191,6 +191,19 @@ def test_a_pilot_plans_the_loads_of_every_trial(tmp_path: Path) -> None:
         assert record.cold.requests == COLD_REQUESTS
         assert record.first_answer_s is not None
         assert 0 < record.first_answer_s < record.phases_s["deploy"] + record.phases_s["check"]
+
+
+def test_the_budget_holds_where_a_variant_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What is left out changes the plan, and not when it has to end.
+    """
+    made = runner_of(tmp_path, "--variants", "netns,netns-cpus-1", "--minutes", "3")
+    monkeypatch.setattr(runner, "too_many_cpus", lambda _manifest, _cpus: ["netns-cpus-1"])
+    made._leave_out_what_the_machine_lacks()
+    assert set(made.variants) == {"netns", "netns-again"}
+    assert made.progress.deadline == made.started + 180
 
 
 def test_an_open_loop_follows_the_load_that_found_the_capacity(tmp_path: Path) -> None:

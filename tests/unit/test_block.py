@@ -92,16 +92,18 @@ class StubTrial:
         self._note(f"load {number} turn {turn}")
         self.beside.append(sum(other.is_frozen for other in others))
 
-    def load_at_once(self) -> None:
+    def load_at_once(self, others: Sequence[StubTrial]) -> None:
         """
         As a trial.
         """
+        del others
         self._note("load_at_once")
 
-    def load_by_schedule(self, fraction: float | None) -> None:
+    def load_by_schedule(self, fraction: float | None, others: Sequence[StubTrial]) -> None:
         """
         As a trial.
         """
+        del others
         self._note(f"load_by_schedule {fraction}")
 
     def prove(self) -> None:

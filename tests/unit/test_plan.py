@@ -4,6 +4,7 @@ Planning: the order and the parts of blocks, what is to be known how well, and t
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from experiments.plan import (
     block_order,
     leave_out,
     parts_of,
+    round_order,
     too_many_cpus,
 )
 from experiments.variants import with_control
@@ -49,6 +51,46 @@ def test_a_variant_may_have_a_trial_in_every_third_block_only() -> None:
     order = [block_order({"often": 1, "rare": 3}, block, 1) for block in range(1, 8)]
     assert ["rare" in block for block in order] == [True, False, False, True, False, False, True]
     assert all("often" in block for block in order)
+
+
+def rounds(count: int) -> list[list[str]]:
+    """
+    So many rounds of a ladder of six and of two that are compared with its foot.
+    """
+    steps = list("abcdef")
+    pairs = [*pairwise(steps), ("a", "x"), ("a", "y")]
+    generator = random.Random(1)  # noqa: S311 - no secret
+    return [round_order([*steps, "x", "y"], pairs, generator, [("a", "y")]) for _ in range(count)]
+
+
+def test_a_round_has_every_deployment_once_in_another_order_each_time() -> None:
+    """
+    Also one that is compared with nothing.
+    """
+    assert all(sorted(order) == list("abcdefxy") for order in rounds(20))
+    assert len({tuple(order) for order in rounds(20)}) > 10
+    generator = random.Random(2)  # noqa: S311 - no secret
+    assert sorted(round_order(list("abc"), [], generator)) == list("abc")
+
+
+def test_what_is_compared_mostly_follows_each_other() -> None:
+    """
+    The closest pair most of all; in a random order three of four steps would be further apart.
+    """
+    found = rounds(400)
+    for pair, share in ((("c", "d"), 0.6), (("a", "y"), 0.75)):
+        apart = [abs(order.index(pair[0]) - order.index(pair[1])) for order in found]
+        assert sum(each == 1 for each in apart) / len(found) > share
+
+
+def test_either_of_a_pair_comes_first_equally_often() -> None:
+    """
+    Else a machine that becomes slower within a round would always be to the loss of one.
+    """
+    found = rounds(2000)
+    for one, other in (*pairwise("abcdef"), ("a", "x"), ("a", "y")):
+        first = sum(order.index(one) < order.index(other) for order in found) / len(found)
+        assert first == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_seed_decides_the_order() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from experiments.memory import Memory
 from experiments.progress import Progress
 from experiments.records import SEARCH_TRIALS, read_trials
 from experiments.search import Candidate, TunedSearch, as_record, best_of, candidates_of, judge
@@ -79,7 +80,15 @@ def searched(
     stage = StubStage(run, measured)
     also = [DECLARED.variants[name] for name in wanted.also]
     progress = Progress(Rule(1, []), [], Console(file=io.StringIO()))
-    levels, steps = TunedSearch(wanted, START, also, as_stage(stage), progress).run()
+    tuned = TunedSearch(
+        wanted,
+        START,
+        also,
+        stage=as_stage(stage),
+        memory=Memory(as_stage(stage)),
+        progress=progress,
+    )
+    levels, steps = tuned.run()
     return levels, steps, stage
 
 
@@ -277,8 +286,16 @@ def test_a_search_that_is_stopped_stops_the_run(tmp_path: Path) -> None:
     """
     stage = StubStage(tmp_path, on_that_machine, stopped=True)
     progress = Progress(Rule(1, []), [], Console(file=io.StringIO()))
+    tuned = TunedSearch(
+        WANTED,
+        START,
+        [],
+        stage=as_stage(stage),
+        memory=Memory(as_stage(stage)),
+        progress=progress,
+    )
     with pytest.raises(KeyboardInterrupt):
-        TunedSearch(WANTED, START, [], as_stage(stage), progress).run()
+        tuned.run()
     assert read_trials(tmp_path, SEARCH_TRIALS)
 
 

@@ -137,7 +137,7 @@ def test_it_is_thawed_only_while_it_is_loaded(a_trial: Callable[..., Trial]) -> 
     """
     trial = a_trial(250.0, 250.0)
     trial.load(1, 1, [])
-    trial.load_at_once()
+    trial.load_at_once([])
     assert told(trial) == ["freeze", "thaw", "freeze", "thaw", "freeze"]
     assert trial.is_frozen
 
@@ -162,7 +162,7 @@ def test_a_load_during_which_frozen_deployments_ran_is_none(a_trial: Callable[..
     """
     trial, other = a_trial(250.0), a_trial(number=2, runs_us=70)
     trial.load(1, 1, [other])
-    assert trial.fault == "while it was loaded, frozen deployments took 70 µs of CPU time"
+    assert trial.fault == "while one was loaded, frozen deployments took 70 µs of CPU time"
     assert (trial.loads, trial.going) == ([], False)
     record = trial.record()
     assert (record.status, record.load, record.failed_phase) == (ERROR, None, "load")
@@ -176,7 +176,7 @@ def test_all_loads_of_its_rounds_are_one_load(a_trial: Callable[..., Trial]) -> 
     trial.warm_up()
     trial.load(1, 1, [])
     trial.load(2, 1, [])
-    trial.load_at_once()
+    trial.load_at_once([])
     record = trial.record()
     assert record.status == OK
     assert record.load is not None

@@ -7,6 +7,7 @@ load is under way, because drawing takes CPU time from the client.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ class Progress:
         self._block = block
         self._deployments = sum(map(len, parts))
         self._began = time.monotonic()
-        blocks = self._rule.expected_blocks(block - 1, self.widths)
+        blocks = self._blocks_in_time(block - 1, self._deployments)
         of = f" of about {blocks}" if blocks < MOST_BLOCKS else ""
         cut = f", in {len(parts)} parts of the memory's size" if len(parts) > 1 else ""
         left = format_seconds(self.seconds_left())
@@ -137,12 +138,22 @@ class Progress:
         An estimate from the blocks and intervals so far, within the budget.
         """
         rest = max(0.0, self.deadline - time.monotonic())
-        blocks = self._rule.expected_blocks(self._block, self.widths)
         deployments = self._deployments or (self._ended // self._block if self._block else 0)
         own_s = self.expected_s(self._deployments)
         if self._deployments:
             own_s = max(0.0, own_s - (time.monotonic() - self._began))
+        blocks = self._rule.expected_blocks(self._block, self.widths)
         return min(rest, own_s + (blocks - self._block) * self.expected_s(deployments))
+
+    def _blocks_in_time(self, begun: int, deployments: int) -> int:
+        """
+        About how many blocks of so many deployments the run will have, within the budget.
+        """
+        wanted = self._rule.expected_blocks(begun, self.widths)
+        rest = max(0.0, self.deadline - time.monotonic())
+        if not deployments or math.isinf(rest):
+            return wanted
+        return min(wanted, begun + max(1, int(rest / self.expected_s(deployments))))
 
     def expected_s(self, deployments: int) -> float:
         """

@@ -109,7 +109,8 @@ def recoveries(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Recove
         if baseline is None or len(doses) < 2:
             continue
         for measure in MEASURES:
-            rows = _rows(baseline, doses, measure, level)
+            # CPU time is as measured, and what is beyond it is beyond the time as measured.
+            rows = _rows(baseline, doses, measure, level if measure == TIME else trials)
             if rows:
                 found.append(_recovery(factor, measure, sorted(doses.values()), rows))
     return found

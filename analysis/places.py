@@ -1,15 +1,17 @@
 """
-Places: what a deployment loses by being brought up before the others of its part of a block.
+Places: what a deployment loses by being brought up before others of its part of a block.
 
-On some machines the first deployment is some per cent slower than later twins, as long as both
-live. Variants rotate through the places over blocks, so the effect of the place is estimated by
-least squares beside a term for each part of a block and one for each variant, and taken off.
+On some machines a deployment is the slower the earlier it was brought up, as long as it lives: the
+first ones by some per cent, later ones by little. Variants turn through the places over blocks, so
+the effect is estimated by least squares, as proportional to the logarithm of the place, beside a
+term for each part of a block and one for each variant, and taken off.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from experiments.records import LoadResult, TrialRecord
-
-FIRST = 1
-"""How many places at the beginning of a part have an effect of their own."""
 
 LEAST_BLOCKS = 3
 """Of fewer blocks the place cannot be told from the variant."""
@@ -83,11 +82,11 @@ class _Solution:
 
 def place_term(trials: Sequence[TrialRecord]) -> Interval:
     """
-    The logarithm of what a trial in one of the first places takes, relative to one in a later one.
+    The logarithm of what a trial takes relative to one that was brought up at half its place.
 
-    Zero without limits where it cannot be estimated.
+    Below zero where later ones are faster; zero without limits where it cannot be estimated.
     """
-    moments = _moments_of_first(_rows(trials))
+    moments = _moments(_rows(trials), [math.log2])
     if len(moments.blocks) < LEAST_BLOCKS:
         return UNKNOWN
     found = _solve(moments)
@@ -128,17 +127,29 @@ def by_place(trials: Sequence[TrialRecord]) -> list[tuple[str, Interval, int]]:
 
 def at_equal_place(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """
-    The same trials, with the effect of the first places taken off their times.
+    The same trials, with their times as they would be at the mean place of their part.
 
-    That is off the times per request, the rates and the mean latencies of all their loads;
-    quantiles are as they were measured. Each block is corrected by the effect in the other blocks,
+    That is the times per request, the rates and the mean latencies of all their loads; quantiles
+    are as they were measured. Each block is corrected by the effect in the other blocks,
     because an estimate that knew the block itself would fit its noise, and make intervals too
     narrow. Where some block's cannot be estimated, all are as they were measured.
     """
     effects = _effects_without(_rows(trials))
+    if not effects:
+        return list(trials)
+    places: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for trial in trials:
+        if trial.block in effects:
+            places[trial.block, trial.part].append(math.log2(trial.position))
+    means = {part: statistics.fmean(own) for part, own in places.items()}
     return [
-        _without(trial, math.exp(-effects[trial.block]))
-        if _is_first(trial.position) and trial.block in effects
+        _without(
+            trial,
+            math.exp(
+                -effects[trial.block] * (math.log2(trial.position) - means[trial.block, trial.part])
+            ),
+        )
+        if trial.block in effects
         else trial
         for trial in trials
     ]
@@ -186,10 +197,6 @@ def _log_us(trial: TrialRecord, load: LoadResult) -> float:
     return math.log(1e6 / load.requests_per_second)
 
 
-def _is_first(place: int) -> bool:
-    return 1 <= place <= FIRST
-
-
 def _groups(places: int) -> list[range]:
     """
     The first places one by one, and the later ones in ranges of about equal size.
@@ -206,9 +213,9 @@ def _groups(places: int) -> list[range]:
 @lru_cache(maxsize=16)
 def _effects_without(rows: tuple[Row, ...]) -> dict[int, float]:
     """
-    For each block, the effect of the first places in all other blocks; empty if any is unknown.
+    For each block, the effect of the place in all other blocks; empty if any is unknown.
     """
-    moments = _moments_of_first(rows)
+    moments = _moments(rows, [math.log2])
     if len(moments.blocks) < LEAST_BLOCKS:
         return {}
     effects = {}
@@ -220,11 +227,7 @@ def _effects_without(rows: tuple[Row, ...]) -> dict[int, float]:
     return effects
 
 
-def _moments_of_first(rows: tuple[Row, ...]) -> _Moments:
-    return _moments(rows, [_is_first])
-
-
-def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], bool]]) -> _Moments:
+def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], float]]) -> _Moments:
     names = {name: index for index, name in enumerate(dict.fromkeys(row[2] for row in rows))}
     blocks = sorted({row[0] for row in rows})
     parts: dict[tuple[int, int], list[Row]] = {}

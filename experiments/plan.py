@@ -4,6 +4,7 @@ Planning a run: how much of everything, and in which order.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -80,17 +81,30 @@ def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     The variants of a block, counted from 1, in the order in which they are brought up.
 
     ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
-    included. The order is drawn from the seed once and turned by one place from block to block:
-    what is brought up first is slower than the others for as long as it lives, so each variant
-    stands in each place equally often. (The loads of a round have a random order of their own; see
-    Abedi and Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing
-    Environments", ICPE 2017.)
+    included. What is brought up earlier is slower for as long as it lives, so the order is drawn
+    from the seed once and turned from block to block: each variant stands in each place equally
+    often, and in a few blocks already in places all over the order. (The loads of a round have a
+    random order of their own; see Abedi and Brecht, "Conducting Repeatable Experiments in Highly
+    Variable Cloud Computing Environments", ICPE 2017.)
     """
     generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
     drawn = generator.sample(list(every), len(every))
+    count = max(1, len(drawn))
     # One more at each new turn, so that what only some blocks have sees all places too.
-    first = (block - 1 + (block - 1) // len(drawn)) % len(drawn) if drawn else 0
+    first = ((block - 1) * stride(count) + (block - 1) // count) % count
     return [name for name in drawn[first:] + drawn[:first] if (block - 1) % every[name] == 0]
+
+
+def stride(count: int) -> int:
+    """
+    By how many of ``count`` places the order turns: so that all come, and few already lie apart.
+
+    The number without a common divisor that is nearest to the golden section (Knuth, "The Art of
+    Computer Programming", volume 3, section 6.4, on multiples of it).
+    """
+    golden = count * (math.sqrt(5) - 1) / 2
+    coprime = [number for number in range(1, count + 1) if math.gcd(number, count) == 1]
+    return min(coprime, key=lambda number: abs(number - golden))
 
 
 def round_order(

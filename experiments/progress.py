@@ -151,9 +151,10 @@ class Progress:
         """
         wanted = self._rule.expected_blocks(begun, self.widths)
         rest = max(0.0, self.deadline - time.monotonic())
-        if not deployments or math.isinf(rest):
+        if not deployments or math.isinf(rest) or wanted == MOST_BLOCKS:
             return wanted
-        return min(wanted, begun + max(1, int(rest / self.expected_s(deployments))))
+        block_s = max(1.0, self.expected_s(deployments))
+        return min(wanted, begun + max(1, int(rest / block_s)))
 
     def expected_s(self, deployments: int) -> float:
         """

@@ -329,10 +329,10 @@ class Trial:
             grown = self._path().since(self._path_before)
             self.found["path"] = grown.as_record()
             at_once: LoadResult | None = self.found.get("at_once")
-            requests = sum(load.requests_completed for load in self._whole)
-            requests += at_once.requests_completed if at_once else 0
+            loads = [*self._whole, *([at_once] if at_once else [])]
+            requests = sum(load.requests_completed for load in loads)
             services = len(self.conditions.workload.services)
-            check_path(self.variant.levels, grown, requests, services)
+            check_path(self.variant.levels, grown, requests, services, len(loads))
             self.found["proved"] = True
 
     def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:

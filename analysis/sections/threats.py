@@ -126,10 +126,9 @@ def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str
     place = place_term(trials)
     if place.excludes_zero:
         lines.append(
-            "**The deployment that is brought up first is another one.** It took "
-            f"{percent(place.map(math.expm1))} time per request against later ones of the same "
-            "block. Nobody knows why. Variants take turns in that place, and the difference is "
-            "taken off."
+            "**A deployment that is brought up later is another one.** At twice the place it took "
+            f"{percent(place.map(math.expm1))} time per request. Nobody knows why. Variants take "
+            "turns in the places, and the difference is taken off."
         )
     return lines
 

@@ -104,18 +104,18 @@ def _places(trials: Sequence[TrialRecord]) -> list[str]:
     found = by_place(trials)
     if not found:
         return []
-    first = place_term(trials)
+    term = place_term(trials)
     taken = (
-        f"In this run the first one takes {percent(first.map(math.expm1))} against the later ones."
-        if first.low is not None
+        f"In this run a trial takes {percent(term.map(math.expm1))} at twice the place."
+        if term.low is not None
         else "In this run that cannot be told."
     )
     words = (
-        "**By place.** On some machines the deployment that a block brings up first is slower than "
-        "later ones that are the same, as long as they live. So every variant takes its turn in "
-        "every place, and the place is a term of all estimates in this report: what the first one "
-        f"takes longer in all other blocks is taken off its times. {taken} The table has what each "
-        "place differs by from the mean of all, before that, with variants and blocks taken out."
+        "**By place.** On some machines a deployment is the slower the earlier its block brings it "
+        "up, as long as it lives. So every variant takes its turn in places all over the order, "
+        "and the logarithm of the place is a term of all estimates in this report: what it costs "
+        f"in all other blocks is taken off a trial's times. {taken} The table has what each place "
+        "differs by from the mean of all, before that, with variants and blocks taken out."
     )
     rows = [[place, percent(effect), str(size)] for place, effect, size in found]
     return [words, table(["Place", "Time per request", "Trials"], rows)]

@@ -29,7 +29,7 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
     """
     first = loads[0]
     completed = sum(load.requests_completed for load in loads)
-    seconds = sum(load.requests_completed / load.requests_per_second for load in loads)
+    seconds = math.fsum(load.requests_completed / load.requests_per_second for load in loads)
     counts: Counter[int] = Counter()
     for each in times_ms:
         counts.update(each)
@@ -47,7 +47,7 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
         requests_failed=sum(load.requests_failed for load in loads),
         requests_ok=sum(load.requests_ok for load in loads),
         responses_non_2xx=sum(load.responses_non_2xx for load in loads),
-        duration_s=sum(load.duration_s for load in loads),
+        duration_s=math.fsum(load.duration_s for load in loads),
         requests_per_second=completed / seconds,
         latency_mean_us=first.concurrency * seconds / completed * 1e6,
         latency_p50_us=percentiles_ms[50] * 1e3,

@@ -77,11 +77,17 @@ class StubStage:
         self._number = 0
 
     def side_by_side(
-        self, variants: Sequence[Variant], conditions: StubConditions, *, kind: str
+        self,
+        variants: Sequence[Variant],
+        conditions: StubConditions,
+        *,
+        kind: str,
+        pairs: Sequence[Sequence[str]] = (),
     ) -> StubBlock:
         """
         A block of these variants.
         """
+        del pairs
         self.begun.append((list(variants), conditions, kind))
         records = []
         for variant in variants:

@@ -5,6 +5,7 @@ Calibration: what is put in must come out, and the report says how well it did.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,8 @@ def test_time_is_by_rounds_and_at_equal_place() -> None:
         assert each.load is not None
         us = 1e6 / each.load.requests_per_second
         place = (names.index(each.variant) + (each.block % 3 == 0) * 2) % len(names) + 1
-        first = 1.04 if place == 1 else 1.0
+        # None at the mean place, which is what all times are brought to.
+        first = (place / math.factorial(len(names)) ** (1 / len(names))) ** -0.01
         rounds = side_by_side(
             each.number,
             each.block,
@@ -129,7 +131,7 @@ def test_time_is_by_rounds_and_at_equal_place() -> None:
     burned = recoveries(made, level)[0]
     assert (burned.factor, burned.measure) == ("burn_us", TIME)
     assert burned.slope.estimate == pytest.approx(1, abs=0.02)
-    assert abs(burned.bias_us.estimate) < 3
+    assert abs(burned.bias_us.estimate) < 5
 
 
 def test_doses_that_break_answers_are_no_calibration() -> None:

@@ -1,5 +1,5 @@
 """
-Places: what being brought up first costs is found, shown, and taken off.
+Places: what being brought up early costs is found, shown, and taken off.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tests.unit.samples import load, side_by_side, trial
 if TYPE_CHECKING:
     from experiments.records import TrialRecord
 
-COST = 0.04
-"""Of the first place, as a log-ratio."""
+COST = -0.02
+"""Of standing at twice the place, as a log-ratio."""
 
 
 def rotated(
@@ -32,14 +32,14 @@ def rotated(
     for block in range(blocks):
         for place in range(variants):
             variant = (place + block) % variants
-            logs = 0.1 * variant + 0.2 * block + (cost if place == 0 else 0)
+            logs = 0.1 * variant + 0.2 * block + cost * math.log2(place + 1)
             us = (1000 * np.exp(logs + generator.normal(0, noise, 3))).tolist()
             made = side_by_side(len(trials) + 1, block + 1, f"v{variant}", us, position=place + 1)
             trials.append(made)
     return trials
 
 
-def test_the_cost_of_the_first_place_is_found() -> None:
+def test_the_cost_of_a_place_is_found() -> None:
     """
     Whatever the variants and the blocks cost; and its interval holds it.
     """
@@ -51,16 +51,14 @@ def test_the_cost_of_the_first_place_is_found() -> None:
     assert not place_term(rotated(5, 8, cost=0)).excludes_zero
 
 
-def test_it_is_taken_off_every_time_of_the_first_and_of_no_other() -> None:
+def test_it_is_taken_off_every_time_as_at_the_mean_place() -> None:
     """
     Rates, mean latencies, loads and the load at once alike; quantiles stay.
     """
     trials = [dataclasses.replace(each, at_once=load(500)) for each in rotated(4, 6, noise=0)]
+    mean = sum(math.log2(place) for place in range(1, 5)) / 4
     for before, after in zip(trials, at_equal_place(trials), strict=True):
-        if before.position > 1:
-            assert after == before
-            continue
-        factor = math.exp(-COST)
+        factor = math.exp(-COST * (math.log2(before.position) - mean))
         for one, other in ((before.load, after.load), (before.at_once, after.at_once)):
             assert one is not None
             assert other is not None
@@ -104,17 +102,18 @@ def test_errors_say_nothing_of_a_place() -> None:
 
 def test_the_places_are_shown_one_by_one_and_later_ones_together() -> None:
     """
-    Each against the mean of all: of ten places the first is dearer by nine tenths of its cost.
+    Each against the mean of all, and none of them once the cost is taken off.
     """
     rows = by_place(rotated(10, 10))
     assert [places for places, _, _ in rows] == ["1", "2", "3", "4", "5–6", "7–8", "9–10"]
     assert [trials for _, _, trials in rows] == [10, 10, 10, 10, 20, 20, 20]
-    first, *later = [interval for _, interval, _ in rows]
-    assert first.estimate == pytest.approx(math.expm1(0.9 * COST), abs=0.002)
-    assert all(each.estimate == pytest.approx(-0.1 * COST, abs=0.003) for each in later)
-    assert first.excludes_zero
+    effects = [interval.estimate for _, interval, _ in rows]
+    assert effects == sorted(effects, reverse=True)
+    mean = sum(math.log2(place) for place in range(1, 11)) / 10
+    assert effects[0] == pytest.approx(math.expm1(-COST * mean), abs=0.003)
+    assert rows[0][1].excludes_zero
     level = by_place(at_equal_place(rotated(10, 10)))
-    assert abs(level[0][1].estimate) < 0.002
+    assert all(abs(interval.estimate) < 0.003 for _, interval, _ in level)
 
 
 def test_trials_without_rounds_have_places_too() -> None:

@@ -302,7 +302,11 @@ def reread(folder: Path, asked: Manifest, requests: int) -> LoadResult:
 def as_stored(load: LoadResult) -> dict[str, Any]:
     """
     A load as it is on the disk, without the command, which ab does not print.
+
+    Numbers have twelve digits, because interpreters differ in how exactly they add up.
     """
     content = dataclasses.asdict(dataclasses.replace(load, command=[]))
-    found: dict[str, Any] = json.loads(json.dumps(content))
+    found: dict[str, Any] = json.loads(
+        json.dumps(content), parse_float=lambda text: float(f"{float(text):.12g}")
+    )
     return found

@@ -76,7 +76,7 @@ def test_deployments_side_by_side_have_threats_of_their_own() -> None:
             2 * block + position,
             block,
             names[(block + position) % 2],
-            # The first place takes five per cent longer, whoever is there.
+            # The first takes five per cent longer, whoever it is.
             [(4200.0 if position == 1 else 4000.0) + us for us in (-20, 20, 5 * (block % 3))],
             position=position,
         )
@@ -86,7 +86,7 @@ def test_deployments_side_by_side_have_threats_of_their_own() -> None:
     text = threats_of((made, trials))
     assert "Beside the deployment under load stood up to 1 frozen one. They" in text
     assert "this run has no longer ones to compare them with" in text
-    assert "**The deployment that is brought up first is another one.** It took +" in text
+    assert "**A deployment that is brought up later is another one.** At twice the place" in text
     at_once = dataclasses.replace(made, at_once=["netns"], requests_at_once=1000)
     whole = [dataclasses.replace(each, at_once=load(250.0)) for each in trials]
     text = threats_of((at_once, whole))

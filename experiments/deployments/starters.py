@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from experiments.deployments.oci import bundle_config, rank
 from experiments.errors import DeployError
 from experiments.lab.launch import launch_command
-from experiments.lab.mounts import Mount, script
+from experiments.lab.mounts import MOUNT_TIMEOUT_S, Mount, mount
 from experiments.lab.plain_root import layer
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 POLL_S = 0.01
 RUNC_TIMEOUT_S = 20
-MOUNT_TIMEOUT_S = 10
 ROOTS = Path("/run/bridgetoll-roots")
 """Where the roots of containers are mounted."""
 
@@ -186,18 +185,7 @@ class Starter:
             Mount("rbind", str(self._site.plain_root), str(ROOTS / self._site.network_namespace)),
         )
         mounts = [Mount("tmpfs", "tmpfs", f"{root}{path}", how) for path, how in wanted.items()]
-        done = subprocess.run(
-            ["sh", "-euc", script(mounts)],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=MOUNT_TIMEOUT_S,
-        )
-        if done.returncode:
-            msg = (
-                f"a tmpfs cannot be mounted: {done.stderr.strip()}; name a directory that is there"
-            )
-            raise DeployError(msg)
+        mount(mounts, f"what {', '.join(wanted)} is to have in memory")
         self._plain_root = root
 
     def group(self, name: str, service: Service) -> ControlGroup | None:
@@ -301,19 +289,19 @@ class Starter:
                 (bundle / name).mkdir()
             layers = f"lowerdir={layer(self._site.image_store)}"
             layers += f",upperdir={bundle}/upper,workdir={bundle}/work"
-            mount = Mount("overlay", "overlay", str(root), layers)
+            source = Mount("overlay", "overlay", str(root), layers)
         else:
-            mount = Mount("rbind", str(self._site.plain_root), str(root))
-        return self._mounted_root(root.name, mount)
+            source = Mount("rbind", str(self._site.plain_root), str(root))
+        return self._mounted_root(root.name, source)
 
-    def _mounted_root(self, name: str, mount: Mount) -> Path:
+    def _mounted_root(self, name: str, source: Mount) -> Path:
         root = ROOTS / name
         root.mkdir(parents=True)
         # Outside of what is deleted after a trial, and removed by what deletes no contents: below
         # it are the lab's own directories. All that before the mount, which may be interrupted.
         self._stack.callback(root.rmdir)
         self._stack.callback(unmount, root)
-        subprocess.run(["sh", "-euc", script([mount])], check=True, timeout=MOUNT_TIMEOUT_S)
+        mount([source], f"the root of {name}")
         return root
 
 

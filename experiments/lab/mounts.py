@@ -8,14 +8,19 @@ each namespace would cost more than all the mounts together, and a script can be
 from __future__ import annotations
 
 import shlex
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import PurePath
 
     from experiments.lab.cgroups import Hierarchy
+
+MOUNT_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,24 @@ def script(mounts: Iterable[Mount]) -> str:
     The shell script that makes the mounts in order; run it with ``sh -eu``.
     """
     return "\n".join(mount.command() for mount in mounts)
+
+
+def mount(mounts: Iterable[Mount], what: str) -> None:
+    """
+    Make the mounts in order, here and now.
+
+    Raises HostError that says what cannot be mounted, with the words of the command that failed.
+    """
+    done = subprocess.run(
+        ["sh", "-euc", script(mounts)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=MOUNT_TIMEOUT_S,
+    )
+    if done.returncode:
+        msg = f"{what} cannot be mounted: {done.stderr.strip()}"
+        raise HostError(msg)
 
 
 def cgroup_mounts(found: Iterable[Hierarchy], root: str) -> list[Mount]:

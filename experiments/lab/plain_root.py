@@ -7,15 +7,13 @@ to have none get the image layer itself, read-only, with the lab's writable plac
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from experiments.errors import HostError
-from experiments.lab.mounts import Mount, bind, script
+from experiments.lab.mounts import Mount, bind, mount
 
 PLAIN_ROOT = Path("/mnt")
 SHARED = ("/dev", "/proc", "/sys", "/run", "/tmp", "/srv")  # noqa: S108 - in the lab
-MOUNT_TIMEOUT_S = 10
 
 
 def layer(image_store: Path) -> Path:
@@ -41,14 +39,5 @@ def make_plain_root(image_store: Path) -> Path:
         return PLAIN_ROOT
     mounts = [bind(layer(image_store), str(PLAIN_ROOT))]
     mounts += [Mount("rbind", path, f"{PLAIN_ROOT}{path}") for path in SHARED]
-    done = subprocess.run(
-        ["sh", "-euc", script(mounts)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=MOUNT_TIMEOUT_S,
-    )
-    if done.returncode:
-        msg = f"the userland cannot be mounted at {PLAIN_ROOT}: {done.stderr.strip()}"
-        raise HostError(msg)
+    mount(mounts, f"the userland at {PLAIN_ROOT}")
     return PLAIN_ROOT

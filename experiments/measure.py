@@ -162,9 +162,9 @@ def plan(options: argparse.Namespace) -> Manifest:
         asked = {"requests_asked": options.requests} if options.requests else {}
         pilot = {"wanted": ROUNDS_WANTED, **asked}
     requests = options.requests or REQUESTS
+    declared_focal = [(each.baseline, each.treatment) for each in comparisons if each.focal]
     pairs = {
-        "focal": [(each.baseline, each.treatment) for each in comparisons if each.focal]
-        or ([] if ladders else focal),
+        "focal": declared_focal or ([] if ladders else focal),
         "step": [pair for ladder in ladders for pair in ladder.pairs()],
         "comparison": [
             (each.baseline, each.treatment) for each in comparisons if each.name != CONTROL
@@ -204,8 +204,8 @@ def plan(options: argparse.Namespace) -> Manifest:
         requests=requests,
         rounds=options.rounds or ROUNDS,
         requests_at_once=REQUESTS_AT_ONCE,
-        at_once=sorted({name for pair in [*pairs["focal"], *controls] for name in pair})
-        if not ladders or any(each.focal for each in comparisons)
+        at_once=sorted({name for pair in [*declared_focal, *controls] for name in pair})
+        if declared_focal
         else [],
         concurrency=min(options.concurrency, requests),
         warmup_requests=options.warmup_requests,

@@ -34,6 +34,10 @@ METRICS: dict[str, Callable[[LoadResult], float]] = {
 """What is estimated, by name; ``us_per_request`` is time over requests, the inverse of the rate."""
 
 
+AT_ONCE = "at_once"
+"""The phase of a trial in which it is loaded at once."""
+
+
 @dataclass(frozen=True)
 class VariantSummary:
     """
@@ -176,12 +180,17 @@ def compare_at_once(
 
 def _at_once(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """
-    The trials that have a load at once, with that in place of all others.
+    The trials that have a load at once, with that in place of all others; also if it broke off.
     """
     return [
-        replace(trial, load=trial.at_once, loads=[])
+        replace(
+            trial,
+            load=trial.at_once,
+            loads=[],
+            requests_lost=trial.requests_lost if trial.failed_phase == AT_ONCE else 0,
+        )
         for trial in trials
-        if trial.at_once is not None
+        if trial.at_once is not None or trial.failed_phase == AT_ONCE
     ]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import DeployError
 from experiments.records import AgreementLoad, append_agreement
+from experiments.trial import in_silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +67,8 @@ class Agreement:
             for _ in range(PAIRS):
                 # The lone one stands idle while another is loaded; it is never frozen.
                 for trial in draw.sample([lone, *company], 1 + COMPANY):
-                    beside = COMPANY - trial.freezes
-                    self._load(repetition, trial, conditions.requests, beside)
+                    others = [other for other in company if other is not trial]
+                    self._load(repetition, trial, conditions.requests, others)
             for trial in company:
                 trial.take_down()
             self._alone(repetition, lone, draw)
@@ -86,18 +87,19 @@ class Agreement:
         lengths = [conditions.requests, conditions.requests_at_once]
         for _ in range(PAIRS):
             for requests in draw.sample(lengths, 2):
-                self._load(repetition, trial, requests, beside=0)
+                self._load(repetition, trial, requests, ())
 
-    def _load(self, repetition: int, trial: Trial, requests: int, beside: int) -> None:
+    def _load(self, repetition: int, trial: Trial, requests: int, others: Sequence[Trial]) -> None:
         self._number += 1
         started_at = time.time()
         with trial.step("load"):
-            load = trial.load_once(requests, f"load-{self._number:03}")
+            with in_silence(others):
+                load = trial.load_once(requests, f"load-{self._number:03}")
             found = AgreementLoad(
                 repetition=repetition,
                 variant=trial.variant.name,
                 thawed=trial.freezes,
-                beside=beside,
+                beside=len(others),
                 requests=requests,
                 requests_ok=load.requests_ok,
                 started_at=started_at,

@@ -77,6 +77,7 @@ class LengthArtefact:
         try:
             with trial.step("deploy"):
                 trial.deploy()
+                trial.identity.site.group.bind(conditions.placement.stack)
             if not trial.fault:
                 with trial.step("load"):
                     self._load(trial)

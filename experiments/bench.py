@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -261,7 +262,10 @@ def _widths() -> list[Timing]:
         for trial in run.trials:
             widths.add(trial)
         found = [widths.of(*pair) for pair in run.manifest.focal]
-        reached = [each.half_width * 100 for each in found if each and each.half_width]
+        reached = [
+            math.inf if each is None or each.half_width is None else each.half_width * 100
+            for each in found
+        ]
         what = f"half-width of the focal pairs after {minutes} min"
         timings.append(Timing(what, "%", [max(reached)], target))
     return timings

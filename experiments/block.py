@@ -81,8 +81,8 @@ class Block:
         with self._timed("rounds"):
             self._rounds()
         with self._timed("rest"):
+            self._prove()
             self._at_once()
-            self._each("proving the paths", lambda trial: trial.prove())
             self._by_schedule()
 
     @property
@@ -122,7 +122,7 @@ class Block:
                 trial.take_down()
 
     def _warm_up(self) -> None:
-        self._each("warming up", lambda trial: trial.warm_up())
+        self._each("warming up", lambda trial: trial.warm_up(self._others(trial)))
 
     def _rounds(self) -> None:
         rounds = self.conditions.rounds
@@ -130,7 +130,7 @@ class Block:
             self.show(f"round {number} of {rounds}")
             for turn, trial in enumerate(self._turns(), start=1):
                 trial.load(number, turn, self._others(trial))
-            self._drop_failed()
+                self._drop_failed()
 
     def _turns(self) -> list[Trial]:
         """
@@ -152,6 +152,16 @@ class Block:
                 lambda trial: trial.load_at_once(self._others(trial)),
                 wanted,
             )
+            self._prove()
+
+    def _prove(self) -> None:
+        """
+        Prove the paths of all loads, also of a trial that failed after some that were whole.
+        """
+        self.show("proving the paths")
+        for trial in self.trials:
+            if trial.is_frozen:
+                trial.prove()
 
     def _by_schedule(self) -> None:
         conditions = self.conditions
@@ -180,7 +190,7 @@ class Block:
         for number, trial in enumerate(self.order.sample(chosen, len(chosen)), start=1):
             self.show(f"{what}, {number} of {len(chosen)}")
             step(trial)
-        self._drop_failed()
+            self._drop_failed()
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -201,7 +211,8 @@ class Block:
         for trial in self.trials:
             trial.quiet = True
             if not trial.fault:
-                trial.prove()
+                if not trial.is_proved:
+                    trial.prove()
                 trial.stop()
 
     def _take_down(self) -> None:

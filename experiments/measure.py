@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
+from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError, UsageError
 from experiments.options import PROJECT
 from experiments.plan import (
     OPEN_FRACTIONS,
@@ -149,6 +149,10 @@ def plan(options: argparse.Namespace) -> Manifest:
         ladders,
         declared.search.name if declared.search else "",
     )
+    for name in options.agreement or []:
+        if name not in names:
+            msg = f"--agreement {name}: no such variant is measured; they are {', '.join(names)}"
+            raise UsageError(msg)
     workload = choose_workload(options.workload)
     profile = PROFILES[options.profile]
     now = time.time()

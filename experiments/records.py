@@ -224,9 +224,9 @@ class AgreementLoad:
     """
     One load by which short loads of thawed deployments are held against what they stand for.
 
-    ``repetition`` counts fresh deployments of the ``variant`` from 1; ``thawed`` says whether the
-    deployment had been frozen, ``beside`` how many frozen ones stood beside it, and ``requests``
-    how many requests the load had. ``started_at`` is in seconds since the epoch.
+    ``repetition`` is the block after which the ``variant`` was deployed afresh for it; ``thawed``
+    says whether the deployment had been frozen, ``beside`` how many frozen ones stood beside it,
+    and ``requests`` how many requests the load had. ``started_at`` is in seconds since the epoch.
     """
 
     repetition: int

@@ -176,6 +176,9 @@ class Runner:
         wanted = self.manifest.pilot.get("wanted")
         pilot = Pilot(self.stage, self.memory, self.progress)
         first = next(iter(self.variants.values()))
+        variants = list(self.variants.values())
+        if needs_docker(first):
+            self._start_docker_once()
         if wanted == ROUNDS_WANTED:
             found = pilot.rounds(
                 first,
@@ -188,9 +191,9 @@ class Runner:
             self._update(rounds=rounds, requests=requests, pilot=found)
         elif not self.memory.is_roomy(len(self._names_of(1))):
             self.memory.rehearse(first)
-        if any(map(needs_docker, self.variants.values())):
-            self.progress.say("starting Docker once, to see how it starts a container")
-            self.memory.start_docker_once()
+        if any(map(needs_docker, variants)) and not needs_docker(first):
+            # Not before, so that a user sees the first load soon.
+            self._start_docker_once()
         side_by_side = len(self._names_of(1))
         fits = self.memory.fits(side_by_side)
         if fits < side_by_side:
@@ -204,11 +207,15 @@ class Runner:
         }
         self._update(environment={**self.manifest.environment, **seen})
         if wanted == RATE_WANTED:
-            capacities = pilot.rate(list(self.variants.values()))
+            capacities = pilot.rate(variants)
             rate = capacities.pop("common_rate_per_s")
             self._update(common_rate_per_s=rate, pilot=capacities)
         self.stage.follow(self.manifest)
         self.stage.number = 0
+
+    def _start_docker_once(self) -> None:
+        self.progress.say("starting Docker once, to see how it starts a container")
+        self.memory.start_docker_once()
 
     def _search(self) -> None:
         """
@@ -261,7 +268,10 @@ class Runner:
         if names:
             # One after the other, because a repetition takes as long as a small block.
             name = names[(number - 1) % len(names)]
-            Agreement(self.stage, self.progress).run(number, self.variants[name])
+            try:
+                Agreement(self.stage, self.progress).run(number, self.variants[name])
+            except DeployError as error:
+                self.progress.say(str(error))
 
     def _leave_out_what_the_machine_lacks(self) -> None:
         """

@@ -165,7 +165,9 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
         candidate.note = after.error or before.error
         return
     shares = [sum(load.requests_ok for load in each.loads) for each in (before, after)]
-    asked = [sum(load.requests for load in each.loads) for each in (before, after)]
+    asked = [
+        sum(load.requests for load in each.loads) + each.requests_lost for each in (before, after)
+    ]
     good = [ok / requests for ok, requests in zip(shares, asked, strict=True)]
     candidate.good_share = good[1]
     if not are_comparable(good):
@@ -184,7 +186,8 @@ def name_of(levels: Mapping[str, str], start: Mapping[str, str]) -> str:
     """
     A name for a configuration: its levels that are not those of the start.
     """
-    return "-".join(levels[name] for name in different(start, levels)) or "start"
+    changed = different(start, levels)
+    return "-".join(f"{name}-{levels[name]}" for name in changed) or "start"
 
 
 def as_record(wanted: Search, levels: Levels, steps: Sequence[Step]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,12 +81,17 @@ class Widths:
         Nothing is known before the first trial.
         """
         self._trials: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
+        self._asked: Counter[str] = Counter()
+        self._good: Counter[str] = Counter()
 
     def add(self, record: TrialRecord) -> None:
         """
-        Take a trial in; one without a result says nothing.
+        Take a trial in; one without a result says nothing but how many requests it lost.
         """
-        if record.status == OK and record.loads:
+        self._asked[record.variant] += record.requests_lost
+        if record.status == OK and record.load is not None and record.loads:
+            self._asked[record.variant] += record.load.requests
+            self._good[record.variant] += record.load.requests_ok
             self._trials[record.block, record.part][record.variant] = record
 
     def of(self, baseline: str, treatment: str) -> Width | None:
@@ -106,8 +111,9 @@ class Widths:
         logs = [statistics.fmean(ratios) for ratios in blocks.values()]
         if not logs:
             return None
-        shares = [_good_share(arm) for arm in zip(*pairs.values(), strict=True)]
-        comparable = are_comparable(shares)
+        comparable = are_comparable(
+            self._good[name] / self._asked[name] for name in (baseline, treatment)
+        )
         mean = statistics.fmean(logs)
         if len(logs) < 2:
             return Width(len(logs), math.expm1(mean), comparable=comparable)
@@ -121,11 +127,6 @@ class Widths:
             half,
             comparable,
         )
-
-
-def _good_share(trials: Sequence[TrialRecord]) -> float:
-    loads = [load for trial in trials for load in trial.loads]
-    return sum(load.requests_ok for load in loads) / sum(load.requests for load in loads)
 
 
 @dataclass(frozen=True)

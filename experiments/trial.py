@@ -246,7 +246,7 @@ class Trial:
             self._check()
             self.freeze()
 
-    def warm_up(self) -> None:
+    def warm_up(self, others: Sequence[Trial] = ()) -> None:
         """
         The very first requests, which are a load of their own, and then the rest of the warm-up.
         """
@@ -257,7 +257,8 @@ class Trial:
         ):
             if requests and self.going:
                 with self.step(name):
-                    load = self.load_once(requests, name)
+                    with in_silence(others):
+                        load = self.load_once(requests, name)
                     if name == "cold":
                         self.found["cold"] = load
         if self.going and self.probed:
@@ -270,7 +271,7 @@ class Trial:
         """
         with self.step("load"):
             name = f"round-{number:02}"
-            with in_silence(others) as frozen:
+            with in_silence(others) as silence:
                 cpu_before = self._cpu()
                 started_at = time.time()
                 load = self.load_once(self.conditions.requests, name)
@@ -287,8 +288,8 @@ class Trial:
                     requests_ok=load.requests_ok,
                     responses_non_2xx=load.responses_non_2xx,
                     us_per_request=1e6 / load.requests_per_second,
-                    others=frozen,
-                    others_ran_us=0,
+                    others=len(silence.others),
+                    others_ran_us=silence.ran_us,
                 )
             )
             if cpu_before and cpu_after:
@@ -316,8 +317,12 @@ class Trial:
         """
         As many requests as were published, at once.
         """
-        with self.step("at_once"), in_silence(others):
-            self.found["at_once"] = self.load_once(self.conditions.requests_at_once, "at-once")
+        with self.step("at_once"):
+            with in_silence(others):
+                load = self.load_once(self.conditions.requests_at_once, "at-once")
+            self.found["at_once"] = load
+            # Its path is still to be proved.
+            self.found.pop("proved", None)
 
     def prove(self) -> None:
         """
@@ -339,12 +344,20 @@ class Trial:
         """
         The open loop, with a share of the capacity that was measured, or for None the common rate.
         """
+        with self.step("open"):
+            plan = self._schedule(fraction)
+            with in_silence(others), self._thawed():
+                identity = self.identity
+                found = OpenLoop().run(plan, self.client, identity.raw, identity.run_folder)
+            self.found.setdefault("open_loads", []).append(found)
+
+    def _schedule(self, fraction: float | None) -> OpenPlan:
         conditions = self.conditions
         if fraction is None:
             rate_per_s = conditions.common_rate_per_s or 0.0
         else:
             rate_per_s = fraction * merged(self._whole, self._times_ms).requests_per_second
-        plan = OpenPlan(
+        return OpenPlan(
             address=self._address,
             workload=conditions.workload,
             rate_per_s=rate_per_s,
@@ -354,9 +367,6 @@ class Trial:
             limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
             fraction=fraction,
         )
-        with self.step("open"), in_silence(others), self._thawed():
-            found = OpenLoop().run(plan, self.client, self.identity.raw, self.identity.run_folder)
-            self.found.setdefault("open_loads", []).append(found)
 
     def take_down(self) -> None:
         """
@@ -425,6 +435,13 @@ class Trial:
         if self._frozen:
             self._frozen = False
             self.freezer.thaw()
+
+    @property
+    def is_proved(self) -> bool:
+        """
+        Whether the path of all its loads is proved.
+        """
+        return bool(self.found.get("proved"))
 
     @property
     def is_frozen(self) -> bool:
@@ -502,17 +519,41 @@ class Trial:
         self.found["check"] = {**check, "address": address}
 
 
-@contextmanager
-def in_silence(others: Sequence[Trial]) -> Iterator[int]:
+class Silence:
     """
-    Prove that what is frozen of these takes no CPU time meanwhile; how many those are.
+    What frozen deployments did while another was loaded: ``ran_us`` of CPU time in all.
+    """
 
-    Raises ProofError when they take any.
+    def __init__(self, others: Sequence[Trial]) -> None:
+        """
+        Looks at those of them that are frozen.
+        """
+        self.others = [other for other in others if other.is_frozen]
+        self.ran_us = 0
+        self._before_us = [other.freezer.ran_us() for other in self.others]
+
+    def prove(self) -> None:
+        """
+        Raise ProofError that names what ran.
+        """
+        ran_us = {
+            other.variant.name: other.freezer.ran_us() - before
+            for other, before in zip(self.others, self._before_us, strict=True)
+        }
+        self.ran_us = sum(ran_us.values())
+        if self.ran_us:
+            names = ", ".join(f"{name} {us} µs" for name, us in ran_us.items() if us)
+            msg = f"while one was loaded, frozen deployments took CPU time: {names}"
+            raise ProofError(msg)
+
+
+@contextmanager
+def in_silence(others: Sequence[Trial]) -> Iterator[Silence]:
     """
-    frozen = [other.freezer for other in others if other.is_frozen]
-    before_us = sum(freezer.ran_us() for freezer in frozen)
-    yield len(frozen)
-    ran_us = sum(freezer.ran_us() for freezer in frozen) - before_us
-    if ran_us:
-        msg = f"while one was loaded, frozen deployments took {ran_us} µs of CPU time"
-        raise ProofError(msg)
+    Prove that what is frozen of these takes no CPU time meanwhile.
+
+    Raises ProofError when it takes any.
+    """
+    silence = Silence(others)
+    yield silence
+    silence.prove()

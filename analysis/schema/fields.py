@@ -110,7 +110,7 @@ FIELDS: dict[type, dict[str, Schema]] = {
         ),
     },
     AgreementLoad: {
-        "repetition": said("of the variant's fresh deployments, from 1", **_LEAST_1),
+        "repetition": said("the block after which it was", **_LEAST_1),
         "variant": said("name of the variant", minLength=1),
         "thawed": said("whether the deployment had been frozen"),
         "beside": said("frozen deployments that stood beside it", **_LEAST_0),

@@ -43,6 +43,8 @@ class StubTrial:
         """
         self.number = number
         self.freezes = freezes
+        self.is_frozen = freezes
+        self.freezer = SimpleNamespace(ran_us=lambda: 0)
         self.variant = NETNS
         self.fault = ""
         self.quiet = False

@@ -42,6 +42,7 @@ class StubTrial:
     spoilt: str = ""
     beside: list[int] = field(default_factory=list)
     raises: Callable[[str], None] = lambda _: None
+    is_proved: bool = False
 
     @property
     def variant(self) -> SimpleNamespace:
@@ -79,10 +80,11 @@ class StubTrial:
         self.is_frozen = True
         self._note("bring_up")
 
-    def warm_up(self) -> None:
+    def warm_up(self, others: Sequence[StubTrial]) -> None:
         """
         As a trial.
         """
+        del others
         self._note("warm_up")
 
     def load(self, number: int, turn: int, others: Sequence[StubTrial]) -> None:
@@ -264,7 +266,7 @@ def test_deployments_come_up_before_any_is_warmed_up_and_go_down_after_all_is_pr
     block.run()
     steps = list(dict.fromkeys(what.partition(" ")[0] for what, _ in lab.log))
     assert steps == [
-        *("all", "bring_up", "the", "warm_up", "load", "load_at_once", "prove", "take_down"),
+        *("all", "bring_up", "the", "warm_up", "load", "prove", "load_at_once", "take_down"),
     ]
     assert lab.asked("load_at_once") == ["a"]
     assert block.taken_bytes == 100

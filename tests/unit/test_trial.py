@@ -162,7 +162,7 @@ def test_a_load_during_which_frozen_deployments_ran_is_none(a_trial: Callable[..
     """
     trial, other = a_trial(250.0), a_trial(number=2, runs_us=70)
     trial.load(1, 1, [other])
-    assert trial.fault == "while one was loaded, frozen deployments took 70 µs of CPU time"
+    assert trial.fault == "while one was loaded, frozen deployments took CPU time: netns 70 µs"
     assert (trial.loads, trial.going) == ([], False)
     record = trial.record()
     assert (record.status, record.load, record.failed_phase) == (ERROR, None, "load")

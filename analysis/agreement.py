@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.intervals import t_interval
-from experiments.records import GOOD_SHARE_MARGIN, OK
+from experiments.records import GOOD_SHARE_MARGIN, OK, are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,16 @@ def agrees(manifest: Manifest, trials: Sequence[TrialRecord]) -> dict[str, Inter
             statistics.fmean(math.log(each.us_per_request) for each in trial.loads)
             - math.log(1e6 / trial.at_once.requests_per_second)
             for trial in trials
-            if trial.variant == variant and trial.status == OK and trial.at_once and trial.loads
+            if trial.variant == variant
+            and trial.status == OK
+            and trial.at_once
+            and trial.load
+            and trial.loads
+            # Errors are quick.
+            and all(
+                are_comparable([1.0, load.requests_ok / load.requests])
+                for load in (trial.load, trial.at_once)
+            )
         ]
         if ratios:
             found[variant] = t_interval(ratios).map(math.expm1)

@@ -337,7 +337,8 @@ class Trial:
             loads = [*self._whole, *([at_once] if at_once else [])]
             requests = sum(load.requests_completed for load in loads)
             services = len(self.conditions.workload.services)
-            check_path(self.variant.levels, grown, requests, services, len(loads))
+            seconds = sum(load.duration_s for load in loads)
+            check_path(self.variant.levels, grown, requests, services, seconds)
             self.found["proved"] = True
 
     def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:

@@ -109,6 +109,31 @@ def test_each_counter_that_does_not_fit_is_named(changes: dict[str, object], mes
         check_path(VARIANTS["docker-as-published"].levels, grown(**changes), 100)
 
 
+def test_proxies_that_only_wake_at_each_thaw_are_idle() -> None:
+    """
+    By the time under load; a hundredth of it is what no working proxy gets along with.
+    """
+    levels = VARIANTS["container-external"].levels
+    counted = grown(
+        links={"lo": 0, "stack": 1200, "uplink": 1200},
+        kinds={"lo": "loopback", "stack": "bridge", "uplink": "veth", "veth1": "veth"},
+        translated=100,
+        proxy_s=0.02,
+    )
+    counted.links["veth1"] = 1200
+    check_path(levels, counted, 100, seconds=2.1)
+    with pytest.raises(ProofError, match="docker-proxies in s: 0.02, and should be at most 0.01"):
+        check_path(levels, counted, 100, seconds=1.0)
+
+
+def test_connections_that_were_tracked_and_forgotten_were_tracked() -> None:
+    """
+    The kernel forgets them after two minutes, which a block may take longer than.
+    """
+    counted = grown(tracked=0).since(grown(tracked=8))
+    assert counted.tracked == 8
+
+
 @pytest.fixture
 def group(tmp_path: Path) -> ControlGroup:
     """

@@ -122,7 +122,9 @@ def test_proxies_that_only_wake_at_each_thaw_are_idle() -> None:
     )
     counted.links["veth1"] = 1200
     check_path(levels, counted, 100, seconds=2.1)
-    with pytest.raises(ProofError, match="docker-proxies in s: 0.02, and should be at most 0.01"):
+    with pytest.raises(
+        ProofError, match=r"docker-proxies in s: 0\.02, and should be at most 0\.01"
+    ):
         check_path(levels, counted, 100, seconds=1.0)
 
 

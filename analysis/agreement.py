@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.intervals import t_interval
-from experiments.records import GOOD_SHARE_MARGIN, OK, are_comparable
+from experiments.records import OK, are_good
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def agreements(loads: Sequence[AgreementLoad]) -> list[Agreement]:
     Loads with errors do not count, because errors are quick. The short loads of a variant are those
     of its least number of requests, and the long ones those of its greatest.
     """
-    good = [load for load in loads if load.requests_ok >= load.requests * (1 - GOOD_SHARE_MARGIN)]
+    good = [load for load in loads if are_good(load.requests_ok, load.requests)]
     found = []
     for variant in dict.fromkeys(load.variant for load in good):
         own = [load for load in good if load.variant == variant]
@@ -101,8 +101,7 @@ def agrees(manifest: Manifest, trials: Sequence[TrialRecord]) -> dict[str, Inter
             and trial.loads
             # Errors are quick.
             and all(
-                are_comparable([1.0, load.requests_ok / load.requests])
-                for load in (trial.load, trial.at_once)
+                are_good(load.requests_ok, load.requests) for load in (trial.load, trial.at_once)
             )
         ]
         if ratios:

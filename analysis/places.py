@@ -21,7 +21,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.intervals import CONFIDENCE, Interval
-from experiments.records import GOOD_SHARE_MARGIN, OK
+from experiments.records import OK, are_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -187,7 +187,7 @@ def _rows(trials: Sequence[TrialRecord]) -> tuple[Row, ...]:
         for trial in trials
         if trial.status == OK
         and trial.load is not None
-        and trial.load.requests_ok >= trial.load.requests * (1 - GOOD_SHARE_MARGIN)
+        and are_good(trial.load.requests_ok, trial.load.requests)
     )
 
 

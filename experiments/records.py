@@ -36,7 +36,6 @@ __all__ = [
     "COMPRESSED",
     "ERROR",
     "FAILED",
-    "GOOD_SHARE_MARGIN",
     "INTERRUPTED",
     "MANIFEST",
     "MARGIN",
@@ -62,6 +61,7 @@ __all__ = [
     "append_agreement",
     "append_trial",
     "are_comparable",
+    "are_good",
     "latest_run",
     "read_agreement",
     "read_manifest",
@@ -122,6 +122,13 @@ def are_comparable(good_shares: Iterable[float]) -> bool:
     shares = list(good_shares)
     # One answer in a thousand is within the margin, whatever its share is as a binary fraction.
     return round(max(shares) - min(shares), 9) <= GOOD_SHARE_MARGIN
+
+
+def are_good(requests_ok: int, requests: int) -> bool:
+    """
+    Whether so many good answers of so many can be compared with good answers alone.
+    """
+    return requests > 0 and are_comparable([1.0, requests_ok / requests])
 
 
 CLIENT_BOUND = 0.8

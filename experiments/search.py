@@ -18,14 +18,19 @@ from experiments.stopping import log_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from experiments.memory import Memory
     from experiments.progress import Progress
     from experiments.records import TrialRecord
     from experiments.stage import Stage
+    from experiments.trial import Conditions
     from experiments.variants import Search, Variant
 
 Levels = dict[str, str]
+
+ATTEMPTS = 2
+"""So often a block is tried in which what the choice rests on was not loaded."""
 
 
 @dataclasses.dataclass
@@ -112,21 +117,41 @@ class TunedSearch:
         )
         everyone = {variant.name: variant for variant in [base, *variants]}
         pairs = [(base.name, variant.name) for variant in variants]
+        needed = {base.name, *(self._variant(levels).name for levels in self._also)}
         for number in range(self._wanted.blocks):
             names = list(everyone)
             turned = names[number:] + names[:number]
             for part in parts_of(turned, pairs, self._memory.fits(len(turned))):
-                chosen = [everyone[name] for name in part]
-                block = self._stage.side_by_side(chosen, conditions, kind="search", pairs=pairs)
-                records = {record.variant: record for record in block.run()}
-                for record in records.values():
-                    append_trial(self._stage.run, record, SEARCH_TRIALS)
-                    self._progress.rehearsed("search", record)
-                if block.stopped:
-                    raise KeyboardInterrupt
+                records = self._block([everyone[name] for name in part], needed, conditions, pairs)
                 for candidate, variant in zip(candidates, variants, strict=True):
                     if variant.name in records:
                         judge(candidate, records[base.name], records[variant.name])
+
+    def _block(
+        self,
+        variants: Sequence[Variant],
+        needed: AbstractSet[str],
+        conditions: Conditions,
+        pairs: Sequence[tuple[str, str]],
+    ) -> dict[str, TrialRecord]:
+        """
+        One block, and once more where one of those that are needed was not loaded.
+
+        Without what was best before, or without a whole configuration that can be chosen at this
+        step alone, one failed deployment would decide the search.
+        """
+        records: dict[str, TrialRecord] = {}
+        for _ in range(ATTEMPTS):
+            block = self._stage.side_by_side(variants, conditions, kind="search", pairs=pairs)
+            records = {record.variant: record for record in block.run()}
+            for record in records.values():
+                append_trial(self._stage.run, record, SEARCH_TRIALS)
+                self._progress.rehearsed("search", record)
+            if block.stopped:
+                raise KeyboardInterrupt
+            if all(each.load for name, each in records.items() if name in needed):
+                break
+        return records
 
     def _variant(self, levels: Levels) -> Variant:
         name = name_of(levels, self._start.levels)

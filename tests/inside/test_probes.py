@@ -5,7 +5,6 @@ The probes where they work: parity, path, CPU time and residue of real deploymen
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -119,9 +118,10 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
         for _ in range(5):
             cost = spent(deployment, site, groups, 1500, entry)
             busy = sum(cost["machine_s"][column] for column in BUSY)
-            shares.append(abs(cost["unaccounted_s"]) / busy)
-    # Not in every one of them: a machine has other things to do now and then, which no part is.
-    assert statistics.median(shares) <= 0.05, shares
+            shares.append(cost["unaccounted_s"] / busy)
+    # What else a machine has to do now and then is no part, and only ever adds to one of them. A
+    # part that was left out would be missing from all, and one that was counted twice takes away.
+    assert -0.05 <= min(shares) <= 0.05, shares
     gateway = cost["parts"]["gateway"]
     assert gateway["user_s"] + gateway["system_s"] > busy / 3
     assert (DAEMON in cost["parts"]) == (name in {"docker", "container-published"})

@@ -245,29 +245,25 @@ def test_the_search_ends_no_worse_than_what_it_is_to_beat(tmp_path: Path) -> Non
     assert [step.chosen is None for step in steps] == [False, True]
 
 
-def test_one_failed_deployment_does_not_decide_the_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize("needed", [START.levels, ALL.levels], ids=["before", "whole"])
+def test_one_failed_deployment_does_not_decide_the_search(tmp_path: Path, needed: Levels) -> None:
     """
     A block without what was best before, or without what can be chosen once, is tried again.
     """
-    for needed in (START.levels, ALL.levels):
-        failed = []
+    failed: list[int] = []
 
-        def measured(
-            number: int, variant: Variant, conditions: StubConditions, needed: Levels = needed
-        ) -> TrialRecord:
-            if variant.levels == needed and not failed:
-                failed.append(number)
-                return failed_trial(number, 0, variant.name)
-            return on_that_machine(number, variant, conditions)
+    def measured(number: int, variant: Variant, conditions: StubConditions) -> TrialRecord:
+        if variant.levels == needed and not failed:
+            failed.append(number)
+            return failed_trial(number, 0, variant.name)
+        return on_that_machine(number, variant, conditions)
 
-        run = tmp_path / str(len(list(tmp_path.iterdir())))
-        run.mkdir()
-        levels, steps, stage = searched(run, measured)
-        assert failed
-        assert cost_us(levels) == 750
-        assert len(stage.begun) == WANTED.blocks * len(steps) + 1
-        # What failed is kept all the same.
-        assert [each for each in read_trials(run, SEARCH_TRIALS) if each.load is None]
+    levels, steps, stage = searched(tmp_path, measured)
+    assert failed
+    assert cost_us(levels) == 750
+    assert len(stage.begun) == WANTED.blocks * len(steps) + 1
+    # What failed is kept all the same.
+    assert [each for each in read_trials(tmp_path, SEARCH_TRIALS) if each.load is None]
 
 
 def test_what_always_fails_does_not_hold_up_the_search(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from experiments.errors import BridgetollError
 from experiments.options import measure_parser
-from experiments.records import MANIFEST
+from experiments.records.files import MANIFEST
 from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:

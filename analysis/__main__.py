@@ -18,14 +18,9 @@ from analysis.report import render
 from analysis.sections.sources import CODE
 from analysis.sections.summary import UNSAID
 from analysis.trials_csv import trials_csv
-from experiments.records import (
-    ARTEFACT_TRIALS,
-    ResultsError,
-    latest_run,
-    read_agreement,
-    read_manifest,
-    read_trials,
-)
+from experiments.errors import ResultsError
+from experiments.records.files import ARTEFACT_TRIALS, latest_run
+from experiments.records.store import read_agreement, read_manifest, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

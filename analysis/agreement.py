@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.intervals import t_interval
-from experiments.records import OK, are_good
+from experiments.records.trials import OK, are_good
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.intervals import Interval
-    from experiments.records import AgreementLoad, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import AgreementLoad, TrialRecord
 
 Condition = tuple[bool, bool, bool]
 """Whether a load was short, on a thawed deployment, and beside frozen ones."""

@@ -19,17 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.latency import HEADER, latencies
-from experiments.records import (
-    COMPLETE,
-    OK,
-    Manifest,
-    OpenLoad,
-    TrialRecord,
-    append_trial,
-    read_manifest,
-    read_trials,
-    write_manifest,
-)
+from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord
+from experiments.records.store import append_trial, read_manifest, read_trials, write_manifest
+from experiments.records.trials import OK, OpenLoad, TrialPlacement, TrialRecord
+from experiments.variants import Comparison, Variant
+from experiments.workloads import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,15 +94,14 @@ def _trial(number: int, variant: str, loads: list[OpenLoad]) -> TrialRecord:
         status=OK,
         started_at=0.0,
         phases_s={},
-        check={},
-        placement={},
+        check=None,
+        placement=TrialPlacement([0], [1], apart=True, pinned=True),
         load=None,
         open_loads=loads,
     )
 
 
 def _manifest() -> Manifest:
-    baseline, treatment = VARIANTS
     return Manifest(
         run="bench",
         state=COMPLETE,
@@ -120,15 +113,13 @@ def _manifest() -> Manifest:
         concurrency=0,
         warmup_requests=0,
         any_length=True,
-        workload={},
-        variants=[{"name": name} for name in VARIANTS],
-        comparisons=[
-            {"name": "matched", "about": "", "baseline": baseline, "treatment": treatment}
-        ],
+        workload=Workload("bench", "", (), "/", 200, None),
+        variants=[Variant(name, "", {}) for name in VARIANTS],
+        comparisons=[Comparison("matched", "", *VARIANTS)],
         variants_file="",
-        machine={},
-        userland={},
-        git={},
+        machine=MachineRecord(),
+        userland=UserlandRecord(),
+        git=None,
         created_at=0.0,
         open_fractions=list(FRACTIONS),
         open_requests=REQUESTS,

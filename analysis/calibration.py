@@ -19,14 +19,15 @@ from scipy import stats
 from analysis.estimates import good_shares, pairs_by_block
 from analysis.intervals import t_interval
 from analysis.places import at_equal_place
-from experiments.records import are_comparable
+from experiments.records.trials import are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.estimates import Pair
     from analysis.intervals import Interval
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 INJECTED = {"burn_us": "CPU time", "sleep_us": "sleep"}
 """The factors that put something in, and what."""
@@ -120,9 +121,7 @@ def _doses(manifest: Manifest, factor: str) -> tuple[str | None, dict[str, int]]
     """
     The first variant with a dose of 0, and the variants that differ from it in the dose alone.
     """
-    levels: dict[str, Mapping[str, str]] = {
-        table["name"]: table["levels"] for table in manifest.variants
-    }
+    levels = manifest.levels
     zero = [name for name, own in levels.items() if _is_clean(own)]
     if not zero:
         return None, {}
@@ -176,11 +175,11 @@ def _cpu_us(trial: TrialRecord) -> float | None:
     """
     Microseconds per request of CPU time of a trial's services; None where it was not looked at.
     """
-    if trial.load is None or not trial.cpu:
+    if trial.load is None or trial.cpu is None or trial.facts is None:
         return None
-    services = [spent for name, spent in trial.cpu["parts"].items() if name in trial.facts]
-    seconds = sum(spent["user_s"] + spent["system_s"] for spent in services)
-    return float(seconds * 1e6 / trial.load.requests_completed)
+    services = [spent for name, spent in trial.cpu.parts.items() if name in trial.facts.services]
+    seconds = sum(spent.user_s + spent.system_s for spent in services)
+    return seconds * 1e6 / trial.load.requests_completed
 
 
 def _recovery(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from analysis.comparisons import Comparison
     from analysis.estimates import Difference, VariantSummary
     from analysis.intervals import Interval
-    from experiments.records import LoadResult, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import LoadResult, TrialRecord
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 
@@ -46,6 +47,22 @@ class Holds(Enum):
     DIRECTION = "holds in direction only"
     NO = "does not hold"
     UNTESTED = "cannot be tested"
+
+
+@dataclass(frozen=True)
+class PublishedClaim:
+    """
+    A claim of the report, and the name of its test.
+
+    A recommendation is tested by the ``comparison`` of this name, and ``also`` by another; one that
+    is ``wholly`` right leaves nothing of Docker's cost.
+    """
+
+    claim: str
+    test: str
+    comparison: str = ""
+    also: str = ""
+    wholly: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,17 +133,18 @@ def claims(
     )
     if evidence.between(AS_PUBLISHED) is None and evidence.between(MATCHED) is None:
         return []
-    asked = (manifest.workload["path"], manifest.concurrency)
+    asked = (manifest.workload.path, manifest.concurrency)
     if asked != (published["load"]["path"], published["load"]["concurrency"]):
         # Another load is another question.
         return []
-    found = [TESTS[each["test"]](each, evidence) for each in published["claims"]]
+    claimed = [PublishedClaim(**table) for table in published["claims"]]
+    found = [TESTS[each.test](each, evidence) for each in claimed]
     if not trusted(compared):
         found = [replace(each, verdict=Holds.UNTESTED) for each in found]
     return found
 
 
-def _rate(each: dict[str, str], evidence: Evidence) -> Claim:
+def _rate(each: PublishedClaim, evidence: Evidence) -> Claim:
     netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
     ratio = docker["requests_per_second"] / netns["requests_per_second"]
     supported = (
@@ -134,14 +152,14 @@ def _rate(each: dict[str, str], evidence: Evidence) -> Claim:
         "each, so no interval, and no word on what another run would show."
     )
     return Claim(
-        each["claim"],
+        each.claim,
         supported,
         _both(evidence, "requests_per_second", "requests per second"),
         _size(evidence.between(AS_PUBLISHED), "requests_per_second", ratio - 1),
     )
 
 
-def _mean(each: dict[str, str], evidence: Evidence) -> Claim:
+def _mean(each: PublishedClaim, evidence: Evidence) -> Claim:
     netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
     concurrency = evidence.load["concurrency"]
     means = [concurrency / arm["requests_per_second"] * 1e3 for arm in (netns, docker)]
@@ -152,14 +170,14 @@ def _mean(each: dict[str, str], evidence: Evidence) -> Claim:
     )
     ratio = docker["latency_mean_ms"] / netns["latency_mean_ms"]
     return Claim(
-        each["claim"],
+        each.claim,
         supported,
         _both(evidence, "latency_mean_us", "mean latency"),
         _size(evidence.between(AS_PUBLISHED), "latency_mean_us", ratio - 1),
     )
 
 
-def _median(each: dict[str, str], evidence: Evidence) -> Claim:
+def _median(each: PublishedClaim, evidence: Evidence) -> Claim:
     netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
     supported = (
         f"{netns['latency_median_ms']:g} and {docker['latency_median_ms']:g} ms: equal, so all of "
@@ -177,11 +195,11 @@ def _median(each: dict[str, str], evidence: Evidence) -> Claim:
             elif interval.low > margin or interval.high < -margin:
                 verdict = Holds.NO
     return Claim(
-        each["claim"], supported, _both(evidence, "latency_p50_us", "median latency"), verdict
+        each.claim, supported, _both(evidence, "latency_p50_us", "median latency"), verdict
     )
 
 
-def _artefact(each: dict[str, str], evidence: Evidence) -> Claim:
+def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
     docker, requests = evidence.numbers["docker"], evidence.load["requests"]
     good = requests - docker["non_2xx"]
     supported = (
@@ -193,7 +211,7 @@ def _artefact(each: dict[str, str], evidence: Evidence) -> Claim:
     rows = [cold_start(trial.load) for trial in evidence.cold_starts if trial.load is not None]
     if not rows:
         measured = "No stack was loaded before it was up in this run; the sum above stands alone."
-        return Claim(each["claim"], supported, measured, Holds.NO)
+        return Claim(each.claim, supported, measured, Holds.NO)
     measured = "Of a stack that was loaded before it was up " + "; ".join(
         f"ab {'with' if row.any_length else 'without'} `-l` counts {row.failed} of "
         f"{row.requests} as failed, and {row.non_2xx} not 2xx"
@@ -201,7 +219,7 @@ def _artefact(each: dict[str, str], evidence: Evidence) -> Claim:
     )
     shown = any(row.is_artefact for row in rows)
     measured += ": the same artefact." if shown else "; that is not the artefact."
-    return Claim(each["claim"], supported, measured, Holds.NO)
+    return Claim(each.claim, supported, measured, Holds.NO)
 
 
 @dataclass(frozen=True)
@@ -234,13 +252,13 @@ def cold_start(load: LoadResult) -> ColdStart:
         any_length="-l" in load.command,
         requests=load.requests_completed,
         failed=load.requests_failed,
-        failed_length=load.details.get("failed_length", 0),
+        failed_length=load.details.failed_length if load.details else 0,
         non_2xx=load.responses_non_2xx,
         ok=load.requests_ok,
     )
 
 
-def _reliability(each: dict[str, str], evidence: Evidence) -> Claim:
+def _reliability(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = (
         "Four answers were not 2xx. Of truncated bodies there is no sign: all 996 flagged answers "
         "differ in length from an error page, as good ones do."
@@ -249,20 +267,20 @@ def _reliability(each: dict[str, str], evidence: Evidence) -> Claim:
     return _all_good(each, supported, [each for each in found if each is not None], wanted=False)
 
 
-def _stability(each: dict[str, str], evidence: Evidence) -> Claim:
+def _stability(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "One run without a failure; its spread is not given."
     found = [evidence.summary(name) for name in ("netns", "netns-as-published")]
     return _all_good(each, supported, [each for each in found if each is not None], wanted=True)
 
 
 def _all_good(
-    each: dict[str, str], supported: str, found: Sequence[VariantSummary], *, wanted: bool
+    each: PublishedClaim, supported: str, found: Sequence[VariantSummary], *, wanted: bool
 ) -> Claim:
     """
     Whether every request of some variants was answered as it should be; ``wanted`` if so.
     """
     if not found:
-        return Claim(each["claim"], supported, "Not measured in this run.", Holds.UNTESTED)
+        return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
     requests = sum(summary.requests for summary in found)
     bad = sum(round((1 - (summary.reliability or 0.0)) * summary.requests) for summary in found)
     trials = sum(summary.trials + summary.aborted for summary in found)
@@ -273,16 +291,16 @@ def _all_good(
     if aborted:
         measured += f" {count(aborted, 'load')} broke off, and counts as none answered."
     good = bad == 0
-    return Claim(each["claim"], supported, measured, Holds.YES if good is wanted else Holds.NO)
+    return Claim(each.claim, supported, measured, Holds.YES if good is wanted else Holds.NO)
 
 
-def _ladder(each: dict[str, str], evidence: Evidence) -> Claim:
+def _ladder(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: no step between the two systems was measured."
     climbed = climb(evidence.manifest, evidence.trials)
     steps = [step for ladder in climbed for step in ladder]
     if not steps:
         measured = "This run climbed no ladder; `nox -s ladder` does."
-        return Claim(each["claim"], supported, measured, Holds.UNTESTED)
+        return Claim(each.claim, supported, measured, Holds.UNTESTED)
     words = [
         f"{step.upper} after {step.lower} {time_difference(step.difference)}"
         for step in steps
@@ -305,20 +323,20 @@ def _ladder(each: dict[str, str], evidence: Evidence) -> Claim:
             verdict = Holds.YES
         elif set(blamed) <= free:
             verdict = Holds.NO
-    return Claim(each["claim"], supported, measured, verdict)
+    return Claim(each.claim, supported, measured, verdict)
 
 
-def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
+def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: it was recommended, and not tried."
-    found = evidence.named(each["comparison"])
+    found = evidence.named(each.comparison)
     if found is None or found.difference is None:
-        return Claim(each["claim"], supported, "Not measured in this run.", Holds.UNTESTED)
+        return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
     measured = (
         f"Time per request of {found.treatment} against {found.baseline}: "
         f"{time_difference(found.difference)}."
     )
     verdict = _faster(found.verdict.kind)
-    left = compare(MATCHED[0], found.treatment, evidence.trials) if each.get("wholly") else None
+    left = compare(MATCHED[0], found.treatment, evidence.trials) if each.wholly else None
     if left is not None and left.comparable:
         interval = left.relative["us_per_request"]
         measured += (
@@ -333,11 +351,11 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
         elif verdict is Holds.UNTESTED and interval.low is not None and interval.low > margin:
             # Whether it is less is open, and that it is not all gone is not.
             verdict = Holds.NO
-    elif verdict is Holds.YES and each.get("wholly"):
+    elif verdict is Holds.YES and each.wholly:
         why = "was not measured" if left is None else "is not comparable"
         measured += f" What then remains against {MATCHED[0]} {why}."
         verdict = Holds.DIRECTION
-    also = evidence.named(each["also"]) if "also" in each else None
+    also = evidence.named(each.also) if each.also else None
     if also is not None and also.difference is not None:
         measured += (
             f" {also.treatment} against {also.baseline}: {time_difference(also.difference)}."
@@ -346,7 +364,7 @@ def _recommendation(each: dict[str, str], evidence: Evidence) -> Claim:
         other = _faster(also.verdict.kind)
         if other is not verdict and Holds.YES in {other, verdict}:
             verdict = Holds.DIRECTION
-    return Claim(each["claim"], supported, measured, verdict)
+    return Claim(each.claim, supported, measured, verdict)
 
 
 def _faster(kind: Kind) -> Holds:
@@ -359,7 +377,7 @@ def _faster(kind: Kind) -> Holds:
     }[kind]
 
 
-def _resources(each: dict[str, str], evidence: Evidence) -> Claim:
+def _resources(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: no limit was set, so there was none to lift."
     found: list[tuple[str, Difference]] = []
     for dose in DOSES:
@@ -367,7 +385,7 @@ def _resources(each: dict[str, str], evidence: Evidence) -> Claim:
         if difference is not None:
             found.append((dose, difference))
     if not found:
-        return Claim(each["claim"], supported, "Not measured in this run.", Holds.UNTESTED)
+        return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
     verdicts = judge([difference for _, difference in found], evidence.manifest.margin)
     words = [
         f"without the limit of {dose} {time_difference(difference)}" for dose, difference in found
@@ -382,12 +400,12 @@ def _resources(each: dict[str, str], evidence: Evidence) -> Claim:
     measured = (
         "Time per request: " + "; ".join(words) + ". Where no limit binds, none can be lifted."
     )
-    return Claim(each["claim"], supported, measured, verdict)
+    return Claim(each.claim, supported, measured, verdict)
 
 
-def _none(each: dict[str, str], _evidence: Evidence) -> Claim:
+def _none(each: PublishedClaim, _evidence: Evidence) -> Claim:
     return Claim(
-        each["claim"],
+        each.claim,
         "Nothing: neither was measured.",
         "Not a quantity of this experiment.",
         Holds.UNTESTED,
@@ -421,7 +439,7 @@ def _size(found: Comparison | None, metric: str, published: float) -> Holds:
     return Holds.YES if interval.low <= published <= interval.high else Holds.DIRECTION
 
 
-Test = Callable[[dict[str, str], Evidence], Claim]
+Test = Callable[[PublishedClaim, Evidence], Claim]
 
 TESTS: dict[str, Test] = {
     "rate": _rate,

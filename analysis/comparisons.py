@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from analysis.estimates import Difference
     from analysis.verdicts import Verdict
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 TRUST_CONFIDENCE = 0.99
 """An instrument that sees a difference where there is none at this level is not to be trusted."""
@@ -57,8 +58,8 @@ def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Compa
     All that a manifest declares; those of one thing with itself are a family of their own.
     """
     declared = manifest.comparisons
-    controls = [is_control(manifest, pair["baseline"], pair["treatment"]) for pair in declared]
-    differences = [compare(pair["baseline"], pair["treatment"], trials) for pair in declared]
+    controls = [is_control(manifest, pair.baseline, pair.treatment) for pair in declared]
+    differences = [compare(pair.baseline, pair.treatment, trials) for pair in declared]
     verdicts: dict[int, Verdict] = {}
     sizes = {}
     for kind in (False, True):
@@ -68,10 +69,10 @@ def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Compa
         sizes[kind] = sum(verdict.p_value is not None for verdict in judged)
     return [
         Comparison(
-            name=pair["name"],
-            about=pair["about"],
-            baseline=pair["baseline"],
-            treatment=pair["treatment"],
+            name=pair.name,
+            about=pair.about,
+            baseline=pair.baseline,
+            treatment=pair.treatment,
             difference=differences[index],
             verdict=verdicts[index],
             family=sizes[controls[index]],
@@ -93,7 +94,6 @@ def is_control(manifest: Manifest, baseline: str, treatment: str) -> bool:
     """
     Whether two variants are the same but for their names.
     """
-    tables = {table["name"]: table for table in manifest.variants}
-    one, other = tables[baseline], tables[treatment]
-    keys = ("levels", "overlays_sha256")
-    return baseline != treatment and all(one.get(key) == other.get(key) for key in keys)
+    one, other = manifest.variant(baseline), manifest.variant(treatment)
+    same = (one.levels, one.overlays_sha256) == (other.levels, other.overlays_sha256)
+    return baseline != treatment and same

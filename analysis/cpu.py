@@ -8,17 +8,17 @@ import math
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.estimates import trials_by_part
 from analysis.intervals import t_interval
-from experiments.records import CLIENT_BOUND, OK
+from experiments.records.trials import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from analysis.intervals import Interval
-    from experiments.records import TrialRecord
+    from experiments.records.trials import CpuSpent, TrialRecord
 
 CLIENT = "client"
 RUNNER = "runner"
@@ -92,15 +92,15 @@ def client_bound(trial: TrialRecord) -> bool:
     """
     Whether the client used so much of its CPU that the rate may be a bound on the client.
     """
-    return bool(trial.cpu) and trial.cpu["client_share"] > CLIENT_BOUND
+    return trial.cpu is not None and trial.cpu.client_share > CLIENT_BOUND
 
 
-def unaccounted_share(cpu: Mapping[str, Any]) -> float:
+def unaccounted_share(cpu: CpuSpent) -> float:
     """
     What no part of a trial was busy with, as a share of the whole machine's busy time.
     """
-    spent = sum(cpu["machine_s"][name] for name in BUSY)
-    return float(cpu["unaccounted_s"] / spent) if spent else 0.0
+    spent = sum(cpu.machine_s[name] for name in BUSY)
+    return cpu.unaccounted_s / spent if spent else 0.0
 
 
 def part_of(name: str) -> str:
@@ -121,15 +121,13 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     ]
     if not rows:
         return None
-    names = list(dict.fromkeys(part_of(name) for cpu, _ in rows for name in cpu["parts"]))
+    names = list(dict.fromkeys(part_of(name) for cpu, _ in rows for name in cpu.parts))
 
-    def seconds(cpu: dict[str, dict[str, dict[str, float]]], wanted: str, *kinds: str) -> float:
-        return sum(
-            spent[kind]
-            for name, spent in cpu["parts"].items()
-            for kind in kinds
-            if part_of(name) == wanted
-        )
+    def user_s(cpu: CpuSpent, wanted: str) -> float:
+        return sum(each.user_s for name, each in cpu.parts.items() if part_of(name) == wanted)
+
+    def system_s(cpu: CpuSpent, wanted: str) -> float:
+        return sum(each.system_s for name, each in cpu.parts.items() if part_of(name) == wanted)
 
     def per_request(of: Sequence[float]) -> Interval:
         return t_interval(
@@ -140,23 +138,19 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     return CpuCost(
         trials=len(rows),
         parts={
-            name: per_request([seconds(cpu, name, "user_s", "system_s") for cpu, _ in rows])
+            name: per_request([user_s(cpu, name) + system_s(cpu, name) for cpu, _ in rows])
             for name in names
         },
-        services_user=per_request(
-            [sum(seconds(cpu, name, "user_s") for name in services) for cpu, _ in rows]
-        ),
+        services_user=per_request([sum(user_s(cpu, name) for name in services) for cpu, _ in rows]),
         services_system=per_request(
-            [sum(seconds(cpu, name, "system_s") for name in services) for cpu, _ in rows]
+            [sum(system_s(cpu, name) for name in services) for cpu, _ in rows]
         ),
-        interrupts=per_request([cpu["machine_s"]["softirq"] for cpu, _ in rows]),
-        unaccounted=per_request([cpu["unaccounted_s"] for cpu, _ in rows]),
+        interrupts=per_request([cpu.machine_s["softirq"] for cpu, _ in rows]),
+        unaccounted=per_request([cpu.unaccounted_s for cpu, _ in rows]),
         unaccounted_share=t_interval([unaccounted_share(cpu) for cpu, _ in rows]),
-        stolen=per_request([cpu["machine_s"]["steal"] for cpu, _ in rows]),
-        context_switches=t_interval([cpu["context_switches"] / requests for cpu, requests in rows]),
-        throttled_s=t_interval(
-            [sum(cpu["throttled_s"].values()) / cpu["duration_s"] for cpu, _ in rows]
-        ),
+        stolen=per_request([cpu.machine_s["steal"] for cpu, _ in rows]),
+        context_switches=t_interval([cpu.context_switches / requests for cpu, requests in rows]),
+        throttled_s=t_interval([sum(cpu.throttled_s.values()) / cpu.duration_s for cpu, _ in rows]),
     )
 
 
@@ -174,8 +168,10 @@ def cpu_difference(
     if not pairs:
         return None
     stacks_us = _by_block(pairs, _stack_s)
-    softirqs_us = _by_block(pairs, lambda cpu: cpu["machine_s"]["softirq"])
-    apart = all(trial.cpu["interrupts_apart"] for pair in pairs for trial in pair)
+    softirqs_us = _by_block(pairs, lambda cpu: cpu.machine_s["softirq"])
+    apart = all(
+        trial.cpu is not None and trial.cpu.interrupts_apart for pair in pairs for trial in pair
+    )
     countable = all(min(both) > 0 for both in stacks_us)
     return CpuDifference(
         blocks=len(stacks_us),
@@ -189,14 +185,14 @@ def cpu_difference(
 
 
 def _by_block(
-    pairs: Sequence[tuple[TrialRecord, TrialRecord]], seconds: Callable[[dict[str, Any]], float]
+    pairs: Sequence[tuple[TrialRecord, TrialRecord]], seconds: Callable[[CpuSpent], float]
 ) -> list[tuple[float, float]]:
     """
     What two trials spent, each in microseconds per request, as means over the parts of a block.
     """
     blocks: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for before, after in pairs:
-        if before.load is not None and after.load is not None:
+        if before.load and after.load and before.cpu and after.cpu:
             blocks[before.block].append(
                 (
                     seconds(before.cpu) * 1e6 / before.load.requests_completed,
@@ -209,14 +205,12 @@ def _by_block(
     ]
 
 
-def _stack_s(cpu: dict[str, Any]) -> float:
+def _stack_s(cpu: CpuSpent) -> float:
     """
     Seconds of CPU time of all parts but the INSTRUMENT.
     """
-    return float(
-        sum(
-            spent["user_s"] + spent["system_s"]
-            for name, spent in cpu["parts"].items()
-            if part_of(name) not in INSTRUMENT
-        )
+    return sum(
+        spent.user_s + spent.system_s
+        for name, spent in cpu.parts.items()
+        if part_of(name) not in INSTRUMENT
     )

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from analysis.intervals import Interval, bca_interval, t_interval
 from analysis.places import at_equal_place
-from experiments.records import OK, are_comparable
+from experiments.records.trials import OK, are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from experiments.records import LoadResult, TrialRecord
+    from experiments.records.trials import LoadResult, TrialRecord
 
 METRICS: dict[str, Callable[[LoadResult], float]] = {
     "requests_per_second": lambda load: load.requests_per_second,

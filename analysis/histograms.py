@@ -19,14 +19,15 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogWriter
 
 from analysis.latency import read_log
-from experiments.records import OK, ResultsError
+from experiments.errors import ResultsError
+from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
 LOWEST_US = 1
 HIGHEST_US = 60_000_000

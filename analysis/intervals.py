@@ -96,6 +96,24 @@ def bca_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, low, high)
 
 
+def welch(
+    baseline: Sequence[float], treatment: Sequence[float], confidence: float = CONFIDENCE
+) -> tuple[Interval, float]:
+    """
+    The treatment's mean less the baseline's with its interval, and the p-value of no difference.
+
+    Of two independent samples of at least two values each, which are not all equal: after Welch,
+    "The generalization of 'Student's' problem" (Biometrika 1947), as SciPy has it.
+    """
+    with warnings.catch_warnings():
+        # One arm may have equal values, as long as the other has not.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = stats.ttest_ind(treatment, baseline, equal_var=False)
+    limits = test.confidence_interval(confidence)
+    estimate = statistics.fmean(treatment) - statistics.fmean(baseline)
+    return Interval(estimate, float(limits.low), float(limits.high)), float(test.pvalue)
+
+
 def standard_error(values: Sequence[float]) -> float:
     """
     The standard error of the mean of at least two values.

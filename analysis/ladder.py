@@ -6,21 +6,23 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.estimates import compare, good_shares, pairs_by_block
 from analysis.intervals import t_interval
 from analysis.places import at_equal_place
 from analysis.verdicts import judge
-from experiments.records import are_comparable
+from experiments.records.trials import are_comparable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from analysis.estimates import Difference
     from analysis.intervals import Interval
     from analysis.verdicts import Verdict
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
+    from experiments.variants import Whole
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,14 @@ def climb(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[list[Step]]
     """
     The steps of every ladder, from its foot; the verdicts on all of them are one family.
     """
-    levels = {table["name"]: table["levels"] for table in manifest.variants}
-    pairs = [pair for ladder in manifest.ladders for pair in neighbours(ladder)]
+    levels = manifest.levels
+    pairs = [pair for ladder in manifest.ladders for pair in ladder.pairs()]
     differences = [compare(lower, upper, trials) for lower, upper in pairs]
     judged = zip(differences, judge(differences, manifest.margin), strict=True)
     found = []
     for ladder in manifest.ladders:
         steps = []
-        for lower, upper in neighbours(ladder):
+        for lower, upper in ladder.pairs():
             before, after = levels[lower], levels[upper]
             changed = [name for name in after if before.get(name) != after[name]]
             change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
@@ -77,21 +79,12 @@ def main_first(manifest: Manifest) -> list[str]:
     """
     The names of the ladders: those that lead to a whole first.
     """
-    names = [ladder["name"] for ladder in manifest.ladders]
-    leading = [name for whole in manifest.wholes for name in whole["ladders"] if name in names]
+    names = [ladder.name for ladder in manifest.ladders]
+    leading = [name for whole in manifest.wholes for name in whole.ladders if name in names]
     return list(dict.fromkeys([*leading, *names]))
 
 
-def neighbours(ladder: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """
-    The steps of a declared ladder, each by its lower and its upper variant.
-    """
-    return list(zip(ladder["steps"], ladder["steps"][1:], strict=False))
-
-
-def remainder(
-    whole: Mapping[str, Any], manifest: Manifest, trials: Sequence[TrialRecord]
-) -> Remainder | None:
+def remainder(whole: Whole, manifest: Manifest, trials: Sequence[TrialRecord]) -> Remainder | None:
     """
     A whole beside the sum of its ladders' steps; None when no block has all of their ends.
 
@@ -99,10 +92,10 @@ def remainder(
     is unexplained is what comes of putting ladders together that were climbed one by one. None too
     where the ends differ in their share of good answers.
     """
-    ladders = {ladder["name"]: ladder["steps"] for ladder in manifest.ladders}
-    ends = [(ladders[name][0], ladders[name][-1]) for name in whole["ladders"]]
+    ladders = {ladder.name: ladder.steps for ladder in manifest.ladders}
+    ends = [(ladders[name][0], ladders[name][-1]) for name in whole.ladders]
     level = at_equal_place(trials)
-    compared = [(whole["baseline"], whole["treatment"]), *ends]
+    compared = [(whole.baseline, whole.treatment), *ends]
     found = [pairs_by_block(first, last, level) for first, last in compared]
     complete = [block for block in found[0] if all(block in blocks for blocks in found)]
     shares = [good_shares(first, last, trials) for first, last in compared]

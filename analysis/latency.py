@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.intervals import BOOTSTRAP_SEED, CONFIDENCE, Interval, t_interval
-from experiments.records import OK, ResultsError
+from experiments.errors import ResultsError
+from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.records import Manifest, OpenLoad, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import OpenLoad, TrialRecord
 
 QUANTILES = {"p50": 500, "p90": 900, "p99": 990, "p99.9": 999}
 """What is estimated, by name, in thousandths of the requests."""
@@ -169,7 +171,7 @@ def latencies(manifest: Manifest, trials: Sequence[TrialRecord], run: Path) -> L
     fractions: list[float | None] = [*manifest.open_fractions]
     if manifest.common_rate_per_s is not None:
         fractions.append(None)
-    names = [table["name"] for table in manifest.variants]
+    names = [each.name for each in manifest.variants]
     levels = []
     for fraction in fractions:
         cells = [_cell(name, fraction, trials, run) for name in names]
@@ -178,9 +180,9 @@ def latencies(manifest: Manifest, trials: Sequence[TrialRecord], run: Path) -> L
         cell.variant: cell for level in levels if level.fraction is None for cell in level.cells
     }
     differences = [
-        _difference(pair["name"], common[pair["baseline"]], common[pair["treatment"]])
+        _difference(pair.name, common[pair.baseline], common[pair.treatment])
         for pair in manifest.comparisons
-        if pair["baseline"] in common and pair["treatment"] in common
+        if pair.baseline in common and pair.treatment in common
     ]
     return Latencies(levels, differences)
 

@@ -21,14 +21,14 @@ import numpy as np
 from scipy import stats
 
 from analysis.intervals import CONFIDENCE, Interval
-from experiments.records import OK, are_good
+from experiments.records.trials import OK, are_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from experiments.records import LoadResult, TrialRecord
+    from experiments.records.trials import LoadResult, TrialRecord
 
 LEAST_BLOCKS = 3
 """Of fewer blocks the place cannot be told from the variant."""

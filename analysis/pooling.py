@@ -7,32 +7,31 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from experiments.records import COMPLETE, ResultsError
+from experiments.errors import ResultsError
+from experiments.records.manifest import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records import Manifest, TrialRecord
-
-SUMMED = ("stolen_s", "observed_s")
-"""Facts of the environment that add up over runs."""
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 def identity(manifest: Manifest) -> dict[str, Any]:
     """
     What must be equal for two runs to be two parts of one: the machine, the software, the load.
     """
-    piloted = "own_sd" in manifest.pilot
+    piloted = manifest.pilot.rounds is not None
     machine, seen, userland = manifest.machine, manifest.environment, manifest.userland
     return {
-        "machine": machine.get("name"),
-        "acceleration": machine.get("acceleration"),
-        "hypervisor": machine.get("hypervisor"),
-        "box": machine.get("box", {}).get("sha256"),
-        "host": machine.get("host"),
+        "machine": machine.name,
+        "acceleration": machine.acceleration,
+        "hypervisor": machine.hypervisor,
+        "box": machine.box and machine.box.sha256,
+        "host": machine.host,
         "project": manifest.git,
         **{
-            name: seen.get(name)
+            name: getattr(seen, name)
             for name in (
                 "kernel",
                 "architecture",
@@ -43,8 +42,8 @@ def identity(manifest: Manifest) -> dict[str, Any]:
             )
         },
         # In tenths of a GiB: what a kernel keeps for itself differs a little at each start.
-        "memory_gib": round((seen.get("memory_bytes") or 0) / 2**30, 1),
-        "userland": userland.get("content_sha256") or userland.get("digest"),
+        "memory_gib": round((seen.memory_bytes or 0) / 2**30, 1),
+        "userland": userland.content_sha256 or userland.digest,
         "workload": manifest.workload,
         # What a pilot found is no choice of the user's.
         "requests": None if piloted else manifest.requests,
@@ -58,10 +57,7 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         "open_fractions": manifest.open_fractions,
         "open_requests": manifest.open_requests,
         "common_rate_per_s": manifest.common_rate_per_s,
-        "variants": {
-            table["name"]: {key: table.get(key) for key in ("levels", "overlays_sha256")}
-            for table in manifest.variants
-        },
+        "variants": {each.name: (each.levels, each.overlays_sha256) for each in manifest.variants},
     }
 
 
@@ -107,13 +103,11 @@ def pool(
         blocks=sum(manifest.blocks for manifest in manifests),
         order=order,
         ending=" + ".join(manifest.ending for manifest in manifests if manifest.ending),
-        environment={
-            **first.environment,
-            **{
-                name: sum(manifest.environment.get(name) or 0.0 for manifest in manifests)
-                for name in SUMMED
-            },
-        },
+        environment=dataclasses.replace(
+            first.environment,
+            stolen_s=sum(manifest.environment.stolen_s or 0.0 for manifest in manifests),
+            observed_s=sum(manifest.environment.observed_s or 0.0 for manifest in manifests),
+        ),
         note=" ".join(manifest.note for manifest in manifests if manifest.note),
     )
     return whole, pooled

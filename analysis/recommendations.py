@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.estimates import Difference
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 GIVES_UP = {
     ("network", "host"): "a network of its own for each service",
@@ -45,9 +46,7 @@ def changes(manifest: Manifest, compared: Sequence[Comparison]) -> list[tuple[Co
     What differs in the runtime is the question and no change that one makes; what differs in
     nothing is A/A; and nobody burns CPU time or sleeps but to calibrate.
     """
-    levels: dict[str, Mapping[str, str]] = {
-        table["name"]: table["levels"] for table in manifest.variants
-    }
+    levels = manifest.levels
     return [
         (each, gives_up(levels[each.baseline], levels[each.treatment]))
         for each in compared
@@ -82,14 +81,14 @@ def remaining(
     That is the matched pair's baseline but for its server. None where none such was measured, or
     where the variant is in raw namespaces itself.
     """
-    levels = {each["name"]: each["levels"] for each in manifest.variants}
+    levels = manifest.levels
     base, own = levels.get(MATCHED[0]), levels[treatment]
     if base is None or base.get("runtime") == own.get("runtime"):
         return None
     wanted = {**base, **{name: own[name] for name in SERVER if name in own}}
-    for table in manifest.variants:
-        if table["levels"] == wanted and not table.get("twin_of"):
-            left = compare(table["name"], treatment, trials)
+    for each in manifest.variants:
+        if each.levels == wanted and not each.twin_of:
+            left = compare(each.name, treatment, trials)
             if left is not None:
-                return table["name"], left
+                return each.name, left
     return None

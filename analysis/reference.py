@@ -19,20 +19,19 @@ from typing import TYPE_CHECKING
 
 from analysis.__main__ import make
 from analysis.folders import REFERENCE, REPORT, RESULTS
-from experiments.records import (
+from experiments.errors import ResultsError
+from experiments.records.files import (
     AGREEMENT_LOADS,
     ARTEFACT_TRIALS,
-    COMPLETE,
     COMPRESSED,
     MANIFEST,
     PILOT_TRIALS,
     RAW,
     SEARCH_TRIALS,
     TRIALS,
-    ResultsError,
-    read_manifest,
-    read_trials,
 )
+from experiments.records.manifest import COMPLETE
+from experiments.records.store import read_manifest, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.figures.figure import Figure
-    from experiments.records import AgreementLoad, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import AgreementLoad, TrialRecord
 
 TEMPLATE = Path(__file__).with_name("report.md.j2")
 
@@ -59,7 +60,7 @@ def render(
     checked; ``drawn`` are the figures, which the report finds in ``directory``, as seen from its
     own place.
     """
-    summaries = {table["name"]: summarise(table["name"], trials) for table in manifest.variants}
+    summaries = {each.name: summarise(each.name, trials) for each in manifest.variants}
     compared = comparisons(manifest, trials)
     pictures = dict.fromkeys(CODE, "")
     pictures |= {figure.name: picture(figure, directory) for figure in drawn}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.comparisons import Comparison
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
     Values = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.intervals import Interval
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
 
 def over_rounds(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Interval | None:

@@ -19,7 +19,8 @@ from analysis.estimates import METRICS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records import LoadResult, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import LoadResult, TrialRecord
 
 Cell = str | int | float | None
 
@@ -65,7 +66,7 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     The whole file, with a header; lines end with a line feed alone.
     """
-    levels = {table["name"]: table["levels"] for table in manifest.variants}
+    levels = manifest.levels
     factors = sorted({name for each in levels.values() for name in each})
     others = sorted({name for trial in trials for name in trial.phases_s} - set(PHASES))
     phases = [*PHASES, *others]
@@ -160,20 +161,20 @@ def _cpu(trial: TrialRecord) -> dict[str, Cell]:
 
     A group that a trial has no part of spent nothing.
     """
-    if not trial.cpu:
+    if trial.cpu is None:
         return {}
     cells: dict[str, Cell] = {
-        "client_share": trial.cpu["client_share"],
-        "throttled_s": sum(trial.cpu["throttled_s"].values(), 0.0),
+        "client_share": trial.cpu.client_share,
+        "throttled_s": sum(trial.cpu.throttled_s.values(), 0.0),
     }
     if trial.load is None or not trial.load.requests_completed:
         return cells
     spent_s = dict.fromkeys([SERVICES, *GROUPS.values()], 0.0)
-    for name, part in trial.cpu["parts"].items():
+    for name, part in trial.cpu.parts.items():
         kind = part_of(name)
         group = GROUPS[kind] if kind in BESIDE else SERVICES
-        spent_s[group] += part["user_s"] + part["system_s"]
-    spent_s["unaccounted"] = trial.cpu["unaccounted_s"]
+        spent_s[group] += part.user_s + part.system_s
+    spent_s["unaccounted"] = trial.cpu.unaccounted_s
     return cells | {
         _cpu_column(group): seconds * 1e6 / trial.load.requests_completed
         for group, seconds in spent_s.items()

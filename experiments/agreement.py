@@ -14,7 +14,8 @@ import time
 from typing import TYPE_CHECKING
 
 from experiments.errors import DeployError
-from experiments.records import AgreementLoad, append_agreement
+from experiments.records.store import append_agreement
+from experiments.records.trials import AgreementLoad
 from experiments.trial import in_silence
 
 if TYPE_CHECKING:

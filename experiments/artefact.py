@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 from pyroute2 import netns
 
 from experiments.errors import LoadError
-from experiments.records import ARTEFACT_TRIALS, append_trial
+from experiments.records.files import ARTEFACT_TRIALS
+from experiments.records.store import append_trial
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES
 
 if TYPE_CHECKING:
     from experiments.progress import Progress
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.stage import Stage
     from experiments.trial import Trial
     from experiments.variants import Variant

@@ -25,14 +25,17 @@ from experiments.lab.lab import Lab
 from experiments.lock import RunLock
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.options import PROJECT
-from experiments.records import OK, PILOT_TRIALS, latest_run, read_manifest, read_trials
+from experiments.records.files import PILOT_TRIALS, latest_run
+from experiments.records.store import read_manifest, read_trials
+from experiments.records.trials import OK
 from experiments.stopping import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.lab.userland import Userland
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 REPEATS = 3
 PROBE_BLOCKS_PER_REPEAT = 3
@@ -242,7 +245,7 @@ def _invocations(repeats: int) -> list[Timing]:
         pilots.append(_first_load_s(run.pilot) - run.began)
         blocks.append(_first_load_s(run.trials) - run.began)
         seen = run.manifest.environment
-        peaks.append(seen["runner_peak_bytes"] / 1e6)
+        peaks.append((seen.runner_peak_bytes or 0) / 1e6)
     return [
         Timing("main job: command to a pilot's first load", "s", pilots, 8),
         Timing("main job: command to the first block's first load", "s", blocks, 60),

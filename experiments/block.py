@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.stage import Stage
     from experiments.trial import Conditions, Trial
 

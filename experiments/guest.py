@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -41,11 +42,12 @@ def stop_at_end_of_input() -> None:
 
 def facts(machine: LocalMachine) -> int:
     """
-    Print what this machine says of itself and of its userland, as JSON.
+    Print what this machine says of its userland, as JSON.
     """
     with contextlib.redirect_stdout(sys.stderr):
         machine.up()
-    print(json.dumps(machine.facts()))
+    _, userland = machine.facts()
+    print(json.dumps(dataclasses.asdict(userland)))
     return 0
 
 

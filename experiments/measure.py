@@ -13,8 +13,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError, UsageError
 from experiments.options import PROJECT
@@ -26,27 +25,31 @@ from experiments.plan import (
     ROUNDS,
     WIDER,
 )
-from experiments.records import (
+from experiments.records.manifest import (
     COMPLETE,
     FAILED,
     INTERRUPTED,
     RATE_WANTED,
     ROUNDS_WANTED,
     RUNNING,
+    MachineRecord,
     Manifest,
-    read_manifest,
-    read_trials,
-    write_manifest,
+    PilotPlan,
+    Source,
+    UserlandRecord,
 )
-from experiments.variants import CONTROL, doses, focal_pairs, with_control
+from experiments.records.store import read_manifest, read_trials, write_manifest
+from experiments.variants import CONTROL, Target, doses, focal_pairs, with_control
 from experiments.variants_file import VARIANTS_FILE, load_variants, variants_toml
 from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from experiments.machines import Machine
+    from experiments.variants import Variant
 
 
 def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) -> int:
@@ -60,13 +63,17 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
     run = new_run(results, manifest.run)
     try:
         machine.up()
-        facts = machine.facts()
+        machine_record, userland = machine.facts()
         manifest = keep_variants(run, manifest)
     except BaseException:
         shutil.rmtree(run)
         raise
-    facts["machine"]["reason"] = reason
-    manifest = dataclasses.replace(manifest, run=run.name, **facts)
+    manifest = dataclasses.replace(
+        manifest,
+        run=run.name,
+        machine=dataclasses.replace(machine_record, reason=reason),
+        userland=userland,
+    )
     write_manifest(run, manifest)
     try:
         return carry_out(machine, run, manifest)
@@ -79,7 +86,7 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     Run the plan and say what became of it.
     """
     rounds = f"{manifest.rounds} rounds of {manifest.requests} requests"
-    if manifest.pilot.get("wanted") == ROUNDS_WANTED:
+    if manifest.pilot.wanted == ROUNDS_WANTED:
         rounds = "as many rounds as a pilot finds to be worth it"
     print(
         f"run {run.name}: {len(manifest.variants)} variants side by side, {rounds} in each block; "
@@ -159,12 +166,11 @@ def plan(options: argparse.Namespace) -> Manifest:
     focal = focal_pairs(comparisons, ladders)
     fixed = options.blocks or options.open_loop or not focal
     half_width = options.half_width or (None if fixed else profile.half_width)
-    pilot: dict[str, Any] = {}
+    pilot = PilotPlan()
     if options.open_loop and not options.common_rate:
-        pilot = {"wanted": RATE_WANTED}
+        pilot = PilotPlan(RATE_WANTED)
     elif half_width and not options.rounds:
-        asked = {"requests_asked": options.requests} if options.requests else {}
-        pilot = {"wanted": ROUNDS_WANTED, **asked}
+        pilot = PilotPlan(ROUNDS_WANTED, options.requests)
     requests = options.requests or REQUESTS
     declared_focal = [(each.baseline, each.treatment) for each in comparisons if each.focal]
     pairs = {
@@ -192,18 +198,17 @@ def plan(options: argparse.Namespace) -> Manifest:
         open_fractions=list(OPEN_FRACTIONS) if options.open_loop else [],
         common_rate_per_s=options.common_rate if options.open_loop else None,
         open_requests=options.open_requests if options.open_loop else 0,
-        focal=[list(pair) for pair in focal],
+        focal=focal,
         targets=targets(pairs, half_width) if half_width and focal else [],
-        side_by_side=[
-            list(pair)
-            for pair in dict.fromkeys(
+        side_by_side=list(
+            dict.fromkeys(
                 [
                     *(pair for kind in pairs.values() for pair in kind),
                     *controls,
                     *((each.baseline, each.treatment) for each in wholes),
                 ]
             )
-        ],
+        ),
         margin=options.margin,
         requests=requests,
         rounds=options.rounds or ROUNDS,
@@ -214,30 +219,23 @@ def plan(options: argparse.Namespace) -> Manifest:
         concurrency=min(options.concurrency, requests),
         warmup_requests=options.warmup_requests,
         any_length=not options.same_length,
-        workload=dataclasses.asdict(workload),
-        variants=[
-            {**dataclasses.asdict(variant), "overlays": [str(path) for path in variant.overlays]}
-            for variant in chosen
-        ],
-        comparisons=[dataclasses.asdict(pair) for pair in comparisons],
-        ladders=[dataclasses.asdict(each) for each in ladders],
-        wholes=[dataclasses.asdict(each) for each in wholes],
-        search=dataclasses.asdict(declared.search)
-        if declared.search and declared.search.name in names
-        else {},
+        workload=workload,
+        variants=chosen,
+        comparisons=comparisons,
+        ladders=ladders,
+        wholes=wholes,
+        search=declared.search if declared.search and declared.search.name in names else None,
         allowed=options.allow or [],
         probes=options.probes,
         variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
-        machine={},
-        userland={},
+        machine=MachineRecord(),
+        userland=UserlandRecord(),
         git=git_state(),
         created_at=now,
     )
 
 
-def targets(
-    pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float
-) -> list[dict[str, Any]]:
+def targets(pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float) -> list[Target]:
     """
     How well each pair is to be known, by the narrowest of its kinds.
     """
@@ -246,7 +244,7 @@ def targets(
         for pair in wanted:
             found[pair] = min(found.get(pair, WIDER[kind]), WIDER[kind])
     return [
-        {"baseline": baseline, "treatment": treatment, "half_width": half_width * wider}
+        Target(baseline, treatment, half_width * wider)
         for (baseline, treatment), wider in found.items()
     ]
 
@@ -294,15 +292,14 @@ def keep_variants(run: Path, manifest: Manifest) -> Manifest:
 
 def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     variants = [
-        {
-            **table,
-            "overlays": keep_overlays(run, table["name"], table["overlays"]),
-            "overlays_sha256": [
-                hashlib.sha256(Path(overlay).read_bytes()).hexdigest()
-                for overlay in table["overlays"]
-            ],
-        }
-        for table in manifest.variants
+        dataclasses.replace(
+            each,
+            overlays=keep_overlays(run, each),
+            overlays_sha256=tuple(
+                hashlib.sha256(overlay.read_bytes()).hexdigest() for overlay in each.overlays
+            ),
+        )
+        for each in manifest.variants
     ]
     if not manifest.variants_file:
         return dataclasses.replace(manifest, variants=variants)
@@ -315,22 +312,22 @@ def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)
 
 
-def keep_overlays(run: Path, variant: str, overlays: list[str]) -> list[str]:
+def keep_overlays(run: Path, variant: Variant) -> tuple[Path, ...]:
     """
-    Copy a user's override files into the run; their names relative to it.
+    Copy a variant's override files into the run; their paths relative to it.
     """
     kept = []
-    for number, overlay in enumerate(overlays, start=1):
-        target = run / "overlays" / f"{variant}-{number}-{Path(overlay).name}"
+    for number, overlay in enumerate(variant.overlays, start=1):
+        target = run / "overlays" / f"{variant.name}-{number}-{overlay.name}"
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(overlay, target)
-        kept.append(str(target.relative_to(run)))
-    return kept
+        kept.append(target.relative_to(run))
+    return tuple(kept)
 
 
-def git_state() -> dict[str, Any]:
+def git_state() -> Source | None:
     """
-    The commit of the checkout and whether files differ from it; empty outside of a repository.
+    The commit of the checkout and whether files differ from it; None outside of a repository.
     """
     git = ["git", "-c", "safe.directory=*", "-C", str(PROJECT)]
     try:
@@ -341,8 +338,8 @@ def git_state() -> dict[str, Any]:
             [*git, "status", "--porcelain"], check=True, capture_output=True, text=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {"commit": commit, "changed": bool(status.strip())}
+        return None
+    return Source(commit, changed=bool(status.strip()))
 
 
 def give_back(results: Path, run: Path) -> None:

@@ -5,9 +5,10 @@ How many deployments fit into the memory side by side: from what they take, and 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.probes.environment import available_bytes
+from experiments.records.manifest import MemoryRecord
 
 if TYPE_CHECKING:
     from experiments.block import Block
@@ -83,13 +84,14 @@ class Memory:
         each = self._deployment_bytes + self._docker_bytes
         return min(deployments, int(self._available_bytes * SHARE / each))
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self, fits: int) -> MemoryRecord:
         """
-        As a manifest holds it; None for what was not measured.
+        As a manifest holds it, with how many deployments fit side by side.
         """
         taken = self._deployment_bytes
-        return {
-            "available_bytes": self._available_bytes,
-            "process_bytes": taken,
-            "container_bytes": taken and taken + self._docker_bytes,
-        }
+        return MemoryRecord(
+            available_bytes=self._available_bytes,
+            process_bytes=taken,
+            container_bytes=taken and taken + self._docker_bytes,
+            fits=fits,
+        )

@@ -21,7 +21,7 @@ from experiments.plan import (
     WARMUP_REQUESTS,
     WIDER,
 )
-from experiments.records import MARGIN, PROBES
+from experiments.records.manifest import MARGIN, PROBES
 from experiments.variants_file import VARIANTS_FILE
 
 PROJECT = Path(__file__).parent.parent

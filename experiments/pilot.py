@@ -13,11 +13,13 @@ import dataclasses
 import math
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.errors import DeployError
 from experiments.plan import parts_of
-from experiments.records import PILOT_TRIALS, append_trial
+from experiments.records.files import PILOT_TRIALS
+from experiments.records.manifest import RoundsPilot
+from experiments.records.store import append_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from experiments.block import Block
     from experiments.memory import Memory
     from experiments.progress import Progress
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.stage import Stage
     from experiments.variants import Variant
 
@@ -88,12 +90,12 @@ class Pilot:
         deployments: int,
         blocks: int,
         requests: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> tuple[RoundsPilot, int, int]:
         """
-        How many rounds, and requests in each load, let ``blocks`` blocks end in ``seconds``.
+        What was found; how many rounds, and requests in each load, to have.
 
-        ``requests`` are those that the user asks for, if any. What was found, as a manifest holds
-        it. Raises DeployError when too few deployments could be loaded.
+        With these ``blocks`` blocks end in ``seconds``. ``requests`` are those that the user asks
+        for, if any. Raises DeployError when too few deployments could be loaded.
         """
         self._progress.say(
             f"pilot: {DEPLOYMENTS} deployments of {variant.name} side by side, {ROUNDS} rounds, to "
@@ -125,21 +127,22 @@ class Pilot:
             f"deployment takes {costs.deployment_s:.1f} s and a load {costs.load_s:.2f} s: "
             f"{rounds} rounds of {requests} requests in each block"
         )
-        return {
-            "variant": variant.name,
-            "deployments": len(whole),
-            "rounds": ROUNDS,
-            "requests": conditions.requests,
-            **dataclasses.asdict(found),
-            **dataclasses.asdict(costs),
-            "wanted_rounds": wanted,
-            "chosen_rounds": rounds,
-            "chosen_requests": requests,
-        }
+        kept = RoundsPilot(
+            variant=variant.name,
+            deployments=len(whole),
+            rounds=ROUNDS,
+            requests=conditions.requests,
+            own_sd=found.own_sd,
+            between_sd=found.between_sd,
+            deployment_s=costs.deployment_s,
+            load_s=costs.load_s,
+            wanted_rounds=wanted,
+        )
+        return kept, rounds, requests
 
-    def rate(self, variants: Sequence[Variant]) -> dict[str, Any]:
+    def rate(self, variants: Sequence[Variant]) -> tuple[dict[str, float], float]:
         """
-        The capacity of every variant, and a rate that all can bear, as a manifest holds them.
+        The capacity of every variant, and a rate that all can bear, in requests per second.
 
         Raises DeployError when none could be loaded.
         """
@@ -165,7 +168,7 @@ class Pilot:
             raise DeployError(msg)
         rate = common_rate_per_s(list(capacities.values()))
         self._progress.say(f"pilot: the common rate is {rate:g} requests/s")
-        return {"capacities_per_s": capacities, "common_rate_per_s": rate}
+        return capacities, rate
 
     def _run(self, block: Block) -> list[TrialRecord]:
         records = block.run()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from experiments.errors import DeployError
@@ -15,7 +14,8 @@ from experiments.errors import DeployError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest
+    from experiments.variants import Comparison, Target, Whole
 
 CONCURRENCY = 50
 """Requests under way at once, as published."""
@@ -176,7 +176,7 @@ def too_many_cpus(manifest: Manifest, cpus: int) -> list[str]:
     """
     The variants whose services may each take more CPUs than the stack has.
     """
-    limits = {table["name"]: table["levels"]["cpus"] for table in manifest.variants}
+    limits = {name: levels["cpus"] for name, levels in manifest.levels.items()}
     return [
         name
         for name, limit in limits.items()
@@ -188,27 +188,25 @@ def leave_out(manifest: Manifest, names: Collection[str]) -> Manifest:
     """
     The same plan without some variants, and without what compares or climbs them.
     """
-    there = {table["name"] for table in manifest.variants} - set(names)
-    ladders = [each for each in manifest.ladders if there >= set(each["steps"])]
-    climbed = {each["name"] for each in ladders}
+    there = {each.name for each in manifest.variants} - set(names)
+    ladders = [each for each in manifest.ladders if there >= set(each.steps)]
+    climbed = {each.name for each in ladders}
 
-    steps = [list(pair) for each in ladders for pair in pairwise(each["steps"])]
+    steps = [pair for each in ladders for pair in each.pairs()]
 
-    def both(pair: Mapping[str, str]) -> bool:
-        return there >= {pair["baseline"], pair["treatment"]}
+    def both(pair: Comparison | Target | Whole) -> bool:
+        return there >= {pair.baseline, pair.treatment}
 
     compared = [pair for pair in manifest.comparisons if both(pair)]
-    still = [*steps, *([pair["baseline"], pair["treatment"]] for pair in compared)]
+    still = [*steps, *((pair.baseline, pair.treatment) for pair in compared)]
     return replace(
         manifest,
-        variants=[table for table in manifest.variants if table["name"] in there],
+        variants=[each for each in manifest.variants if each.name in there],
         comparisons=compared,
         focal=[pair for pair in manifest.focal if pair in still],
-        targets=[
-            each for each in manifest.targets if there >= {each["baseline"], each["treatment"]}
-        ],
+        targets=[each for each in manifest.targets if both(each)],
         at_once=[name for name in manifest.at_once if name in there],
         ladders=ladders,
-        wholes=[each for each in manifest.wholes if both(each) and climbed >= set(each["ladders"])],
-        environment={**manifest.environment, "left_out": sorted(names)},
+        wholes=[each for each in manifest.wholes if both(each) and climbed >= set(each.ladders)],
+        environment=replace(manifest.environment, left_out=sorted(names)),
     )

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from experiments.records import CLIENT_BOUND, OK
+from experiments.records.trials import CLIENT_BOUND, OK
 from experiments.stopping import MOST_BLOCKS, Widths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.stopping import Rule, Width
+    from experiments.variants import Comparison
 
 GUESS_S = 6.0
 """What a deployment is taken to last, with its loads, before any block has ended."""
@@ -102,15 +103,15 @@ class Progress:
         self._ended += self._deployments
         self._deployments = 0
 
-    def interim(self, block: int, comparisons: Sequence[Mapping[str, str]]) -> None:
+    def interim(self, block: int, comparisons: Sequence[Comparison]) -> None:
         """
         Print what the comparisons look like after so many blocks, and how far it is to the target.
         """
         parts = []
         for pair in comparisons:
-            width = self.widths.of(pair["baseline"], pair["treatment"])
+            width = self.widths.of(pair.baseline, pair.treatment)
             if width is not None:
-                parts.append(f"{pair['name']} {in_percent(width)}")
+                parts.append(f"{pair.name} {in_percent(width)}")
         if parts:
             self.say(f"so far, time per request after block {block}: {', '.join(parts)}")
         standing = self._rule.standing(self.widths)
@@ -182,7 +183,7 @@ def result_of(record: TrialRecord) -> str:
     )
     bad = load.requests - load.requests_ok
     what += f"   {bad} not OK" if bad else ""
-    bound = record.cpu.get("client_share", 0.0) > CLIENT_BOUND
+    bound = record.cpu is not None and record.cpu.client_share > CLIENT_BOUND
     what += "   client-bound" if bound else ""
     return what + (f"   {record.error}" if record.error else "")
 

@@ -19,24 +19,14 @@ from experiments.pilot import Pilot
 from experiments.plan import AT_ONCE_EVERY, block_order, leave_out, parts_of, too_many_cpus
 from experiments.probes.environment import environment, stolen_s
 from experiments.progress import Progress
-from experiments.records import (
-    COMPLETE,
-    ERROR,
-    FAILED,
-    INTERRUPTED,
-    RATE_WANTED,
-    ROUNDS_WANTED,
-    UNDER_LOAD,
-    append_trial,
-    read_manifest,
-    write_manifest,
-)
-from experiments.search import TunedSearch, as_record
+from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED, RATE_WANTED, ROUNDS_WANTED
+from experiments.records.store import append_trial, read_manifest, write_manifest
+from experiments.records.trials import ERROR, UNDER_LOAD
+from experiments.search import TunedSearch
 from experiments.stage import Stage, needs_docker
 from experiments.stop import StopRequest
-from experiments.stopping import Rule, Target
-from experiments.variants import CONTROL, Search, Variant
-from experiments.workloads import Workload
+from experiments.stopping import Rule
+from experiments.variants import CONTROL
 
 ERRORS_IN_A_ROW = 2
 """After so many failures in a row of one variant the run ends: the next would fail too."""
@@ -55,15 +45,12 @@ class Runner:
         self.started = time.monotonic()
         self.manifest = read_manifest(run)
         self.variants = {
-            table["name"]: Variant(
-                table["name"],
-                table["about"],
-                table["levels"],
-                tuple(run / name for name in table["overlays"]),
+            each.name: dataclasses.replace(
+                each, overlays=tuple(run / overlay for overlay in each.overlays)
             )
-            for table in self.manifest.variants
+            for each in self.manifest.variants
         }
-        self.stage = Stage(run, Workload(**self.manifest.workload), stop, self._show)
+        self.stage = Stage(run, self.manifest.workload, stop, self._show)
         self._follow_the_plan()
         self.failures = dict.fromkeys(self.variants, 0)
         self.stolen_before_s = stolen_s()
@@ -86,14 +73,13 @@ class Runner:
         except Exception as error:
             self._update(state=FAILED, note=f"a fault of the project: {error!r}")
             raise
-        seen = {
-            **self.manifest.environment,
-            "stolen_s": stolen_s() - self.stolen_before_s,
-            "observed_s": time.monotonic() - self.started,
-            "under_load_s": self.progress.under_load_s,
-            "runner_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-        self._update(environment=seen, state=state, note=note, finished_at=time.time())
+        self._see(
+            stolen_s=stolen_s() - self.stolen_before_s,
+            observed_s=time.monotonic() - self.started,
+            under_load_s=self.progress.under_load_s,
+            runner_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+        self._update(state=state, note=note, finished_at=time.time())
         if note:
             self.progress.say(f"{state}: {note}")
         return state
@@ -173,22 +159,22 @@ class Runner:
         """
         Find what the plan leaves to a pilot, and how many deployments fit side by side.
         """
-        wanted = self.manifest.pilot.get("wanted")
+        asked = self.manifest.pilot
         pilot = Pilot(self.stage, self.memory, self.progress)
         first = next(iter(self.variants.values()))
         variants = list(self.variants.values())
         if needs_docker(first):
             self._start_docker_once()
-        if wanted == ROUNDS_WANTED:
-            found = pilot.rounds(
+        if asked.wanted == ROUNDS_WANTED:
+            found, rounds, requests = pilot.rounds(
                 first,
                 self.progress.deadline - time.monotonic(),
                 len(self._names_of(1)),
                 self.rule.blocks,
-                self.manifest.pilot.get("requests_asked"),
+                asked.requests_asked,
             )
-            rounds, requests = found.pop("chosen_rounds"), found.pop("chosen_requests")
-            self._update(rounds=rounds, requests=requests, pilot=found)
+            answered = dataclasses.replace(asked, rounds=found)
+            self._update(rounds=rounds, requests=requests, pilot=answered)
         elif not self.memory.is_roomy(len(self._names_of(1))):
             self.memory.rehearse(first)
         if any(map(needs_docker, variants)) and not needs_docker(first):
@@ -201,15 +187,11 @@ class Runner:
                 f"memory: {fits} of {side_by_side} deployments fit side by side, so that each "
                 "block is cut into parts; what is compared stands in one of them"
             )
-        seen = {
-            "memory": {**self.memory.as_record(), "fits": fits},
-            "brought_up_at_once": self.stage.at_a_time,
-        }
-        self._update(environment={**self.manifest.environment, **seen})
-        if wanted == RATE_WANTED:
-            capacities = pilot.rate(variants)
-            rate = capacities.pop("common_rate_per_s")
-            self._update(common_rate_per_s=rate, pilot=capacities)
+        self._see(memory=self.memory.as_record(fits), brought_up_at_once=self.stage.at_a_time)
+        if asked.wanted == RATE_WANTED:
+            capacities_per_s, rate_per_s = pilot.rate(variants)
+            answered = dataclasses.replace(asked, capacities_per_s=capacities_per_s)
+            self._update(common_rate_per_s=rate_per_s, pilot=answered)
         self.stage.follow(self.manifest)
         self.stage.number = 0
 
@@ -221,11 +203,9 @@ class Runner:
         """
         Search for the best configuration, where the plan has a variant that is to have it.
         """
-        declared = self.manifest.search
-        if not declared or declared["name"] not in self.variants:
+        wanted = self.manifest.search
+        if wanted is None or wanted.name not in self.variants:
             return
-        keys = {field.name for field in dataclasses.fields(Search)}
-        wanted = Search(**{key: value for key, value in declared.items() if key in keys})
         known = self.variants[wanted.name]
         also = [self.variants[name] for name in wanted.also if name in self.variants]
         self.progress.say(
@@ -240,15 +220,17 @@ class Runner:
             memory=self.memory,
             progress=self.progress,
         )
-        levels, steps = tuned.run()
+        found = tuned.run()
         self.stage.forget(wanted.name)
-        self.variants[wanted.name] = dataclasses.replace(known, levels=levels)
-        tables = [
-            {**table, "levels": levels} if table["name"] == wanted.name else table
-            for table in self.manifest.variants
+        self.variants[wanted.name] = dataclasses.replace(known, levels=found.levels)
+        variants = [
+            dataclasses.replace(each, levels=found.levels) if each.name == wanted.name else each
+            for each in self.manifest.variants
         ]
-        self._update(variants=tables, search=as_record(wanted, levels, steps))
-        kept = [step.candidates[step.chosen].change for step in steps if step.chosen is not None]
+        self._update(variants=variants, found=found)
+        kept = [
+            step.candidates[step.chosen].change for step in found.steps if step.chosen is not None
+        ]
         words = ", ".join(f"{name} {level}" for change in kept for name, level in change.items())
         self.progress.say(f"{wanted.name} is {wanted.start} with: {words or 'no change'}")
 
@@ -293,19 +275,18 @@ class Runner:
         """
         Begin to count what the manifest plans.
         """
-        targets = [Target(**each) for each in self.manifest.targets]
-        self.rule = Rule(self.manifest.blocks, targets)
+        self.rule = Rule(self.manifest.blocks, self.manifest.targets)
         self.progress = Progress(self.rule, self.variants)
         self.progress.deadline = self.started + self.manifest.minutes * 60
         twins = [
-            [pair["baseline"], pair["treatment"]]
+            (pair.baseline, pair.treatment)
             for pair in self.manifest.comparisons
-            if pair["name"] == CONTROL
+            if pair.name == CONTROL
         ]
         self.closest = [*self.manifest.focal, *twins]
 
     def _names_of(self, block: int) -> list[str]:
-        every = {table["name"]: table.get("every", 1) for table in self.manifest.variants}
+        every = {each.name: each.every for each in self.manifest.variants}
         return block_order(every, block, self.manifest.seed)
 
     def _parts_of(self, block: int, *, searched: bool) -> list[list[str]]:
@@ -315,8 +296,9 @@ class Runner:
         What is searched for has no levels before the search.
         """
         names = self._names_of(block)
-        if not searched:
-            names = [name for name in names if name != self.manifest.search.get("name")]
+        search = self.manifest.search
+        if search is not None and not searched:
+            names = [name for name in names if name != search.name]
         return parts_of(names, self.manifest.side_by_side, self.memory.fits(len(names)))
 
     def _end(self, ending: str) -> None:
@@ -330,6 +312,9 @@ class Runner:
 
     def _show(self, text: str) -> None:
         self.progress.phase(text)
+
+    def _see(self, **seen: Any) -> None:  # noqa: ANN401 - the environment's own fields
+        self._update(environment=dataclasses.replace(self.manifest.environment, **seen))
 
     def _update(self, **changes: Any) -> None:  # noqa: ANN401 - the manifest's own fields
         self.manifest = dataclasses.replace(self.manifest, **changes)

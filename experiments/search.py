@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.factors import different, impossible
 from experiments.plan import parts_of
-from experiments.records import SEARCH_TRIALS, append_trial, are_comparable
+from experiments.records.files import SEARCH_TRIALS
+from experiments.records.manifest import Candidate, Found, SearchStep
+from experiments.records.store import append_trial
+from experiments.records.trials import are_comparable
 from experiments.stopping import log_ratio
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from experiments.memory import Memory
     from experiments.progress import Progress
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.stage import Stage
     from experiments.trial import Conditions
     from experiments.variants import Search, Variant
@@ -31,39 +34,6 @@ Levels = dict[str, str]
 
 ATTEMPTS = 2
 """So often a block is tried in which what the choice rests on was not loaded."""
-
-
-@dataclasses.dataclass
-class Candidate:
-    """
-    One configuration of a step.
-
-    ``log_ratios`` are of its time per request to that of what was best before, one for each block;
-    ``good_share`` is the share of its requests that were answered as they should be.
-    """
-
-    change: Levels
-    levels: Levels
-    log_ratios: list[float] = dataclasses.field(default_factory=list)
-    good_share: float = 0.0
-    note: str = ""
-
-    @property
-    def gain(self) -> float:
-        """
-        The mean log-ratio; nothing where it has none, or its answers cannot be compared.
-        """
-        return statistics.fmean(self.log_ratios) if self.log_ratios and not self.note else 0.0
-
-
-@dataclasses.dataclass
-class Step:
-    """
-    What was tried on what was best so far, and which of it was kept: an index, or None.
-    """
-
-    candidates: list[Candidate]
-    chosen: int | None = None
 
 
 class TunedSearch:
@@ -91,7 +61,7 @@ class TunedSearch:
         self._memory = memory
         self._progress = progress
 
-    def run(self) -> tuple[Levels, list[Step]]:
+    def run(self) -> Found:
         """
         Step by step, until no candidate is faster; the best levels, and every step.
         """
@@ -102,12 +72,12 @@ class TunedSearch:
             # What was no better than something else once is not asked again.
             also = []
             self._compare(best, candidates)
-            step = Step(candidates, best_of(candidates))
+            step = SearchStep(candidates, best_of(candidates))
             steps.append(step)
             if step.chosen is None:
                 break
             best = candidates[step.chosen].levels
-        return best, steps
+        return Found(best, steps)
 
     def _compare(self, best: Levels, candidates: Sequence[Candidate]) -> None:
         base = self._variant(best)
@@ -177,9 +147,17 @@ def best_of(candidates: Sequence[Candidate]) -> int | None:
     """
     The index of the candidate that was fastest, if one was faster than what was best before.
     """
-    gains = [each.gain for each in candidates]
+    gains = [gain(each) for each in candidates]
     least = min(gains, default=0.0)
     return gains.index(least) if least < 0 else None
+
+
+def gain(candidate: Candidate) -> float:
+    """
+    The mean log-ratio; nothing where it has none, or its answers cannot be compared.
+    """
+    logs = candidate.log_ratios
+    return statistics.fmean(logs) if logs and not candidate.note else 0.0
 
 
 def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None:
@@ -213,14 +191,3 @@ def name_of(levels: Mapping[str, str], start: Mapping[str, str]) -> str:
     """
     changed = different(start, levels)
     return "-".join(f"{name}-{levels[name]}" for name in changed) or "start"
-
-
-def as_record(wanted: Search, levels: Levels, steps: Sequence[Step]) -> dict[str, Any]:
-    """
-    The search as a manifest holds it.
-    """
-    return {
-        **dataclasses.asdict(wanted),
-        "levels": dict(levels),
-        "steps": [dataclasses.asdict(step) for step in steps],
-    }

@@ -26,7 +26,8 @@ from experiments.load.ab import ApacheBench
 from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
-from experiments.records import PROBES, RAW
+from experiments.records.files import RAW
+from experiments.records.manifest import PROBES
 from experiments.trial import DEPLOYMENTS, Conditions, Identity, Trial
 from experiments.workloads import SERVICES, Workload
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from experiments.load import LoadGenerator
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest, NetworkState
     from experiments.stop import StopRequest
     from experiments.variants import Variant
 
@@ -78,7 +79,7 @@ class Stage:
             RUNNER: ControlGroup(RUNNER_GROUP, self.hierarchies),
         }
         self.number = 0
-        self.states: dict[str, Any] = {}
+        self.states: dict[str, NetworkState] = {}
         self._docker_spec: dict[str, Any] = {}
         self._projects: dict[str, ComposeProject] = {}
         self._before: dict[str, frozenset[str]] = {}

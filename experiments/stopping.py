@@ -16,12 +16,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.records import OK, are_comparable
+from experiments.records.trials import OK, are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
+    from experiments.variants import Target
 
 T_QUANTILES = (
     *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060),
@@ -127,17 +128,6 @@ class Widths:
             half,
             comparable,
         )
-
-
-@dataclass(frozen=True)
-class Target:
-    """
-    A pair, and the half-width that its interval is to reach.
-    """
-
-    baseline: str
-    treatment: str
-    half_width: float
 
 
 @dataclass(frozen=True)

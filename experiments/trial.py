@@ -27,14 +27,15 @@ from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
 from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import Parity, prove_levels
-from experiments.probes.path import PathCounters, check_path, path_counters
+from experiments.probes.path import check_path, path_counters
 from experiments.probes.response import check_answers
-from experiments.records import (
+from experiments.records.trials import (
     ERROR,
     OK,
     STOPPED,
     UNDER_LOAD,
     RoundLoad,
+    TrialPlacement,
     TrialRecord,
 )
 from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
-    from experiments.records import LoadResult
+    from experiments.records.manifest import NetworkState
+    from experiments.records.trials import LoadResult, PathCounters
     from experiments.variants import Variant
     from experiments.workloads import Workload
 
@@ -160,7 +162,7 @@ class Trial:
         self.failed_phase = ""
         self.found: dict[str, Any] = {}
         self.loads: list[RoundLoad] = []
-        self.state: dict[str, Any] | None = None
+        self.state: NetworkState | None = None
         self.started_at = time.time()
         self._begin = begin
         self._wants_state = wants_state
@@ -332,7 +334,7 @@ class Trial:
             return
         with self.step("prove"):
             grown = self._path().since(self._path_before)
-            self.found["path"] = grown.as_record()
+            self.found["path"] = grown
             at_once: LoadResult | None = self.found.get("at_once")
             loads = [*self._whole, *([at_once] if at_once else [])]
             requests = sum(load.requests_completed for load in loads)
@@ -396,13 +398,13 @@ class Trial:
         proved = self.found.pop("proved", False) or not self.probed
         good = bool(self._whole) and proved and not self._spoiled
         placement = self.conditions.placement
-        where = {
-            "client": sorted(placement.client),
-            "stack": sorted(placement.stack),
-            "apart": placement.apart,
-            "pinned": self.conditions.pinned,
-            **self.found.pop("placement", {}),
-        }
+        where = TrialPlacement(
+            client=sorted(placement.client),
+            stack=sorted(placement.stack),
+            apart=placement.apart,
+            pinned=self.conditions.pinned,
+            processes=self.found.pop("processes", None),
+        )
         return TrialRecord(
             number=self.identity.number,
             block=self.identity.block,
@@ -418,7 +420,7 @@ class Trial:
             requests_lost=self._under_way if self.failed_phase in UNDER_LOAD else 0,
             failed_phase=self.failed_phase,
             error=self.fault,
-            **({"check": {}} | self.found),
+            **({"check": None} | self.found),
         )
 
     def freeze(self) -> None:
@@ -501,23 +503,22 @@ class Trial:
         namespace = self.client.network_namespace
         check, answered_at = check_answers(namespace, address, conditions.workload)
         self.found["first_answer_s"] = answered_at - self.deployment.started_at
-        placed = {}
         if site.group.bind(conditions.placement.stack):
-            placed["processes"] = prove_placement(site.group, conditions.placement.stack)
+            cpus = conditions.placement.stack
+            self.found["processes"] = prove_placement(site.group, cpus)
         # Asked for once, because a frozen daemon answers nothing.
         services = self.deployment.services()
         self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
         self._address = address
         self.freezer = Freezer(site.group)
-        self.found["placement"] = placed
         if self.probed:
-            facts = facts_of(self.deployment, check)
+            facts = facts_of(self.deployment, check.answer)
             self.found["facts"] = facts
             prove_levels(self.variant, facts)
             self.found["allowed"] = conditions.parity.check(self.variant, facts)
         if self._wants_state:
             self.state = network_state(f"/run/netns/{site.network_namespace}")
-        self.found["check"] = {**check, "address": address}
+        self.found["check"] = check
 
 
 class Silence:

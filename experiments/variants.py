@@ -5,6 +5,7 @@ Variants, and what is compared with what: declarations only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path  # noqa: TC003 - the loader of records looks the type up
 from typing import TYPE_CHECKING
 
 from experiments.errors import UsageError
@@ -12,7 +13,6 @@ from experiments.factors import FACTORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Variant:
     """
     One level of every factor, under a name.
 
-    ``overlays`` are paths of Compose override files of the user's own; a variant with ``every`` N
-    has a trial in every N-th block only. ``twin_of`` names the one that it was added to be the same
-    as; it is declared nowhere.
+    ``overlays`` are paths of Compose override files of the user's own, in a run relative to it and
+    with their SHA-256; a variant with ``every`` N has a trial in every N-th block only. ``twin_of``
+    names the one that it was added to be the same as; it is declared nowhere.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Variant:
     overlays: tuple[Path, ...] = ()
     every: int = 1
     twin_of: str = ""
+    overlays_sha256: tuple[str, ...] = ()
 
     def compose_files(self, services: Path) -> list[Path]:
         """
@@ -189,6 +190,17 @@ class VariantsFile:
             for whole in self.wholes
             if {whole.baseline, whole.treatment} <= set(names) and set(whole.ladders) <= ladders
         ]
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    A pair, and the half-width that its interval is to reach.
+    """
+
+    baseline: str
+    treatment: str
+    half_width: float
 
 
 CONTROL = "A/A"

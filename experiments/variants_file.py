@@ -79,14 +79,14 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
 
 
 def variants_toml(
-    variants: Sequence[Mapping[str, Any]],
-    comparisons: Sequence[Mapping[str, Any]],
-    ladders: Sequence[Mapping[str, Any]] = (),
-    wholes: Sequence[Mapping[str, Any]] = (),
-    search: Mapping[str, Any] | None = None,
+    variants: Sequence[Variant],
+    comparisons: Sequence[Comparison],
+    ladders: Sequence[Ladder] = (),
+    wholes: Sequence[Whole] = (),
+    search: Search | None = None,
 ) -> str:
     """
-    A variants file that declares these: tables with the fields of the declarations.
+    A variants file that declares these.
     """
 
     def toml(value: object) -> str:
@@ -99,28 +99,33 @@ def variants_toml(
 
     lines = []
     # A twin is added again wherever it is needed.
-    twins = {variant["name"] for variant in variants if variant.get("twin_of")}
-    variants = [variant for variant in variants if variant["name"] not in twins]
-    comparisons = [pair for pair in comparisons if pair["treatment"] not in twins]
-    if search and search["start"] not in {variant["name"] for variant in variants}:
+    twins = {variant.name for variant in variants if variant.twin_of}
+    variants = [variant for variant in variants if variant.name not in twins]
+    comparisons = [pair for pair in comparisons if pair.treatment not in twins]
+    known = {variant.name for variant in variants}
+    if search and search.start not in known:
         # Without what it starts from it is no search, and its variant is one like the others.
         search = None
     for variant in variants:
-        if search and variant["name"] == search["name"]:
+        if search and variant.name == search.name:
             continue
-        lines += [f"[variants.{toml(variant['name'])}]", f"about = {toml(variant['about'])}"]
-        lines += [f"{factor} = {toml(level)}" for factor, level in variant["levels"].items()]
-        lines += [f"overlays = {toml(variant['overlays'])}"]
-        lines += [f"every = {toml(variant.get('every', 1))}", ""]
-    named = {"comparisons": comparisons, "ladders": ladders, "wholes": wholes}
-    for kind, tables in named.items():
-        for table in tables:
+        lines += [f"[variants.{toml(variant.name)}]", f"about = {toml(variant.about)}"]
+        lines += [f"{factor} = {toml(level)}" for factor, level in variant.levels.items()]
+        lines += [f"overlays = {toml([str(path) for path in variant.overlays])}"]
+        lines += [f"every = {toml(variant.every)}", ""]
+    named: dict[str, Sequence[Comparison | Ladder | Whole]] = {
+        "comparisons": comparisons,
+        "ladders": ladders,
+        "wholes": wholes,
+    }
+    for kind, declared in named.items():
+        for each in declared:
+            table = dataclasses.asdict(each)
             lines += [f"[[{kind}]]", *(f"{key} = {toml(table[key])}" for key in table), ""]
     if search:
-        known = {variant["name"] for variant in variants}
-        search = {**search, "also": [name for name in search["also"] if name in known]}
-        keys = ("name", "about", "start", "blocks", "rounds", "changes", "also", "every")
-        lines += ["[search]", *(f"{key} = {toml(search[key])}" for key in keys), ""]
+        table = dataclasses.asdict(search)
+        table["also"] = [name for name in search.also if name in known]
+        lines += ["[search]", *(f"{key} = {toml(table[key])}" for key in table), ""]
     return "\n".join(lines)
 
 

@@ -9,12 +9,10 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy import stats
-
 from analysis.audit.findings import Finding, Severity, not_made
 from analysis.audit.reading import LABELS
 from analysis.formatting import count, percent
-from analysis.intervals import CONFIDENCE, Interval, standard_error
+from analysis.intervals import CONFIDENCE, Interval, welch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,17 +138,11 @@ def welch_interval(baseline: Sequence[float], treatment: Sequence[float]) -> Int
     Welch's t interval of the difference of the mean logarithms (Welch, "The generalization of
     'Student's' problem", Biometrika 1947); without limits where nothing varies.
     """
-    logs = [[math.log(value) for value in values] for values in (baseline, treatment)]
-    difference = statistics.fmean(logs[1]) - statistics.fmean(logs[0])
-    variances = [standard_error(values) ** 2 for values in logs]
-    total = sum(variances)
-    weights = sum(
-        variance**2 / (len(values) - 1) for variance, values in zip(variances, logs, strict=True)
-    )
-    if not weights:
+    before, after = ([math.log(value) for value in values] for values in (baseline, treatment))
+    difference = statistics.fmean(after) - statistics.fmean(before)
+    if not any(map(statistics.variance, (before, after))):
         return Interval(math.expm1(difference), None, None)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, total**2 / weights)) * math.sqrt(total)
-    limits = Interval(difference, difference - half, difference + half)
+    limits, _ = welch(before, after)
     return limits.map(lambda log_ratio: math.expm1(min(log_ratio, LARGEST_LOG_RATIO)))
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.figures.series import Stroke
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 TITLE = "Load by load: what drifts, and that all drift together"
 CAPTION = (

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.calibration import Recovery
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 TITLE = "Calibration: what came out against what was put in"
 CAPTION = (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest
 
 TITLE = "How much longer each treatment takes than its baseline"
 CAPTION = (

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from analysis.cpu import CpuCost
     from analysis.figures.drawing import Look
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 TITLE = "CPU time per request, by where it is spent"
 CAPTION = (
@@ -68,11 +69,11 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
     """
     One bar for each variant whose CPU time was looked at; None when none was.
     """
-    apart = {trial.cpu["interrupts_apart"] for trial in trials if trial.cpu} == {True}
+    apart = {trial.cpu.interrupts_apart for trial in trials if trial.cpu} == {True}
     costs = {
-        table["name"]: cost
-        for table in manifest.variants
-        if (cost := cpu_cost(table["name"], trials)) is not None
+        each.name: cost
+        for each in manifest.variants
+        if (cost := cpu_cost(each.name, trials)) is not None
     }
     if not costs:
         return None

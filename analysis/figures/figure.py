@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.records import ResultsError
+from experiments.errors import ResultsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

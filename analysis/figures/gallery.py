@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.figures.figure import Figure
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 def figures(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None) -> list[Figure]:

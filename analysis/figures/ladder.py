@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from analysis.figures.drawing import Look
     from analysis.figures.waterfall import Bar, Flight
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 TITLE = "What each step of the ladder costs, in microseconds per request"
 CAPTION = (

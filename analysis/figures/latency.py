@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from analysis.figures.waits import Waits
     from analysis.intervals import Interval
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 OPEN_TITLE = "Latency by schedule, at the same rate for all"
 CLOSED_TITLE = "Latency in the closed loop"

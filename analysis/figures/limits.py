@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from analysis.figures.drawing import Look
     from analysis.figures.series import Stroke
     from analysis.intervals import Interval
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 TITLE = "Limits as a dose: time per request under each"
 CAPTION = (
@@ -121,7 +122,7 @@ def _points(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Point]:
     """
     What was measured, by limit, variant without one, and rising dose; at least one real dose each.
     """
-    variants = {table["name"]: table["levels"] for table in manifest.variants}
+    variants = manifest.levels
     limited = {name: levels for name, levels in variants.items() if is_limited(levels)}
     found = []
     for limit in LIMITS:

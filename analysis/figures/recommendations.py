@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest
 
 TITLE = "What each change buys, and what it gives up"
 CAPTION = (

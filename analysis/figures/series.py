@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.figures.drawing import Look
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest
 
 LEGEND_IN = 0.5
 
@@ -75,12 +75,12 @@ def main_variants(manifest: Manifest) -> list[str]:
     The focal comparisons, those of A/A and the ends of wholes; where there is none of them, the
     pairs of all comparisons, and without any, the first variants. Steps of ladders are too many.
     """
-    declared = [(each["baseline"], each["treatment"]) for each in manifest.comparisons]
-    pairs = [pair for pair in declared if list(pair) in manifest.focal]
+    declared = [(each.baseline, each.treatment) for each in manifest.comparisons]
+    pairs = [pair for pair in declared if pair in manifest.focal]
     pairs += [pair for pair in declared if is_control(manifest, *pair)]
-    pairs += [(each["baseline"], each["treatment"]) for each in manifest.wholes]
+    pairs += [(each.baseline, each.treatment) for each in manifest.wholes]
     wanted = {name for pair in pairs or declared for name in pair}
-    names = [table["name"] for table in manifest.variants]
+    names = [each.name for each in manifest.variants]
     return [name for name in names if not wanted or name in wanted][: len(STROKES)]
 
 

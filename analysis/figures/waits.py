@@ -18,7 +18,7 @@ from analysis.latency import (
     over_trials,
     read_log,
 )
-from experiments.records import OK
+from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from analysis.intervals import Interval
     from analysis.latency import RequestLog
-    from experiments.records import LoadResult, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import LoadResult, TrialRecord
 
 CURVE_POINTS = 80
 """More cannot be seen."""
@@ -58,16 +59,16 @@ def by_schedule(manifest: Manifest, trials: Sequence[TrialRecord], run: Path) ->
     Raises ResultsError for a log that is missing or broken.
     """
     found = []
-    for table in manifest.variants:
+    for each in manifest.variants:
         logs = [
             read_log(run / load.log)
             for trial in trials
-            if trial.variant == table["name"] and trial.status == OK
+            if trial.variant == each.name and trial.status == OK
             for load in trial.open_loads
             if load.fraction is None
         ]
         if logs:
-            found.append(_waits(table["name"], logs))
+            found.append(_waits(each.name, logs))
     return found
 
 
@@ -108,18 +109,18 @@ def by_closed_loop(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Wa
     Every variant by all requests of each trial's loads, as means over trials.
     """
     found = []
-    for table in manifest.variants:
+    for each in manifest.variants:
         loads = [
             trial.load
             for trial in trials
-            if trial.variant == table["name"] and trial.status == OK and trial.load is not None
+            if trial.variant == each.name and trial.status == OK and trial.load is not None
         ]
         if loads:
             quantiles_us = {
                 name: t_interval([_printed_us(load, name) for load in loads])
                 for name in ("p50", "p90", "p99")
             }
-            found.append(Waits(table["name"], len(loads), quantiles_us, _printed_curve(loads)))
+            found.append(Waits(each.name, len(loads), quantiles_us, _printed_curve(loads)))
     return found
 
 
@@ -129,11 +130,7 @@ def _printed_curve(loads: Sequence[LoadResult]) -> list[tuple[float, float]]:
 
     As far as enough requests are beyond a percentile in every trial; empty where there is none.
     """
-    # JSON has made strings of the numbers.
-    tables = [
-        {float(percent): ms for percent, ms in load.details.get("percentiles_ms", {}).items()}
-        for load in loads
-    ]
+    tables = [load.details.percentiles_ms if load.details else {} for load in loads]
     fewest = min(load.requests_completed for load in loads)
     shared = set.intersection(*(set(each) for each in tables))
     return [

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from analysis.intervals import Interval
     from analysis.ladder import Step
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 class Told(Enum):
@@ -76,17 +77,17 @@ def flights(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Flight]:
     Each whole of which a block has all that it needs, after its own ladders; then the others.
     """
     ladders = {
-        declared["name"]: _of_steps(declared["name"], declared["steps"][0], steps, trials)
+        declared.name: _of_steps(declared.name, declared.steps[0], steps, trials)
         for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True)
     }
     found: list[Flight] = []
     for whole in manifest.wholes:
-        found += [ladders.pop(name) for name in whole["ladders"] if name in ladders]
+        found += [ladders.pop(name) for name in whole.ladders if name in ladders]
         left = remainder(whole, manifest, trials)
         if left is not None:
-            names = " + ".join(whole["ladders"])
+            names = " + ".join(whole.ladders)
             bars = [
-                _part("the whole, as measured", whole["treatment"], 0.0, left.whole, left.blocks),
+                _part("the whole, as measured", whole.treatment, 0.0, left.whole, left.blocks),
                 _part("the sum of the steps", names, 0.0, left.steps, left.blocks),
                 _part(
                     "what they leave unexplained",
@@ -96,8 +97,8 @@ def flights(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Flight]:
                     left.blocks,
                 ),
             ]
-            foot = whole["baseline"]
-            found.append(Flight(whole["name"], foot, _level(foot, trials), bars))
+            foot = whole.baseline
+            found.append(Flight(whole.name, foot, _level(foot, trials), bars))
     return [*found, *ladders.values()]
 
 

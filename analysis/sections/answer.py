@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.ladder import Step
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 NAMED = 4
 """As many steps a sentence can hold."""
@@ -102,14 +103,14 @@ def _where(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     if not manifest.ladders:
         return ""
     climbed = dict(
-        zip((each["name"] for each in manifest.ladders), climb(manifest, trials), strict=True)
+        zip((each.name for each in manifest.ladders), climb(manifest, trials), strict=True)
     )
     for whole in manifest.wholes:
         left = remainder(whole, manifest, trials)
         if left is not None:
-            words = _costly(manifest, [step for name in whole["ladders"] for step in climbed[name]])
+            words = _costly(manifest, [step for name in whole.ladders for step in climbed[name]])
             return (
-                f"{sentence(whole['name'])} it is {microseconds(left.whole)} per request, of which "
+                f"{sentence(whole.name)} it is {microseconds(left.whole)} per request, of which "
                 f"{words}; all steps together add up to {microseconds(left.steps)}."
             )
     words = _costly(manifest, [step for steps in climbed.values() for step in steps])
@@ -120,7 +121,7 @@ def _costly(manifest: Manifest, steps: Sequence[Step]) -> str:
     """
     The steps that can be told to cost time, as the rest of a sentence.
     """
-    abouts = {each["name"]: each["about"] for each in manifest.variants}
+    abouts = manifest.abouts
     costly = [
         # What a step brings is before the colon, and what that means behind it.
         (step.difference.us_per_request, abouts[step.upper].removeprefix("+ ").partition(":")[0])
@@ -150,7 +151,7 @@ def _best_change(
         if each.baseline.startswith("docker")
         and each.treatment.startswith("docker")
         and not each.control
-        and each.treatment != manifest.search.get("name")
+        and (manifest.search is None or each.treatment != manifest.search.name)
     ]
     if not tried:
         return ""

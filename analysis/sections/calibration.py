@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.calibration import Recovery
-    from experiments.records import AgreementLoad, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import AgreementLoad, TrialRecord
 
 INTRODUCTION = (
     "A known cost was put into the gateway for every request, in deployments that stood in their "

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from analysis.claims import Claim
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
     "What the report that this project began with claims, what its own numbers support, and what "

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.cpu import CpuCost, CpuDifference
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
     "Microseconds of CPU time per request during all loads: the mean over trials, ± half the "
@@ -44,7 +45,7 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     One row for each declared comparison; empty when no block has both of any.
     """
-    pairs = [(each["baseline"], each["treatment"]) for each in manifest.comparisons]
+    pairs = [(each.baseline, each.treatment) for each in manifest.comparisons]
     found = [
         cpu_difference(*pair, trials) if _comparable(*pair, trials) else None for pair in pairs
     ]
@@ -55,7 +56,7 @@ def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     headers = ["Comparison", "Baseline (µs)", "Difference", "Relative", "p (Holm)"]
     rows = [
         [
-            f"{declared['name']} ({declared['treatment']} against {declared['baseline']})",
+            f"{declared.name} ({declared.treatment} against {declared.baseline})",
             *_cells(each, p_value),
         ]
         for declared, each, p_value in zip(manifest.comparisons, found, p_values, strict=True)
@@ -74,15 +75,15 @@ def cpu_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     One row for each variant whose CPU time was looked at; empty when none was.
     """
     costs = {
-        each["name"]: cost
+        each.name: cost
         for each in manifest.variants
-        if (cost := cpu_cost(each["name"], trials)) is not None
+        if (cost := cpu_cost(each.name, trials)) is not None
     }
     if not costs:
         return ""
     services = [
         name
-        for name in manifest.workload["services"]
+        for name in manifest.workload.services
         if any(name in cost.parts for cost in costs.values())
     ]
     return "\n\n".join(
@@ -147,7 +148,7 @@ def _cells(each: CpuDifference | None, p_value: float | None) -> list[str]:
 
 
 def _about_interrupts(trials: Sequence[TrialRecord]) -> str:
-    kinds = {trial.cpu["interrupts_apart"] for trial in trials if trial.cpu}
+    kinds = {trial.cpu.interrupts_apart for trial in trials if trial.cpu}
     if kinds == {True}:
         return "This kernel counts soft interrupts apart from the tasks that they interrupt."
     if kinds == {False}:

@@ -4,50 +4,40 @@ Where and with what the run was made, and how to make it again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.formatting import table
-from experiments.records import MARGIN
+from experiments.records.manifest import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import MachineRecord, Manifest, MemoryRecord, Source
+    from experiments.records.trials import TrialPlacement, TrialRecord
 
 
 def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     The machine, the software and the placement.
     """
-    seen: dict[str, Any] = manifest.environment
-    userland: dict[str, Any] = manifest.userland
-    placement = trials[0].placement if trials else {}
-    packages = userland.get("packages", {})
-    wheels = userland.get("wheels", {})
-    memory = seen.get("memory_bytes")
-    at_once = seen.get("brought_up_at_once")
-    pinned = "pinning unknown"
-    if "pinned" in placement:
-        pinned = "pinned" if placement["pinned"] else "not pinned"
-    stolen_s = seen.get("stolen_s")
+    seen = manifest.environment
+    userland = manifest.userland
+    packages, wheels = userland.packages, userland.wheels
+    memory = seen.memory_bytes
+    at_once = seen.brought_up_at_once
+    stolen_s = seen.stolen_s
     rows = [
-        ["Machine", manifest.machine.get("reason", "unknown")],
+        ["Machine", manifest.machine.reason],
         *_virtual_machine(manifest.machine),
-        ["Kernel", f"{seen.get('kernel')} ({seen.get('architecture')})"],
-        ["CPU", f"{seen.get('cpu_model')}, {len(seen.get('cpus', []))} CPUs"],
-        ["Virtualised", _yes_no(seen.get("virtualised"))],
+        ["Kernel", f"{seen.kernel} ({seen.architecture})"],
+        ["CPU", f"{seen.cpu_model}, {len(seen.cpus)} CPUs"],
+        ["Virtualised", _yes_no(seen.virtualised)],
         ["Memory", f"{memory / 2**30:.1f} GiB" if memory else "unknown"],
-        ["Deployments side by side", _side_by_side(seen.get("memory") or {})],
+        ["Deployments side by side", _side_by_side(seen.memory)],
         ["Brought up at the same time", "unknown" if at_once is None else str(at_once)],
-        ["Control groups", str(seen.get("cgroup_layout"))],
-        ["Clock source", str(seen.get("clock_source"))],
-        [
-            "Placement",
-            (
-                f"client on CPU {_numbers(placement.get('client'))}, stack on CPU "
-                f"{_numbers(placement.get('stack'))}, {pinned}"
-            ),
-        ],
+        ["Control groups", str(seen.cgroup_layout)],
+        ["Clock source", str(seen.clock_source)],
+        ["Placement", _placed(trials[0].placement if trials else None)],
         [
             "CPU time stolen by the hypervisor",
             "unknown" if stolen_s is None else f"{stolen_s:.2f} s",
@@ -55,14 +45,14 @@ def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         [
             "Userland",
             (
-                f"Debian 13, inputs {_known(userland.get('digest'))}, "
-                f"content SHA-256 {_known(userland.get('content_sha256'))[:16]}"
+                f"Debian 13, inputs {_known(userland.digest)}, "
+                f"content SHA-256 {_known(userland.content_sha256)[:16]}"
             ),
         ],
         ["Docker", f"{packages.get('docker.io')}, runc {packages.get('runc')}"],
         [
             "Python",
-            f"{seen.get('python')}, Flask {wheels.get('flask')}, Werkzeug {wheels.get('werkzeug')}",
+            f"{seen.python}, Flask {wheels.get('flask')}, Werkzeug {wheels.get('werkzeug')}",
         ],
         ["ab", str(packages.get("apache2-utils"))],
         ["Project", _project(manifest.git)],
@@ -70,30 +60,43 @@ def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     return "## Environment\n\n" + table(["What", "Value"], rows)
 
 
-def _side_by_side(memory: dict[str, Any]) -> str:
+def _placed(placement: TrialPlacement | None) -> str:
+    if placement is None:
+        return "client on CPU unknown, stack on CPU unknown, pinning unknown"
+    pinned = "pinned" if placement.pinned else "not pinned"
+    return (
+        f"client on CPU {_numbers(placement.client)}, stack on CPU {_numbers(placement.stack)}, "
+        f"{pinned}"
+    )
+
+
+def _side_by_side(memory: MemoryRecord | None) -> str:
     """
     How many deployments fit into the memory, and what they take, as far as that was measured.
     """
-    if not memory:
+    if memory is None:
         return "unknown"
     takes = [
-        f"{memory[key] / 2**20:.0f} MiB for {what}"
-        for key, what in (("process_bytes", "processes"), ("container_bytes", "containers"))
-        if memory.get(key)
+        f"{taken / 2**20:.0f} MiB for {what}"
+        for taken, what in (
+            (memory.process_bytes, "processes"),
+            (memory.container_bytes, "containers"),
+        )
+        if taken
     ]
-    free = f"{memory['available_bytes'] / 2**30:.1f} GiB are free"
+    free = f"{memory.available_bytes / 2**30:.1f} GiB are free"
     words = f"{', '.join(takes) or 'what one takes is unknown'}; {free}"
-    return f"{memory['fits']} fit ({words})" if memory.get("fits") else words
+    return f"{memory.fits} fit ({words})" if memory.fits else words
 
 
-def _virtual_machine(machine: dict[str, Any]) -> list[list[str]]:
-    if "box" not in machine:
+def _virtual_machine(machine: MachineRecord) -> list[list[str]]:
+    box = machine.box
+    if box is None:
         return []
-    box = machine["box"]
     return [
-        ["Hypervisor", f"{machine['hypervisor']} by {machine['provider']}"],
-        ["Acceleration", machine["acceleration"]],
-        ["Box", f"{box['name']} {box['version']}, SHA-256 {box['sha256']}"],
+        ["Hypervisor", f"{machine.hypervisor} by {machine.provider}"],
+        ["Acceleration", str(machine.acceleration)],
+        ["Box", f"{box.name} {box.version}, SHA-256 {box.sha256}"],
     ]
 
 
@@ -107,14 +110,14 @@ def _yes_no(value: object) -> str:
     )
 
 
-def _numbers(cpus: Sequence[int] | None) -> str:
-    return ", ".join(map(str, cpus or [])) or "unknown"
+def _numbers(cpus: Sequence[int]) -> str:
+    return ", ".join(map(str, cpus)) or "unknown"
 
 
-def _project(git: dict[str, Any]) -> str:
-    if not git:
+def _project(git: Source | None) -> str:
+    if git is None:
         return "not from a repository"
-    return f"commit {git['commit'][:12]}" + (", with changed files" if git["changed"] else "")
+    return f"commit {git.commit[:12]}" + (", with changed files" if git.changed else "")
 
 
 def reproduce(manifest: Manifest) -> str:
@@ -123,12 +126,12 @@ def reproduce(manifest: Manifest) -> str:
     """
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
     command = f"nox -s measure -- {' '.join(_options(manifest, run.partition(' ')[0]))}"
-    commit = manifest.git.get("commit")
-    checkout = f"a checkout of commit {commit}" if commit else "a checkout"
-    if manifest.git.get("changed"):
+    made = manifest.git
+    checkout = f"a checkout of commit {made.commit}" if made else "a checkout"
+    if made and made.changed:
         checkout += " (whose files were changed, so what ran is not quite that commit)"
     again = (
-        f"`{manifest.search['name']}` is searched for again there, and may come out otherwise."
+        f"`{manifest.search.name}` is searched for again there, and may come out otherwise."
         if manifest.search
         else ""
     )
@@ -161,11 +164,11 @@ def _options(manifest: Manifest, run: str) -> list[str]:
     What the command was told, as far as it is not the default; ``run`` is where its files are.
     """
     # A twin is added by itself.
-    names = ",".join(each["name"] for each in manifest.variants if not each.get("twin_of"))
-    mirror = manifest.userland.get("mirror", "default")
+    names = ",".join(each.name for each in manifest.variants if not each.twin_of)
+    mirror = manifest.userland.mirror
     rate = manifest.common_rate_per_s
     options = [
-        (f"--variants {names} --workload {manifest.workload['name']}", True),
+        (f"--variants {names} --workload {manifest.workload.name}", True),
         (f"--blocks {len(manifest.order) or manifest.blocks}", True),
         (f"--minutes {manifest.minutes:g} --seed {manifest.seed}", True),
         (f"--rounds {manifest.rounds} --requests {manifest.requests}", True),

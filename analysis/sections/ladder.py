@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.ladder import Step
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
     "Neighbours differ in exactly one factor, which is checked for the declarations and, before "
@@ -40,20 +41,20 @@ def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     if not manifest.ladders:
         return ""
     parts = ["## Where the cost comes from: the ladder", INTRODUCTION]
-    abouts = {each["name"]: each["about"] for each in manifest.variants}
+    abouts = manifest.abouts
     climbed = {
-        declared["name"]: (declared, steps)
+        declared.name: (declared, steps)
         for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True)
     }
     for name in main_first(manifest):
         declared, steps = climbed[name]
-        foot = declared["steps"][0]
+        foot = declared.steps[0]
         base = us_per_request(foot, trials)
         stands = f", {plus_minus(base[0])} µs per request" if base else ""
         rows = [_row(step, abouts[step.upper]) for step in steps]
         headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
         parts += [
-            f"### {sentence(declared['name'])}: {declared['about']}",
+            f"### {sentence(declared.name)}: {declared.about}",
             f"From `{foot}` ({abouts[foot]}){stands}.",
             table([*headers, "Blocks"], rows),
         ]
@@ -61,9 +62,9 @@ def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         left = remainder(whole, manifest, trials)
         if left is None:
             continue
-        names = " and ".join(f"“{name}”" for name in whole["ladders"])
+        names = " and ".join(f"“{name}”" for name in whole.ladders)
         parts.append(
-            f"**What the steps leave unexplained**, {whole['name']}: the whole is "
+            f"**What the steps leave unexplained**, {whole.name}: the whole is "
             f"{microseconds(left.whole)}; the steps of {names} add up to "
             f"{microseconds(left.steps)}; {microseconds(left.unexplained)} remain "
             f"({count(left.blocks, 'block')}). It holds what the factors cost only together, and "

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from analysis.intervals import Interval
     from analysis.latency import Cell, LatencyDifference, Level, Quantile
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 HEADING = "## Latency by schedule (open loop)"
 

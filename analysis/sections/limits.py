@@ -13,7 +13,8 @@ from analysis.formatting import plus_minus, table, time_difference
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 UNLIMITED = "unlimited"
 LIMITS = ("cpus", "memory")
@@ -30,7 +31,7 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     One row for each dose; empty when no variant has a limit.
     """
-    variants = {each["name"]: each["levels"] for each in manifest.variants}
+    variants = manifest.levels
     limited = {name: levels for name, levels in variants.items() if is_limited(levels)}
     if not limited:
         return ""
@@ -52,7 +53,7 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
 
 
 def _left_out(manifest: Manifest) -> str:
-    names = manifest.environment.get("left_out")
+    names = manifest.environment.left_out
     if not names:
         return ""
     return f" Left out, because the stack has fewer CPUs here: {', '.join(names)}."

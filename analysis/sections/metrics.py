@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.estimates import Difference, VariantSummary
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 LONG_CELL = 600
 
@@ -42,9 +43,9 @@ def parameters(manifest: Manifest) -> str:
         ["Rounds, each with one load of every trial", _rounds(manifest)],
         ["Requests at once, never cut into loads", _at_once(manifest)],
         ["Requests before those, not counted", str(manifest.warmup_requests)],
-        ["Endpoint", f"`{'POST' if workload['post_json'] else 'GET'} {workload['path']}`"],
-        ["Workload", f"{workload['name']}: {workload['about']}"],
-        ["Services", ", ".join(workload["services"])],
+        ["Endpoint", f"`{'POST' if workload.post_json else 'GET'} {workload.path}`"],
+        ["Workload", f"{workload.name}: {workload.about}"],
+        ["Services", ", ".join(workload.services)],
         ["Blocks", _blocks(manifest)],
         ["Counts as no difference", f"±{manifest.margin * 100:g} %"],
         ["Seed", str(manifest.seed)],
@@ -53,17 +54,17 @@ def parameters(manifest: Manifest) -> str:
 
 
 def _rounds(manifest: Manifest) -> str:
-    pilot = manifest.pilot
-    if "own_sd" not in pilot:
+    pilot = manifest.pilot.rounds
+    if pilot is None:
         return str(manifest.rounds)
     return (
-        f"{manifest.rounds}, by a pilot: in {count(pilot['rounds'], 'round')} of "
-        f"{pilot['requests']} requests to each of {pilot['deployments']} deployments of "
-        f"{pilot['variant']} the loads of one deployment differed by "
-        f"{pilot['own_sd'] * 100:.1f} %, and deployments beyond that by "
-        f"{pilot['between_sd'] * 100:.1f} % (standard deviations); a deployment costs "
-        f"{pilot['deployment_s']:.1f} s and a load {pilot['load_s']:.1f} s, so that "
-        f"{count(pilot['wanted_rounds'], 'round')} would be best"
+        f"{manifest.rounds}, by a pilot: in {count(pilot.rounds, 'round')} of "
+        f"{pilot.requests} requests to each of {pilot.deployments} deployments of "
+        f"{pilot.variant} the loads of one deployment differed by "
+        f"{pilot.own_sd * 100:.1f} %, and deployments beyond that by "
+        f"{pilot.between_sd * 100:.1f} % (standard deviations); a deployment costs "
+        f"{pilot.deployment_s:.1f} s and a load {pilot.load_s:.1f} s, so that "
+        f"{count(pilot.wanted_rounds, 'round')} would be best"
     )
 
 
@@ -91,7 +92,7 @@ def key_metrics(
     """
     What the run is for in the published form, one table each; one table for all else.
     """
-    focal = [each for each in compared if [each.baseline, each.treatment] in manifest.focal]
+    focal = [each for each in compared if (each.baseline, each.treatment) in manifest.focal]
     shown = focal or compared
     parts = ["## Key metrics", INTRODUCTION, _which_is_which(manifest, trials, shown)]
     for each in shown:
@@ -251,9 +252,9 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
     usual = _usual(manifest)
     rows = []
     for variant in manifest.variants:
-        summary = summaries[variant["name"]]
+        summary = summaries[variant.name]
         levels = _words(
-            {name: level for name, level in variant["levels"].items() if usual.get(name) != level}
+            {name: level for name, level in variant.levels.items() if usual.get(name) != level}
         )
         cells = ["–"] * 2
         if summary.means:
@@ -274,7 +275,7 @@ def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
         )
     headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (least to greatest)"]
     headers += ["µs per request", "Non-2xx answers"]
-    about = "\n".join(f"- **{each['name']}**: {each['about']}" for each in manifest.variants)
+    about = "\n".join(f"- **{each.name}**: {each.about}" for each in manifest.variants)
     shared = f"Levels are {_words(usual)}, where the table does not name another one."
     parts = ["## Variants in detail", about, shared, table(headers, rows)]
     return "\n\n".join(part for part in parts if part)
@@ -286,7 +287,7 @@ def _usual(manifest: Manifest) -> dict[str, str]:
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for variant in manifest.variants:
-        for factor, level in variant["levels"].items():
+        for factor, level in variant.levels.items():
             counts[factor][level] += 1
     return {factor: found.most_common(1)[0][0] for factor, found in counts.items()}
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from analysis.comparisons import Comparison
     from analysis.estimates import Difference
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 def recommendations(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.figures.figure import Figure
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest
 
 CODE = {
     "comparisons": ("analysis/figures/comparisons.py", "analysis/comparisons.py, verdicts.py"),
@@ -60,8 +60,8 @@ def sources(manifest: Manifest, drawn: Sequence[Figure], directory: str) -> str:
         ]
         for figure in drawn
     ]
-    commit = manifest.git.get("commit")
-    words = f" The measurements were made with commit {commit[:12]}." if commit else ""
+    made = manifest.git
+    words = f" The measurements were made with commit {made.commit[:12]}." if made else ""
     return "\n\n".join(
         [
             "## From figure to data to code",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 FEW_BLOCKS = 5
 """Below this the report says that its intervals are wide by nature."""
@@ -57,7 +58,7 @@ def overview(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         f"Compose file. Run {manifest.run}, begun {day}: {count(len(trials), 'trial')} of "
         f"{count(len(manifest.variants), 'variant')} in {count(blocks, 'block')} of "
         f"{count(manifest.rounds, 'round')}, on "
-        f"{manifest.machine.get('reason', 'an unknown machine')}."
+        f"{manifest.machine.reason}."
     )
     return f"## Overview\n\n{intro}\n\n{WORDS}"
 

@@ -14,13 +14,14 @@ from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.cpu import client_bound, unaccounted_share
 from analysis.formatting import count, percent, plus_minus
 from analysis.places import place_term
-from experiments.records import CLIENT_BOUND, ERROR
+from experiments.records.trials import CLIENT_BOUND, ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 FEW_FOR_NORMAL = 10
 """Of fewer blocks the shape of their values decides how much an interval is worth."""
@@ -50,7 +51,7 @@ def threats(
         *_trials(trials, compared),
         (
             "**One stack, one workload, one machine.** The percentages are of a small Flask "
-            f"service that answers `{manifest.workload['path']}`; a request that does more work "
+            f"service that answers `{manifest.workload.path}`; a request that does more work "
             "pays the same tolls on a larger sum. As published, the gateway opens a connection for "
             "every request that it passes on, and ab one for every request, which makes names, "
             "address translation and proxies dear. Disks, TLS, connections that are kept, and "
@@ -63,15 +64,14 @@ def threats(
 def _machine(manifest: Manifest) -> list[str]:
     seen = manifest.environment
     lines = []
-    if manifest.machine.get("acceleration") == "emulation":
+    if manifest.machine.is_emulated:
         lines.append("**Emulation.** The CPUs were emulated; no cost here is that of real ones.")
-    if seen.get("stolen_s") is not None and seen.get("observed_s") and seen.get("cpus_online"):
-        share = seen["stolen_s"] / (seen["observed_s"] * seen["cpus_online"])
-        if share > NOTABLE_SHARE:
-            lines.append(
-                f"**Steal.** The hypervisor took {share * 100:.2f} % of the CPU time for others."
-            )
-    if len(seen.get("cpus") or []) == 2:
+    share = seen.stolen_share
+    if share is not None and share > NOTABLE_SHARE:
+        lines.append(
+            f"**Steal.** The hypervisor took {share * 100:.2f} % of the CPU time for others."
+        )
+    if len(seen.cpus) == 2:
         lines.append(
             "**Two CPUs.** The client has one and the whole stack the other, so services that "
             "could run side by side take turns, and what Docker's daemons and docker-proxy compute "

@@ -19,13 +19,13 @@ from analysis.simulation import (
     promise,
     twins_of,
 )
-from experiments.records import OK
+from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import LoadResult, TrialRecord
+    from experiments.records.trials import LoadResult, TrialRecord
 
 INTRODUCTION = (
     "For each comparison: the interval by Student's t on the blocks' log-ratios and, beside it, by "
@@ -191,7 +191,7 @@ def under_way(load: LoadResult) -> float | None:
     None where the tool printed no mean of the requests' own times. ab rounds those to milliseconds.
     See Little, "A Proof for the Queuing Formula L = λW" (Operations Research 1961).
     """
-    times = load.details.get("connection_times_ms", {}).get("total")
+    times = load.details.connection_times_ms.get("total") if load.details else None
     return load.requests_per_second * times["mean"] / 1e3 if times else None
 
 

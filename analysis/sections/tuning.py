@@ -5,7 +5,7 @@ The search for the best Docker configuration: what was tried, and what was kept.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.formatting import percent, table
 from analysis.intervals import t_interval
@@ -14,7 +14,8 @@ from analysis.verdicts import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.records import Manifest
+    from experiments.records.manifest import Candidate, Found, Manifest
+    from experiments.variants import Search
 
 INTRODUCTION = (
     "In each step all candidates are changes to what was best so far{also}; they were measured "
@@ -29,44 +30,44 @@ def tuning(manifest: Manifest) -> str:
     """
     One table for each step, one row for each candidate; empty when there was no search.
     """
-    steps = manifest.search.get("steps")
-    if not steps:
+    search, found = manifest.search, manifest.found
+    if search is None or found is None:
         return ""
-    name = manifest.search["name"]
-    others = ", ".join(f"`{each}`" for each in manifest.search.get("also", ()))
+    name = search.name
+    others = ", ".join(f"`{each}`" for each in search.also)
     also = f", and in the first step {others}" if others else ""
     parts = [
         "## The best Docker configuration that was found",
         INTRODUCTION.format(name=name, also=also),
     ]
-    for number, step in enumerate(steps, start=1):
+    for number, step in enumerate(found.steps, start=1):
         rows = [
-            _row(candidate, kept=step["chosen"] == index)
-            for index, candidate in enumerate(step["candidates"])
+            _row(candidate, kept=step.chosen == index)
+            for index, candidate in enumerate(step.candidates)
         ]
         if rows:
             headers = ["Change", "Time per request against the best so far", "Blocks"]
             parts += [f"Step {number}:", table([*headers, "What became of it"], rows)]
-    return "\n\n".join([*parts, _found(manifest)])
+    return "\n\n".join([*parts, _ended_at(search, found, manifest)])
 
 
-def _row(candidate: Mapping[str, Any], *, kept: bool) -> list[str]:
-    ratios = candidate["log_ratios"]
-    change = _words(candidate["change"])
-    became = "kept" if kept else candidate["note"] or "not kept"
-    if candidate["note"] or not ratios:
+def _row(candidate: Candidate, *, kept: bool) -> list[str]:
+    ratios = candidate.log_ratios
+    change = _words(candidate.change)
+    became = "kept" if kept else candidate.note or "not kept"
+    if candidate.note or not ratios:
         # The note says why there is no time; of what answered worse it begins so.
-        unlike = candidate["note"].startswith(Kind.NOT_COMPARABLE.value)
+        unlike = candidate.note.startswith(Kind.NOT_COMPARABLE.value)
         return [change, Kind.NOT_COMPARABLE.value if unlike else "–", "0", became]
     return [change, percent(t_interval(ratios).map(math.expm1)), str(len(ratios)), became]
 
 
-def _found(manifest: Manifest) -> str:
+def _ended_at(search: Search, found: Found, manifest: Manifest) -> str:
     """
     What the search ended at, by its changes, and whether that is another variant.
     """
-    name, start, levels = (manifest.search[key] for key in ("name", "start", "levels"))
-    known = {each["name"]: each["levels"] for each in manifest.variants}
+    name, start, levels = search.name, search.start, found.levels
+    known = manifest.levels
     before = known.get(start, {})
     changed = {factor: level for factor, level in levels.items() if before.get(factor) != level}
     words = f"`{name}` is `{start}` with {_words(changed) or 'nothing changed'}."

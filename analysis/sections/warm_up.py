@@ -13,12 +13,13 @@ from analysis.estimates import METRICS, compare, us_per_request
 from analysis.formatting import count, percent, plus_minus, table, time_difference
 from analysis.intervals import t_interval
 from analysis.steadiness import over_rounds
-from experiments.records import OK
+from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 COLD = (
     "The first good answer is timed from when the stack began to be brought up, its networks "
@@ -51,9 +52,9 @@ def warm_up(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
         requests = " or ".join(map(str, counts)) or "requests"
         parts.append(COLD.format(requests=requests, at_once=_came_up(manifest)))
     rows = [
-        _compared(pair["name"], pair["baseline"], pair["treatment"], seen)
+        _compared(pair.name, pair.baseline, pair.treatment, seen)
         for pair in manifest.comparisons
-        if not is_control(manifest, pair["baseline"], pair["treatment"])
+        if not is_control(manifest, pair.baseline, pair.treatment)
     ]
     if rows:
         headers = ["Comparison", "Later first good answer (s)", "First requests take"]
@@ -65,8 +66,8 @@ def _came_up(manifest: Manifest) -> str:
     """
     What else ran meanwhile.
     """
-    at_once = manifest.environment.get("brought_up_at_once", 1)
-    if at_once < 2:
+    at_once = manifest.environment.brought_up_at_once
+    if at_once is None or at_once < 2:
         return "Nothing else came up meanwhile."
     return (
         f"Up to {at_once} deployments came up at the same time, on all CPUs, so these seconds are "
@@ -81,7 +82,7 @@ def warm_up_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     seen = [trial for trial in _seen(trials) if trial.cold or trial.first_answer_s is not None]
     if not seen:
         return ""
-    names = [each["name"] for each in manifest.variants]
+    names = [each.name for each in manifest.variants]
     own = {name: [trial for trial in seen if trial.variant == name] for name in names}
     headers = ["Variant", "Trials", "First good answer (s)", "First requests (µs per request)"]
     return "\n\n".join(

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from analysis.comparisons import TRUST_CONFIDENCE
 from analysis.cpu import client_bound
 from analysis.formatting import count, percent
-from experiments.records import CLIENT_BOUND, COMPLETE, ERROR, RUNNING
+from experiments.records.manifest import COMPLETE, RUNNING
+from experiments.records.trials import CLIENT_BOUND, ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.comparisons import Comparison
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 STOLEN_SHARE = 0.01
 """Above this share of a run's CPU time a hypervisor's theft is said at the top."""
@@ -44,7 +46,7 @@ def warnings(
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
         lines.append(f"**{len(failed)} of {len(trials)} trials failed**; they are listed below.")
-    apart = [trial.placement["pinned"] and trial.placement["apart"] for trial in trials]
+    apart = [trial.placement.pinned and trial.placement.apart for trial in trials]
     if not all(apart):
         lines.append(
             "**Client and stack shared CPUs**: the client's own work is part of every number."
@@ -82,25 +84,23 @@ def _distrust(compared: Sequence[Comparison]) -> list[str]:
 
 def _disturbances(manifest: Manifest) -> list[str]:
     lines = []
-    if manifest.machine.get("acceleration") == "emulation":
+    if manifest.machine.is_emulated:
         lines.append(
             "**Emulated machine**: this ran in a VM without hardware virtualisation. It proves the "
             "procedure, not the performance; no number here says what Docker costs on real CPUs."
         )
-    seen = manifest.environment
-    if seen.get("stolen_s") and seen.get("observed_s") and seen.get("cpus_online"):
-        share = seen["stolen_s"] / (seen["observed_s"] * seen["cpus_online"])
-        if share > STOLEN_SHARE:
-            lines.append(
-                f"**The hypervisor took {share * 100:.1f} % of the CPU time** for others while "
-                "this ran; that widens the intervals, and the rates would be higher without."
-            )
+    share = manifest.environment.stolen_share
+    if share is not None and share > STOLEN_SHARE:
+        lines.append(
+            f"**The hypervisor took {share * 100:.1f} % of the CPU time** for others while "
+            "this ran; that widens the intervals, and the rates would be higher without."
+        )
     for variant in manifest.variants:
-        state = manifest.network_state.get(variant["name"])
-        container = variant["levels"].get("runtime") == "container"
-        if state and container and not any(BRIDGE_NETFILTER_ON in s for s in state["sysctls"]):
+        state = manifest.network_state.get(variant.name)
+        container = variant.levels.get("runtime") == "container"
+        if state and container and not any(BRIDGE_NETFILTER_ON in s for s in state.sysctls):
             lines.append(
-                f"**{variant['name']} ran without br_netfilter**, which a Docker host has: frames "
+                f"**{variant.name} ran without br_netfilter**, which a Docker host has: frames "
                 "between containers passed no firewall rules, so Docker looks cheaper here."
             )
     return lines

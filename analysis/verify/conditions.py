@@ -8,14 +8,14 @@ another one, the effect may come out otherwise, and whether it does is just what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from analysis.verify.runs import Pair, Run
-    from experiments.records import Manifest
+    from experiments.records.manifest import Manifest
 
 VARIANTS = "variants"
 ABSENT = "–"
@@ -41,20 +41,16 @@ class Unlike:
 
 
 def _workload(run: Run) -> object:
-    return {key: value for key, value in run.manifest.workload.items() if key != "about"}
+    return {key: value for key, value in asdict(run.manifest.workload).items() if key != "about"}
 
 
 def _placement(run: Run) -> object:
-    seen = {
-        bool(trial.placement.get("pinned") and trial.placement.get("apart"))
-        for trial in run.trials
-        if trial.placement
-    }
+    seen = {trial.placement.pinned and trial.placement.apart for trial in run.trials}
     return {True: "apart", False: "shared"}[all(seen)] if seen else None
 
 
 def _acceleration(run: Run) -> object:
-    return "emulated" if run.manifest.machine.get("acceleration") == "emulation" else "not emulated"
+    return "emulated" if run.manifest.machine.is_emulated else "not emulated"
 
 
 CONDITIONS: dict[str, tuple[str, Callable[[Run], object]]] = {
@@ -104,8 +100,8 @@ def searched(reference: Run, here: Run) -> set[str]:
     """
     Variants whose levels a search found, so that another run may well have found others.
     """
-    names = {run.manifest.search.get("name") for run in (reference, here)}
-    return {name for name in names if name is not None}
+    searches = [run.manifest.search for run in (reference, here)]
+    return {search.name for search in searches if search is not None}
 
 
 def unlike_variant(name: str, reference: Run, here: Run) -> list[Unlike]:
@@ -117,8 +113,8 @@ def unlike_variant(name: str, reference: Run, here: Run) -> list[Unlike]:
 
 
 def _configuration(manifest: Manifest, name: str) -> dict[str, Any]:
-    (table,) = (each for each in manifest.variants if each["name"] == name)
-    return {**table["levels"], "overlays_sha256": table.get("overlays_sha256") or []}
+    variant = manifest.variant(name)
+    return {**variant.levels, "overlays_sha256": variant.overlays_sha256}
 
 
 def told(reference: Run, here: Run) -> list[Unlike]:
@@ -135,28 +131,28 @@ def told(reference: Run, here: Run) -> list[Unlike]:
 def _told(run: Run) -> dict[str, object]:
     manifest = run.manifest
     machine, seen, userland = manifest.machine, manifest.environment, manifest.userland
-    placed = next((trial.placement for trial in run.trials if trial.placement), {})
+    placed = run.trials[0].placement if run.trials else None
     names = ("kernel", "architecture", "virtualised", "cpu_model", "cpu_governor")
     return {
-        "machine": machine.get("name"),
-        "acceleration": machine.get("acceleration"),
-        "hypervisor": machine.get("hypervisor"),
-        "box": machine.get("box", {}).get("version"),
-        "host": machine.get("host"),
-        **{name: seen.get(name) for name in names},
-        "cpus": seen.get("cpus_online"),
-        "cpus of the stack": len(placed.get("stack", [])) or None,
+        "machine": machine.name,
+        "acceleration": machine.acceleration,
+        "hypervisor": machine.hypervisor,
+        "box": machine.box and machine.box.version,
+        "host": machine.host and asdict(machine.host),
+        **{name: getattr(seen, name) for name in names},
+        "cpus": seen.cpus_online,
+        "cpus of the stack": len(placed.stack) if placed else None,
         # In whole GiB: what a kernel keeps for itself is no difference.
-        "memory_gib": round((seen.get("memory_bytes") or 0) / 2**30) or None,
-        "cgroup_layout": seen.get("cgroup_layout"),
-        "clock_source": seen.get("clock_source"),
-        "sysctls": seen.get("sysctls", {}),
-        "userland": str(userland.get("content_sha256") or userland.get("digest"))[:16],
-        "python": seen.get("python"),
-        "packages": userland.get("packages", {}),
-        "wheels": userland.get("wheels", {}),
-        "commit": manifest.git.get("commit", "")[:12] or None,
-        "changed files": manifest.git.get("changed"),
+        "memory_gib": round((seen.memory_bytes or 0) / 2**30) or None,
+        "cgroup_layout": seen.cgroup_layout,
+        "clock_source": seen.clock_source,
+        "sysctls": seen.sysctls,
+        "userland": str(userland.content_sha256 or userland.digest)[:16],
+        "python": seen.python,
+        "packages": userland.packages,
+        "wheels": userland.wheels,
+        "commit": manifest.git and manifest.git.commit[:12],
+        "changed files": manifest.git and manifest.git.changed,
         "rounds": manifest.rounds,
         "requests": manifest.requests,
         "requests_at_once": manifest.requests_at_once,

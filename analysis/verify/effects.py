@@ -16,7 +16,7 @@ from analysis.verdicts import Kind, holm
 from analysis.verify.conditions import VARIANTS, searched, unlike_variant
 from analysis.verify.rule import Gap, Outcome, Sizes, follows, gap, sizes, worst
 from analysis.verify.runs import focal_pairs, pairs
-from experiments.records import COMPLETE, RUNNING
+from experiments.records.manifest import COMPLETE, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -233,7 +233,7 @@ def _notes(run: Run, controls: Sequence[Comparison]) -> list[str]:
             f"run {run.name} {what}: it has {count(len(manifest.order), 'block')} of at least "
             f"{manifest.blocks}, and who breaks a run off may have seen how it stands"
         )
-    if manifest.machine.get("acceleration") == "emulation":
+    if manifest.machine.is_emulated:
         lines.append(
             f"run {run.name} is of an emulated machine, which proves the procedure and not the "
             "performance"

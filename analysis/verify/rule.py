@@ -42,9 +42,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from scipy import stats
-
-from analysis.intervals import CONFIDENCE, Interval
+from analysis.intervals import Interval, welch
 from analysis.verdicts import SIGNIFICANCE, Kind
 
 if TYPE_CHECKING:
@@ -137,25 +135,13 @@ def gap(reference: Sequence[float], here: Sequence[float]) -> Gap | None:
     """
     if min(len(reference), len(here)) < 2:
         return None
-    squares = [statistics.variance(logs) / len(logs) for logs in (reference, here)]
     estimate = statistics.fmean(here) - statistics.fmean(reference)
-    error = math.sqrt(sum(squares))
-    if error == 0:
+    if not any(map(statistics.variance, (reference, here))):
         exact = Interval(estimate, estimate, estimate)
         return Gap(exact, exact, 1.0 if estimate == 0 else 0.0)
-    shares = [square / sum(squares) for square in squares]
-    spare = [len(logs) - 1 for logs in (reference, here)]
-    freedom = 1 / sum(share**2 / each for share, each in zip(shares, spare, strict=True))
-
-    def within(confidence: float) -> Interval:
-        half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
-        return Interval(estimate, estimate - half, estimate + half)
-
-    return Gap(
-        interval=within(CONFIDENCE),
-        narrow=within(1 - 2 * SIGNIFICANCE),
-        p_value=float(2 * stats.t.sf(abs(estimate) / error, freedom)),
-    )
+    interval, p_value = welch(reference, here)
+    narrow, _ = welch(reference, here, 1 - 2 * SIGNIFICANCE)
+    return Gap(interval, narrow, p_value)
 
 
 def sizes(found: Gap | None, p_value: float | None, margin: float) -> Sizes:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.comparisons import is_control
-from analysis.ladder import neighbours
-from experiments.records import MANIFEST, ResultsError, read_manifest, read_trials
+from experiments.errors import ResultsError
+from experiments.records.files import MANIFEST
+from experiments.records.store import read_manifest, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 Pair = tuple[str, str]
 """Baseline and treatment, or the lower and the upper variant of a ladder's step."""
@@ -55,12 +57,12 @@ def pairs(manifest: Manifest) -> dict[Pair, str]:
     Comparisons of one thing with itself are none.
     """
     found = {
-        (each["baseline"], each["treatment"]): each["name"]
+        (each.baseline, each.treatment): each.name
         for each in manifest.comparisons
-        if not is_control(manifest, each["baseline"], each["treatment"])
+        if not is_control(manifest, each.baseline, each.treatment)
     }
     for ladder in manifest.ladders:
-        for lower, upper in neighbours(ladder):
+        for lower, upper in ladder.pairs():
             found.setdefault((lower, upper), f"{lower} → {upper}")
     return found
 
@@ -70,8 +72,7 @@ def focal_pairs(manifest: Manifest) -> list[Pair]:
     What a run is for; everything that it declares, where it names nothing.
     """
     declared = pairs(manifest)
-    focal = [(baseline, treatment) for baseline, treatment in manifest.focal]
-    return [pair for pair in focal if pair in declared] or list(declared)
+    return [pair for pair in manifest.focal if pair in declared] or list(declared)
 
 
 def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -> Run:

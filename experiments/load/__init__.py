@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.lab.cgroups import ControlGroup
-    from experiments.records import LoadResult
+    from experiments.records.trials import LoadResult
     from experiments.workloads import Workload
 
 

@@ -4,7 +4,6 @@ ApacheBench, the load generator of the published report: a closed loop, single-t
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
 from experiments.load.ab_output import AbReport, parse, parse_percentiles
-from experiments.records import LoadResult
+from experiments.records.trials import LoadResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,5 +161,5 @@ def result_of(
         latency_p90_us=quantile_us(90),
         latency_p99_us=quantile_us(99),
         latency_max_us=slowest_ms * 1e3,
-        details=dataclasses.asdict(report),
+        details=report,
     )

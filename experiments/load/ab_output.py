@@ -72,8 +72,9 @@ class AbReport:
 
     ``connection_times_ms`` maps connect, processing, waiting and total to their columns (min, mean,
     sd, median, max; or min, mean, max with ``-S``), and ``percentiles_ms`` per cent to whole
-    milliseconds. ``document_length`` is None for ``-l``, which prints "Variable".
-    ``other`` is any pair of label and value that no known version of ab prints.
+    milliseconds; of several loads as one they have a fraction. ``document_length`` is None for
+    ``-l``, which prints "Variable". ``other`` is any pair of label and value that no known version
+    of ab prints.
     """
 
     concurrency: int
@@ -111,7 +112,7 @@ class AbReport:
     sent_kib_per_second: float | None = None
     total_kib_per_second: float | None = None
     connection_times_ms: dict[str, dict[str, float]] = field(default_factory=dict)
-    percentiles_ms: dict[int, int] = field(default_factory=dict)
+    percentiles_ms: dict[int, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     other: dict[str, str] = field(default_factory=dict)
 
@@ -154,7 +155,7 @@ class _Found:
 
     fields: dict[str, Any] = field(default_factory=dict)
     connection_times_ms: dict[str, dict[str, float]] = field(default_factory=dict)
-    percentiles_ms: dict[int, int] = field(default_factory=dict)
+    percentiles_ms: dict[int, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     other: dict[str, str] = field(default_factory=dict)
 

@@ -8,7 +8,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from experiments.records import LoadResult
+from experiments.load.ab_output import AbReport
+from experiments.records.trials import LoadResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,11 +55,19 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
         latency_p90_us=percentiles_ms[90] * 1e3,
         latency_p99_us=percentiles_ms[99] * 1e3,
         latency_max_us=longest_ms * 1e3,
-        details={
-            "percentiles_ms": {percent: round(ms, 3) for percent, ms in percentiles_ms.items()},
-            "connection_times_ms": {"total": {"mean": of_all / counts.total()}},
-            **{name: sum(load.details.get(name, 0) for load in loads) for name in FAILURES},
-        },
+        details=AbReport(
+            concurrency=first.concurrency,
+            duration_s=math.fsum(load.duration_s for load in loads),
+            requests_completed=completed,
+            requests_failed=sum(load.requests_failed for load in loads),
+            requests_per_second=completed / seconds,
+            connection_times_ms={"total": {"mean": of_all / counts.total()}},
+            percentiles_ms={percent: round(ms, 3) for percent, ms in percentiles_ms.items()},
+            **{
+                name: sum(getattr(load.details, name) for load in loads if load.details)
+                for name in FAILURES
+            },
+        ),
     )
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
 from experiments.load.open_client import HEADER, NO_ANSWER
-from experiments.records import OpenLoad
+from experiments.records.trials import OpenLoad
 
 if TYPE_CHECKING:
     from experiments.load import Client

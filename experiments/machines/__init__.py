@@ -4,10 +4,12 @@ Machines: the kernel that it all happens on, each behind the same small protocol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from experiments.records.manifest import MachineRecord, UserlandRecord
 
 
 class Machine(Protocol):
@@ -24,7 +26,7 @@ class Machine(Protocol):
         Raises HostError for what is missing, before anything is changed where that can be told.
         """
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
         What the manifest says of the machine and of its userland, once it is up.
         """

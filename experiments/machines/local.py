@@ -18,6 +18,7 @@ from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
+from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,20 +72,18 @@ class LocalMachine:
             found = userland.build(self._cache, self._mirror)
         self.userland = found
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
         The machine's name and the userland's identity and contents.
         """
-        return {
-            "machine": {"name": self.name},
-            "userland": {
-                "digest": self.userland.digest,
-                "content_sha256": self.userland.content_sha256,
-                "mirror": self._mirror or "default",
-                "packages": self.userland.packages,
-                "wheels": self.userland.wheels,
-            },
-        }
+        userland = UserlandRecord(
+            digest=self.userland.digest,
+            content_sha256=self.userland.content_sha256,
+            mirror=self._mirror or "default",
+            packages=self.userland.packages,
+            wheels=self.userland.wheels,
+        )
+        return MachineRecord(self.name), userland
 
     def push(self, run: Path) -> None:
         """

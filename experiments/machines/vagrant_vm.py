@@ -14,7 +14,7 @@ import shlex
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.errors import HostError
 from experiments.lock import LOCK_FILE
@@ -32,7 +32,8 @@ from experiments.machines.vm_needs import (
 )
 from experiments.machines.vm_notes import VmNotes
 from experiments.options import PROJECT
-from experiments.records import FAILED, RUNNING, read_manifest, write_manifest
+from experiments.records.manifest import FAILED, RUNNING, Box, Host, MachineRecord, UserlandRecord
+from experiments.records.store import read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -191,21 +192,21 @@ class VagrantMachine:
         version = self._notes.read().get("box", {}).get("version", "")
         return VagrantClient(STATE, DRIVERS[self._noted_acceleration()], version)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
         The box, the hypervisor, the host below, and the userland as the VM itself sees it.
         """
         notes = self._notes.read()
         seen = json.loads(self._remote.output(self._command("facts")))
-        machine = {
-            "name": self.name,
-            "provider": "libvirt",
-            "hypervisor": libvirt.hypervisor(),
-            "acceleration": notes["acceleration"],
-            "box": notes["box"],
-            "host": {"kernel": platform.release(), "cpu_model": cpu_model()},
-        }
-        return {"machine": machine, "userland": seen["userland"]}
+        machine = MachineRecord(
+            name=self.name,
+            provider="libvirt",
+            hypervisor=libvirt.hypervisor(),
+            acceleration=notes["acceleration"],
+            box=Box(**notes["box"]),
+            host=Host(platform.release(), cpu_model()),
+        )
+        return machine, UserlandRecord(**seen)
 
     def push(self, run: Path) -> None:
         """

@@ -13,9 +13,10 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.deployments import DAEMON, PROXY
+from experiments.records.trials import CpuSpent, CpuTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,30 +34,6 @@ STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "st
 """The first columns of /proc/stat; see proc_stat(5)."""
 
 BUSY = ("user", "nice", "system", "irq", "softirq")
-
-
-@dataclass(frozen=True)
-class CpuTime:
-    """
-    Seconds of CPU time in user mode and in the kernel.
-    """
-
-    user_s: float = 0.0
-    system_s: float = 0.0
-
-    def __add__(self, other: CpuTime) -> CpuTime:
-        """
-        Both together.
-        """
-        return CpuTime(self.user_s + other.user_s, self.system_s + other.system_s)
-
-    def __sub__(self, other: CpuTime) -> CpuTime:
-        """
-        What one has more than the other; never below zero, which rounding could make it.
-        """
-        return CpuTime(
-            max(0.0, self.user_s - other.user_s), max(0.0, self.system_s - other.system_s)
-        )
 
 
 @dataclass(frozen=True)
@@ -92,39 +69,37 @@ class CpuCounters:
         return cls(time.monotonic(), times, throttled, machine, switches)
 
 
-def cpu_cost(before: CpuCounters, after: CpuCounters) -> dict[str, Any]:
+def cpu_cost(before: CpuCounters, after: CpuCounters) -> CpuSpent:
     """
-    What was spent between two readings, as a record holds it.
+    What was spent between two readings.
 
-    ``unaccounted_s`` is what /proc/stat says that the machine was busy, less all parts; where the
-    kernel counts interrupts apart from the tasks that they interrupt, they are a part too.
+    What is not accounted for is what /proc/stat says that the machine was busy, less all parts;
+    where the kernel counts interrupts apart from the tasks that they interrupt, they are a part
+    too.
     """
     duration_s = after.at - before.at
     parts = {name: spent - before.parts[name] for name, spent in after.parts.items()}
-    machine = {name: after.machine_s[name] - before.machine_s[name] for name in STAT_FIELDS}
+    machine_s = {name: after.machine_s[name] - before.machine_s[name] for name in STAT_FIELDS}
     accounted = sum(spent.user_s + spent.system_s for spent in parts.values())
     apart = interrupts_are_apart()
     if apart:
-        accounted += machine["irq"] + machine["softirq"]
+        accounted += machine_s["irq"] + machine_s["softirq"]
     client = parts[CLIENT]
-    return {
-        "duration_s": duration_s,
-        "parts": {
-            name: {"user_s": spent.user_s, "system_s": spent.system_s}
-            for name, spent in parts.items()
-        },
-        "machine_s": machine,
-        "interrupts_apart": apart,
-        "unaccounted_s": sum(machine[name] for name in BUSY) - accounted,
-        "context_switches": after.context_switches - before.context_switches,
-        "throttled_s": {
+    return CpuSpent(
+        duration_s=duration_s,
+        parts=parts,
+        machine_s=machine_s,
+        interrupts_apart=apart,
+        unaccounted_s=sum(machine_s[name] for name in BUSY) - accounted,
+        context_switches=after.context_switches - before.context_switches,
+        throttled_s={
             name: after.throttled_s[name] - seconds for name, seconds in before.throttled_s.items()
         },
-        "client_share": (client.user_s + client.system_s) / duration_s,
-    }
+        client_share=(client.user_s + client.system_s) / duration_s,
+    )
 
 
-def add_costs(total: dict[str, Any] | None, cost: dict[str, Any]) -> dict[str, Any]:
+def add_costs(total: CpuSpent | None, cost: CpuSpent) -> CpuSpent:
     """
     What was spent over several loads of one deployment, from what was spent over one more.
     """
@@ -134,22 +109,22 @@ def add_costs(total: dict[str, Any] | None, cost: dict[str, Any]) -> dict[str, A
     def added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
         return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {*one, *other}}
 
+    none = CpuTime()
     parts = {
-        name: added(total["parts"].get(name, {}), cost["parts"].get(name, {}))
-        for name in {*total["parts"], *cost["parts"]}
+        name: total.parts.get(name, none) + cost.parts.get(name, none)
+        for name in {*total.parts, *cost.parts}
     }
-    duration_s = total["duration_s"] + cost["duration_s"]
-    return {
-        **{
-            name: total[name] + cost[name]
-            for name in ("duration_s", "unaccounted_s", "context_switches")
-        },
-        "parts": parts,
-        "machine_s": added(total["machine_s"], cost["machine_s"]),
-        "interrupts_apart": cost["interrupts_apart"],
-        "throttled_s": added(total["throttled_s"], cost["throttled_s"]),
-        "client_share": sum(parts[CLIENT].values()) / duration_s,
-    }
+    duration_s = total.duration_s + cost.duration_s
+    return CpuSpent(
+        duration_s=duration_s,
+        parts=parts,
+        machine_s=added(total.machine_s, cost.machine_s),
+        interrupts_apart=cost.interrupts_apart,
+        unaccounted_s=total.unaccounted_s + cost.unaccounted_s,
+        context_switches=total.context_switches + cost.context_switches,
+        throttled_s=added(total.throttled_s, cost.throttled_s),
+        client_share=(parts[CLIENT].user_s + parts[CLIENT].system_s) / duration_s,
+    )
 
 
 def part_time(part: Part) -> CpuTime:

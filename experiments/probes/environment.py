@@ -8,9 +8,9 @@ import os
 import platform
 import resource
 from pathlib import Path
-from typing import Any
 
 from experiments.lab.cgroups import hierarchies, layout
+from experiments.records.manifest import Environment
 
 SYSCTLS = (
     "kernel/pid_max",
@@ -38,7 +38,7 @@ SYSCTLS = (
 """The settings, below /proc/sys, that can change what is measured."""
 
 
-def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> dict[str, Any]:
+def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environment:
     """
     Facts about the machine; a fact that the kernel does not tell is None.
     """
@@ -51,24 +51,24 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> dict[st
     )
     clock = sys / "devices/system/clocksource/clocksource0/current_clocksource"
     governor = sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"
-    return {
-        "kernel": platform.release(),
-        "kernel_build": platform.version(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "cpu_model": models[0] if models else None,
-        "cpus": sorted(os.sched_getaffinity(0)),
-        "cpus_online": os.cpu_count(),
-        "memory_bytes": int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
-        "swap_bytes": int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
-        "cgroup_layout": layout(hierarchies(inside_lab=True)),
+    return Environment(
+        kernel=platform.release(),
+        kernel_build=platform.version(),
+        architecture=platform.machine(),
+        python=platform.python_version(),
+        cpu_model=models[0] if models else None,
+        cpus=sorted(os.sched_getaffinity(0)),
+        cpus_online=os.cpu_count(),
+        memory_bytes=int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
+        swap_bytes=int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
+        cgroup_layout=layout(hierarchies(inside_lab=True)),
         # Only x86 has a flag for it.
-        "virtualised": "hypervisor" in cpuinfo if "flags" in cpuinfo else None,
-        "clock_source": _read(clock),
-        "cpu_governor": _read(governor),
-        "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        "sysctls": {name: _read(proc / "sys" / name) for name in SYSCTLS},
-    }
+        virtualised="hypervisor" in cpuinfo if "flags" in cpuinfo else None,
+        clock_source=_read(clock),
+        cpu_governor=_read(governor),
+        open_files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        sysctls={name: _read(proc / "sys" / name) for name in SYSCTLS},
+    )
 
 
 def available_bytes(proc: Path = Path("/proc")) -> int:

@@ -7,16 +7,18 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.errors import ProofError
 from experiments.probes.cpu import descendants
+from experiments.records.trials import Facts, ProcessFacts, ServiceFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from experiments.deployments import Deployment, Part
     from experiments.lab.cgroups import ControlGroup
+    from experiments.records.trials import Answer
 
 TIMEOUT_S = 10
 
@@ -36,7 +38,7 @@ SERVICE_SYSCTLS = (
 """Settings of a service's own network namespace that can change what is measured."""
 
 
-def facts_of(deployment: Deployment, answer: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of(deployment: Deployment, answer: Answer) -> Facts:
     """
     What really runs: facts about the answer, every service, and what is beside them.
 
@@ -48,11 +50,10 @@ def facts_of(deployment: Deployment, answer: Mapping[str, Any]) -> dict[str, Any
         msg = f"what runs cannot be looked at: {error}"
         raise ProofError(msg) from error
     kinds = sorted({name.partition(" of ")[0] for name in deployment.helpers()})
-    body = {key: answer[key] for key in ("status", "body_bytes", "body_sha256")}
-    return {"stack": {"answer": body, "helpers": kinds}, **services}
+    return Facts(answer, kinds, services)
 
 
-def service_facts(part: Part) -> dict[str, Any]:
+def service_facts(part: Part) -> ServiceFacts:
     """
     Facts about one service: by its first process, and in what its other processes differ from it.
     """
@@ -64,50 +65,50 @@ def service_facts(part: Part) -> dict[str, Any]:
         environment["HOSTNAME"] = "its own"
     processes = processes_of(part)
     first = process_facts(proc)
-    return {
-        **first,
-        "packages": packages_digest(proc / "root"),
-        "command": (proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1],
-        "gunicorn": b"gunicorn" in (proc / "cmdline").read_bytes(),
-        "processes": len(processes),
-        "others": differences(first, [pid for pid in processes if pid != part.first_process]),
-        "environment": environment,
-        "stdin": stream(proc / "fd/0"),
-        "cpu_limit": cpu_limit(part.group) if part.group else None,
-        "memory_limit_bytes": memory_limit(part.group) if part.group else None,
-        "own_group": part.group is not None,
-        "sysctls": sysctls(part.first_process),
-    }
+    return ServiceFacts(
+        **vars(first),
+        packages=packages_digest(proc / "root"),
+        command=(proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1],
+        gunicorn=b"gunicorn" in (proc / "cmdline").read_bytes(),
+        processes=len(processes),
+        others=differences(first, [pid for pid in processes if pid != part.first_process]),
+        environment=environment,
+        stdin=stream(proc / "fd/0"),
+        cpu_limit=cpu_limit(part.group) if part.group else None,
+        memory_limit_bytes=memory_limit(part.group) if part.group else None,
+        own_group=part.group is not None,
+        sysctls=sysctls(part.first_process),
+    )
 
 
-def process_facts(proc: Path) -> dict[str, Any]:
+def process_facts(proc: Path) -> ProcessFacts:
     """
-    Facts about one process that every process of its service shares.
+    Facts about the process of this folder below /proc.
     """
     status = dict(
         line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line
     )
     limits = (proc / "limits").read_text().splitlines()
     open_files = next(line for line in limits if line.startswith("Max open files"))
-    return {
-        "interpreter": digest(proc / "exe"),
-        "placement": status["Cpus_allowed_list"],
-        "stdout": stream(proc / "fd/1"),
-        "stderr": stream(proc / "fd/2"),
-        "open_files": open_files.split()[3:5],
-        "namespaces": [
+    return ProcessFacts(
+        interpreter=digest(proc / "exe"),
+        placement=status["Cpus_allowed_list"],
+        stdout=stream(proc / "fd/1"),
+        stderr=stream(proc / "fd/2"),
+        open_files=open_files.split()[3:5],
+        namespaces=[
             kind
             for kind in NAMESPACES
             if (proc / "ns" / kind).readlink() != Path(f"/proc/self/ns/{kind}").readlink()
         ],
-        "root": root_type(proc),
-        "capabilities": status["CapEff"].strip(),
-        "seccomp": status["Seccomp"].strip(),
-        "user": status["Uid"].split()[1],
-    }
+        root=root_type(proc),
+        capabilities=status["CapEff"].strip(),
+        seccomp=status["Seccomp"].strip(),
+        user=status["Uid"].split()[1],
+    )
 
 
-def differences(first: Mapping[str, Any], others: Iterable[int]) -> list[str]:
+def differences(first: ProcessFacts, others: Iterable[int]) -> list[str]:
     """
     In what processes, such as a server's workers, differ from the first one of their service.
     """
@@ -119,9 +120,9 @@ def differences(first: Mapping[str, Any], others: Iterable[int]) -> list[str]:
             # A database's workers come and go.
             continue
         found |= {
-            f"{name} {value!r} instead of {first[name]!r}"
-            for name, value in facts.items()
-            if value != first[name]
+            f"{name} {value!r} instead of {getattr(first, name)!r}"
+            for name, value in vars(facts).items()
+            if value != getattr(first, name)
         }
     return sorted(found)
 

@@ -5,26 +5,26 @@ What the network of a deployment consists of: links, routes, firewall rules and 
 from __future__ import annotations
 
 import subprocess
-from typing import Any
 
 from experiments.probes.environment import SYSCTLS
+from experiments.records.manifest import NetworkState
 
 TIMEOUT_S = 20
 
 
-def network_state(network_namespace: str) -> dict[str, Any]:
+def network_state(network_namespace: str) -> NetworkState:
     """
-    The state of a network namespace (a path), in lines as its own tools print them.
+    The state of a network namespace, which is named by its path.
     """
     settings = [name for name in SYSCTLS if name.startswith("net/")]
     show = " ".join(f"/proc/sys/{name}" for name in settings)
-    return {
-        "links": _lines(network_namespace, "ip -brief link"),
-        "addresses": _lines(network_namespace, "ip -brief address"),
-        "routes": _lines(network_namespace, "ip route"),
-        "firewall": _lines(network_namespace, "iptables-save"),
-        "sysctls": _lines(network_namespace, f"grep --with-filename . {show} 2>/dev/null || true"),
-    }
+    return NetworkState(
+        links=_lines(network_namespace, "ip -brief link"),
+        addresses=_lines(network_namespace, "ip -brief address"),
+        routes=_lines(network_namespace, "ip route"),
+        firewall=_lines(network_namespace, "iptables-save"),
+        sysctls=_lines(network_namespace, f"grep --with-filename . {show} 2>/dev/null || true"),
+    )
 
 
 def _lines(network_namespace: str, command: str) -> list[str]:

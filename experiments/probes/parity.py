@@ -18,6 +18,7 @@ from experiments.probes.facts import NAMESPACES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.records.trials import Facts, ServiceFacts
     from experiments.variants import Variant
 
 OVERLAYS = "overlays"
@@ -85,11 +86,11 @@ class Parity:
         ``allowed`` are names of facts that may differ without a declaration.
         """
         self._allowed = set(allowed)
-        self._seen: dict[str, tuple[Variant, dict[str, Any]]] = {}
+        self._seen: dict[str, tuple[Variant, Facts]] = {}
         # Trials are brought up at the same time.
         self._lock = threading.Lock()
 
-    def check(self, variant: Variant, facts: dict[str, Any]) -> list[str]:
+    def check(self, variant: Variant, facts: Facts) -> list[str]:
         """
         The undeclared differences that the user allows, in words.
 
@@ -98,7 +99,7 @@ class Parity:
         with self._lock:
             return self._check(variant, facts)
 
-    def _check(self, variant: Variant, facts: dict[str, Any]) -> list[str]:
+    def _check(self, variant: Variant, facts: Facts) -> list[str]:
         allowed: list[str] = []
         wrong: list[str] = []
         for other, known in self._seen.values():
@@ -116,9 +117,7 @@ class Parity:
         return sorted(set(allowed))
 
 
-def undeclared(
-    one: Variant, its: Mapping[str, Any], other: Variant, theirs: Mapping[str, Any]
-) -> list[tuple[str, str]]:
+def undeclared(one: Variant, its: Facts, other: Variant, theirs: Facts) -> list[tuple[str, str]]:
     """
     The differences between two variants' facts that no factor explains: the fact, and all in words.
     """
@@ -126,14 +125,23 @@ def undeclared(
     if one.overlays != other.overlays:
         reasons.add(OVERLAYS)
     found = []
-    for place in sorted(its.keys() | theirs.keys()):
-        mine, yours = its.get(place) or {}, theirs.get(place) or {}
+    here, there = by_place(its), by_place(theirs)
+    for place in sorted(here.keys() | there.keys()):
+        mine, yours = here.get(place, {}), there.get(place, {})
         for fact in sorted(mine.keys() | yours.keys()):
             for name, explained, left, right in _values(fact, mine.get(fact), yours.get(fact)):
                 if left != right and not reasons & set(explained):
                     words = f"{place}.{name} is {left!r} in {one.name}, {right!r} in {other.name}"
                     found.append((fact, words))
     return found
+
+
+def by_place(facts: Facts) -> dict[str, dict[str, object]]:
+    """
+    Every fact by its name, of each service and of the stack as a whole.
+    """
+    services = {name: vars(each) for name, each in facts.services.items()}
+    return {"stack": {"answer": facts.answer, "helpers": facts.helpers}, **services}
 
 
 def _values(
@@ -155,7 +163,7 @@ def _values(
     ]
 
 
-def prove_levels(variant: Variant, facts: Mapping[str, Any]) -> None:
+def prove_levels(variant: Variant, facts: Facts) -> None:
     """
     Compare what runs with what the variant's own levels say about it.
 
@@ -165,18 +173,17 @@ def prove_levels(variant: Variant, facts: Mapping[str, Any]) -> None:
     if variant.overlays:
         return
     wrong = [
-        f"{service}.{fact} is {own[fact]!r}, and should be {wanted!r}"
-        for service, own in facts.items()
-        if service != "stack"
+        f"{service}.{fact} is {getattr(own, fact)!r}, and should be {wanted!r}"
+        for service, own in facts.services.items()
         for fact, wanted in expected_facts(variant.levels, own).items()
-        if own[fact] != wanted
+        if getattr(own, fact) != wanted
     ]
     if wrong:
         msg = f"{variant.name} is not what its levels say: {'; '.join(wrong)}"
         raise ProofError(msg)
 
 
-def expected_facts(levels: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
+def expected_facts(levels: Mapping[str, str], facts: ServiceFacts) -> dict[str, Any]:
     """
     What the levels say about one service; ``facts`` tell which kind of service it is.
     """
@@ -194,9 +201,9 @@ def expected_facts(levels: Mapping[str, str], facts: Mapping[str, Any]) -> dict[
         "seccomp": FILTERED if rank(level, "seccomp") else UNFILTERED,
         "others": [],
     }
-    if facts["user"] == ROOT_USER and rank(level, "capabilities"):
+    if facts.user == ROOT_USER and rank(level, "capabilities"):
         expected["capabilities"] = DOCKER_CAPABILITIES
-    if any("services." in word for word in facts["command"]):
+    if any("services." in word for word in facts.command):
         by_gunicorn = levels["server"] == "gunicorn"
         expected["processes"] = 1 + int(levels["workers"]) * by_gunicorn
         expected["gunicorn"] = by_gunicorn

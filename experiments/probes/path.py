@@ -4,16 +4,15 @@ Proof of path: counters that show which way the requests went, and which way the
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import subprocess
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.errors import ProofError
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.uplink import UPLINK
 from experiments.probes.cpu import proxy_processes, running_s
+from experiments.records.trials import PathCounters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,50 +37,6 @@ echo conntrack $(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || e
 grep -E '^(Ip|Tcp):' /proc/net/snmp
 """
 """What the network namespace of the host counts, but for its links."""
-
-
-@dataclass(frozen=True)
-class PathCounters:
-    """
-    What was counted, in the network namespace of the host, since its links were made.
-
-    ``links`` are packets received and sent by the name of the link, ``kinds`` what each link is;
-    ``forwarded`` the packets that were routed on to another link, ``translated`` the connections
-    whose destination was translated, ``accepted`` those that were accepted here, ``tracked`` the
-    entries of connection tracking; ``proxies`` counts docker-proxies and ``proxy_s`` is their CPU
-    time in seconds.
-    """
-
-    links: dict[str, int]
-    kinds: dict[str, str]
-    forwarded: int
-    translated: int
-    accepted: int
-    tracked: int
-    proxies: int
-    proxy_s: float
-
-    def since(self, before: PathCounters) -> PathCounters:
-        """
-        What was counted since then; ``proxies`` are as they are now, ``tracked`` the most of both.
-        """
-        return PathCounters(
-            links={name: count - before.links.get(name, 0) for name, count in self.links.items()},
-            kinds=self.kinds,
-            forwarded=self.forwarded - before.forwarded,
-            translated=self.translated - before.translated,
-            accepted=self.accepted - before.accepted,
-            # Not what was added: entries go after two minutes, and so may those of before.
-            tracked=max(self.tracked, before.tracked),
-            proxies=self.proxies,
-            proxy_s=self.proxy_s - before.proxy_s,
-        )
-
-    def as_record(self) -> dict[str, Any]:
-        """
-        As a record holds it.
-        """
-        return dataclasses.asdict(self)
 
 
 def path_counters(host: str, deployment: Deployment) -> PathCounters:

@@ -9,11 +9,12 @@ import http.client
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyroute2 import netns
 
 from experiments.errors import LoadError
+from experiments.records.trials import Answer, Check
 from experiments.workloads import contains
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ ANSWERS = 4
 """How many answers are looked at: with round-robin over two backends, two from each."""
 
 
-def check_answers(
-    network_namespace: str, address: str, workload: Workload
-) -> tuple[dict[str, Any], float]:
+def check_answers(network_namespace: str, address: str, workload: Workload) -> tuple[Check, float]:
     """
     Ask a few times and compare with what the workload expects.
 
@@ -44,14 +43,8 @@ def check_answers(
     for status, body, _ in answers:
         _compare(status, body, workload)
     status, body, server = answers[-1]
-    check = {
-        "answers": len(answers),
-        "status": status,
-        "server": server,
-        "body_bytes": len(body),
-        "body_sha256": hashlib.sha256(body).hexdigest(),
-    }
-    return check, answered_at
+    last = Answer(status, len(body), hashlib.sha256(body).hexdigest())
+    return Check(address, len(answers), server, last), answered_at
 
 
 def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:

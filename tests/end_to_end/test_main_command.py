@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING
 
 from experiments.lock import RunLock
 from experiments.options import PROJECT
-from experiments.records import (
-    INTERRUPTED,
-    OK,
-    SEARCH_TRIALS,
-    latest_run,
-    read_manifest,
-    read_trials,
-)
+from experiments.records.files import SEARCH_TRIALS, latest_run
+from experiments.records.manifest import INTERRUPTED
+from experiments.records.store import read_manifest, read_trials
+from experiments.records.trials import OK
 from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
@@ -62,13 +58,14 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     wanted = {name for session in sessions for name in declared.groups[session].variants}
     manifest = read_manifest(run)
     wanted.add("netns-again")
-    left_out = set(manifest.environment.get("left_out", []))
+    left_out = set(manifest.environment.left_out)
     assert all("cpus" in name for name in left_out)
     trials = read_trials(run)
     assert {trial.variant for trial in trials if trial.status == OK} == wanted - left_out
     assert all(trial.facts and trial.path and trial.cpu for trial in trials)
-    candidates = [each for step in manifest.search["steps"] for each in step["candidates"]]
-    assert any(candidate["log_ratios"] for candidate in candidates)
+    assert manifest.found is not None
+    candidates = [each for step in manifest.found.steps for each in step.candidates]
+    assert any(candidate.log_ratios for candidate in candidates)
     assert (run / SEARCH_TRIALS).exists()
     text = (run / "report.md").read_text()
     assert re.search(r"\| Requests per second \(RPS\) +\| +\d+\.\d\d +\|", text)

@@ -24,7 +24,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.measure import plan
 from experiments.options import measure_parser
 from experiments.probes.cpu import CLIENT
-from experiments.records import ERROR, OK, STOPPED
+from experiments.records.trials import ERROR, OK, STOPPED
 from experiments.stage import Stage
 from experiments.stop import StopRequest
 from experiments.variants_file import load_variants
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.block import Block
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.trial import Trial
     from experiments.variants import Variant
 
@@ -123,8 +123,10 @@ def whole_with(record: TrialRecord, others: int, rounds: int = ROUNDS) -> None:
     assert [load.round for load in record.loads] == list(range(1, rounds + 1))
     assert {(load.others, load.others_ran_us) for load in record.loads} == {(others, 0)}
     assert all(load.requests_ok == load.requests for load in record.loads)
-    assert record.path["links"]
-    assert record.cpu["parts"]["gateway"]["user_s"] > 0
+    assert record.path is not None
+    assert record.path.links
+    assert record.cpu is not None
+    assert record.cpu.parts["gateway"].user_s > 0
 
 
 def test_of_deployments_side_by_side_only_the_one_under_load_runs(stage: Stage) -> None:
@@ -142,14 +144,14 @@ def test_of_deployments_side_by_side_only_the_one_under_load_runs(stage: Stage) 
         whole_with(record, others=len(names) - 1)
         assert record.load is not None
         assert record.load.requests_ok == ROUNDS * REQUESTS
-        assert record.placement.get("processes", 0) > 0 or not record.placement["pinned"]
+        assert record.placement.processes or not record.placement.pinned
     for number in range(ROUNDS):
         assert sorted(record.loads[number].turn for record in records) == [1, 2, 3, 4]
     found = by_variant(records)
     assert found["docker"].at_once is not None
     assert found["docker"].at_once.requests_ok == AT_ONCE
     assert found["bridge-beside-dockerd"].at_once is None
-    assert any("DOCKER" in rule for rule in stage.states["docker"]["firewall"])
+    assert any("DOCKER" in rule for rule in stage.states["docker"].firewall)
 
 
 @contextmanager
@@ -318,4 +320,5 @@ def test_at_every_level_of_every_factor_the_stack_with_its_stores_works(
             assert {record.variant: record.error for record in records if record.error} == {}
             for record in records:
                 whole_with(record, others=len(some) - 1, rounds=1)
-                assert set(record.facts) >= {"gateway", "orders"}
+                assert record.facts is not None
+                assert set(record.facts.services) >= {"gateway", "orders"}

@@ -94,8 +94,8 @@ def test_a_deployment_answers_and_leaves_nothing(variant: str, site: Site) -> No
             client = stack.enter_context(Uplink(site.network_namespace)).namespace
         deployment = stack.enter_context(deploy(levels["runtime"], made, site, variant))
         address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
-        facts, _ = check_answers(client.path, address, wanted)
-        assert facts["status"] == wanted.expect_status
+        check, _ = check_answers(client.path, address, wanted)
+        assert check.answer.status == wanted.expect_status
         prove_placement(site.group, stack_cpus(site))
         assert set(deployment.services()) == set(wanted.services)
     deadline = time.monotonic() + 5
@@ -114,10 +114,10 @@ def test_every_two_raw_namespaces_are_joined_by_a_pair_of_their_own(site: Site) 
     made = project("veth", *choose_workload("products").services)
     with deploy("process", made, site, "veth"):
         inside = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}-gateway")
-        assert len(inside["routes"]) == 3
-        assert all("scope link" in route for route in inside["routes"])
+        assert len(inside.routes) == 3
+        assert all("scope link" in route for route in inside.routes)
         outside = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}")
-        assert sum("@" in line for line in outside["links"]) == 3
+        assert sum("@" in line for line in outside.links) == 3
 
 
 def test_raw_namespaces_are_one_for_each_service_on_one_bridge(site: Site) -> None:
@@ -130,11 +130,11 @@ def test_raw_namespaces_are_one_for_each_service_on_one_bridge(site: Site) -> No
         names = {path.name for path in Path(NAMESPACE_DIRECTORY).iterdir()}
         assert names == {host, f"{host}-gateway", f"{host}-product-1", f"{host}-product-2"}
         inside = network_state(f"{NAMESPACE_DIRECTORY}/{host}-product-1")
-        assert any("198.18.0.21/24" in line for line in inside["addresses"])
-        assert inside["routes"][0].startswith("default via 198.18.0.1 dev eth0")
+        assert any("198.18.0.21/24" in line for line in inside.addresses)
+        assert inside.routes[0].startswith("default via 198.18.0.1 dev eth0")
         outside = network_state(f"{NAMESPACE_DIRECTORY}/{host}")
-        assert sum(line.startswith("veth") for line in outside["links"]) == 3
-        assert outside["firewall"] == []
+        assert sum(line.startswith("veth") for line in outside.links) == 3
+        assert outside.firewall == []
 
 
 def test_the_published_tiers_are_three_routed_bridges(site: Site) -> None:
@@ -144,11 +144,9 @@ def test_the_published_tiers_are_three_routed_bridges(site: Site) -> None:
     made = project("netns-as-published", *choose_workload("orders").services)
     with deploy("process", made, site, "netns-as-published"):
         state = network_state(f"{NAMESPACE_DIRECTORY}/{site.network_namespace}")
-        bridges = {
-            line.split()[0] for line in state["links"] if not line.startswith(("veth", "lo"))
-        }
+        bridges = {line.split()[0] for line in state.links if not line.startswith(("veth", "lo"))}
         assert bridges == {"frontend", "backend", "database"}
-        assert "/proc/sys/net/ipv4/ip_forward:1" in state["sysctls"]
+        assert "/proc/sys/net/ipv4/ip_forward:1" in state.sysctls
 
 
 def test_the_published_port_is_served_by_docker_proxy(site: Site) -> None:

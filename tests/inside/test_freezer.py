@@ -99,7 +99,7 @@ def test_a_frozen_deployment_takes_no_cpu_time_until_it_is_thawed_and_dies_of_a_
             assert not answer.done()
             assert (freezer.ran_us(), group_time(site.group)) == before
             freezer.thaw()
-            assert answer.result()[0]["status"] == 200
+            assert answer.result()[0].answer.status == 200
         freezer.freeze()
         site.group.kill()
         die_at_once(site.group)

@@ -20,18 +20,10 @@ from experiments.measure import plan
 from experiments.options import measure_parser
 from experiments.pilot import DEPLOYMENTS, LEAST_ROUNDS, REQUESTS
 from experiments.pilot import ROUNDS as PILOT_ROUNDS
-from experiments.records import (
-    COMPLETE,
-    ERROR,
-    FAILED,
-    INTERRUPTED,
-    OK,
-    PILOT_TRIALS,
-    RAW,
-    read_manifest,
-    read_trials,
-    write_manifest,
-)
+from experiments.records.files import PILOT_TRIALS, RAW
+from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
+from experiments.records.store import read_manifest, read_trials, write_manifest
+from experiments.records.trials import ERROR, OK
 from experiments.runner import Runner
 from experiments.stop import StopRequest
 from experiments.trial import COLD_REQUESTS
@@ -43,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from experiments.load import Client, LoadPlan
-    from experiments.records import LoadResult
+    from experiments.records.trials import LoadResult
 
 TINY = ["--variants", "netns", "--workload", "fixed", "--warmup-requests", "0"]
 TINY += ["--requests", "20", "--rounds", "2"]
@@ -179,8 +171,10 @@ def test_a_pilot_plans_the_loads_of_every_trial(tmp_path: Path) -> None:
     assert made.execute() == COMPLETE
     manifest = read_manifest(tmp_path)
     assert manifest.requests in REQUESTS
-    assert LEAST_ROUNDS <= manifest.rounds <= manifest.pilot["wanted_rounds"]
-    assert manifest.pilot["own_sd"] > 0
+    pilot = manifest.pilot.rounds
+    assert pilot is not None
+    assert LEAST_ROUNDS <= manifest.rounds <= pilot.wanted_rounds
+    assert pilot.own_sd > 0
     rehearsed = read_trials(tmp_path, PILOT_TRIALS)
     assert [len(record.loads) for record in rehearsed] == [PILOT_ROUNDS] * DEPLOYMENTS
     trials = read_trials(tmp_path)
@@ -233,7 +227,7 @@ def test_without_a_common_rate_half_of_the_slowest_is_taken(tmp_path: Path) -> N
     options = (*TINY, "--blocks", "1", "--requests", "100", "--open-loop")
     assert runner_of(tmp_path, *options, "--open-requests", "10").execute() == COMPLETE
     manifest = read_manifest(tmp_path)
-    (capacity_per_s,) = manifest.pilot["capacities_per_s"].values()
+    (capacity_per_s,) = manifest.pilot.capacities_per_s.values()
     assert manifest.common_rate_per_s == int(capacity_per_s / 2)
     assert len(read_trials(tmp_path)) == 1
 
@@ -251,9 +245,9 @@ def test_what_does_not_fit_into_the_memory_is_cut_into_parts(
     made = runner_of(tmp_path, *options)
     assert made.execute() == COMPLETE
     manifest = read_manifest(tmp_path)
-    assert manifest.environment["memory"]["fits"] == 3
-    assert ["bare", "veth"] in manifest.side_by_side
-    assert ["bare", "bare-again"] in manifest.side_by_side
+    assert manifest.environment.memory is not None
+    assert manifest.environment.memory.fits == 3
+    assert {("bare", "veth"), ("bare", "bare-again")} <= set(manifest.side_by_side)
     assert len(manifest.order) == 2
     trials = read_trials(tmp_path)
     assert all(record.status == OK for record in trials), [record.error for record in trials]

@@ -18,17 +18,10 @@ from analysis.__main__ import main as report
 from experiments.lab.cgroups import hierarchies
 from experiments.lock import RunLock
 from experiments.options import PROJECT
-from experiments.records import (
-    ERROR,
-    FAILED,
-    INTERRUPTED,
-    OK,
-    RAW,
-    STOPPED,
-    latest_run,
-    read_manifest,
-    read_trials,
-)
+from experiments.records.files import RAW, latest_run
+from experiments.records.manifest import FAILED, INTERRUPTED
+from experiments.records.store import read_manifest, read_trials
+from experiments.records.trials import ERROR, OK, STOPPED
 from experiments.variants_file import VARIANTS_FILE
 from tests.lab.conftest import residue
 
@@ -111,12 +104,12 @@ def test_a_run_is_recorded_as_it_was_planned(tmp_path: Path) -> None:
         assert trial.load.requests_ok == 40
         # The first block has the longer load too, and not each one after it.
         assert (trial.at_once is None) == (trial.block == 2)
-        assert trial.placement["pinned"]
-    assert manifest.environment["sysctls"]["net/core/somaxconn"]
-    assert manifest.userland["packages"]["docker.io"]
-    assert manifest.userland["wheels"]["flask"]
-    assert any("DOCKER" in rule for rule in manifest.network_state["docker"]["firewall"])
-    assert manifest.network_state["netns"]["firewall"] == []
+        assert trial.placement.pinned
+    assert manifest.environment.sysctls["net/core/somaxconn"]
+    assert manifest.userland.packages["docker.io"]
+    assert manifest.userland.wheels["flask"]
+    assert any("DOCKER" in rule for rule in manifest.network_state["docker"].firewall)
+    assert manifest.network_state["netns"].firewall == []
     assert residue() == before
 
 
@@ -358,9 +351,9 @@ def test_a_user_s_own_variants_are_kept_so_that_they_can_be_run_again(tmp_path: 
     )
     text = finish(again)
     assert again.returncode == 0, text
-    levels = [table["levels"] for table in read_manifest(first).variants]
+    levels = [table.levels for table in read_manifest(first).variants]
     second = latest_run(tmp_path / "b")
-    assert [table["levels"] for table in read_manifest(second).variants] == levels
+    assert [table.levels for table in read_manifest(second).variants] == levels
     assert "OWN" in next((second / "overlays").iterdir()).read_text()
 
 

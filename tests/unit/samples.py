@@ -7,13 +7,93 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from experiments.records import ERROR, OK, LoadResult, Manifest, RoundLoad, TrialRecord
+from experiments.load.ab_output import AbReport
+from experiments.records.manifest import (
+    Environment,
+    MachineRecord,
+    Manifest,
+    Source,
+    UserlandRecord,
+)
+from experiments.records.trials import (
+    ERROR,
+    OK,
+    Answer,
+    Check,
+    CpuSpent,
+    CpuTime,
+    Facts,
+    LoadResult,
+    RoundLoad,
+    ServiceFacts,
+    TrialPlacement,
+    TrialRecord,
+)
+from experiments.variants import Comparison, Variant
+from experiments.workloads import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REQUESTS = 250
 """Of a short load."""
+
+CHECK = Check("198.18.0.11:3000", 4, "Werkzeug", Answer(200, 574, "a" * 64))
+PLACEMENT = TrialPlacement([0], [1], apart=True, pinned=True)
+
+
+RUNNING = ServiceFacts(
+    interpreter="1" * 64,
+    placement="1",
+    stdout="pipe",
+    stderr="pipe",
+    open_files=["1024", "1048576"],
+    namespaces=["pid", "mnt", "uts", "ipc"],
+    root="overlay",
+    capabilities="00000000a80425fb",
+    seccomp="2",
+    user="0",
+    packages="2" * 64,
+    command=["python3", "-m", "services.gateway"],
+    gunicorn=False,
+    processes=1,
+    others=[],
+    environment={"PORT": "3000"},
+    stdin="null",
+    cpu_limit=None,
+    memory_limit_bytes=None,
+    own_group=True,
+    sysctls={"net/core/somaxconn": "4096"},
+)
+"""A service as it runs in the matched container."""
+
+
+def facts(**changes: object) -> Facts:
+    """
+    Facts about a gateway that runs so but for the changes.
+    """
+    gateway = dataclasses.replace(RUNNING, **changes)  # type: ignore[arg-type]
+    return Facts(CHECK.answer, ["dockerd, containerd, shims"], {"gateway": gateway})
+
+
+STAT_COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+
+
+def cpu_spent(parts: dict[str, CpuTime], **changes: object) -> CpuSpent:
+    """
+    What these parts spent in ten seconds in which every column of /proc/stat grew by one.
+    """
+    usual = CpuSpent(
+        duration_s=10.0,
+        parts=parts,
+        machine_s=dict.fromkeys(STAT_COLUMNS, 1.0),
+        interrupts_apart=False,
+        unaccounted_s=0.0,
+        context_switches=1,
+        throttled_s={},
+        client_share=0.1,
+    )
+    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
 
 
 def load(requests_per_second: float, failed: int = 0, non_2xx: int = 0) -> LoadResult:
@@ -40,6 +120,14 @@ def load(requests_per_second: float, failed: int = 0, non_2xx: int = 0) -> LoadR
     )
 
 
+def details(**changes: object) -> AbReport:
+    """
+    What ab prints of a load of 1000 requests, but for the changes.
+    """
+    usual = AbReport(50, 4.0, 1000, 0, 250.0)
+    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
+
+
 def trial(number: int, block: int, variant: str, requests_per_second: float) -> TrialRecord:
     """
     A trial that went well.
@@ -52,8 +140,8 @@ def trial(number: int, block: int, variant: str, requests_per_second: float) -> 
         status=OK,
         started_at=1e9 + number,
         phases_s={"deploy": 1.0, "load": 4.0, "teardown": 0.1},
-        check={"status": 200},
-        placement={"client": [0], "stack": [1], "apart": True, "pinned": True},
+        check=CHECK,
+        placement=PLACEMENT,
         load=load(requests_per_second),
     )
 
@@ -132,8 +220,8 @@ def failed_trial(number: int, block: int, variant: str) -> TrialRecord:
         status=ERROR,
         started_at=1e9 + number,
         phases_s={"deploy": 60.0},
-        check={},
-        placement={"client": [0], "stack": [1], "apart": True, "pinned": True},
+        check=None,
+        placement=PLACEMENT,
         load=None,
         failed_phase="deploy",
         error="gateway did not become healthy\nits last line: a | b",
@@ -156,27 +244,23 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
         concurrency=50,
         warmup_requests=200,
         any_length=True,
-        workload={
-            "name": "products",
-            "about": "gateway to product",
-            "services": ["gateway", "product-1"],
-            "path": "/api/products",
-            "post_json": None,
-        },
-        variants=[
-            {"name": name, "about": f"about {name}", "levels": {"runtime": name}, "overlays": []}
-            for name in names
-        ],
-        comparisons=[
-            {"name": "matched", "about": "a pair", "baseline": "netns", "treatment": "docker"}
-        ],
+        workload=Workload(
+            name="products",
+            about="gateway to product",
+            services=("gateway", "product-1"),
+            path="/api/products",
+            expect_status=200,
+            expect_json={},
+        ),
+        variants=[Variant(name, f"about {name}", {"runtime": name}) for name in names],
+        comparisons=[Comparison("matched", "a pair", "netns", "docker")],
         order=[[names]] * blocks,
         ending=f"{blocks} blocks are enough",
         variants_file="",
-        machine={"name": "local", "reason": "this host"},
-        userland={"digest": "0" * 16, "packages": {"runc": "1.1"}, "wheels": {"flask": "3.1"}},
-        git={"commit": "f" * 40, "changed": False},
+        machine=MachineRecord("local", "this host"),
+        userland=UserlandRecord(digest="0" * 16, packages={"runc": "1.1"}, wheels={"flask": "3.1"}),
+        git=Source("f" * 40, changed=False),
         created_at=1.7e9,
-        environment={"kernel": "6.12", "cpus": [0, 1], "memory_bytes": 2**34},
+        environment=Environment(kernel="6.12", cpus=[0, 1], memory_bytes=2**34),
         note="Ctrl-C" if state == "interrupted" else "",
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.stage import Stage
     from experiments.variants import Variant
 

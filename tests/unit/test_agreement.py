@@ -9,7 +9,7 @@ import dataclasses
 import pytest
 
 from analysis.agreement import QUESTIONS, agreements, agrees
-from experiments.records import AgreementLoad
+from experiments.records.trials import AgreementLoad
 from tests.unit.samples import load, manifest, side_by_side, trial
 
 SHORT, LONG = 250, 1000

@@ -15,7 +15,7 @@ from rich.console import Console
 from experiments.agreement import COMPANY, PAIRS, Agreement
 from experiments.errors import DeployError
 from experiments.progress import Progress
-from experiments.records import read_agreement
+from experiments.records.store import read_agreement
 from experiments.stopping import Rule
 from experiments.variants_file import load_variants
 from tests.unit.samples import load
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from experiments.records import AgreementLoad, LoadResult
+    from experiments.records.trials import AgreementLoad, LoadResult
     from experiments.stage import Stage
     from experiments.variants import Variant
 

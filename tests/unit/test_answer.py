@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from analysis.report import render
+from experiments.variants import Comparison, Ladder, Variant, Whole
 from tests.unit.samples import load, manifest, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 NAMES = ("netns", "docker", "docker-host")
 
@@ -23,17 +25,12 @@ def run_of(docker: float, host: float, spread: float = 0.01) -> tuple[Manifest, 
     """
     Nine blocks, in which Docker and its change take so many times as long per request.
     """
-    variants: list[dict[str, Any]] = [
-        {"name": name, "about": f"+ {name}", "levels": {"runtime": name}, "overlays": []}
-        for name in NAMES
-    ]
-    pairs = [("matched", "netns", "docker"), ("host network", "docker", "docker-host")]
     made = dataclasses.replace(
         manifest(blocks=9),
-        variants=variants,
+        variants=[Variant(name, f"+ {name}", {"runtime": name}) for name in NAMES],
         comparisons=[
-            {"name": name, "about": "", "baseline": baseline, "treatment": treatment}
-            for name, baseline, treatment in pairs
+            Comparison("matched", "", "netns", "docker"),
+            Comparison("host network", "", "docker", "docker-host"),
         ],
     )
     trials = []
@@ -108,7 +105,7 @@ def test_with_a_ladder_it_is_where_the_cost_comes_from() -> None:
     The dearest step first.
     """
     made, trials = run_of(1.5, 1.5)
-    ladder = {"name": "up", "about": "", "steps": list(NAMES)}
+    ladder = Ladder("up", "", NAMES)
     text = answer_of((dataclasses.replace(made, ladders=[ladder]), trials))
     assert "can be shown to cost time: docker-host (+" in text
     assert text.index("docker-host (+") < text.index(", docker (+")
@@ -125,27 +122,22 @@ def test_both_pairs_a_ladder_and_a_change_are_three_sentences() -> None:
         variants=[
             *made.variants,
             *(
-                {**table, "name": names[table["name"]]}
-                for table in made.variants
-                if table["name"] in names
+                dataclasses.replace(each, name=names[each.name])
+                for each in made.variants
+                if each.name in names
             ),
         ],
         comparisons=[
             *made.comparisons,
-            {**made.comparisons[0], "baseline": names["netns"], "treatment": names["docker"]},
+            dataclasses.replace(
+                made.comparisons[0], baseline=names["netns"], treatment=names["docker"]
+            ),
         ],
         ladders=[
-            {"name": "up", "about": "", "steps": ["netns", "docker"]},
-            {"name": "aside", "about": "", "steps": ["netns", "docker-host"]},
+            Ladder("up", "", ("netns", "docker")),
+            Ladder("aside", "", ("netns", "docker-host")),
         ],
-        wholes=[
-            {
-                "name": "from there to here",
-                "ladders": ["up"],
-                "baseline": "netns",
-                "treatment": "docker",
-            }
-        ],
+        wholes=[Whole("from there to here", "netns", "docker", ("up",))],
     )
     trials += [
         dataclasses.replace(each, variant=names[each.variant], number=each.number + 100)
@@ -177,8 +169,8 @@ def test_an_instrument_that_sees_what_is_not_there_gives_no_answer() -> None:
     Nothing that it says is to be quoted.
     """
     made, trials = run_of(1.5, 1.0)
-    twin = {**made.variants[0], "name": "netns-again", "twin_of": "netns"}
-    control = {**made.comparisons[0], "name": "A/A", "treatment": "netns-again"}
+    twin = dataclasses.replace(made.variants[0], name="netns-again", twin_of="netns")
+    control = dataclasses.replace(made.comparisons[0], name="A/A", treatment="netns-again")
     twice = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
     )

@@ -7,17 +7,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
 from analysis.report import render
+from experiments.records.trials import CpuTime
 from experiments.variants_file import load_variants
-from tests.unit.samples import manifest, side_by_side, trial
+from tests.unit.samples import cpu_spent, facts, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 BASE_US = 1400.0
 
@@ -31,7 +33,7 @@ def run_of(slope: float = 1.0, blocks: int = 4) -> tuple[Manifest, list[TrialRec
     variants = [each for each in chosen if each.levels["burn_us"].isdecimal()]
     made = dataclasses.replace(
         manifest(blocks=blocks),
-        variants=[{**dataclasses.asdict(variant), "overlays": []} for variant in variants],
+        variants=variants,
         comparisons=[],
     )
     trials: list[TrialRecord] = []
@@ -40,23 +42,10 @@ def run_of(slope: float = 1.0, blocks: int = 4) -> tuple[Manifest, list[TrialRec
             burn, sleep = (int(variant.levels[name]) for name in ("burn_us", "sleep_us"))
             us = BASE_US + 10 * block + slope * (burn + sleep) + (block % 2) * burn / 100
             one = trial(len(trials) + 1, block, variant.name, 1e6 / us)
-            spent = {"user_s": 0.4 + slope * burn / 1000, "system_s": 0.1}
-            other = {"user_s": 9.0, "system_s": 9.0}
-            parts = {"gateway": spent, "client": other, "runner": other}
-            cpu = {
-                "parts": parts,
-                "duration_s": 10.0,
-                "machine_s": dict.fromkeys(
-                    ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"), 1.0
-                ),
-                "interrupts_apart": False,
-                "unaccounted_s": 0.0,
-                "context_switches": 1,
-                "throttled_s": {},
-                "client_share": 0.1,
-            }
-            facts: dict[str, Any] = {"stack": {}, "gateway": {}}
-            trials.append(dataclasses.replace(one, cpu=cpu, facts=facts))
+            spent = CpuTime(0.4 + slope * burn / 1000, 0.1)
+            other = CpuTime(9.0, 9.0)
+            cpu = cpu_spent({"gateway": spent, "client": other, "runner": other})
+            trials.append(dataclasses.replace(one, cpu=cpu, facts=facts()))
     return made, trials
 
 

@@ -14,10 +14,12 @@ import pytest
 from analysis.claims import PUBLISHED, TESTS, Claim, Holds, claims
 from analysis.comparisons import comparisons
 from analysis.report import render
-from tests.unit.samples import load, manifest, trial
+from experiments.variants import Comparison, Ladder, Variant
+from tests.unit.samples import details, load, manifest, trial
 
 if TYPE_CHECKING:
-    from experiments.records import LoadResult, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import LoadResult, TrialRecord
 
 PAIR = ("netns-as-published", "docker-as-published")
 RATE, MEAN, MEDIAN = "Docker serves 46 %", "Mean latency", "Median"
@@ -30,13 +32,8 @@ def run_of(ratio: float, blocks: int = 9, non_2xx: int = 0) -> tuple[Manifest, l
     """
     made = dataclasses.replace(
         manifest(blocks=blocks),
-        variants=[
-            {"name": name, "about": name, "levels": {"runtime": name}, "overlays": []}
-            for name in PAIR
-        ],
-        comparisons=[
-            {"name": "as published", "about": "", "baseline": PAIR[0], "treatment": PAIR[1]}
-        ],
+        variants=[Variant(name, name, {"runtime": name}) for name in PAIR],
+        comparisons=[Comparison("as published", "", *PAIR)],
     )
     trials = []
     for block in range(1, blocks + 1):
@@ -70,7 +67,7 @@ def cold(failed_length: int, non_2xx: int, *, any_length: bool) -> LoadResult:
     return dataclasses.replace(
         load(250, failed=failed_length, non_2xx=non_2xx),
         command=["ab", *(["-l"] if any_length else [])],
-        details={"failed_length": failed_length},
+        details=details(failed_length=failed_length),
     )
 
 
@@ -182,17 +179,11 @@ def with_changes(
         made,
         variants=[
             *made.variants,
-            *(
-                {"name": name, "about": name, "levels": {"as": name}, "overlays": []}
-                for name in rates
-            ),
+            *(Variant(name, name, {"as": name}) for name in rates),
         ],
         comparisons=[
             *made.comparisons,
-            *(
-                {"name": name, "about": "", "baseline": baseline, "treatment": treatment}
-                for name, (baseline, treatment) in pairs.items()
-            ),
+            *(Comparison(name, "", *pair) for name, pair in pairs.items()),
         ],
     )
     for block in range(1, 10):
@@ -228,7 +219,7 @@ def test_what_is_blamed_is_looked_for_in_the_ladder(
         zip(STEPS, accumulate((500.0, *costs), lambda rate, times: rate / times), strict=True)
     )
     made, trials = with_changes(rates, {}, {STEPS[-1]: noise})
-    ladder = {"name": "container", "about": "", "steps": STEPS}
+    ladder = Ladder("container", "", tuple(STEPS))
     climbed = dataclasses.replace(made, ladders=[ladder])
     assert found((climbed, trials), "Docker's runtime").verdict is verdict
 

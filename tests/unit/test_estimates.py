@@ -28,7 +28,7 @@ from analysis.verdicts import holm, p_value_of_none
 from tests.unit.samples import failed_trial, load, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
 
 def test_the_interval_is_student_s() -> None:

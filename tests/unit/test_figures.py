@@ -14,7 +14,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -41,14 +41,25 @@ from analysis.recommendations import GIVES_UP, gives_up
 from analysis.verdicts import Kind, Verdict
 from experiments.errors import ResultsError
 from experiments.factors import FACTORS
-from experiments.records import OpenLoad
-from tests.unit.samples import failed_trial, manifest, side_by_side, trial
+from experiments.records.trials import CpuTime, OpenLoad
+from experiments.variants import Comparison, Ladder, Variant, Whole
+from tests.unit.samples import (
+    STAT_COLUMNS,
+    cpu_spent,
+    details,
+    facts,
+    failed_trial,
+    manifest,
+    side_by_side,
+    trial,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analysis.figures.figure import Figure
-    from experiments.records import LoadResult, Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import LoadResult, TrialRecord
 
 CHECKOUT = Path(__file__).parents[2]
 NAMES = [
@@ -97,22 +108,16 @@ def manifest_of(names: Sequence[str]) -> Manifest:
     The manifest of a run of these variants, with what can be compared and climbed among them.
     """
     pairs = [pair for pair in PAIRS if {*pair[1:]} <= {*names}]
-    ladders = [{"name": "steps", "about": "", "steps": ["netns", "docker", "docker-host"]}]
-    whole = {"name": "from one to the other", "baseline": "netns", "treatment": "docker-host"}
+    ladders = [Ladder("steps", "", ("netns", "docker", "docker-host"))]
+    wholes = [Whole("from one to the other", "netns", "docker-host", ("steps",))]
     climbed = {"netns", "docker", "docker-host"} <= {*names}
     return dataclasses.replace(
         manifest(),
-        variants=[
-            {"name": name, "about": name, "levels": {**PLAIN, **VARIANTS[name][0]}, "overlays": []}
-            for name in names
-        ],
-        comparisons=[
-            {"name": name, "about": "", "baseline": baseline, "treatment": treatment}
-            for name, baseline, treatment in pairs
-        ],
-        focal=[["netns", "docker"]] if "docker" in names else [],
+        variants=[Variant(name, name, {**PLAIN, **VARIANTS[name][0]}) for name in names],
+        comparisons=[Comparison(name, "", one, other) for name, one, other in pairs],
+        focal=[("netns", "docker")] if "docker" in names else [],
         ladders=ladders if climbed else [],
-        wholes=[{**whole, "ladders": ["steps"]}] if climbed else [],
+        wholes=wholes if climbed else [],
     )
 
 
@@ -122,26 +127,19 @@ def one_trial(number: int, block: int, name: str, us: float) -> TrialRecord:
     """
     levels = VARIANTS[name][0]
     parts = {
-        "gateway": {"user_s": us / 2000, "system_s": 0.25},
-        "client": {"user_s": 0.1, "system_s": 0.1},
-        "runner": {"user_s": 0.0, "system_s": 0.0},
+        "gateway": CpuTime(us / 2000, 0.25),
+        "client": CpuTime(0.1, 0.1),
+        "runner": CpuTime(),
     }
     if levels.get("runtime") == "container":
-        parts["dockerd, containerd, shims"] = {"user_s": 0.3, "system_s": 0.1}
-    machine = dict.fromkeys(("user", "nice", "system", "idle", "iowait", "irq", "steal"), 1.0)
-    cpu: dict[str, Any] = {
-        "parts": parts,
-        "duration_s": 4.0,
-        "machine_s": {**machine, "softirq": 0.1},
-        "interrupts_apart": True,
-        "unaccounted_s": 0.0,
-        "context_switches": 1,
-        "throttled_s": {},
-        "client_share": 0.1,
-    }
-    facts: dict[str, Any] = {"gateway": {}}
+        parts["dockerd, containerd, shims"] = CpuTime(0.3, 0.1)
+    spent = cpu_spent(
+        parts,
+        machine_s=dict.fromkeys(STAT_COLUMNS, 1.0) | {"softirq": 0.1},
+        interrupts_apart=True,
+    )
     good = side_by_side(number, block, name, [0.99 * us, us, 1.01 * us, us])
-    return dataclasses.replace(good, cpu=cpu, facts=facts)
+    return dataclasses.replace(good, cpu=spent, facts=facts())
 
 
 def run_of(
@@ -427,10 +425,10 @@ def test_what_a_whole_is_made_of_comes_first() -> None:
     Then the whole, and then what stands beside it.
     """
     made, trials = run_of(LADDER)
-    aside = {"name": "aside", "about": "", "steps": ["netns", "docker-host"]}
+    aside = Ladder("aside", "", ("netns", "docker-host"))
     beside = dataclasses.replace(made, ladders=[aside, *made.ladders])
     names = [row["ladder"] for row in rows_of(shown(ladder(beside, trials)))]
-    whole = made.wholes[0]["name"]
+    whole = made.wholes[0].name
     assert list(dict.fromkeys(names)) == ["steps", whole, "aside"]
 
 
@@ -513,7 +511,9 @@ def test_soft_interrupts_are_shown_only_where_they_are_apart() -> None:
     made, trials = run_of(["netns", "docker"])
     places = {row["place"] for row in rows_of(shown(cpu(made, trials)))}
     assert "soft interrupts" in places
-    trials[0].cpu["interrupts_apart"] = None
+    assert trials[0].cpu is not None
+    unknown = dataclasses.replace(trials[0].cpu, interrupts_apart=None)
+    trials[0] = dataclasses.replace(trials[0], cpu=unknown)
     figure = shown(cpu(made, trials))
     rows = [row for row in rows_of(figure) if row["variant"] == "docker"]
     shares_us = {row["place"]: float(row["cpu_us_per_request"]) for row in rows}
@@ -596,7 +596,7 @@ def test_the_closed_loop_has_the_curve_of_the_table_that_ab_prints() -> None:
     """
     made, trials = run_of(["netns", "docker"], block_count=2)
     tables = {
-        name: {"50": ms, "90": 2 * ms, "99": 3 * ms, "100": 9 * ms}
+        name: {50: ms, 90: 2 * ms, 99: 3 * ms, 100: 9 * ms}
         for name, ms in (("netns", 10), ("docker", 20))
     }
     printed = [
@@ -605,7 +605,7 @@ def test_the_closed_loop_has_the_curve_of_the_table_that_ab_prints() -> None:
             load=dataclasses.replace(
                 loaded(each),
                 requests_completed=999,
-                details={"percentiles_ms": tables[each.variant]},
+                details=details(percentiles_ms=tables[each.variant]),
             ),
         )
         for each in trials
@@ -700,7 +700,7 @@ def test_the_main_variants_are_few_enough_to_be_told_apart() -> None:
     assert main_variants(manifest_of(list(VARIANTS))) == [
         *("netns", "docker", "netns-again", "docker-host")
     ]
-    many = [{"name": f"v{number}", "levels": {}} for number in range(20)]
+    many = [Variant(f"v{number}", "", {}) for number in range(20)]
     bare = dataclasses.replace(manifest(), variants=many, comparisons=[])
     assert len(main_variants(bare)) == len(STROKES)
 

@@ -14,13 +14,13 @@ from hdrh.log import HistogramLogReader
 
 from analysis.histograms import HIGHEST_US, histogram_log, write_histograms
 from analysis.latency import FAILED_US, HEADER, QUANTILES, quantile_us
-from experiments.records import OpenLoad
+from experiments.records.trials import OpenLoad
 from tests.unit.samples import failed_trial, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
 
 def read_back(path: Path) -> HdrHistogram:

@@ -11,10 +11,12 @@ import pytest
 
 from analysis.ladder import climb, remainder
 from analysis.report import render
+from experiments.variants import Ladder, Variant, Whole
 from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 LEVELS = {
     "bare": {"network": "host", "stdio": "null"},
@@ -32,23 +34,13 @@ def run_of(blocks: int, spread: float = 0.0) -> tuple[Manifest, list[TrialRecord
     """
     made = dataclasses.replace(
         manifest(blocks=blocks),
-        variants=[
-            {"name": name, "about": f"about {name}", "levels": levels, "overlays": []}
-            for name, levels in LEVELS.items()
-        ],
+        variants=[Variant(name, f"about {name}", levels) for name, levels in LEVELS.items()],
         comparisons=[],
         ladders=[
-            {"name": "network", "about": "networks", "steps": ["bare", "bridge"]},
-            {"name": "output", "about": "where it goes", "steps": ["bare", "printing"]},
+            Ladder("network", "networks", ("bare", "bridge")),
+            Ladder("output", "where it goes", ("bare", "printing")),
         ],
-        wholes=[
-            {
-                "name": "from bare to both",
-                "baseline": "bare",
-                "treatment": "both",
-                "ladders": ["network", "output"],
-            }
-        ],
+        wholes=[Whole("from bare to both", "bare", "both", ("network", "output"))],
     )
     trials: list[TrialRecord] = []
     for block in range(1, blocks + 1):

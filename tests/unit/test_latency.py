@@ -26,7 +26,7 @@ from analysis.latency import (
 )
 from analysis.sections.latency import latency
 from experiments.errors import ResultsError
-from experiments.records import OpenLoad
+from experiments.records.trials import OpenLoad
 from tests.unit.samples import failed_trial, manifest, trial
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 RATE_PER_S = 100.0
 

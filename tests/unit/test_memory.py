@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.memory import ROOMY_BYTES, SHARE, Memory
+from experiments.records.manifest import MemoryRecord
 from experiments.variants_file import load_variants
 from tests.unit.samples import failed_trial
 from tests.unit.stage_stub import StubConditions, StubStage, as_stage
@@ -16,7 +17,7 @@ from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.variants import Variant
 
 MIB = 2**20
@@ -45,11 +46,7 @@ def test_what_was_not_measured_fits(stage: StubStage) -> None:
     """
     memory = Memory(as_stage(stage))
     assert memory.fits(40) == 40
-    assert memory.as_record() == {
-        "available_bytes": 1000 * MIB,
-        "process_bytes": None,
-        "container_bytes": None,
-    }
+    assert memory.as_record(40) == MemoryRecord(1000 * MIB, None, None, 40)
 
 
 def test_a_machine_is_roomy_where_each_deployment_could_have_plenty(
@@ -87,11 +84,7 @@ def test_all_are_taken_to_be_of_the_largest_kind(stage: StubStage) -> None:
     memory.rehearse(NETNS)
     memory.start_docker_once()
     assert memory.fits(20) == 5
-    assert memory.as_record() == {
-        "available_bytes": 1000 * MIB,
-        "process_bytes": 100 * MIB,
-        "container_bytes": 160 * MIB,
-    }
+    assert memory.as_record(5) == MemoryRecord(1000 * MIB, 100 * MIB, 160 * MIB, 5)
 
 
 def test_deployments_that_seem_to_take_nothing_all_fit(stage: StubStage) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments.load.merged import merged, quantile_ms
-from tests.unit.samples import load
+from tests.unit.samples import details, load
 
 
 def test_counts_are_added_up() -> None:
@@ -20,16 +20,16 @@ def test_counts_are_added_up() -> None:
     Those of failures too, and the time that all loads took.
     """
     loads = [
-        dataclasses.replace(load(250.0, failed=3, non_2xx=2), details={"failed_length": 1}),
-        dataclasses.replace(load(500.0, failed=1), details={"failed_length": 1, "other": 7}),
+        dataclasses.replace(load(250.0, failed=3, non_2xx=2), details=details(failed_length=1)),
+        dataclasses.replace(load(500.0, failed=1), details=details(failed_length=1)),
     ]
     whole = merged(loads, [{4: 1000}, {2: 1000}])
     assert (whole.requests, whole.requests_completed, whole.requests_ok) == (2000, 2000, 1998)
     assert (whole.requests_failed, whole.responses_non_2xx) == (4, 2)
     assert whole.duration_s == pytest.approx(4 + 2)
     assert whole.concurrency == 50
-    assert whole.details["failed_length"] == 2
-    assert whole.details["failed_connect"] == 0
+    assert whole.details is not None
+    assert (whole.details.failed_length, whole.details.failed_connect) == (2, 0)
 
 
 def test_the_rate_is_all_requests_over_all_their_time() -> None:
@@ -70,8 +70,9 @@ def test_quantiles_are_of_all_requests() -> None:
     assert whole.latency_p50_us == pytest.approx(10_500)
     assert whole.latency_p90_us == pytest.approx(30_000, abs=500)
     assert whole.latency_p99_us == pytest.approx(50_000, abs=500)
-    assert whole.details["percentiles_ms"][99] == pytest.approx(whole.latency_p99_us / 1e3)
-    mean = whole.details["connection_times_ms"]["total"]["mean"]
+    assert whole.details is not None
+    assert whole.details.percentiles_ms[99] == pytest.approx(whole.latency_p99_us / 1e3)
+    mean = whole.details.connection_times_ms["total"]["mean"]
     assert mean == pytest.approx((10 * 1000 + 30 * 900 + 50 * 100) / 2000)
 
 

@@ -31,7 +31,8 @@ from experiments.pilot import (
     rounds_wanted,
 )
 from experiments.progress import Progress
-from experiments.records import PILOT_TRIALS, read_trials
+from experiments.records.files import PILOT_TRIALS
+from experiments.records.store import read_trials
 from experiments.stopping import Rule
 from experiments.variants_file import load_variants
 from tests.unit.samples import failed_trial, side_by_side
@@ -40,7 +41,7 @@ from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
     from experiments.variants import Variant
 
 NETNS = load_variants().variants["netns"]
@@ -136,19 +137,18 @@ def test_a_pilot_is_made_where_a_run_goes_on_by_width_and_no_number_is_given() -
     And for the common rate of an open loop.
     """
 
-    def wanted(*arguments: str) -> str | None:
-        found: str | None = plan(measure_parser().parse_args(list(arguments))).pilot.get("wanted")
-        return found
+    def wanted(*arguments: str) -> str:
+        return plan(measure_parser().parse_args(list(arguments))).pilot.wanted
 
     assert wanted() == "rounds"
     assert wanted("--profile", "full") == "rounds"
-    assert wanted("--rounds", "4") is None
-    assert wanted("--profile", "quick") is None
-    assert wanted("--blocks", "5") is None
+    assert wanted("--rounds", "4") == ""
+    assert wanted("--profile", "quick") == ""
+    assert wanted("--blocks", "5") == ""
     assert wanted("--blocks", "5", "--half-width", "3") == "rounds"
-    assert wanted("--variants", "netns") is None
+    assert wanted("--variants", "netns") == ""
     assert wanted("--open-loop") == "rate"
-    assert wanted("--open-loop", "--common-rate", "100") is None
+    assert wanted("--open-loop", "--common-rate", "100") == ""
     made = plan(measure_parser().parse_args(["--open-loop", "--open-requests", "50"]))
     assert (made.open_fractions, made.open_requests) == ([0.3, 0.5, 0.7, 0.9], 50)
     assert made.half_width is None
@@ -181,17 +181,17 @@ def test_the_pilot_chooses_rounds_and_requests(tmp_path: Path) -> None:
     """
     stage = StubStage(tmp_path, twins)
     pilot, said = a_pilot(stage)
-    found = pilot.rounds(NETNS, 1e6, 2, 5)
+    found, rounds, requests = pilot.rounds(NETNS, 1e6, 2, 5)
     ((variants, conditions, kind),) = stage.begun
     assert (len(variants), conditions.rounds, kind) == (DEPLOYMENTS, ROUNDS, "pilot")
     assert (conditions.at_once, conditions.open_requests) == (frozenset(), 0)
     # Of 32 loads that are half of 2 % off, less those that fix four means and eight rounds.
-    assert found["own_sd"] == pytest.approx(math.log(1.02) / 2 * math.sqrt(32 / 21), rel=0.01)
-    assert found["between_sd"] == pytest.approx(math.log(1.1) / math.sqrt(3), rel=0.01)
+    assert found.own_sd == pytest.approx(math.log(1.02) / 2 * math.sqrt(32 / 21), rel=0.01)
+    assert found.between_sd == pytest.approx(math.log(1.1) / math.sqrt(3), rel=0.01)
     # Of a block of four: two seconds up and two down, and 16 for 32 loads.
-    assert (found["deployment_s"], found["load_s"]) == (1.0, 0.5)
-    assert found["chosen_rounds"] == found["wanted_rounds"] == LEAST_ROUNDS
-    assert found["chosen_requests"] == 250
+    assert (found.deployment_s, found.load_s) == (1.0, 0.5)
+    assert rounds == found.wanted_rounds == LEAST_ROUNDS
+    assert requests == 250
     assert len(read_trials(tmp_path, PILOT_TRIALS)) == DEPLOYMENTS
     assert read_trials(tmp_path) == []
     assert f"{LEAST_ROUNDS} rounds of 250 requests in each block" in said.getvalue()
@@ -226,9 +226,9 @@ def test_the_pilot_finds_a_rate_that_all_can_bear(tmp_path: Path) -> None:
 
     stage = StubStage(tmp_path, measured)
     variants = load_variants().choose(["netns", "docker", "docker-host"])
-    found = a_pilot(stage)[0].rate(variants)
-    assert found["capacities_per_s"] == {name: pytest.approx(rate) for name, rate in rates.items()}
-    assert found["common_rate_per_s"] == 125
+    capacities_per_s, common_rate_per_s = a_pilot(stage)[0].rate(variants)
+    assert capacities_per_s == {name: pytest.approx(rate) for name, rate in rates.items()}
+    assert common_rate_per_s == 125
     assert stage.begun[0][0] == variants
 
 

@@ -15,7 +15,7 @@ from analysis.places import at_equal_place, by_place, place_term
 from tests.unit.samples import load, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
 COST = -0.02
 """Of standing at twice the place, as a log-ratio."""

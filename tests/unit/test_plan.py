@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.records import Manifest
-    from experiments.variants import Comparison, Variant
+    from experiments.records.manifest import Manifest
+    from experiments.variants import Comparison, Target, Variant
 
 VARIANTS = dict.fromkeys("abcd", 1)
 
@@ -187,7 +187,7 @@ def test_the_defaults_are_the_published_parameters() -> None:
     """
     options = measure_parser().parse_args([])
     made = plan(options)
-    assert (made.requests_at_once, made.concurrency, made.workload["name"]) == (
+    assert (made.requests_at_once, made.concurrency, made.workload.name) == (
         1000,
         50,
         "products",
@@ -205,19 +205,19 @@ def test_a_plan_holds_what_was_asked() -> None:
     assert (made.blocks, made.minutes, made.seed) == (7, PROFILES["quick"].minutes, 5)
     assert (made.rounds, made.requests) == (3, 100)
     assert (made.half_width, made.targets) == (None, [])
-    assert [variant["name"] for variant in made.variants] == ["docker", "netns", "netns-again"]
+    assert [variant.name for variant in made.variants] == ["docker", "netns", "netns-again"]
     assert made.order == []
-    assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
-    assert made.focal == [["netns", "docker"]]
-    assert made.side_by_side == [["netns", "docker"], ["netns", "netns-again"]]
+    assert [pair.name for pair in made.comparisons] == ["matched", "A/A"]
+    assert made.focal == [("netns", "docker")]
+    assert made.side_by_side == [("netns", "docker"), ("netns", "netns-again")]
     assert made.at_once == ["docker", "netns", "netns-again"]
 
 
-def widths_of(made: Sequence[dict[str, object]]) -> dict[tuple[object, object], object]:
+def widths_of(made: Sequence[Target]) -> dict[tuple[str, str], float]:
     """
     The half-width that each pair is to reach.
     """
-    return {(each["baseline"], each["treatment"]): each["half_width"] for each in made}
+    return {(each.baseline, each.treatment): each.half_width for each in made}
 
 
 def test_a_pair_is_to_be_known_as_well_as_the_narrowest_of_its_kinds_asks() -> None:
@@ -273,7 +273,7 @@ def test_all_that_is_compared_stands_side_by_side() -> None:
     """
     names = "netns,docker,docker-host,docker-cpus-1,bridge,bridge-beside-dockerd"
     made = planned("--variants", names)
-    assert {tuple(pair) for pair in made.side_by_side} == {
+    assert set(made.side_by_side) == {
         ("netns", "docker"),
         ("docker", "docker-host"),
         ("docker", "docker-cpus-1"),
@@ -281,7 +281,7 @@ def test_all_that_is_compared_stands_side_by_side() -> None:
         ("netns", "netns-again"),
     }
     whole = plan(measure_parser("ladder").parse_args([]))
-    ends = [[each["baseline"], each["treatment"]] for each in whole.wholes]
+    ends = [(each.baseline, each.treatment) for each in whole.wholes]
     assert ends
     assert all(pair in whole.side_by_side for pair in ends)
 
@@ -315,7 +315,7 @@ def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:
     """
 
     def made(names: str) -> list[str]:
-        return [table["name"] for table in planned("--variants", names).variants]
+        return [table.name for table in planned("--variants", names).variants]
 
     assert made("netns") == ["netns"]
     assert made("bare,veth,bridge,tiers")[-1] == "bare-again"
@@ -358,9 +358,9 @@ def test_a_kept_variants_file_plans_the_same_run_again(tmp_path: Path) -> None:
     again = plan(measure_parser().parse_args(["--variants-file", str(run / kept.variants_file)]))
     names = ["one", "two", "one-again"]
     for made in (first, again):
-        assert [table["name"] for table in made.variants] == names
-        assert [pair["name"] for pair in made.comparisons] == ["two and one", "A/A"]
-        assert [table["twin_of"] for table in made.variants] == ["", "", "one"]
+        assert [table.name for table in made.variants] == names
+        assert [pair.name for pair in made.comparisons] == ["two and one", "A/A"]
+        assert [table.twin_of for table in made.variants] == ["", "", "one"]
 
 
 def pair_of(baseline: str, treatment: str) -> tuple[list[Variant], list[Comparison]]:
@@ -377,14 +377,14 @@ def test_a_run_is_for_its_focal_comparisons_and_the_steps_of_its_ladders() -> No
     All comparisons where there is neither; never the one of a variant with itself.
     """
 
-    def focal(names: str) -> list[list[str]]:
+    def focal(names: str) -> list[tuple[str, str]]:
         return planned("--variants", names).focal
 
-    assert focal("netns,docker,docker-host") == [["netns", "docker"]]
-    assert focal("docker,docker-host") == [["docker", "docker-host"]]
+    assert focal("netns,docker,docker-host") == [("netns", "docker")]
+    assert focal("docker,docker-host") == [("docker", "docker-host")]
     assert focal("bridge,bridge-beside-dockerd,netns,docker") == [
-        ["netns", "docker"],
-        ["bridge", "bridge-beside-dockerd"],
+        ("netns", "docker"),
+        ("bridge", "bridge-beside-dockerd"),
     ]
 
 
@@ -413,19 +413,19 @@ def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None
     assert too_many_cpus(made, 2) == []
     rest = leave_out(made, ["docker", "veth"])
     there = {*names.split(","), "netns-again"} - {"docker", "veth"}
-    assert {table["name"] for table in rest.variants} == there
-    assert [ladder["name"] for ladder in made.ladders] == ["network", "dockerd beside a bridge"]
-    assert [ladder["name"] for ladder in rest.ladders] == ["dockerd beside a bridge"]
-    assert [pair["name"] for pair in made.comparisons] == ["matched", "A/A"]
-    assert [pair["name"] for pair in rest.comparisons] == ["A/A"]
-    assert rest.focal == [["bridge", "bridge-beside-dockerd"]]
+    assert {table.name for table in rest.variants} == there
+    assert [ladder.name for ladder in made.ladders] == ["network", "dockerd beside a bridge"]
+    assert [ladder.name for ladder in rest.ladders] == ["dockerd beside a bridge"]
+    assert [pair.name for pair in made.comparisons] == ["matched", "A/A"]
+    assert [pair.name for pair in rest.comparisons] == ["A/A"]
+    assert rest.focal == [("bridge", "bridge-beside-dockerd")]
     assert widths_of(rest.targets).keys() == {
         ("bridge", "tiers"),
         ("bridge", "bridge-beside-dockerd"),
     }
     assert made.at_once == ["docker", "netns", "netns-again"]
     assert rest.at_once == ["netns", "netns-again"]
-    assert rest.environment["left_out"] == ["docker", "veth"]
+    assert rest.environment.left_out == ["docker", "veth"]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,25 @@ from analysis.__main__ import main
 from analysis.folders import POOLED_REPORT
 from analysis.pooling import pool
 from analysis.report import render
-from experiments.records import ResultsError, append_trial, write_manifest
+from experiments.errors import ResultsError
+from experiments.records.manifest import (
+    Box,
+    Environment,
+    MachineRecord,
+    PilotPlan,
+    RoundsPilot,
+    Source,
+)
+from experiments.records.store import append_trial, write_manifest
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
+
+
+PILOT = RoundsPilot("netns", 4, 8, 250, 0.01, 0.01, 3.0, 0.6, 6)
 
 
 def blocks(count: int) -> list[TrialRecord]:
@@ -49,12 +61,12 @@ def test_blocks_are_numbered_on() -> None:
     ("changes", "message"),
     [
         (
-            {"machine": {"name": "vagrant", "acceleration": "emulation"}},
+            {"machine": MachineRecord("vagrant", acceleration="emulation")},
             "their machine differs, 'local' and 'vagrant'",
         ),
-        ({"environment": {"kernel": "6.1"}}, "their kernel differs, '6.12' and '6.1'"),
+        ({"environment": Environment(kernel="6.1")}, "their kernel differs, '6.12' and '6.1'"),
         ({"requests": 500}, "their requests differs, 1000 and 500"),
-        ({"git": {"commit": "e" * 40, "changed": False}}, "their project differs"),
+        ({"git": Source("e" * 40, changed=False)}, "their project differs"),
         ({"any_length": False}, "their any_length differs, True and False"),
         ({"rounds": 4}, "their rounds differs, 1 and 4"),
         ({"requests_at_once": 1000}, "their requests_at_once differs, 0 and 1000"),
@@ -78,7 +90,7 @@ def test_what_a_pilot_chose_may_differ() -> None:
     """
     first, second = (
         dataclasses.replace(
-            manifest(), run=run, rounds=rounds, requests=requests, pilot={"own_sd": 0.01}
+            manifest(), run=run, rounds=rounds, requests=requests, pilot=PilotPlan(rounds=PILOT)
         )
         for run, rounds, requests in (("A", 6, 250), ("B", 8, 200))
     )
@@ -132,14 +144,14 @@ def test_an_emulated_machine_is_said_before_any_number() -> None:
     """
     emulated = dataclasses.replace(
         manifest(),
-        machine={
-            "name": "vagrant",
-            "reason": "as asked",
-            "provider": "libvirt",
-            "hypervisor": "QEMU 7.2",
-            "acceleration": "emulation",
-            "box": {"name": "b", "version": "13.1.1", "sha256": "f" * 64},
-        },
+        machine=MachineRecord(
+            name="vagrant",
+            reason="as asked",
+            provider="libvirt",
+            hypervisor="QEMU 7.2",
+            acceleration="emulation",
+            box=Box("b", "d" * 16, "13.1.1", "f" * 64),
+        ),
     )
     text = render(emulated, blocks(2))
     assert text.index("proves the procedure, not the performance") < text.index("## Overview")

@@ -19,7 +19,6 @@ from experiments.probes.cpu import (
     RUNNER,
     STAT_FIELDS,
     CpuCounters,
-    CpuTime,
     add_costs,
     cpu_cost,
     group_time,
@@ -30,8 +29,10 @@ from experiments.probes.cpu import (
 from experiments.probes.environment import available_bytes
 from experiments.probes.facts import differences, process_facts
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
-from experiments.probes.path import PathCounters, check_path, parse_counters
+from experiments.probes.path import check_path, parse_counters
+from experiments.records.trials import CpuTime, PathCounters, ServiceFacts
 from experiments.variants_file import load_variants
+from tests.unit.samples import facts
 
 VARIANTS = load_variants().variants
 
@@ -204,11 +205,11 @@ def test_what_no_part_accounts_for_is_told() -> None:
     before = counters(0.0, 10.0, **{"gateway": 1.0, CLIENT: 1.0, RUNNER: 0.0})
     after = counters(2.0, 13.0, **{"gateway": 2.8, CLIENT: 1.6, RUNNER: 0.1})
     cost = cpu_cost(before, after)
-    assert cost["parts"]["gateway"]["user_s"] == pytest.approx(1.8)
-    assert cost["unaccounted_s"] == pytest.approx(0.5)
-    assert cost["client_share"] == pytest.approx(0.3)
-    assert cost["throttled_s"] == {"gateway": pytest.approx(0.2)}
-    assert cost["context_switches"] == 200
+    assert cost.parts["gateway"].user_s == pytest.approx(1.8)
+    assert cost.unaccounted_s == pytest.approx(0.5)
+    assert cost.client_share == pytest.approx(0.3)
+    assert cost.throttled_s == {"gateway": pytest.approx(0.2)}
+    assert cost.context_switches == 200
 
 
 def test_the_costs_of_several_loads_are_added_up() -> None:
@@ -225,15 +226,14 @@ def test_the_costs_of_several_loads_are_added_up() -> None:
     )
     assert add_costs(None, first) == first
     both = add_costs(add_costs(None, first), second)
-    spent = {name: part["user_s"] for name, part in both["parts"].items()}
+    spent = {name: part.user_s for name, part in both.parts.items()}
     assert spent == {"gateway": 3.0, CLIENT: 2.0, "docker-proxy": 0.5}
-    assert both["duration_s"] == 10.0
-    assert both["client_share"] == pytest.approx(0.2)
-    assert both["machine_s"]["user"] == 8.0
-    assert both["unaccounted_s"] == pytest.approx(1.0 + 1.5)
-    assert both["throttled_s"] == {"gateway": pytest.approx(1.0)}
-    assert both["context_switches"] == 1000
-    assert both.keys() == first.keys()
+    assert both.duration_s == 10.0
+    assert both.client_share == pytest.approx(0.2)
+    assert both.machine_s["user"] == 8.0
+    assert both.unaccounted_s == pytest.approx(1.0 + 1.5)
+    assert both.throttled_s == {"gateway": pytest.approx(1.0)}
+    assert both.context_switches == 1000
 
 
 def test_the_memory_that_is_available_is_read(tmp_path: Path) -> None:
@@ -246,12 +246,12 @@ def test_the_memory_that_is_available_is_read(tmp_path: Path) -> None:
     assert available_bytes(tmp_path) == 0
 
 
-def facts(**changes: object) -> dict[str, object]:
+def test_every_fact_says_what_explains_a_difference_in_it() -> None:
     """
-    Facts about one service.
+    Else a difference in it would be a fault of the project.
     """
-    usual = dict.fromkeys(EXPLAINED_BY) | {"environment": {"PORT": "3000"}}
-    return {"gateway": usual | changes}
+    of_services = {each.name for each in dataclasses.fields(ServiceFacts)}
+    assert set(EXPLAINED_BY) == {"answer", "helpers", *of_services}
 
 
 def test_a_difference_needs_a_factor_that_explains_it() -> None:
@@ -259,10 +259,10 @@ def test_a_difference_needs_a_factor_that_explains_it() -> None:
     The same difference is declared between some variants, and undeclared between others.
     """
     bare, cgroups, logging = (VARIANTS[name] for name in ("bare", "cgroups", "bare-logging"))
-    assert not undeclared(bare, facts(), cgroups, facts(own_group=True))
-    ((fact, words),) = undeclared(bare, facts(), logging, facts(own_group=True))
+    assert not undeclared(bare, facts(own_group=False), cgroups, facts())
+    ((fact, words),) = undeclared(bare, facts(own_group=False), logging, facts())
     assert fact == "own_group"
-    assert words == "gateway.own_group is None in bare, True in bare-logging"
+    assert words == "gateway.own_group is False in bare, True in bare-logging"
 
 
 def test_the_environment_is_compared_variable_by_variable() -> None:
@@ -279,9 +279,9 @@ def test_a_service_whose_workers_differ_from_it_is_an_error() -> None:
     """
     No level of any factor has such workers.
     """
-    odd = RUNNING | {"others": ["seccomp '0' instead of '2'"]}
+    odd = facts(others=["seccomp '0' instead of '2'"])
     with pytest.raises(ProofError, match=r"gateway\.others is .*seccomp '0' instead of '2'"):
-        prove_levels(VARIANTS["docker"], {"stack": {}, "gateway": odd})
+        prove_levels(VARIANTS["docker"], odd)
 
 
 def test_two_trials_of_one_variant_may_not_differ_in_anything() -> None:
@@ -314,24 +314,6 @@ def levels_of(**changes: str) -> dict[str, str]:
     return VARIANTS["docker"].levels | changes
 
 
-RUNNING = {
-    "user": "0",
-    "command": ["python3", "-m", "services.gateway"],
-    "stdout": "pipe",
-    "stderr": "pipe",
-    "cpu_limit": None,
-    "memory_limit_bytes": None,
-    "own_group": True,
-    "namespaces": ["pid", "mnt", "uts", "ipc"],
-    "root": "overlay",
-    "seccomp": "2",
-    "capabilities": "00000000a80425fb",
-    "processes": 1,
-    "gunicorn": False,
-    "others": [],
-}
-
-
 def test_a_worker_that_differs_from_the_first_process_of_its_service_is_named() -> None:
     """
     Another program with another output; a process that has ended meanwhile is passed over.
@@ -343,7 +325,7 @@ def test_a_worker_that_differs_from_the_first_process_of_its_service_is_named() 
     assert differences(own, [worker.pid]) == []
     assert len([words for words in found if words.startswith("interpreter ")]) == 1
     assert [words for words in found if not words.startswith("interpreter ")] == (
-        [] if own["stdout"] == "pipe" else [f"stdout 'pipe' instead of {own['stdout']!r}"]
+        [] if own.stdout == "pipe" else [f"stdout 'pipe' instead of {own.stdout!r}"]
     )
 
 
@@ -365,7 +347,7 @@ def test_a_level_that_did_not_take_effect_is_an_error(
     """
     Whatever no two variants could show.
     """
-    prove_levels(VARIANTS["docker"], {"stack": {}, "gateway": RUNNING})
+    prove_levels(VARIANTS["docker"], facts())
     odd = dataclasses.replace(VARIANTS["docker"], levels=levels_of(**changes))
     with pytest.raises(ProofError, match=message):
-        prove_levels(odd, {"stack": {}, "gateway": RUNNING})
+        prove_levels(odd, facts())

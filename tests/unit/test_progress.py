@@ -13,11 +13,12 @@ from rich.console import Console
 from analysis.estimates import compare
 from analysis.formatting import percent
 from experiments.progress import GUESS_S, Progress, format_seconds
-from experiments.stopping import Rule, Target
+from experiments.stopping import Rule
+from experiments.variants import Comparison, Target
 from tests.unit.samples import failed_trial, side_by_side
 
 NAMES = ["netns", "docker"]
-MATCHED = {"name": "matched", "baseline": "netns", "treatment": "docker"}
+MATCHED = Comparison("matched", "", "netns", "docker")
 
 
 class Clock:

@@ -5,28 +5,28 @@ What is stored: nothing is lost, nothing half-written is believed.
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.records import (
+from experiments.errors import ResultsError
+from experiments.records.files import (
     AGREEMENT_LOADS,
     MANIFEST,
     SCHEMA_VERSION,
     SEARCH_TRIALS,
     TRIALS,
-    AgreementLoad,
-    OpenLoad,
-    ResultsError,
+    latest_run,
+)
+from experiments.records.store import (
     append_agreement,
     append_trial,
-    latest_run,
     read_agreement,
     read_manifest,
     read_trials,
     write_manifest,
 )
+from experiments.records.trials import AgreementLoad, OpenLoad
 from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ def test_all_loads_of_a_trial_come_back(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == [record]
 
 
-def test_a_round_with_an_unknown_field_is_an_error_with_its_place(tmp_path: Path) -> None:
+def test_a_round_without_a_field_is_an_error_with_its_place(tmp_path: Path) -> None:
     """
     It is looked at as closely as the trial itself.
     """
     append_trial(tmp_path, side_by_side(1, 1, "netns", [4000.0]))
     path = tmp_path / TRIALS
     path.write_text(path.read_text().replace('"turn"', '"tern"'))
-    with pytest.raises(ResultsError, match=r"line 1, loads: unknown fields \['tern'\]"):
+    with pytest.raises(ResultsError, match=r"line 1: .* field `turn` - at `\$.loads\[0\]`"):
         read_trials(tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_a_broken_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path)
     append_trial(tmp_path, trial(1, 1, "netns", 250.0))
     path = tmp_path / TRIALS
     path.write_text("{oops\n" + path.read_text())
-    with pytest.raises(ResultsError, match=r"trials\.jsonl, line 1 is not JSON"):
+    with pytest.raises(ResultsError, match=r"trials\.jsonl, line 1: JSON is malformed"):
         read_trials(tmp_path)
 
 
@@ -137,26 +137,27 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     """
     With both versions; an older one too, whose trials had another meaning.
     """
-    content = dataclasses.asdict(manifest())
     for version in (99, SCHEMA_VERSION - 1):
-        content["schema_version"] = version
-        (tmp_path / MANIFEST).write_text(json.dumps(content))
-        message = f"schema version {version}, and this version reads {SCHEMA_VERSION}"
+        write_manifest(tmp_path, dataclasses.replace(manifest(), schema_version=version))
+        message = f"schema version {version}, and this version of the project reads"
         with pytest.raises(ResultsError, match=message):
             read_manifest(tmp_path)
 
 
-def test_unknown_and_missing_fields_are_named(tmp_path: Path) -> None:
+def test_a_missing_field_and_a_wrong_type_are_named(tmp_path: Path) -> None:
     """
     A record of something else is not taken for one of ours.
     """
-    content = dataclasses.asdict(manifest())
-    content["extra"] = content.pop("seed")
-    (tmp_path / MANIFEST).write_text(json.dumps(content))
-    with pytest.raises(
-        ResultsError, match=r"unknown fields \['extra'\], missing fields \['seed'\]"
+    write_manifest(tmp_path, manifest())
+    path = tmp_path / MANIFEST
+    whole = path.read_text()
+    for old, new, message in (
+        ('"seed"', '"sead"', "missing required field `seed`"),
+        ('"rounds": 1', '"rounds": "one"', r"Expected `int`, got `str` - at `\$.rounds`"),
     ):
-        read_manifest(tmp_path)
+        path.write_text(whole.replace(old, new))
+        with pytest.raises(ResultsError, match=message):
+            read_manifest(tmp_path)
 
 
 def test_the_latest_run_is_found_by_its_name(tmp_path: Path) -> None:

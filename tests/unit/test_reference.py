@@ -16,20 +16,20 @@ import pytest
 from analysis.__main__ import main as report
 from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
+from experiments.errors import ResultsError
 from experiments.load import LoadPlan
 from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.load.merged import merged
-from experiments.records import (
+from experiments.records.files import (
     AGREEMENT_LOADS,
     COMPRESSED,
     MANIFEST,
     RAW,
     SEARCH_TRIALS,
     TRIALS,
-    AgreementLoad,
-    OpenLoad,
-    ResultsError,
+)
+from experiments.records.store import (
     append_agreement,
     append_trial,
     read_agreement,
@@ -37,6 +37,7 @@ from experiments.records import (
     read_trials,
     write_manifest,
 )
+from experiments.records.trials import AgreementLoad, OpenLoad
 from experiments.workloads import choose_workload
 from tests.unit.samples import manifest, trial
 
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.records import LoadResult, Manifest
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import LoadResult
 
 COMMITTED = RESULTS / REFERENCE
 
@@ -245,7 +247,8 @@ def test_the_committed_run_is_what_a_reference_must_be() -> None:
     """
     found = read_manifest(COMMITTED)
     assert found.state == "complete"
-    assert found.git["changed"] is False
+    assert found.git is not None
+    assert not found.git.changed
     assert found.profile in {"standard", "full"}
     measured = {record.variant for record in read_trials(COMMITTED) if record.load}
     assert {
@@ -293,7 +296,7 @@ def reread(folder: Path, asked: Manifest, requests: int) -> LoadResult:
     """
     A load as it is read from what ab printed.
     """
-    workload = choose_workload(asked.workload["name"])
+    workload = choose_workload(asked.workload.name)
     plan = LoadPlan("", workload, requests, min(asked.concurrency, requests), 0)
     percentiles = parse_percentiles((folder / PERCENTILES_FILE).read_text())
     return result_of(parse((folder / TEXT_FILE).read_text(errors="replace")), percentiles, plan, [])

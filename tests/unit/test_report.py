@@ -17,16 +17,23 @@ from analysis.cpu import cpu_difference
 from analysis.folders import REPORT, TRIALS_CSV
 from analysis.report import TEMPLATE, render
 from analysis.sections.sources import CODE
-from experiments.records import (
-    AgreementLoad,
-    append_agreement,
-    append_trial,
-    write_manifest,
+from experiments.records.manifest import NetworkState, PilotPlan, RoundsPilot, UserlandRecord
+from experiments.records.store import append_agreement, append_trial, write_manifest
+from experiments.records.trials import AgreementLoad, CpuTime
+from experiments.variants import Comparison, Ladder, Variant
+from tests.unit.samples import (
+    STAT_COLUMNS,
+    cpu_spent,
+    failed_trial,
+    load,
+    manifest,
+    side_by_side,
+    trial,
 )
-from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import CpuSpent, TrialRecord
 
 PROJECT = Path(__file__).parents[2]
 
@@ -83,14 +90,14 @@ def test_what_a_run_is_for_has_the_published_table_and_all_else_a_row() -> None:
     With how reliable both were; a load that broke off counts as none answered.
     """
     made, trials = with_host()
-    text = render(dataclasses.replace(made, focal=[["netns", "docker"]]), trials)
+    text = render(dataclasses.replace(made, focal=[("netns", "docker")]), trials)
     assert "### Matched: a pair" in text
     assert "### Host network" not in text
     brief = text.partition("### The other comparisons, in brief")[2].partition("\n## ")[0]
     (row,) = [line for line in brief.splitlines() if line.startswith("| Host network")]
     assert [cell.strip() for cell in row.split("|")][-3:-1] == ["100.00 % and 100.00 %", "3"]
     broken = dataclasses.replace(failed_trial(99, 3, "docker-host"), requests_lost=1000)
-    text = render(dataclasses.replace(made, focal=[["netns", "docker"]]), [*trials, broken])
+    text = render(dataclasses.replace(made, focal=[("netns", "docker")]), [*trials, broken])
     assert "100.00 % and at least 75.00 %" in text.partition("in brief")[2]
 
 
@@ -119,10 +126,10 @@ def with_host() -> tuple[Manifest, list[TrialRecord]]:
     }
     made = dataclasses.replace(
         manifest(blocks=3),
-        variants=[{"name": name, "about": name, "levels": own} for name, own in levels.items()],
+        variants=[Variant(name, name, own) for name, own in levels.items()],
         comparisons=[
             *manifest().comparisons,
-            {"name": "host network", "about": "", "baseline": "docker", "treatment": "docker-host"},
+            Comparison("host network", "", "docker", "docker-host"),
         ],
     )
     trials = [
@@ -184,7 +191,7 @@ def test_shared_cpus_are_said_at_the_top() -> None:
     The client's work is then part of every number.
     """
     shared = [
-        dataclasses.replace(each, placement={**each.placement, "apart": False})
+        dataclasses.replace(each, placement=dataclasses.replace(each.placement, apart=False))
         for each in paired([1.1, 1.2])
     ]
     assert "**Client and stack shared CPUs**" in render(manifest(), shared)
@@ -251,27 +258,31 @@ def test_trials_without_a_result_stand_beside_reliability() -> None:
     assert "1 (1 ended under load, counted in reliability alone)" in text
 
 
+def state_of(sysctl: str) -> NetworkState:
+    """
+    A network of which this setting alone is known.
+    """
+    return NetworkState(links=[], addresses=[], routes=[], firewall=[], sysctls=[sysctl])
+
+
 def test_a_missing_br_netfilter_and_stolen_time_are_said_at_the_top() -> None:
     """
     One makes Docker look cheaper than it is; the other widens everything.
     """
     plan = manifest()
-    levels = [{**table, "levels": {"runtime": "container"}} for table in plan.variants[1:]]
+    netns, docker = plan.variants
     disturbed = dataclasses.replace(
         plan,
-        variants=[plan.variants[0], *levels],
-        environment={
-            **plan.environment,
-            "stolen_s": 10.0,
-            "observed_s": 100.0,
-            "cpus_online": 2,
-        },
-        network_state={"docker": {"sysctls": ["/proc/sys/net/ipv4/ip_forward:1"]}},
+        variants=[netns, dataclasses.replace(docker, levels={"runtime": "container"})],
+        environment=dataclasses.replace(
+            plan.environment, stolen_s=10.0, observed_s=100.0, cpus_online=2
+        ),
+        network_state={"docker": state_of("/proc/sys/net/ipv4/ip_forward:1")},
     )
     text = render(disturbed, paired([1.1, 1.2]))
     assert text.index("**docker ran without br_netfilter**") < text.index("## Overview")
     assert "**The hypervisor took 5.0 % of the CPU time**" in text
-    well = {"docker": {"sysctls": ["/proc/sys/net/bridge/bridge-nf-call-iptables:1"]}}
+    well = {"docker": state_of("/proc/sys/net/bridge/bridge-nf-call-iptables:1")}
     text = render(dataclasses.replace(disturbed, network_state=well), paired([1.1, 1.2]))
     assert "br_netfilter" not in text
 
@@ -281,7 +292,10 @@ def test_how_to_reproduce_names_everything_that_was_not_the_default() -> None:
     The commit, the mirror, the user's own variants, and ab's reference length.
     """
     plan = dataclasses.replace(
-        manifest(), variants_file="variants.toml", any_length=False, userland={"mirror": "http://m"}
+        manifest(),
+        variants_file="variants.toml",
+        any_length=False,
+        userland=UserlandRecord(mirror="http://m"),
     )
     text = render(plan, paired([1.1, 1.2]))
     assert f"a checkout of commit {'f' * 40}" in text
@@ -290,7 +304,7 @@ def test_how_to_reproduce_names_everything_that_was_not_the_default() -> None:
     assert "--mirror http://m" in text
 
 
-def test_a_manifest_with_a_value_of_another_kind_is_an_error_in_one_line(
+def test_a_manifest_that_contradicts_itself_is_an_error_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
@@ -298,9 +312,10 @@ def test_a_manifest_with_a_value_of_another_kind_is_an_error_in_one_line(
     """
     run = tmp_path / "20260101T000000Z"
     run.mkdir()
-    write_manifest(run, dataclasses.replace(manifest(), variants=[7]))  # type: ignore[list-item]
+    write_manifest(run, dataclasses.replace(manifest(), variants=manifest().variants[:1]))
     assert main([str(run)]) == 1
-    assert f"error: {run} holds a value that no run has" in capsys.readouterr().err
+    words = "error: run 20260101T000000Z has no variant 'docker', which its manifest compares"
+    assert words in capsys.readouterr().err
 
 
 def with_cpu(each: TrialRecord, gateway_s: float, share: float = 0.1) -> TrialRecord:
@@ -308,24 +323,38 @@ def with_cpu(each: TrialRecord, gateway_s: float, share: float = 0.1) -> TrialRe
     A trial whose CPU time was looked at.
     """
     parts = {
-        "gateway": {"user_s": gateway_s, "system_s": 0.25},
-        "log reader of gateway": {"user_s": 0.0, "system_s": 0.05},
-        "client": {"user_s": 0.1, "system_s": 0.1},
-        "runner": {"user_s": 0.0, "system_s": 0.0},
+        "gateway": CpuTime(gateway_s, 0.25),
+        "log reader of gateway": CpuTime(0.0, 0.05),
+        "client": CpuTime(0.1, 0.1),
+        "runner": CpuTime(),
     }
-    machine = dict.fromkeys(("user", "nice", "system", "idle", "iowait", "irq", "steal"), 0.0)
-    machine |= {"user": gateway_s + 1.0, "softirq": 0.1}
-    cost = {
-        "duration_s": 4.0,
-        "parts": parts,
-        "machine_s": machine,
-        "interrupts_apart": False,
-        "unaccounted_s": 0.05,
-        "context_switches": 20_000,
-        "throttled_s": {"gateway": 2.0},
-        "client_share": share,
-    }
-    return dataclasses.replace(each, cpu=cost)
+    spent = cpu_spent(
+        parts,
+        duration_s=4.0,
+        machine_s=dict.fromkeys(STAT_COLUMNS, 0.0) | {"user": gateway_s + 1.0, "softirq": 0.1},
+        unaccounted_s=0.05,
+        context_switches=20_000,
+        throttled_s={"gateway": 2.0},
+        client_share=share,
+    )
+    return dataclasses.replace(each, cpu=spent)
+
+
+def spent_by(each: TrialRecord) -> CpuSpent:
+    """
+    The CPU time of a trial that has it.
+    """
+    assert each.cpu is not None
+    return each.cpu
+
+
+def counted_apart(each: TrialRecord, apart: bool | None) -> TrialRecord:  # noqa: FBT001
+    """
+    The trial on a kernel that counts interrupts apart, or not, or does not tell.
+    """
+    return dataclasses.replace(
+        each, cpu=dataclasses.replace(spent_by(each), interrupts_apart=apart)
+    )
 
 
 def test_cpu_time_is_shown_per_request_and_by_place() -> None:
@@ -350,9 +379,10 @@ def both_with_cpu() -> list[TrialRecord]:
     for block in (1, 2, 3):
         trials.append(with_cpu(trial(2 * block, block, "netns", 250), 1.0))
         docker = with_cpu(trial(2 * block + 1, block, "docker", 200), 1.0 + block / 10)
-        docker.cpu["parts"]["dockerd, containerd, shims"] = {"user_s": 0.4, "system_s": 0.0}
-        docker.cpu["parts"]["client"]["user_s"] = 9.0
-        docker.cpu["machine_s"]["softirq"] += block / 100
+        spent = spent_by(docker)
+        spent.parts["dockerd, containerd, shims"] = CpuTime(0.4)
+        spent.parts["client"] = CpuTime(9.0, 0.1)
+        spent.machine_s["softirq"] += block / 100
         trials.append(docker)
     return trials
 
@@ -395,9 +425,7 @@ def test_soft_interrupts_that_are_counted_apart_are_compared_apart() -> None:
     """
     In a column of their own, and not where only one of the two trials counted them so.
     """
-    trials = both_with_cpu()
-    for each in trials:
-        each.cpu["interrupts_apart"] = True
+    trials = [counted_apart(each, apart=True) for each in both_with_cpu()]
     found = cpu_difference("netns", "docker", trials)
     assert found is not None
     assert found.interrupts_us is not None
@@ -405,7 +433,7 @@ def test_soft_interrupts_that_are_counted_apart_are_compared_apart() -> None:
     assert found.difference_us.estimate == pytest.approx(600)
     text = render(manifest(), trials)
     assert cpu_rows(text, "matched")[0][5:] == ["+20 µs [-5, +45]", "3"]
-    trials[0].cpu["interrupts_apart"] = None
+    trials[0] = counted_apart(trials[0], apart=None)
     found = cpu_difference("netns", "docker", trials)
     assert found is not None
     assert found.interrupts_us is None
@@ -419,11 +447,8 @@ def test_comparisons_of_cpu_time_are_corrected_for_their_number() -> None:
     alone = float(cpu_rows(render(manifest(), trials), "matched")[0][4])
     again = [dataclasses.replace(each, variant="twin") for each in trials[1::2]]
     made = manifest()
-    twin = {**made.variants[1], "name": "twin"}
-    pairs = [
-        {"name": "second", "about": "", "baseline": "netns", "treatment": "twin"},
-        {"name": "A/A", "about": "", "baseline": "docker", "treatment": "twin"},
-    ]
+    twin = dataclasses.replace(made.variants[1], name="twin")
+    pairs = [Comparison("second", "", "netns", "twin"), Comparison("A/A", "", "docker", "twin")]
     made = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, *pairs]
     )
@@ -447,7 +472,10 @@ def test_cpu_time_without_a_partner_is_not_compared() -> None:
     trials = both_with_cpu()
     assert cpu_difference("netns", "docker", trials[::2]) is None
     assert "of each comparison" not in render(manifest(), trials[::2])
-    idle = [dataclasses.replace(each, cpu={**each.cpu, "parts": {}}) for each in trials[:1]]
+    idle = [
+        dataclasses.replace(each, cpu=dataclasses.replace(spent_by(each), parts={}))
+        for each in trials[:1]
+    ]
     found = cpu_difference("netns", "docker", [*idle, *trials[1:]])
     assert found is not None
     assert (found.log_ratios, found.relative) == ([], None)
@@ -480,12 +508,12 @@ def test_limits_are_a_dose_and_its_response() -> None:
     made = dataclasses.replace(
         manifest(),
         variants=[
-            {"name": "netns", "about": "", "levels": levels, "overlays": []},
-            {"name": "half", "about": "", "levels": {**levels, "cpus": "0.5"}, "overlays": []},
-            {"name": "netns-again", "about": "", "levels": levels, "overlays": []},
+            Variant("netns", "", levels),
+            Variant("half", "", {**levels, "cpus": "0.5"}),
+            Variant("netns-again", "", levels),
         ],
         comparisons=[],
-        environment={**manifest().environment, "left_out": ["two"]},
+        environment=dataclasses.replace(manifest().environment, left_out=["two"]),
     )
     trials = []
     for block in (1, 2):
@@ -560,18 +588,9 @@ def test_what_a_pilot_found_stands_beside_the_rounds() -> None:
     """
     Both spreads and both costs.
     """
-    pilot = {
-        "variant": "netns",
-        "deployments": 4,
-        "rounds": 5,
-        "requests": 250,
-        "own_sd": 0.018,
-        "between_sd": 0.011,
-        "deployment_s": 3.2,
-        "load_s": 0.65,
-        "wanted_rounds": 6,
-    }
-    text = render(dataclasses.replace(manifest(), rounds=6, pilot=pilot), rounds())
+    found = RoundsPilot("netns", 4, 5, 250, 0.018, 0.011, 3.2, 0.65, 6)
+    made = dataclasses.replace(manifest(), rounds=6, pilot=PilotPlan(rounds=found))
+    text = render(made, rounds())
     (row,) = [line for line in text.splitlines() if line.startswith("| Rounds, each")]
     assert "6, by a pilot: in 5 rounds of 250 requests to each of 4 deployments of netns" in row
     assert "differed by 1.8 %, and deployments beyond that by 1.1 %" in row
@@ -589,7 +608,7 @@ def test_arms_that_answer_unlike_have_no_difference_in_time_anywhere() -> None:
         else each
         for each in trials
     ]
-    ladder = {"name": "up", "about": "", "steps": ["netns", "docker", "docker-host"]}
+    ladder = Ladder("up", "", ("netns", "docker", "docker-host"))
     text = render(dataclasses.replace(made, ladders=[ladder]), bad)
     assert (
         "**host network** (docker-host against docker): not comparable: 100.00 % of the baseline's "
@@ -616,8 +635,8 @@ def test_places_silence_and_other_protocols_are_told_of_the_a_a_pair() -> None:
     From its own loads, resampled.
     """
     made = manifest(blocks=12)
-    twin = {**made.variants[0], "name": "netns-again", "twin_of": "netns"}
-    control = {"name": "A/A", "about": "", "baseline": "netns", "treatment": "netns-again"}
+    twin = dataclasses.replace(made.variants[0], name="netns-again", twin_of="netns")
+    control = Comparison("A/A", "", "netns", "netns-again")
     twice = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
     )

@@ -13,8 +13,10 @@ from rich.console import Console
 
 from experiments.memory import Memory
 from experiments.progress import Progress
-from experiments.records import SEARCH_TRIALS, read_trials
-from experiments.search import Candidate, TunedSearch, as_record, best_of, candidates_of, judge
+from experiments.records.files import SEARCH_TRIALS
+from experiments.records.manifest import Candidate
+from experiments.records.store import read_trials
+from experiments.search import TunedSearch, best_of, candidates_of, gain, judge
 from experiments.stopping import Rule
 from experiments.variants import Search
 from experiments.variants_file import load_variants
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from experiments.records import TrialRecord
-    from experiments.search import Levels, Step
+    from experiments.records.manifest import SearchStep
+    from experiments.records.trials import TrialRecord
+    from experiments.search import Levels
     from experiments.variants import Variant
 
 DECLARED = load_variants()
@@ -73,7 +76,7 @@ def searched(
     run: Path,
     measured: Callable[[int, Variant, StubConditions], TrialRecord] = on_that_machine,
     wanted: Search = WANTED,
-) -> tuple[Levels, list[Step], StubStage]:
+) -> tuple[Levels, list[SearchStep], StubStage]:
     """
     What a search finds, its steps, and the stage with its blocks.
     """
@@ -88,8 +91,8 @@ def searched(
         memory=Memory(as_stage(stage)),
         progress=progress,
     )
-    levels, steps = tuned.run()
-    return levels, steps, stage
+    found = tuned.run()
+    return found.levels, found.steps, stage
 
 
 def test_each_change_that_is_one_is_a_candidate() -> None:
@@ -177,11 +180,11 @@ def test_errors_are_no_improvement() -> None:
         "not comparable: 90.00 % of its answers were good, and 100.00 % of the other's"
     )
     assert found.good_share == 0.9
-    assert (found.log_ratios, found.gain) == ([], 0.0)
+    assert (found.log_ratios, gain(found)) == ([], 0.0)
     # Nor is it one that what was best before had errors.
     other = a_candidate()
     judge(other, side_by_side(1, 0, "before", [1000.0], non_2xx=25), before)
-    assert other.gain == 0.0
+    assert gain(other) == 0.0
 
 
 def test_a_trial_that_failed_says_why() -> None:
@@ -303,18 +306,15 @@ def test_a_change_whose_trials_fail_or_answer_by_errors_is_not_kept(tmp_path: Pa
 
 def test_the_blocks_of_a_search_are_no_part_of_the_results(tmp_path: Path) -> None:
     """
-    They chose, so they are kept apart; the manifest holds every step with what was measured.
+    They chose, so they are kept apart; every step holds what was measured.
     """
-    levels, steps, stage = searched(tmp_path)
+    _, steps, stage = searched(tmp_path)
     assert read_trials(tmp_path) == []
     trials = read_trials(tmp_path, SEARCH_TRIALS)
     assert len(trials) == sum(len(variants) for variants, _, _ in stage.begun)
-    record = as_record(WANTED, levels, steps)
-    assert record["levels"] == levels
-    assert (record["start"], record["also"]) == ("docker-as-published", ("docker-all",))
-    (candidate, *_) = record["steps"][0]["candidates"]
-    assert candidate["change"] == {"server": "gunicorn"}
-    assert candidate["log_ratios"] == [pytest.approx(math.log(1.1))] * WANTED.blocks
+    (candidate, *_) = steps[0].candidates
+    assert candidate.change == {"server": "gunicorn"}
+    assert candidate.log_ratios == [pytest.approx(math.log(1.1))] * WANTED.blocks
 
 
 def test_a_search_that_is_stopped_stops_the_run(tmp_path: Path) -> None:

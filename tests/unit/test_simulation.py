@@ -15,7 +15,8 @@ from analysis.simulation import WANTED, Twins, performances, promise, repetition
 from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 ROUNDS = 8
 DEPLOYMENT, LOAD = 0.01, 0.02
@@ -85,7 +86,7 @@ def with_twin(blocks: int) -> tuple[Manifest, list[TrialRecord]]:
     A run of one thing under two names, whose second is slower in all but one round.
     """
     made = manifest(blocks=blocks)
-    same = [{**table, "levels": {"runtime": "process"}} for table in made.variants]
+    same = [dataclasses.replace(each, levels={"runtime": "process"}) for each in made.variants]
     trials = []
     for block in range(1, blocks + 1):
         for at, (name, times) in enumerate((("netns", 1.0), ("docker", 1.01 + 0.001 * block))):

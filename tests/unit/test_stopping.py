@@ -12,13 +12,14 @@ import pytest
 from scipy import stats
 
 from analysis.estimates import compare
-from experiments.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Target, Width, Widths, log_ratio
+from experiments.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
+from experiments.variants import Target
 from tests.unit.samples import failed_trial, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.records import TrialRecord
+    from experiments.records.trials import TrialRecord
 
 PAIR = ("netns", "docker")
 ROUNDS_US = (4000.0, 4400.0, 3900.0)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from analysis.comparisons import comparisons
 from analysis.report import render
 from analysis.sections.threats import threats
-from experiments.records import OpenLoad
-from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
+from experiments.records.trials import CpuTime, OpenLoad
+from tests.unit.samples import cpu_spent, failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 def run_of(blocks: int = 12) -> tuple[Manifest, list[TrialRecord]]:
@@ -54,8 +55,8 @@ def test_each_threat_has_its_measure() -> None:
     How much was stolen, how many failed or were few.
     """
     made, trials = run_of()
-    seen = {**made.environment, "stolen_s": 6.0, "observed_s": 300.0, "cpus_online": 2}
-    machine = {**made.machine, "acceleration": "emulation"}
+    seen = dataclasses.replace(made.environment, stolen_s=6.0, observed_s=300.0, cpus_online=2)
+    machine = dataclasses.replace(made.machine, acceleration="emulation")
     shaken = dataclasses.replace(made, environment=seen, machine=machine)
     text = threats_of((shaken, [*trials, failed_trial(99, 12, "docker")]))
     assert "**Emulation.**" in text
@@ -98,27 +99,14 @@ def test_a_client_that_was_busy_is_named() -> None:
     Its rates are a bound on the client.
     """
     made, trials = run_of()
-    cpu = {
-        "parts": {
-            "client": {"user_s": 1.0, "system_s": 1.0},
-            "runner": {"user_s": 0, "system_s": 0},
-        },
-        "machine_s": dict.fromkeys(
-            ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"), 1.0
-        ),
-        "duration_s": 2.0,
-        "interrupts_apart": False,
-        "unaccounted_s": 0.0,
-        "context_switches": 1,
-        "throttled_s": {},
-        "client_share": 0.9,
-    }
+    cpu = cpu_spent({"client": CpuTime(1.0, 1.0), "runner": CpuTime()}, client_share=0.9)
     busy = [dataclasses.replace(trials[0], cpu=cpu), *trials[1:]]
     text = threats_of((made, busy))
     assert "**1 trial may be bound by the client**" in text
     assert "had other work" not in text
     # Six tenths of the five seconds that the machine was busy.
-    crowded = [dataclasses.replace(trials[0], cpu={**cpu, "unaccounted_s": 0.6}), *trials[1:]]
+    spent = dataclasses.replace(cpu, unaccounted_s=0.6)
+    crowded = [dataclasses.replace(trials[0], cpu=spent), *trials[1:]]
     text = threats_of((made, crowded))
     assert "**In 1 trial the machine had other work**" in text
     assert "belonged to nothing that was measured (netns)" in text

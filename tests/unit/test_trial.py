@@ -11,9 +11,9 @@ import pytest
 
 from experiments.errors import LoadError
 from experiments.load.ab import REQUESTS_FILE
-from experiments.records import ERROR, OK
+from experiments.records.trials import ERROR, OK
 from experiments.trial import Trial
-from tests.unit.samples import load
+from tests.unit.samples import CHECK, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.lab.freezer import Freezer
     from experiments.load import Client
-    from experiments.records import LoadResult
+    from experiments.records.trials import LoadResult
     from experiments.trial import Conditions, Identity
 
 HEAD = "starttime\tseconds\tctime\tdtime\tttime\twait\n"
@@ -114,7 +114,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
         trial = Trial(
             cast("Identity", identity), cast("Conditions", conditions), lambda _trial, _phase: None
         )
-        trial.found["check"] = {}
+        trial.found["check"] = CHECK
         trial.freezer = cast("Freezer", StubFreezer(runs_us))
         trial.client = cast("Client", None)
         trial._address = "198.18.0.1:3000"

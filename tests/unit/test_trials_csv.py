@@ -7,14 +7,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from typing import Any
 
 import pytest
 
 from analysis.cpu import BESIDE
 from analysis.trials_csv import GROUPS, trials_csv
-from experiments.records import RoundLoad, TrialRecord
-from tests.unit.samples import failed_trial, load, manifest, trial
+from experiments.records.trials import CpuTime, RoundLoad, TrialRecord
+from tests.unit.samples import cpu_spent, failed_trial, load, manifest, trial
 
 
 def rows(trials: list[TrialRecord]) -> list[dict[str, str]]:
@@ -24,28 +23,21 @@ def rows(trials: list[TrialRecord]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(trials_csv(manifest(), trials), newline="")))
 
 
-def part(user_s: float, system_s: float = 0.0) -> dict[str, float]:
-    """
-    The CPU time of a part.
-    """
-    return {"user_s": user_s, "system_s": system_s}
-
-
-CPU: dict[str, Any] = {
-    "client_share": 0.25,
-    "unaccounted_s": -0.001,
-    "throttled_s": {"gateway": 0.5, "product-1": 0.25},
-    "parts": {
-        "gateway": part(0.5, 0.25),
-        "product-1": part(0.125, 0.125),
-        "client": part(0.1),
-        "runner": part(0.002),
-        "dockerd, containerd, shims": part(0.2, 0.1),
-        "docker-proxy": part(0.03),
-        "log reader of gateway": part(0.01),
-        "log reader of product-1": part(0.02),
+CPU = cpu_spent(
+    {
+        "gateway": CpuTime(0.5, 0.25),
+        "product-1": CpuTime(0.125, 0.125),
+        "client": CpuTime(0.1),
+        "runner": CpuTime(0.002),
+        "dockerd, containerd, shims": CpuTime(0.2, 0.1),
+        "docker-proxy": CpuTime(0.03),
+        "log reader of gateway": CpuTime(0.01),
+        "log reader of product-1": CpuTime(0.02),
     },
-}
+    client_share=0.25,
+    unaccounted_s=-0.001,
+    throttled_s={"gateway": 0.5, "product-1": 0.25},
+)
 
 
 def test_every_trial_is_one_row_with_its_place_and_its_factors() -> None:
@@ -107,7 +99,7 @@ def test_cpu_time_is_per_request_by_who_spent_it() -> None:
         }
     )
     assert (row["client_share"], row["throttled_s"]) == ("0.25", "0.75")
-    bare = {**CPU, "parts": {"gateway": part(1.0)}, "throttled_s": {}}
+    bare = dataclasses.replace(CPU, parts={"gateway": CpuTime(1.0)}, throttled_s={})
     (row,) = rows([dataclasses.replace(trial(1, 1, "netns", 200.0), cpu=bare)])
     assert (row["cpu_docker_us_per_request"], row["throttled_s"]) == ("0.0", "0.0")
 

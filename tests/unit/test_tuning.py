@@ -8,27 +8,25 @@ import dataclasses
 import math
 
 from analysis.sections.tuning import tuning
+from experiments.records.manifest import Candidate, Found, SearchStep
+from experiments.variants import Search, Variant
 from tests.unit.samples import manifest
 
 BASE = {"runtime": "container", "server": "werkzeug", "stdio": "docker-json-file"}
 FOUND = {**BASE, "server": "gunicorn"}
 
 
-def candidate(change: dict[str, str], *times: float, **others: object) -> dict[str, object]:
+def candidate(
+    change: dict[str, str], *times: float, good_share: float = 1.0, note: str = ""
+) -> Candidate:
     """
     A change that takes so many times as long as what was best so far, a value for each block.
     """
-    return {
-        "change": change,
-        "levels": {**BASE, **change},
-        "log_ratios": [math.log(each) for each in times],
-        "good_share": 1.0,
-        "note": "",
-        **others,
-    }
+    logs = [math.log(each) for each in times]
+    return Candidate(change, {**BASE, **change}, logs, good_share, note)
 
 
-def text_of(found: dict[str, str], *more: dict[str, object], **others: dict[str, str]) -> str:
+def text_of(found: dict[str, str], *more: Candidate, **others: dict[str, str]) -> str:
     """
     The section of a run that searched, found this, and measured others too.
     """
@@ -36,16 +34,15 @@ def text_of(found: dict[str, str], *more: dict[str, object], **others: dict[str,
     gunicorn = candidate({"server": "gunicorn"}, 0.8, 0.9)
     made = dataclasses.replace(
         manifest(),
-        variants=[{"name": name, "about": name, "levels": own} for name, own in levels.items()],
-        search={
-            "name": "tuned",
-            "start": "docker",
-            "levels": found,
-            "steps": [
-                {"candidates": [gunicorn, *more], "chosen": 0},
-                {"candidates": [candidate({"stdio": "docker-none"}, 1.1)], "chosen": None},
+        variants=[Variant(name, name, own) for name, own in levels.items()],
+        search=Search("tuned", "", "docker", ()),
+        found=Found(
+            found,
+            [
+                SearchStep([gunicorn, *more], chosen=0),
+                SearchStep([candidate({"stdio": "docker-none"}, 1.1)]),
             ],
-        },
+        ),
     )
     return tuning(made)
 

@@ -160,8 +160,7 @@ def test_the_search_declares_the_variant_that_it_fills(tmp_path: Path) -> None:
     search = first.search
     assert search is not None
     assert (search.also, search.blocks, search.rounds, search.every) == (("rival",), 2, 9, 3)
-    tables = [{**dataclasses.asdict(each), "overlays": []} for each in first.variants.values()]
-    text = variants_toml(tables, [], search=dataclasses.asdict(search))
+    text = variants_toml(list(first.variants.values()), [], search=search)
     assert load_variants(declare(tmp_path, text)) == first
 
 
@@ -171,14 +170,11 @@ def test_a_run_keeps_of_a_search_what_it_measures(tmp_path: Path) -> None:
     """
     first = load_variants(declare(tmp_path, GOOD + RIVAL + SEARCH))
     assert first.search is not None
-    search = dataclasses.asdict(first.search)
-    tables = {
-        name: {**dataclasses.asdict(each), "overlays": []} for name, each in first.variants.items()
-    }
-    text = variants_toml([tables["mine"], tables["best"]], [], search=search)
+    variants = first.variants
+    text = variants_toml([variants["mine"], variants["best"]], [], search=first.search)
     again = load_variants(declare(tmp_path, text)).search
     assert again == dataclasses.replace(first.search, also=())
-    text = variants_toml([tables["rival"], tables["best"]], [], search=search)
+    text = variants_toml([variants["rival"], variants["best"]], [], search=first.search)
     kept = load_variants(declare(tmp_path, text))
     assert (kept.search, list(kept.variants)) == (None, ["rival", "best"])
 
@@ -373,12 +369,8 @@ def test_declared_variants_are_written_as_they_were_read(tmp_path: Path) -> None
     odd += GOOD + '[[comparisons]]\nname = "n"\nabout = "x"\n'
     odd += 'baseline = "mine"\ntreatment = "a.b-c"\n'
     first = load_variants(declare(tmp_path, odd))
-    tables = [
-        {**dataclasses.asdict(each), "overlays": [path.name for path in each.overlays]}
-        for each in first.variants.values()
-    ]
-    pairs = [dataclasses.asdict(pair) for pair in first.comparisons]
-    again = load_variants(declare(tmp_path, variants_toml(tables, pairs)))
+    text = variants_toml(list(first.variants.values()), first.comparisons)
+    again = load_variants(declare(tmp_path, text))
     assert again.variants == first.variants
     assert again.comparisons == first.comparisons
 

@@ -18,10 +18,12 @@ from analysis.estimates import Difference, compare
 from analysis.formatting import short_verdict, time_difference, verdict
 from analysis.report import render
 from analysis.verdicts import Kind, blocks_needed, detectable, holm, judge, p_value_of_none
-from tests.unit.samples import load, manifest, side_by_side, trial
+from experiments.variants import Comparison
+from tests.unit.samples import details, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 PAIR = ("netns", "docker")
 
@@ -173,8 +175,8 @@ def with_twin(ratios: list[float], again: list[float]) -> tuple[Manifest, list[T
     A run of a pair, and of its baseline once more.
     """
     made = manifest(blocks=len(ratios))
-    twin = {**made.variants[0], "name": "netns-again"}
-    control = {"name": "A/A", "about": "twice", "baseline": "netns", "treatment": "netns-again"}
+    twin = dataclasses.replace(made.variants[0], name="netns-again")
+    control = Comparison("A/A", "twice", "netns", "netns-again")
     run = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
     )
@@ -239,7 +241,7 @@ def test_little_s_law_is_shown_as_a_check() -> None:
     times = {"total": {"min": 1.0, "mean": 190.0, "sd": 1.0, "median": 180.0, "max": 300.0}}
     trials = [
         dataclasses.replace(
-            each, load=dataclasses.replace(load(250), details={"connection_times_ms": times})
+            each, load=dataclasses.replace(load(250), details=details(connection_times_ms=times))
         )
         for each in trials_of([1.0, 1.0])
     ]

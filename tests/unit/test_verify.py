@@ -19,6 +19,8 @@ from analysis.verify.conditions import ALLOWABLE
 from analysis.verify.effects import verify
 from analysis.verify.printing import as_json, as_text, refusal
 from analysis.verify.rule import Outcome, Sizes
+from experiments.records.manifest import Environment, MachineRecord, UserlandRecord
+from experiments.variants import Search, Variant
 from tests.unit.samples import manifest
 from tests.unit.verify_samples import (
     CLEAR,
@@ -147,7 +149,7 @@ def test_a_reference_that_compares_nothing_has_nothing_to_reproduce(tmp_path: Pa
     """
     A thing with itself is no comparison, whatever the run is for.
     """
-    twins, focal = plan("").comparisons[1:], [["netns", "netns-again"]]
+    twins, focal = plan("").comparisons[1:], [("netns", "netns-again")]
     found = verify(run(tmp_path / "A", comparisons=twins, focal=focal), run(tmp_path / "B"))
     assert found.conclusion() == "Overall: cannot tell. The reference compares nothing."
 
@@ -158,19 +160,19 @@ DIFFERENT: list[tuple[str, dict[str, Any], str]] = [
     ("warmup", {"warmup_requests": 0}, "warmup is warm in the reference, and cold here"),
     (
         "workload",
-        {"workload": {**manifest().workload, "path": "/api/orders"}},
+        {"workload": dataclasses.replace(manifest().workload, path="/api/orders")},
         "workload: path is /api/products in the reference, and /api/orders here",
     ),
     (
         "emulation",
-        {"machine": {"name": "vagrant", "acceleration": "emulation"}},
+        {"machine": MachineRecord("vagrant", acceleration="emulation")},
         "emulation is not emulated in the reference, and emulated here",
     ),
     (
         "variants",
         {
             "variants": [
-                {**each, "levels": {"runtime": each["name"], "server": "gunicorn"}}
+                dataclasses.replace(each, levels={"runtime": each.name, "server": "gunicorn"})
                 for each in plan("").variants
             ]
         },
@@ -178,8 +180,12 @@ DIFFERENT: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "variants",
-        {"variants": [{**each, "overlays_sha256": ["f" * 8]} for each in plan("").variants]},
-        "variants: docker, overlays_sha256 is [] in the reference, and ['ffffffff'] here",
+        {
+            "variants": [
+                dataclasses.replace(each, overlays_sha256=("f" * 8,)) for each in plan("").variants
+            ]
+        },
+        "variants: docker, overlays_sha256 is () in the reference, and ('ffffffff',) here",
     ),
 ]
 
@@ -213,7 +219,7 @@ def test_another_load_generator_or_placement_is_refused(tmp_path: Path, referenc
         dataclasses.replace(
             each,
             load=each.load and dataclasses.replace(each.load, tool="h2load"),
-            placement={**each.placement, "apart": False},
+            placement=dataclasses.replace(each.placement, apart=False),
         )
         for each in here.trials
     ]
@@ -227,7 +233,7 @@ def test_a_workload_in_other_words_is_the_same(tmp_path: Path, reference: Run) -
     """
     Its description changes no effect.
     """
-    here = run(tmp_path / "B", workload={**manifest().workload, "about": "reworded"})
+    here = run(tmp_path / "B", workload=dataclasses.replace(manifest().workload, about="reworded"))
     assert compare(here, reference, []).refused == []
 
 
@@ -239,7 +245,7 @@ def test_a_variant_that_is_not_compared_may_be_another(tmp_path: Path, reference
         reference,
         manifest=dataclasses.replace(
             reference.manifest,
-            variants=[*reference.manifest.variants, {"name": "x", "levels": {"a": "b"}}],
+            variants=[*reference.manifest.variants, Variant("x", "", {"a": "b"})],
         ),
     )
     assert compare(run(tmp_path / "B"), one, []).refused == []
@@ -251,8 +257,9 @@ def test_another_result_of_a_search_is_left_out_and_named(tmp_path: Path) -> Non
     """
 
     def made(name: str, workers: str) -> Run:
-        one = with_variants(run(tmp_path / name, search={"name": "tuned"}), {"tuned": CLEAR})
-        one.manifest.variants[-1]["levels"]["workers"] = workers
+        search = Search("tuned", "", "docker", ())
+        one = with_variants(run(tmp_path / name, search=search), {"tuned": CLEAR})
+        one.manifest.variants[-1].levels["workers"] = workers
         return one
 
     found = compare(made("B", "4"), made("A", "2"), [])
@@ -274,10 +281,10 @@ def test_machine_and_software_may_differ_and_are_told(tmp_path: Path, reference:
         tmp_path / "B",
         requests=500,
         rounds=8,
-        machine={"name": "vagrant"},
-        environment={"kernel": "6.1", "cpus_online": 4, "sysctls": {"net/a": "1\t2"}},
-        userland={"digest": "1" * 16, "packages": {"runc": "1.2"}, "wheels": {"flask": "3.1"}},
-        git={},
+        machine=MachineRecord("vagrant"),
+        environment=Environment(kernel="6.1", cpus_online=4, sysctls={"net/a": "1\t2"}),
+        userland=UserlandRecord("1" * 16, packages={"runc": "1.2"}, wheels={"flask": "3.1"}),
+        git=None,
     )
     result = compare(here, reference, [])
     assert result.exit_status == 0
@@ -466,13 +473,13 @@ def test_what_is_missing_is_said_and_status_two(
     assert (status, "reference holds no run to compare with" in text) == (2, True)
     status, text = reported([here.folder, "--reference", here.folder], capsys)
     assert (status, "is the reference itself" in text) == (2, True)
-    broken = written(run(tmp_path / "broken", variants=[{"name": "netns"}]))
+    broken = written(run(tmp_path / "broken", variants=[Variant("netns", "", {})]))
     status, text = reported([here.folder, "--reference", broken.folder], capsys)
-    assert (status, "holds a value that no run has: KeyError" in text) == (2, True)
+    assert (status, "has no variant 'docker', which its manifest compares" in text) == (2, True)
     old = json.loads((here.folder / "manifest.json").read_text()) | {"schema_version": 3}
     (here.folder / "manifest.json").write_text(json.dumps(old))
     status, text = reported(["--results", tmp_path], capsys)
-    assert (status, "schema version 3, and this version reads" in text) == (2, True)
+    assert (status, "schema version 3, and this version of the project reads" in text) == (2, True)
 
 
 def test_help_states_the_rule_every_field_and_the_status(

@@ -17,6 +17,7 @@ from analysis.intervals import Interval
 from analysis.verdicts import Kind, holm
 from analysis.verify.effects import verify
 from analysis.verify.rule import RULE, Gap, Outcome, Sizes, follows, gap, sizes, worst
+from experiments.variants import Ladder
 from tests.unit.verify_samples import CLEAR, NONE, OPEN, logs, plan, run, with_variants
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def test_where_the_reference_cannot_tell_there_is_nothing_to_reproduce(tmp_path:
     """
     Such an effect spoils the outcome only where this run is told apart from it.
     """
-    focal = [["netns", "docker"], ["netns", "docker-host"]]
+    focal = [("netns", "docker"), ("netns", "docker-host")]
 
     def made(name: str, other: tuple[float, float]) -> Run:
         return with_variants(run(tmp_path / name, focal=focal), {"docker-host": other})
@@ -241,7 +242,7 @@ def test_steps_of_ladders_are_effects(tmp_path: Path) -> None:
     """
     Under the names of their two variants.
     """
-    ladder = {"name": "up", "about": "", "steps": ["netns", "docker"]}
+    ladder = Ladder("up", "", ("netns", "docker"))
     one, other = (
         run(tmp_path / name, ladders=[ladder], comparisons=[plan(name).comparisons[1]])
         for name in "AB"

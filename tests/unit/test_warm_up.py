@@ -8,12 +8,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from analysis.sections.warm_up import warm_up, warm_up_details
+from experiments.variants import Comparison
 from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records import Manifest, TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 def started(each: TrialRecord, answer_s: float, cold_rate: float) -> TrialRecord:
@@ -44,8 +46,8 @@ def with_twin(made: Manifest) -> Manifest:
     """
     The same run with its baseline declared twice, and compared with itself.
     """
-    again = {**made.variants[0], "name": "netns-again"}
-    pair = {"name": "A/A", "about": "", "baseline": "netns", "treatment": "netns-again"}
+    again = dataclasses.replace(made.variants[0], name="netns-again")
+    pair = Comparison("A/A", "", "netns", "netns-again")
     return dataclasses.replace(
         made, variants=[*made.variants, again], comparisons=[*made.comparisons, pair]
     )
@@ -89,7 +91,7 @@ def test_that_others_came_up_at_the_same_time_is_said() -> None:
     Seconds are more than one alone would take.
     """
     made = manifest(blocks=3)
-    seen = {**made.environment, "brought_up_at_once": 2}
+    seen = dataclasses.replace(made.environment, brought_up_at_once=2)
     text = shown(dataclasses.replace(made, environment=seen), pairs())
     assert "Up to 2 deployments came up at the same time, on all CPUs" in text
 

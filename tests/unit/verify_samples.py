@@ -9,14 +9,16 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from analysis.verify.runs import Run
-from experiments.records import Manifest, append_trial, write_manifest
+from experiments.records.store import append_trial, write_manifest
+from experiments.variants import Comparison, Variant
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from experiments.records import TrialRecord
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 PATTERN = (-1.4, 1.2, 0.3, -0.8, 1.5, -0.2, 0.9, -1.1, -0.6, 0.7, 0.4, -0.9)
 """Twelve blocks with a mean of zero and, about, a standard deviation of one."""
@@ -52,14 +54,14 @@ def plan(name: str, **changes: Any) -> Manifest:  # noqa: ANN401 - the manifest'
     A run of one focal pair and of the baseline's twin.
     """
     made = manifest(blocks=len(PATTERN))
-    twin = {**made.variants[0], "name": "netns-again"}
-    control = {"name": "A/A", "about": "", "baseline": "netns", "treatment": "netns-again"}
+    twin = dataclasses.replace(made.variants[0], name="netns-again")
+    control = Comparison("A/A", "", "netns", "netns-again")
     settled: dict[str, Any] = {
         "run": name,
         "created_at": float(sum(map(ord, name))),
         "variants": [*made.variants, twin],
         "comparisons": [*made.comparisons, control],
-        "focal": [["netns", "docker"]],
+        "focal": [("netns", "docker")],
         **changes,
     }
     return dataclasses.replace(made, **settled)
@@ -93,18 +95,14 @@ def with_variants(made: Run, effects: dict[str, tuple[float, float]]) -> Run:
     """
     The run with more variants, each compared with netns; nothing of it focal.
     """
-    tables = [
-        {"name": name, "about": "", "levels": {"runtime": name}, "overlays": []} for name in effects
-    ]
-    pairs = [
-        {"name": name, "about": "", "baseline": "netns", "treatment": name} for name in effects
-    ]
+    variants = [Variant(name, "", {"runtime": name}) for name in effects]
+    pairs = [Comparison(name, "", "netns", name) for name in effects]
     more = trials_of({name: logs(*effect) for name, effect in effects.items()})
     return dataclasses.replace(
         made,
         manifest=dataclasses.replace(
             made.manifest,
-            variants=[*made.manifest.variants, *tables],
+            variants=[*made.manifest.variants, *variants],
             comparisons=[*made.manifest.comparisons, *pairs],
         ),
         trials=[*made.trials, *(each for each in more if each.variant != "netns")],

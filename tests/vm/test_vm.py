@@ -22,7 +22,10 @@ from experiments.machines.remote import Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import RUNS_IN_VM, STATE
 from experiments.options import PROJECT
-from experiments.records import FAILED, INTERRUPTED, OK, latest_run, read_manifest, read_trials
+from experiments.records.files import latest_run
+from experiments.records.manifest import FAILED, INTERRUPTED
+from experiments.records.store import read_manifest, read_trials
+from experiments.records.trials import OK
 from tests.vm.conftest import COMMAND_TIMEOUT_S, call, command, left_over
 
 LARGEST_BOX_BYTES = 700 * 10**6
@@ -144,12 +147,13 @@ def test_two_blocks_are_measured_inside_the_vm(tmp_path: Path, acceleration: str
     assert (run / "raw" / f"001-{trials[0].variant}" / "round-02" / "ab.txt").exists()
     found = box.find(cache_directory())
     assert found is not None
-    assert manifest.machine["box"]["sha256"] == found.sha256
-    assert manifest.machine["acceleration"] == acceleration
-    assert manifest.userland["content_sha256"] == found.userland_content_sha256
-    assert manifest.environment["kernel"] == found.kernel
-    assert len(manifest.environment["cpus"]) == VM.cpus
-    assert all(trial.placement["apart"] and trial.placement["pinned"] for trial in trials)
+    assert manifest.machine.box is not None
+    assert manifest.machine.box.sha256 == found.sha256
+    assert manifest.machine.acceleration == acceleration
+    assert manifest.userland.content_sha256 == found.userland_content_sha256
+    assert manifest.environment.kernel == found.kernel
+    assert len(manifest.environment.cpus) == VM.cpus
+    assert all(trial.placement.apart and trial.placement.pinned for trial in trials)
     assert report([str(run)]) == 0
     text = (run / "report.md").read_text()
     assert found.sha256 in text
@@ -176,7 +180,7 @@ def test_rungs_of_the_ladder_pass_their_checks_inside_the_vm(tmp_path: Path) -> 
     assert [(trial.variant, trial.error) for trial in trials if trial.error] == []
     # The first is measured twice, as in every run that compares.
     assert {trial.variant for trial in trials} == {*RUNGS, f"{RUNGS[0]}-again"}
-    assert all(trial.cpu["parts"]["gateway"]["user_s"] > 0 for trial in trials)
+    assert all(trial.cpu and trial.cpu.parts["gateway"].user_s > 0 for trial in trials)
 
 
 def test_a_vm_that_is_up_is_reused() -> None:

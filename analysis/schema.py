@@ -1,21 +1,49 @@
 """
-Write the schemas of what a run stores: ``python -m analysis.schema [DIR]``.
+JSON Schemas of what a run stores, from the types: ``python -m analysis.schema [DIR]``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from analysis.folders import RESULTS
-from analysis.schema.generate import FILES, as_text, schema
+from experiments.records.manifest import Manifest
+from experiments.records.trials import AgreementLoad, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMAS = RESULTS / "schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+FILES = {
+    "manifest.schema.json": Manifest,
+    "trial.schema.json": TrialRecord,
+    "agreement.schema.json": AgreementLoad,
+}
+"""The schema of manifest.json, and those of each line of trials.jsonl and of agreement.jsonl."""
+
+
+def schema(kind: type) -> dict[str, Any]:
+    """
+    The whole schema of one kind of record; its descriptions are those of the types.
+    """
+    made = msgspec.json.schema(kind, schema_hook=lambda _: {"type": "string"})
+    comment = "made by python -m analysis.schema; not to be edited"
+    return {"$schema": DIALECT, "$comment": comment, **made}
+
+
+def as_text(made: dict[str, Any]) -> str:
+    """
+    A schema as it is written into a file.
+    """
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,172 @@
+"""
+Reading and writing what is stored; see the package for the files of a run.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from experiments.errors import ResultsError
+from experiments.records.files import (
+    AGREEMENT_LOADS,
+    COMPRESSED,
+    MANIFEST,
+    SCHEMA_VERSION,
+    TRIALS,
+)
+from experiments.records.manifest import Manifest
+from experiments.records.trials import AgreementLoad, TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+
+
+def write_manifest(run: Path, manifest: Manifest) -> None:
+    """
+    Write the manifest so that a crash leaves the old one or the new one, whole.
+
+    Raises ResultsError when the folder cannot be written.
+    """
+    partial = run / f"{MANIFEST}.partial"
+    try:
+        partial.write_bytes(msgspec.json.format(encoded(manifest), indent=1) + b"\n")
+        partial.replace(run / MANIFEST)
+    except OSError as error:
+        msg = f"{run} cannot be written: {error.strerror}; free space there, or use --results"
+        raise ResultsError(msg) from error
+
+
+def read_manifest(run: Path) -> Manifest:
+    """
+    Read a run's manifest.
+
+    Raises ResultsError when it is missing, broken, or of a schema this version does not know.
+    """
+    path = run / MANIFEST
+    return decoded(Manifest, _read(path), str(path))
+
+
+def append_trial(run: Path, record: TrialRecord, file_name: str = TRIALS) -> None:
+    """
+    Append one record to a file of the run and see to it that it is on the disk.
+
+    Raises ResultsError when it cannot be written.
+    """
+    _append(run / file_name, record)
+
+
+def append_agreement(run: Path, load: AgreementLoad) -> None:
+    """
+    Append one load to the agreement's file, as ``append_trial`` does.
+    """
+    _append(run / AGREEMENT_LOADS, load)
+
+
+def read_trials(run: Path, file_name: str = TRIALS) -> list[TrialRecord]:
+    """
+    Read a run's trials, in the order they ended; none when the run has not finished any.
+
+    Those of another file are no part of the results. Where there is no such file, it is read
+    compressed.
+
+    A last line without its newline was cut off by a crash and is left out. Raises ResultsError for
+    anything else that is not a record.
+    """
+    return [decoded(TrialRecord, line, where) for where, line in _lines(run / file_name)]
+
+
+def read_agreement(run: Path) -> list[AgreementLoad]:
+    """
+    Read a run's loads of the agreement, in the order in which they were made; see ``read_trials``.
+    """
+    return [decoded(AgreementLoad, line, where) for where, line in _lines(run / AGREEMENT_LOADS)]
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    schema_version: int
+
+
+def decoded(kind: type[T], content: bytes, where: str) -> T:
+    """
+    A record of this kind from JSON; ``where`` says in messages where it stands.
+
+    Raises ResultsError that names what is wrong, for a record of another version its version.
+    """
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            msg = (
+                f"{where}: schema version {version}, and this version of the project reads "
+                f"{SCHEMA_VERSION}; check out the commit that the run was made with, or run again"
+            )
+            raise ResultsError(msg)
+        return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
+    except msgspec.DecodeError as error:
+        msg = f"{where}: {error}"
+        raise ResultsError(msg) from error
+
+
+def encoded(record: object) -> bytes:
+    """
+    A record as JSON, its fields sorted by their names.
+    """
+    # Keys that are numbers become text first, because only text can be put in order.
+    plain = msgspec.to_builtins(record, enc_hook=str, str_keys=True)
+    return msgspec.json.encode(plain, order="sorted")
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    msg = f"a {kind.__name__} cannot be read from {value!r}"
+    raise NotImplementedError(msg)
+
+
+def _append(path: Path, record: object) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(encoded(record) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror}; free space there"
+        raise ResultsError(msg) from error
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """
+    The whole lines of a file of records, each with where it stands; none where there is no file.
+    """
+    if not path.exists():
+        path = path.with_name(f"{path.name}{COMPRESSED}")
+        if not path.exists():
+            return
+    for number, line in enumerate(_read(path).split(b"\n")[:-1], start=1):
+        yield f"{path}, line {number}", line
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return _decompressed(content) if path.suffix == COMPRESSED else content
+    except OSError as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ResultsError(msg) from error
+
+
+def _decompressed(content: bytes) -> bytes:
+    # Only where it is needed, because there are interpreters that were built without it.
+    import lzma  # noqa: PLC0415
+
+    try:
+        return lzma.decompress(content)
+    except lzma.LZMAError as error:
+        raise OSError(*error.args) from error

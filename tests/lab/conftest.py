@@ -5,6 +5,7 @@ The userland that the session built, and a look at everything that a lab could l
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,16 @@ from experiments.machines.local import cache_directory
 
 if TYPE_CHECKING:
     from experiments.lab.userland import Userland
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard() -> None:
+    """
+    No signal is ignored, which what is started here would inherit; a shell's `&` begins so.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

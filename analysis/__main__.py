@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from analysis.figures.figure import DIRECTORY, write
 from analysis.figures.gallery import figures
-from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV
+from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV, VALUE_AT_FAULT
 from analysis.histograms import write_histograms
 from analysis.pooling import pool
 from analysis.report import render
@@ -72,8 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
-    except (TypeError, KeyError, AttributeError) as error:
-        # Records that are whole JSON, but not as this version writes them.
+    except VALUE_AT_FAULT as error:
         names = ", ".join(map(str, runs))
         print(f"error: {names} holds a value that no run has: {error!r}", file=sys.stderr)
         return 1

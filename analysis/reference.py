@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.__main__ import make
-from analysis.folders import REFERENCE, REPORT, RESULTS
+from analysis.folders import REFERENCE, REPORT, RESULTS, VALUE_AT_FAULT
 from experiments.errors import ResultsError
 from experiments.records.files import (
     AGREEMENT_LOADS,
@@ -74,8 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
-    except (TypeError, KeyError, AttributeError) as error:
-        # Records that are whole JSON, but not as this version writes them.
+    except VALUE_AT_FAULT as error:
         print(f"error: {options.run} holds a value that no run has: {error!r}", file=sys.stderr)
         return 1
     except OSError as error:

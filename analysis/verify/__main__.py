@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.folders import REFERENCE, RESULTS
+from analysis.folders import REFERENCE, RESULTS, VALUE_AT_FAULT
 from analysis.verify import rule
 from analysis.verify.conditions import ALLOWABLE, incomparable, told
 from analysis.verify.effects import shared_pairs, verify
@@ -145,6 +145,9 @@ def main(arguments: Sequence[str]) -> int:
         result = compare(here, reference, options.allow)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
+        return CANNOT_TELL
+    except VALUE_AT_FAULT as error:
+        print(f"error: a record holds a value that no run has: {error!r}", file=sys.stderr)
         return CANNOT_TELL
     if result.verification is None:
         print(refusal(result), file=sys.stderr)

@@ -109,7 +109,7 @@ def decoded(kind: type[T], content: bytes, where: str) -> T:
             )
             raise ResultsError(msg)
         return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"{where}: {error}"
         raise ResultsError(msg) from error
 
@@ -127,7 +127,7 @@ def _decode_path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
     msg = f"a {kind.__name__} cannot be read from {value!r}"
-    raise NotImplementedError(msg)
+    raise TypeError(msg)
 
 
 def _append(path: Path, record: object) -> None:

@@ -160,6 +160,20 @@ def test_a_missing_field_and_a_wrong_type_are_named(tmp_path: Path) -> None:
             read_manifest(tmp_path)
 
 
+def test_a_manifest_that_is_no_text_or_has_no_paths_is_an_error_in_words(tmp_path: Path) -> None:
+    """
+    As a disk or an editor may leave it.
+    """
+    write_manifest(tmp_path, manifest())
+    path = tmp_path / MANIFEST
+    whole = path.read_bytes()
+    for old, new in ((b"about netns", b"about \xff"), (b'"overlays": []', b'"overlays": [3]')):
+        assert old in whole
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(ResultsError, match=MANIFEST):
+            read_manifest(tmp_path)
+
+
 def test_the_latest_run_is_found_by_its_name(tmp_path: Path) -> None:
     """
     Folders without a manifest are no runs.

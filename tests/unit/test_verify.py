@@ -476,6 +476,14 @@ def test_what_is_missing_is_said_and_status_two(
     broken = written(run(tmp_path / "broken", variants=[Variant("netns", "", {})]))
     status, text = reported([here.folder, "--reference", broken.folder], capsys)
     assert (status, "has no variant 'docker', which its manifest compares" in text) == (2, True)
+    timeless = run(tmp_path / "timeless")
+    first = timeless.trials[0]
+    assert first.load is not None
+    timeless.trials[0] = dataclasses.replace(
+        first, load=dataclasses.replace(first.load, requests_per_second=0.0)
+    )
+    status, text = reported([written(timeless).folder, "--reference", here.folder], capsys)
+    assert (status, "holds a value that no run has" in text) == (2, True)
     old = json.loads((here.folder / "manifest.json").read_text()) | {"schema_version": 3}
     (here.folder / "manifest.json").write_text(json.dumps(old))
     status, text = reported(["--results", tmp_path], capsys)

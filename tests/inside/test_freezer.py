@@ -4,6 +4,7 @@ The freezer on real processes: what is frozen takes no CPU time, goes on when th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -107,10 +108,11 @@ def test_a_frozen_deployment_takes_no_cpu_time_until_it_is_thawed_and_dies_of_a_
 
 def kill_each(group: ControlGroup) -> None:
     """
-    SIGKILL, to each process.
+    SIGKILL, to each process; one may have ended with another.
     """
     for pid in processes_in(group):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def kill_first(group: ControlGroup) -> None:

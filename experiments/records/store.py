@@ -108,19 +108,41 @@ def decoded(kind: type[T], content: bytes, where: str) -> T:
                 f"{SCHEMA_VERSION}; check out the commit that the run was made with, or run again"
             )
             raise ResultsError(msg)
-        return msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
+        record = msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"{where}: {error}"
         raise ResultsError(msg) from error
+    # The decoder passes over fields that a dataclass does not have.
+    unknown = list(_unknown_fields(msgspec.json.decode(content), _plain(record)))
+    if unknown:
+        msg = f"{where}: unknown fields {', '.join(unknown)}"
+        raise ResultsError(msg)
+    return record
+
+
+def _unknown_fields(given: object, known: object, place: str = "$") -> Iterator[str]:
+    if isinstance(given, dict) and isinstance(known, dict):
+        for key, value in given.items():
+            if key in known:
+                yield from _unknown_fields(value, known[key], f"{place}.{key}")
+            else:
+                yield f"{place}.{key}"
+    elif isinstance(given, list) and isinstance(known, list | tuple):
+        for index, (one, other) in enumerate(zip(given, known, strict=True)):
+            yield from _unknown_fields(one, other, f"{place}[{index}]")
 
 
 def encoded(record: object) -> bytes:
     """
     A record as JSON, its fields sorted by their names.
     """
-    # Keys that are numbers become text first, because only text can be put in order.
-    plain = msgspec.to_builtins(record, enc_hook=str, str_keys=True)
-    return msgspec.json.encode(plain, order="sorted")
+    return msgspec.json.encode(_plain(record), order="sorted")
+
+
+def _plain(record: object) -> object:
+    # Keys that are numbers become text, because only text can be put in order.
+    plain: object = msgspec.to_builtins(record, enc_hook=str, str_keys=True)
+    return plain
 
 
 def _decode_path(kind: type, value: object) -> object:

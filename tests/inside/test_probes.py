@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import statistics
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.load import Client, LoadPlan
 from experiments.load.ab import ApacheBench
-from experiments.probes.cpu import BUSY, CLIENT, RUNNER, CpuCounters, cpu_cost
+from experiments.probes.cpu import BUSY, CLIENT, RUNNER, CpuCounters, cpu_cost, machine_time
 from experiments.probes.facts import facts_of
 from experiments.probes.parity import Parity, undeclared
 from experiments.probes.path import check_path, path_counters
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from experiments.variants import Variant
 
 VARIANTS = load_variants().variants
+
+QUIET_S, QUIET_SHARE, QUIET_TIMEOUT_S = 1.0, 0.03, 30
+"""A machine is quiet whose CPUs were busy for so small a share of one CPU's time, so long."""
 BURNS_US = (4000, 16000)
 """
 Several times what the whole request costs otherwise, and several times that.
@@ -105,6 +110,19 @@ def spent(
     return cpu_cost(before, CpuCounters.read(parts, groups))
 
 
+def await_quiet() -> None:
+    """
+    Wait until the machine has nothing else to do, such as to clear away what a test before left.
+    """
+    deadline = time.monotonic() + QUIET_TIMEOUT_S
+    busy_s = QUIET_S
+    while busy_s > QUIET_SHARE * QUIET_S and time.monotonic() < deadline:
+        before, _ = machine_time()
+        time.sleep(QUIET_S)
+        after, _ = machine_time()
+        busy_s = sum(after[column] - before[column] for column in BUSY)
+
+
 @pytest.mark.parametrize("name", ["bare", "cgroups", "seccomp", "docker", "container-published"])
 def test_the_parts_add_up_to_what_the_machine_was_busy_with(
     name: str, site: Site, groups: dict[str, ControlGroup]
@@ -116,14 +134,14 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
     with ExitStack() as stack:
         deployment = up(VARIANTS[name], site, stack)
         load(deployment, site, groups[CLIENT], entry, 200)
+        await_quiet()
         shares = []
         for _ in range(5):
             cost = spent(deployment, site, groups, 1500, entry)
             busy = sum(cost.machine_s[column] for column in BUSY)
-            shares.append(cost.unaccounted_s / busy)
-    # The best of five: the machine may have other work meanwhile, and many kernels know how busy it
-    # was only by looking at every clock tick. A part left out would be missing from each of them.
-    assert min(map(abs, shares)) <= 0.05, shares
+            shares.append(abs(cost.unaccounted_s) / busy)
+    # Not in every one of them: a machine has other things to do now and then, which no part is.
+    assert statistics.median(shares) <= 0.05, shares
     gateway = cost.parts["gateway"]
     assert gateway.user_s + gateway.system_s > busy / 3
     assert (DAEMON in cost.parts) == (name in {"docker", "container-published"})

@@ -160,6 +160,20 @@ def test_a_missing_field_and_a_wrong_type_are_named(tmp_path: Path) -> None:
             read_manifest(tmp_path)
 
 
+def test_a_field_that_is_not_known_is_named_with_its_place(tmp_path: Path) -> None:
+    """
+    Of the record itself, and of what is in it.
+    """
+    append_trial(tmp_path, side_by_side(1, 1, "netns", [4000.0]))
+    path = tmp_path / TRIALS
+    whole = path.read_text()
+    for old, place in (('"turn":', r"\$\.loads\[0\]\.tern"), ('"number":', r"\$\.tern")):
+        assert old in whole
+        path.write_text(whole.replace(old, f'"tern":1,{old}'))
+        with pytest.raises(ResultsError, match=rf"line 1: unknown fields {place}"):
+            read_trials(tmp_path)
+
+
 def test_a_manifest_that_is_no_text_or_has_no_paths_is_an_error_in_words(tmp_path: Path) -> None:
     """
     As a disk or an editor may leave it.

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0
 POLL_S = 0.0002
 
+FREEZING_US = 100
+"""
+More CPU time than a group is charged for after the kernel calls it frozen.
+
+A task counts as frozen before it has left its CPU, and what it spends until then is charged when it
+does: 10 µs were seen on a busy machine. In the shortest load, 50 ms, 100 µs are 0.2 %.
+"""
+
 LACKING = (
     "this host mounts no cgroup v2 hierarchy, and idle deployments are frozen by it; mount one "
     "beside v1: `mkdir /sys/fs/cgroup/unified; mount -t cgroup2 none /sys/fs/cgroup/unified`"

@@ -113,8 +113,8 @@ class RoundLoad:
     ``round`` counts rounds from 1 and ``turn`` the deployment's place in its round from 1;
     ``started_at`` is in seconds since the epoch. ``us_per_request`` is the time of the load over
     its completed requests, in microseconds. ``others`` are how many deployments were frozen
-    meanwhile, and ``others_ran_us`` how much CPU time they took in all, which is none, or the load
-    is no good. The other fields are those of LoadResult.
+    meanwhile, and ``others_ran_us`` the CPU time that they took in all: none, or the little that it
+    takes to be frozen. The other fields are those of LoadResult.
     """
 
     round: int

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import statistics
 import subprocess
 import time
 from contextlib import ExitStack
@@ -128,7 +127,10 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
     name: str, site: Site, groups: dict[str, ControlGroup]
 ) -> None:
     """
-    Within five per cent of /proc/stat, which also counts what is not ours; services have the most.
+    Within five per cent of /proc/stat; services have the most.
+
+    What is not ours only adds to /proc/stat, so the load with the least beside it counts: what the
+    parts miss is missing there too, and what they count twice makes it negative.
     """
     entry = VARIANTS[name].levels["entry"]
     with ExitStack() as stack:
@@ -139,9 +141,8 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
         for _ in range(5):
             cost = spent(deployment, site, groups, 1500, entry)
             busy = sum(cost.machine_s[column] for column in BUSY)
-            shares.append(abs(cost.unaccounted_s) / busy)
-    # Not in every one of them: a machine has other things to do now and then, which no part is.
-    assert statistics.median(shares) <= 0.05, shares
+            shares.append(cost.unaccounted_s / busy)
+    assert abs(min(shares)) <= 0.05, shares
     gateway = cost.parts["gateway"]
     assert gateway.user_s + gateway.system_s > busy / 3
     assert (DAEMON in cost.parts) == (name in {"docker", "container-published"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from experiments.errors import LoadError
+from experiments.lab.freezer import FREEZING_US
 from experiments.load.ab import REQUESTS_FILE
 from experiments.records.trials import ERROR, OK
 from experiments.trial import Trial
@@ -160,12 +161,25 @@ def test_a_load_during_which_frozen_deployments_ran_is_none(a_trial: Callable[..
     """
     The trial ends there, and says how much CPU time they took.
     """
-    trial, other = a_trial(250.0), a_trial(number=2, runs_us=70)
+    trial, other = a_trial(250.0), a_trial(number=2, runs_us=FREEZING_US + 1)
     trial.load(1, 1, [other])
-    assert trial.fault == "while one was loaded, frozen deployments took CPU time: netns 70 µs"
+    assert trial.fault == "while one was loaded, frozen deployments took CPU time: netns 101 µs"
     assert (trial.loads, trial.going) == ([], False)
     record = trial.record()
     assert (record.status, record.load, record.failed_phase) == (ERROR, None, "load")
+
+
+def test_the_last_of_a_deployments_way_into_the_freezer_spoils_no_load(
+    a_trial: Callable[..., Trial],
+) -> None:
+    """
+    It is charged after the kernel calls the group frozen, and is recorded.
+    """
+    trial, other = a_trial(250.0), a_trial(number=2, runs_us=FREEZING_US)
+    trial.load(1, 1, [other])
+    (kept,) = trial.loads
+    assert kept.others_ran_us == FREEZING_US
+    assert trial.going
 
 
 def test_all_loads_of_its_rounds_are_one_load(a_trial: Callable[..., Trial]) -> None:

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.figures.figure import DIRECTORY, write
-from analysis.figures.gallery import figures
+from analysis.drawing.figure import DIRECTORY, write
 from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV, VALUE_AT_FAULT
-from analysis.histograms import write_histograms
 from analysis.pooling import pool
-from analysis.report import render
-from analysis.sections.sources import CODE
-from analysis.sections.summary import UNSAID
-from analysis.trials_csv import trials_csv
+from analysis.report.gallery import figures
+from analysis.report.markdown import render
+from analysis.report.sources import CODE
+from analysis.report.trials_csv import trials_csv
+from analysis.topics.latency.histograms import write_histograms
+from analysis.topics.overview.section import UNSAID
 from experiments.errors import ResultsError
 from experiments.records.files import ARTEFACT_TRIALS, latest_run
 from experiments.records.store import read_agreement, read_manifest, read_trials

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.latency import HEADER, latencies
+from analysis.topics.latency.findings import HEADER, latencies
 from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord
 from experiments.records.store import append_trial, read_manifest, read_trials, write_manifest
 from experiments.records.trials import OK, OpenLoad, TrialPlacement, TrialRecord

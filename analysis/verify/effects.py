@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import TRUST_CONFIDENCE, comparisons
 from analysis.formatting import count, percent
-from analysis.ladder import climb
-from analysis.verdicts import Kind, holm
+from analysis.statistics.verdicts import Kind, holm
+from analysis.topics.comparisons.findings import TRUST_CONFIDENCE, comparisons
+from analysis.topics.ladder.findings import climb
 from analysis.verify.conditions import VARIANTS, searched, unlike_variant
 from analysis.verify.rule import Gap, Outcome, Sizes, follows, gap, sizes, worst
 from analysis.verify.runs import focal_pairs, pairs
@@ -21,9 +21,9 @@ from experiments.records.manifest import COMPLETE, RUNNING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from analysis.comparisons import Comparison
-    from analysis.estimates import Difference
-    from analysis.verdicts import Verdict
+    from analysis.statistics.estimates import Difference
+    from analysis.statistics.verdicts import Verdict
+    from analysis.topics.comparisons.findings import Comparison
     from analysis.verify.runs import Pair, Run
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from analysis.formatting import count, percent
-from analysis.verdicts import Kind
+from analysis.statistics.verdicts import Kind
 from analysis.verify.rule import Outcome, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.intervals import Interval
+    from analysis.statistics.intervals import Interval
     from analysis.verify.conditions import Unlike
     from analysis.verify.effects import Effect, Row, Verification
     from analysis.verify.runs import Run

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import is_control
+from analysis.topics.comparisons.findings import is_control
 from experiments.errors import ResultsError
 from experiments.records.files import MANIFEST
 from experiments.records.store import read_manifest, read_trials

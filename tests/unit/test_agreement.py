@@ -8,7 +8,7 @@ import dataclasses
 
 import pytest
 
-from analysis.agreement import QUESTIONS, agreements, agrees
+from analysis.topics.calibration.agreement import QUESTIONS, agreements, agrees
 from experiments.records.trials import AgreementLoad
 from tests.unit.samples import load, manifest, side_by_side, trial
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.report import render
+from analysis.report.markdown import render
 from experiments.variants import Comparison, Ladder, Variant, Whole
 from tests.unit.samples import load, manifest, trial
 

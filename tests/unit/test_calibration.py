@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
-from analysis.report import render
+from analysis.report.markdown import render
+from analysis.topics.calibration.findings import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
 from experiments.records.trials import CpuTime
 from experiments.variants_file import load_variants
 from tests.unit.samples import cpu_spent, facts, manifest, side_by_side, trial

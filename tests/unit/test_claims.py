@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.claims import PUBLISHED, TESTS, Claim, Holds, claims
-from analysis.comparisons import comparisons
-from analysis.report import render
+from analysis.report.markdown import render
+from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds, claims
+from analysis.topics.comparisons.findings import comparisons
 from experiments.variants import Comparison, Ladder, Variant
 from tests.unit.samples import details, load, manifest, trial
 

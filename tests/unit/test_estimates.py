@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis.estimates import (
+from analysis.statistics.estimates import (
     METRICS,
     compare,
     compare_at_once,
@@ -22,9 +22,9 @@ from analysis.estimates import (
     trials_by_part,
     us_per_request,
 )
-from analysis.intervals import bca_interval, t_interval
-from analysis.places import at_equal_place
-from analysis.verdicts import holm, p_value_of_none
+from analysis.statistics.intervals import bca_interval, t_interval
+from analysis.statistics.places import at_equal_place
+from analysis.statistics.verdicts import holm, p_value_of_none
 from tests.unit.samples import failed_trial, load, side_by_side, trial
 
 if TYPE_CHECKING:

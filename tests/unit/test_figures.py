@@ -20,25 +20,25 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import pytest
 
-from analysis.comparisons import comparisons as compare_all
-from analysis.figures.blocks import blocks
-from analysis.figures.calibration import calibration
-from analysis.figures.comparisons import comparisons
-from analysis.figures.cpu import cpu
-from analysis.figures.drawing import PAPER, even_ticks, log_ticks, ratio_ticks, signed_percent
-from analysis.figures.figure import csv_text, write
-from analysis.figures.gallery import figures
-from analysis.figures.ladder import ladder
-from analysis.figures.latency import latency
-from analysis.figures.limits import limits, size_of
-from analysis.figures.recommendations import recommendations
-from analysis.figures.series import STROKES, main_variants
-from analysis.figures.waterfall import Told, told
-from analysis.intervals import Interval
-from analysis.ladder import Step
-from analysis.latency import HEADER
-from analysis.recommendations import GIVES_UP, gives_up
-from analysis.verdicts import Kind, Verdict
+from analysis.drawing.canvas import PAPER, even_ticks, log_ticks, ratio_ticks, signed_percent
+from analysis.drawing.figure import csv_text, write
+from analysis.drawing.series import STROKES, main_variants
+from analysis.report.gallery import figures
+from analysis.statistics.intervals import Interval
+from analysis.statistics.verdicts import Kind, Verdict
+from analysis.topics.calibration.figure import calibration
+from analysis.topics.comparisons.figure import comparisons
+from analysis.topics.comparisons.findings import comparisons as compare_all
+from analysis.topics.cpu.figure import cpu
+from analysis.topics.ladder.figure import ladder
+from analysis.topics.ladder.findings import Step
+from analysis.topics.ladder.waterfall import Told, told
+from analysis.topics.latency.figure import latency
+from analysis.topics.latency.findings import HEADER
+from analysis.topics.limits.figure import limits, size_of
+from analysis.topics.recommendations.figure import recommendations
+from analysis.topics.recommendations.findings import GIVES_UP, gives_up
+from analysis.topics.trust.figure import blocks
 from experiments.errors import ResultsError
 from experiments.factors import FACTORS
 from experiments.records.trials import CpuTime, OpenLoad
@@ -57,7 +57,7 @@ from tests.unit.samples import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from analysis.figures.figure import Figure
+    from analysis.drawing.figure import Figure
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult, TrialRecord
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.ladder import climb, remainder
-from analysis.report import render
+from analysis.report.markdown import render
+from analysis.topics.ladder.findings import climb, remainder
 from experiments.variants import Ladder, Variant, Whole
 from tests.unit.samples import manifest, side_by_side, trial
 

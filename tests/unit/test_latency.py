@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from analysis import bench_records
-from analysis.intervals import t_interval
-from analysis.latency import (
+from analysis.statistics.intervals import t_interval
+from analysis.topics.latency.findings import (
     FAILED_US,
     HEADER,
     QUANTILES,
@@ -24,7 +24,7 @@ from analysis.latency import (
     read_log,
     supports,
 )
-from analysis.sections.latency import latency
+from analysis.topics.latency.section import latency
 from experiments.errors import ResultsError
 from experiments.records.trials import OpenLoad
 from tests.unit.samples import failed_trial, manifest, trial
@@ -106,7 +106,7 @@ def test_a_log_is_read_in_parts_of_any_size(
     """
     write_log(tmp_path / "x.csv", [5000, 1000, 4000, 2000, 3000, 6000])
     whole = read_log(tmp_path / "x.csv")
-    monkeypatch.setattr("analysis.latency.ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr("analysis.topics.latency.findings.ROWS_AT_ONCE", rows_at_once)
     parts = read_log(tmp_path / "x.csv")
     assert parts.corrected_us.tolist() == whole.corrected_us.tolist()
     assert parts.achieved_share == whole.achieved_share

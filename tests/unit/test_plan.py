@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.sections.environment import reproduce
+from analysis.topics.environment.section import reproduce
 from experiments.errors import DeployError, UsageError
 from experiments.measure import keep_variants, plan, targets, until
 from experiments.options import measure_parser

@@ -12,7 +12,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.folders import POOLED_REPORT
 from analysis.pooling import pool
-from analysis.report import render
+from analysis.report.markdown import render
 from experiments.errors import ResultsError
 from experiments.records.manifest import (
     Box,

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from analysis.estimates import compare
 from analysis.formatting import percent
+from analysis.statistics.estimates import compare
 from experiments.progress import GUESS_S, Progress, format_seconds
 from experiments.stopping import Rule
 from experiments.variants import Comparison, Target

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.__main__ import main
-from analysis.cpu import cpu_difference
 from analysis.folders import REPORT, TRIALS_CSV
-from analysis.report import TEMPLATE, render
-from analysis.sections.sources import CODE
+from analysis.report.markdown import TEMPLATE, render
+from analysis.report.sources import CODE
+from analysis.topics.cpu.findings import cpu_difference
 from experiments.records.manifest import NetworkState, PilotPlan, RoundsPilot, UserlandRecord
 from experiments.records.store import append_agreement, append_trial, write_manifest
 from experiments.records.trials import AgreementLoad, CpuTime

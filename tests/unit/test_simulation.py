@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis.comparisons import comparisons
-from analysis.simulation import WANTED, Twins, performances, promise, repetitions_needed, twins_of
+from analysis.topics.comparisons.findings import comparisons
+from analysis.topics.trust.simulation import (
+    WANTED,
+    Twins,
+    performances,
+    promise,
+    repetitions_needed,
+    twins_of,
+)
 from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy import stats
 
-from analysis.estimates import compare
+from analysis.statistics.estimates import compare
 from experiments.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
 from experiments.variants import Target
 from tests.unit.samples import failed_trial, side_by_side

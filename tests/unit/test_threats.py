@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import comparisons
-from analysis.report import render
-from analysis.sections.threats import threats
+from analysis.report.markdown import render
+from analysis.topics.comparisons.findings import comparisons
+from analysis.topics.threats.section import threats
 from experiments.records.trials import CpuTime, OpenLoad
 from tests.unit.samples import cpu_spent, failed_trial, load, manifest, side_by_side, trial
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from analysis.sections.tuning import tuning
+from analysis.topics.tuning.section import tuning
 from experiments.records.manifest import Candidate, Found, SearchStep
 from experiments.variants import Search, Variant
 from tests.unit.samples import manifest

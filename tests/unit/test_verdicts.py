@@ -13,11 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.comparisons import comparisons
-from analysis.estimates import Difference, compare
 from analysis.formatting import short_verdict, time_difference, verdict
-from analysis.report import render
-from analysis.verdicts import Kind, blocks_needed, detectable, holm, judge, p_value_of_none
+from analysis.report.markdown import render
+from analysis.statistics.estimates import Difference, compare
+from analysis.statistics.verdicts import (
+    Kind,
+    blocks_needed,
+    detectable,
+    holm,
+    judge,
+    p_value_of_none,
+)
+from analysis.topics.comparisons.findings import comparisons
 from experiments.variants import Comparison
 from tests.unit.samples import details, load, manifest, side_by_side, trial
 

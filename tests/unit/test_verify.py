@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis.folders import REFERENCE, RESULTS
-from analysis.verdicts import Kind
+from analysis.statistics.verdicts import Kind
 from analysis.verify.__main__ import compare, epilog, main, parser
 from analysis.verify.conditions import ALLOWABLE
 from analysis.verify.effects import verify

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.intervals import Interval
-from analysis.verdicts import Kind, holm
+from analysis.statistics.intervals import Interval
+from analysis.statistics.verdicts import Kind, holm
 from analysis.verify.effects import verify
 from analysis.verify.rule import RULE, Gap, Outcome, Sizes, follows, gap, sizes, worst
 from experiments.variants import Ladder

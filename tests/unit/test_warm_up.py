@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from analysis.sections.warm_up import warm_up, warm_up_details
+from analysis.topics.warm_up.section import warm_up, warm_up_details
 from experiments.variants import Comparison
 from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
 

@@ -1,0 +1,114 @@
+"""
+Ladders: what each single step costs, and what all steps together leave unexplained of a whole.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.statistics.estimates import compare, good_shares, pairs_by_block
+from analysis.statistics.intervals import t_interval
+from analysis.statistics.places import at_equal_place
+from analysis.statistics.verdicts import judge
+from experiments.records.trials import are_comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.statistics.estimates import Difference
+    from analysis.statistics.intervals import Interval
+    from analysis.statistics.verdicts import Verdict
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
+    from experiments.variants import Whole
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One step of a ladder: the one factor that changes, what that costs, and what may be said of it.
+
+    ``difference`` is None when no block has a trial of both.
+    """
+
+    lower: str
+    upper: str
+    factor: str
+    change: str
+    difference: Difference | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """
+    What a whole difference holds beyond the steps, in microseconds per request.
+
+    All three are over the blocks that have every trial which they need, at equal place.
+    """
+
+    blocks: int
+    whole: Interval
+    steps: Interval
+    unexplained: Interval
+
+
+def climb(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[list[Step]]:
+    """
+    The steps of every ladder, from its foot; the verdicts on all of them are one family.
+    """
+    levels = manifest.levels
+    pairs = [pair for ladder in manifest.ladders for pair in ladder.pairs()]
+    differences = [compare(lower, upper, trials) for lower, upper in pairs]
+    judged = zip(differences, judge(differences, manifest.margin), strict=True)
+    found = []
+    for ladder in manifest.ladders:
+        steps = []
+        for lower, upper in ladder.pairs():
+            before, after = levels[lower], levels[upper]
+            changed = [name for name in after if before.get(name) != after[name]]
+            change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
+            steps.append(Step(lower, upper, ", ".join(changed), change, *next(judged)))
+        found.append(steps)
+    return found
+
+
+def main_first(manifest: Manifest) -> list[str]:
+    """
+    The names of the ladders: those that lead to a whole first.
+    """
+    names = [ladder.name for ladder in manifest.ladders]
+    leading = [name for whole in manifest.wholes for name in whole.ladders if name in names]
+    return list(dict.fromkeys([*leading, *names]))
+
+
+def remainder(whole: Whole, manifest: Manifest, trials: Sequence[TrialRecord]) -> Remainder | None:
+    """
+    A whole beside the sum of its ladders' steps; None when no block has all of their ends.
+
+    Within one ladder the steps of a round add up to its two ends exactly, so only those count; what
+    is unexplained is what comes of putting ladders together that were climbed one by one. None too
+    where the ends differ in their share of good answers.
+    """
+    ladders = {ladder.name: ladder.steps for ladder in manifest.ladders}
+    ends = [(ladders[name][0], ladders[name][-1]) for name in whole.ladders]
+    level = at_equal_place(trials)
+    compared = [(whole.baseline, whole.treatment), *ends]
+    found = [pairs_by_block(first, last, level) for first, last in compared]
+    complete = [block for block in found[0] if all(block in blocks for blocks in found)]
+    shares = [good_shares(first, last, trials) for first, last in compared]
+    if not complete or not all(map(are_comparable, shares)):
+        return None
+    wholes, *climbed = (
+        [statistics.fmean(pair.difference_us for pair in blocks[block]) for block in complete]
+        for blocks in found
+    )
+    steps = [sum(each) for each in zip(*climbed, strict=True)]
+    return Remainder(
+        blocks=len(complete),
+        whole=t_interval(wholes),
+        steps=t_interval(steps),
+        unexplained=t_interval([one - other for one, other in zip(wholes, steps, strict=True)]),
+    )

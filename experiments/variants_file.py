@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import UsageError
 from experiments.factors import FACTORS, different, impossible
 from experiments.plan import PROFILES
-from experiments.variants import Comparison, Group, Ladder, Search, Variant, VariantsFile, Whole
+from experiments.variants import ROLES, Comparison, Group, Ladder, Search, Variant, VariantsFile, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -216,14 +216,18 @@ def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
 
 
 def _comparison(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Comparison:
-    words = _words(table, ("name", "about", "baseline", "treatment"), ("focal",), where)
+    words = _words(table, ("name", "about", "baseline", "treatment"), ("focal", "role"), where)
     for key in ("baseline", "treatment"):
         _declared(words[key], variants, f"{where}: {key}")
     focal = table.get("focal", False)
     if not isinstance(focal, bool):
         msg = f"{where}: focal is {focal!r}; it must be true or false"
         raise UsageError(msg)
-    return Comparison(**words, focal=focal)
+    role = table.get("role", "")
+    if role not in ("", *ROLES):
+        msg = f"{where}: role is {role!r}; it must be one of {', '.join(ROLES)}"
+        raise UsageError(msg)
+    return Comparison(**words, focal=focal, role=role)
 
 
 def _ladder(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Ladder:

@@ -65,14 +65,6 @@ class Entry:
     kind: Kind
 
 
-def relative_of(comparison: Comparison) -> Interval | None:
-    """
-    The relative difference in time per request; None where no block has both, or none is known.
-    """
-    difference = comparison.difference
-    return difference.relative["us_per_request"] if difference and difference.comparable else None
-
-
 def verdict_word(comparison: Comparison) -> str:
     """
     The verdict without its numbers, and without what it would take to know.

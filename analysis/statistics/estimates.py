@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from analysis.statistics.intervals import Interval, bca_interval, t_interval
-from analysis.statistics.places import at_equal_place
 from experiments.records.trials import OK, are_comparable
 
 if TYPE_CHECKING:
@@ -74,8 +73,8 @@ class Difference:
     the trials have no rounds. ``relative`` maps each of METRICS to its relative difference (0.1 is
     ten per cent more), taken from the mean log-ratio; ``us_per_request`` is the absolute one, in
     microseconds, and ``baseline_us`` what the baseline takes per request in these blocks.
-    ``log_ratios`` are of the time per request, one for each block. All these are at equal place
-    (analysis/places.py) but the quantiles of latency. ``good_shares`` are the shares of good
+    ``log_ratios`` are of the time per request, one for each block. All these but the
+    quantiles of latency are at equal place (see places.py). ``good_shares`` are the shares of good
     answers of the baseline's trials and of the treatment's.
     """
 
@@ -154,33 +153,31 @@ def _means(values: Mapping[str, Sequence[float]]) -> dict[str, Interval]:
     return means
 
 
-def summarise_at_once(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary | None:
+class Differences:
     """
-    Summarise the loads at once of one variant; None when it has none.
+    The paired differences between the variants of a run, at equal place, each computed once.
     """
-    own = _at_once(trials)
-    return summarise(variant, own) if any(each.variant == variant for each in own) else None
+
+    def __init__(self, trials: Sequence[TrialRecord]) -> None:
+        """
+        Takes trials that are at equal place (at_equal_place).
+        """
+        self.trials = trials
+        self._known: dict[tuple[str, str], Difference | None] = {}
+
+    def between(self, baseline: str, treatment: str) -> Difference | None:
+        """
+        The treatment's difference from its baseline; None when no block has both.
+        """
+        pair = (baseline, treatment)
+        if pair not in self._known:
+            self._known[pair] = _difference(baseline, treatment, self.trials)
+        return self._known[pair]
 
 
-def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
+def at_once(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """
-    The paired difference, or None when no block has both.
-    """
-    return _difference(baseline, treatment, at_equal_place(trials))
-
-
-def compare_at_once(
-    baseline: str, treatment: str, trials: Sequence[TrialRecord]
-) -> Difference | None:
-    """
-    The paired difference between the loads at once, or None when no block has both.
-    """
-    return _difference(baseline, treatment, _at_once(at_equal_place(trials)))
-
-
-def _at_once(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """
-    The trials that have a load at once, with that in place of all others; also if it broke off.
+    The trials that have a load at once, with it in place of the short loads; also if it broke off.
     """
     return [
         replace(

@@ -19,10 +19,10 @@ from analysis.verify.rule import Outcome, Sizes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.run import Run
     from analysis.statistics.intervals import Interval
     from analysis.verify.conditions import Unlike
     from analysis.verify.effects import Effect, Row, Verification
-    from analysis.verify.runs import Run
 
 FORMAT = 1
 """Of the JSON; counts up when a key changes its meaning or goes."""

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 
 from analysis.formatting import microseconds, negative, percent, sentence
 from analysis.statistics.verdicts import Kind
-from analysis.topics.claims.findings import AS_PUBLISHED, MATCHED
-from analysis.topics.comparisons.findings import trusted
-from analysis.topics.ladder.findings import climb, remainder
-from analysis.topics.recommendations.findings import remaining
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from analysis.findings import Findings
+    from analysis.topics.answer.findings import Answer
     from analysis.topics.comparisons.findings import Comparison
-    from analysis.topics.ladder.findings import Step
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 NAMED = 4
 """As many steps a sentence can hold."""
@@ -30,42 +23,40 @@ UNTRUSTED = (
 )
 
 
-def answer(
-    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
-) -> str:
+def answer(findings: Findings) -> str:
     """
     At most three sentences, each no more than its verdict says; empty without pair and ladder.
 
     What it costs; where that comes from, where a ladder was climbed; and what gets it back.
     """
-    costs = _costs(compared)
-    if not costs and not manifest.ladders:
+    found = findings.answer
+    if found is None:
         return ""
-    if not trusted(compared):
+    if not found.trusted:
         return f"## The answer\n\n{UNTRUSTED}"
-    steps = _where(manifest, trials)
+    costs = _costs(found)
+    steps = _where(found, findings.manifest.abouts)
     if steps and len(costs) == 2:
         # One sentence for what it costs leaves one for where and one for what gets it back.
         costs = [f"{costs[0].rstrip('.')}; {costs[1][:1].lower()}{costs[1][1:]}"]
-    sentences = [*costs, steps, _best_change(manifest, trials, compared)]
+    sentences = [*costs, steps, _best_change(found)]
     return "\n\n".join(["## The answer", " ".join(each for each in sentences if each)])
 
 
-def _costs(compared: Sequence[Comparison]) -> list[str]:
+def _costs(found: Answer) -> list[str]:
     """
     One sentence for either pair that was measured.
     """
-    pairs = {(each.baseline, each.treatment): each for each in compared}
     sentences = []
-    if MATCHED in pairs:
+    if found.matched:
         sentences.append(
             "With the same files, network layout and way in, Docker as it comes "
-            f"{_says(pairs[MATCHED])} raw network namespaces."
+            f"{_says(found.matched)} raw network namespaces."
         )
-    if AS_PUBLISHED in pairs:
+    if found.published:
         sentences.append(
             "As it was published, through docker-proxy and by service names against routed "
-            f"bridges, Docker {_says(pairs[AS_PUBLISHED])} raw namespaces."
+            f"bridges, Docker {_says(found.published)} raw namespaces."
         )
     return sentences
 
@@ -96,81 +87,54 @@ def _says(each: Comparison) -> str:
     return f"cannot be told apart here ({percent(relative)} time per request) from"
 
 
-def _where(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def _where(found: Answer, abouts: dict[str, str]) -> str:
     """
     Which steps cost time, of what leads to a whole, else of all; empty without a ladder.
     """
-    if not manifest.ladders:
+    if not found.has_ladders:
         return ""
-    climbed = dict(
-        zip((each.name for each in manifest.ladders), climb(manifest, trials), strict=True)
+    words = _costly(found, abouts)
+    if found.whole is None:
+        return f"Of the steps that were climbed {words}."
+    return (
+        f"{sentence(found.whole.declared.name)} it is {microseconds(found.whole.whole)} per "
+        f"request, of which {words}; all steps together add up to "
+        f"{microseconds(found.whole.steps)}."
     )
-    for whole in manifest.wholes:
-        left = remainder(whole, manifest, trials)
-        if left is not None:
-            words = _costly(manifest, [step for name in whole.ladders for step in climbed[name]])
-            return (
-                f"{sentence(whole.name)} it is {microseconds(left.whole)} per request, of which "
-                f"{words}; all steps together add up to {microseconds(left.steps)}."
-            )
-    words = _costly(manifest, [step for steps in climbed.values() for step in steps])
-    return f"Of the steps that were climbed {words}."
 
 
-def _costly(manifest: Manifest, steps: Sequence[Step]) -> str:
+def _costly(found: Answer, abouts: dict[str, str]) -> str:
     """
     The steps that can be told to cost time, as the rest of a sentence.
     """
-    abouts = manifest.abouts
     costly = [
         # What a step brings is before the colon, and what that means behind it.
-        (step.difference.us_per_request, abouts[step.upper].removeprefix("+ ").partition(":")[0])
-        for step in steps
-        if step.verdict.kind is Kind.SLOWER and step.difference is not None
+        f"{abouts[step.upper].removeprefix('+ ').partition(':')[0]} "
+        f"({microseconds(step.difference.us_per_request)})"
+        for step in found.costly
+        if step.difference is not None
     ]
     if not costly:
         return "no single one can be shown to cost time"
-    costly.sort(key=lambda step: step[0].estimate, reverse=True)
-    words = ", ".join(f"{about} ({microseconds(us)})" for us, about in costly[:NAMED])
     more = f" and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
-    return f"these can be shown to cost time: {words}{more}"
+    return f"these can be shown to cost time: {', '.join(costly[:NAMED])}{more}"
 
 
-def _best_change(
-    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
-) -> str:
+def _best_change(found: Answer) -> str:
     """
     Which change to Docker saves most time, of those of which it was told that they save any.
-
-    Changes to one thing are ranked, to Docker as published where there are such. What a search
-    found is measured like all else, but is no change that one can name.
     """
-    tried = [
-        each
-        for each in compared
-        if each.baseline.startswith("docker")
-        and each.treatment.startswith("docker")
-        and not each.control
-        and (manifest.search is None or each.treatment != manifest.search.name)
-    ]
-    if not tried:
+    if not found.tried:
         return ""
-    gains = [
-        (each.difference.relative["us_per_request"], each)
-        for each in tried
-        if each.verdict.kind is Kind.FASTER and each.difference is not None
-    ]
-    if not gains:
+    if found.best is None or found.best.comparison.relative is None:
         return "No change to Docker that was tried could be shown to make it faster."
-    published = [gain for gain in gains if gain[1].baseline == AS_PUBLISHED[1]]
-    relative, best = min(published or gains, key=lambda gain: gain[0].estimate)
-    left = remaining(manifest, trials, best.treatment)
+    best, left = found.best.comparison, found.best.left
     rest = ""
-    if left and left[1].comparable:
-        words = percent(left[1].relative["us_per_request"])
-        rest = f"; against raw namespaces with the same server ({left[0]}) {words} remain"
+    if left and left.difference.comparable:
+        words = percent(left.difference.relative["us_per_request"])
+        rest = f"; against raw namespaces with the same server ({left.baseline}) {words} remain"
     return (
         f"Of the changes to {best.baseline} that were tried, “{best.name}” ({best.treatment}) "
-        f"shows the largest saving, {percent(negative(relative), sign='-')} of the time per "
-        f"request{rest}."
+        f"shows the largest saving, {percent(negative(found.best.comparison.relative), sign='-')} "
+        f"of the time per request{rest}."
     )

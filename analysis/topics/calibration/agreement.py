@@ -83,7 +83,7 @@ def agreements(loads: Sequence[AgreementLoad]) -> list[Agreement]:
     return found
 
 
-def agrees(manifest: Manifest, trials: Sequence[TrialRecord]) -> dict[str, Interval]:
+def short_against_at_once(manifest: Manifest, trials: Sequence[TrialRecord]) -> dict[str, Interval]:
     """
     How much longer the requests of a trial's short loads take than those of its load at once.
 

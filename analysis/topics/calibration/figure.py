@@ -21,7 +21,7 @@ from analysis.drawing.canvas import (
 )
 from analysis.drawing.figure import Figure, csv_text, limits_of
 from analysis.formatting import count, microseconds, plus_minus, sentence
-from analysis.topics.calibration.findings import INJECTED, recoveries
+from analysis.topics.calibration.findings import INJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+    from analysis.findings import Findings
     from analysis.topics.calibration.findings import Recovery
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 TITLE = "Calibration: what came out against what was put in"
 CAPTION = (
@@ -46,11 +45,11 @@ LEFT_IN, GAP_IN, PANEL_IN, SUBTITLE_IN = 0.75, 0.85, 2.5, 0.45
 WIDTH_OF_PANEL_IN = (WIDTH_IN - LEFT_IN - MARGIN_IN - GAP_IN) / COLUMNS
 
 
-def calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
+def calibration(findings: Findings) -> Figure | None:
     """
     One panel for each kind of injection and measure; None where nothing was put in.
     """
-    found = recoveries(manifest, trials)
+    found = findings.recoveries
     if not found:
         return None
     alternative = _alternative(found)

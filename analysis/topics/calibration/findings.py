@@ -18,7 +18,6 @@ from scipy import stats
 
 from analysis.statistics.estimates import good_shares, pairs_by_block
 from analysis.statistics.intervals import t_interval
-from analysis.statistics.places import at_equal_place
 from experiments.records.trials import are_comparable
 
 if TYPE_CHECKING:
@@ -99,12 +98,15 @@ class Recovery:
         return sum(dose.holds(self.share) for dose in self.doses)
 
 
-def recoveries(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Recovery]:
+def recoveries(
+    manifest: Manifest, trials: Sequence[TrialRecord], level: Sequence[TrialRecord]
+) -> list[Recovery]:
     """
     Every kind of injection by every measure, as far as blocks have the baseline and all doses.
+
+    ``level`` are the trials at equal place.
     """
     found = []
-    level = at_equal_place(trials)
     for factor in INJECTED:
         baseline, doses = _doses(manifest, factor)
         if baseline is None or len(doses) < 2:

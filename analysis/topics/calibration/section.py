@@ -7,15 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import microseconds, percent, plus_minus, sentence, table
-from analysis.topics.calibration.agreement import agreements, agrees
-from analysis.topics.calibration.findings import INJECTED, recoveries
+from analysis.topics.calibration.findings import INJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.findings import Findings
+    from analysis.topics.calibration.agreement import Agreement
     from analysis.topics.calibration.findings import Recovery
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import AgreementLoad, TrialRecord
 
 INTRODUCTION = (
     "A known cost was put into the gateway for every request, in deployments that stood in their "
@@ -45,27 +44,25 @@ IN_TRIALS = (
 )
 
 
-def calibration(
-    manifest: Manifest, trials: Sequence[TrialRecord], agreement: Sequence[AgreementLoad]
-) -> str:
+def calibration(findings: Findings) -> str:
     """
     Doses, then whether short loads agree with long ones; empty where neither was looked at.
     """
-    parts = [*_injected(manifest, trials), *_agreement(agreement)]
+    parts = [*_injected(findings.recoveries), *_agreement(findings.agreements)]
     if not parts:
         return ""
-    in_trials = agrees(manifest, trials)
+    in_trials = findings.short_against_at_once
     if in_trials:
         words = ", ".join(f"{name} {percent(each)}" for name, each in in_trials.items())
-        parts.append(IN_TRIALS.format(requests=manifest.requests_at_once, found=words))
+        requests = findings.manifest.requests_at_once
+        parts.append(IN_TRIALS.format(requests=requests, found=words))
     return "\n\n".join(["## Calibration: what was put in, and what came out", *parts])
 
 
-def _injected(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
+def _injected(found: Sequence[Recovery]) -> list[str]:
     """
     One row for each kind of injection and measure, then each dose.
     """
-    found = recoveries(manifest, trials)
     if not found:
         return []
     parts = [
@@ -90,11 +87,10 @@ def _injected(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
     return parts
 
 
-def _agreement(loads: Sequence[AgreementLoad]) -> list[str]:
+def _agreement(found: Sequence[Agreement]) -> list[str]:
     """
     One row for each question with a cell for each variant.
     """
-    found = agreements(loads)
     if not found:
         return []
     by_place = {(each.question, each.variant): each for each in found}

@@ -14,28 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.formatting import count, percent, time_difference
-from analysis.statistics.estimates import compare, summarise
 from analysis.statistics.verdicts import Kind, judge
 from analysis.topics.comparisons.findings import trusted
-from analysis.topics.ladder.findings import climb
+from experiments.variants import MATCHED
+from experiments.variants import PUBLISHED as AS_PUBLISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from analysis.statistics.estimates import Difference, VariantSummary
-    from analysis.statistics.intervals import Interval
+    from analysis.statistics.estimates import Difference, Differences, VariantSummary
     from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.ladder.findings import Climb
+    from analysis.topics.limits.findings import Dose
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult, TrialRecord
 
 PUBLISHED = Path(__file__).with_name("published.toml")
-
-AS_PUBLISHED = ("netns-as-published", "docker-as-published")
-MATCHED = ("netns", "docker")
-DOSES = ("docker-cpus-0.25", "docker-cpus-0.5", "docker-memory-64m")
-"""Limits that a recommendation of more would lift."""
-BLAMED = frozenset({"container-host", "container-bridge", "container-published"})
-"""The rungs that add what the published report blames: runtime, bridge, docker-proxy."""
 
 
 class Holds(Enum):
@@ -80,15 +74,22 @@ class Claim:
 @dataclass(frozen=True)
 class Evidence:
     """
-    What a test may look at: a run, its comparisons and cold starts, and the published numbers.
+    What a test may look at: what was found in a run, its cold starts, and the published numbers.
+
+    ``numbers`` has the published metrics of each arm (``baseline``, ``treatment``), ``load`` how
+    they were measured, and ``blamed`` the factors, each with the level that is blamed.
     """
 
     manifest: Manifest
-    trials: Sequence[TrialRecord]
     compared: Sequence[Comparison]
+    measured: Differences
+    summaries: Mapping[str, VariantSummary]
+    ladders: Sequence[Climb]
+    doses: Sequence[Dose]
     cold_starts: Sequence[TrialRecord]
-    numbers: dict[str, dict[str, float]]
-    load: dict[str, Any]
+    numbers: Mapping[str, Mapping[str, float]]
+    load: Mapping[str, Any]
+    blamed: Mapping[str, str]
 
     def named(self, name: str) -> Comparison | None:
         """
@@ -99,39 +100,45 @@ class Evidence:
                 return each
         return None
 
-    def between(self, pair: tuple[str, str]) -> Comparison | None:
+    def in_role(self, role: str) -> Comparison | None:
         """
-        The declared comparison of a baseline with a treatment that was measured.
+        The declared comparison in this role that was measured.
         """
         for each in self.compared:
-            if (each.baseline, each.treatment) == pair and each.difference is not None:
+            if each.role == role and each.difference is not None:
                 return each
         return None
 
-    def summary(self, variant: str) -> VariantSummary | None:
+    def arms(self, arm: str) -> list[VariantSummary]:
         """
-        A variant's trials, where it has any.
+        The baselines, or the treatments, of both roles, as far as they have trials.
         """
-        found = summarise(variant, self.trials)
-        return found if found.trials or found.aborted else None
+        pairs = [each for role in (MATCHED, AS_PUBLISHED) if (each := self.in_role(role))]
+        found = [self.summaries[getattr(each, arm)] for each in pairs]
+        return [each for each in found if each.trials or each.aborted]
 
 
 def claims(
+    *,
     manifest: Manifest,
-    trials: Sequence[TrialRecord],
     compared: Sequence[Comparison],
+    measured: Differences,
+    summaries: Mapping[str, VariantSummary],
+    ladders: Sequence[Climb],
+    doses: Sequence[Dose],
     cold_starts: Sequence[TrialRecord],
 ) -> list[Claim]:
     """
     Every published claim with its verdict; none where neither of the two pairs was measured.
-
-    ``compared`` is what the report compares, ``cold_starts`` are what ``ARTEFACT_TRIALS`` holds.
     """
     published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
     evidence = Evidence(
-        manifest, trials, compared, cold_starts, published["numbers"], published["load"]
+        *(manifest, compared, measured, summaries, ladders, doses, cold_starts),
+        numbers=published["numbers"],
+        load=published["load"],
+        blamed=published["blamed"],
     )
-    if evidence.between(AS_PUBLISHED) is None and evidence.between(MATCHED) is None:
+    if evidence.in_role(AS_PUBLISHED) is None and evidence.in_role(MATCHED) is None:
         return []
     asked = (manifest.workload.path, manifest.concurrency)
     if asked != (published["load"]["path"], published["load"]["concurrency"]):
@@ -145,7 +152,7 @@ def claims(
 
 
 def _rate(each: PublishedClaim, evidence: Evidence) -> Claim:
-    netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
+    netns, docker = evidence.numbers["baseline"], evidence.numbers["treatment"]
     ratio = docker["requests_per_second"] / netns["requests_per_second"]
     supported = (
         f"{netns['requests_per_second']:.2f} and {docker['requests_per_second']:.2f}: one run of "
@@ -155,12 +162,12 @@ def _rate(each: PublishedClaim, evidence: Evidence) -> Claim:
         each.claim,
         supported,
         _both(evidence, "requests_per_second", "requests per second"),
-        _size(evidence.between(AS_PUBLISHED), "requests_per_second", ratio - 1),
+        _size(evidence.in_role(AS_PUBLISHED), "requests_per_second", ratio - 1),
     )
 
 
 def _mean(each: PublishedClaim, evidence: Evidence) -> Claim:
-    netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
+    netns, docker = evidence.numbers["baseline"], evidence.numbers["treatment"]
     concurrency = evidence.load["concurrency"]
     means = [concurrency / arm["requests_per_second"] * 1e3 for arm in (netns, docker)]
     supported = (
@@ -173,18 +180,18 @@ def _mean(each: PublishedClaim, evidence: Evidence) -> Claim:
         each.claim,
         supported,
         _both(evidence, "latency_mean_us", "mean latency"),
-        _size(evidence.between(AS_PUBLISHED), "latency_mean_us", ratio - 1),
+        _size(evidence.in_role(AS_PUBLISHED), "latency_mean_us", ratio - 1),
     )
 
 
 def _median(each: PublishedClaim, evidence: Evidence) -> Claim:
-    netns, docker = evidence.numbers["netns"], evidence.numbers["docker"]
+    netns, docker = evidence.numbers["baseline"], evidence.numbers["treatment"]
     supported = (
         f"{netns['latency_median_ms']:g} and {docker['latency_median_ms']:g} ms: equal, so all of "
         "the difference in means sits above the median. A stall of the first connections would "
         "be enough; one cold run of each cannot tell it from a steady cost."
     )
-    found = evidence.between(AS_PUBLISHED)
+    found = evidence.in_role(AS_PUBLISHED)
     verdict = Holds.UNTESTED
     if found is not None and found.difference is not None and found.difference.comparable:
         interval = found.difference.relative["latency_p50_us"]
@@ -200,7 +207,7 @@ def _median(each: PublishedClaim, evidence: Evidence) -> Claim:
 
 
 def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
-    docker, requests = evidence.numbers["docker"], evidence.load["requests"]
+    docker, requests = evidence.numbers["treatment"], evidence.load["requests"]
     good = requests - docker["non_2xx"]
     supported = (
         f"{docker['failed']:g} + {docker['non_2xx']:g} = {requests:g}. ab takes the length of the "
@@ -263,14 +270,12 @@ def _reliability(each: PublishedClaim, evidence: Evidence) -> Claim:
         "Four answers were not 2xx. Of truncated bodies there is no sign: all 996 flagged answers "
         "differ in length from an error page, as good ones do."
     )
-    found = [evidence.summary(name) for name in ("docker", "docker-as-published")]
-    return _all_good(each, supported, [each for each in found if each is not None], wanted=False)
+    return _all_good(each, supported, evidence.arms("treatment"), wanted=False)
 
 
 def _stability(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "One run without a failure; its spread is not given."
-    found = [evidence.summary(name) for name in ("netns", "netns-as-published")]
-    return _all_good(each, supported, [each for each in found if each is not None], wanted=True)
+    return _all_good(each, supported, evidence.arms("baseline"), wanted=True)
 
 
 def _all_good(
@@ -296,8 +301,7 @@ def _all_good(
 
 def _ladder(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: no step between the two systems was measured."
-    climbed = climb(evidence.manifest, evidence.trials)
-    steps = [step for ladder in climbed for step in ladder]
+    steps = [step for climbed in evidence.ladders for step in climbed.steps]
     if not steps:
         measured = "This run climbed no ladder; `nox -s ladder` does."
         return Claim(each.claim, supported, measured, Holds.UNTESTED)
@@ -307,21 +311,22 @@ def _ladder(each: PublishedClaim, evidence: Evidence) -> Claim:
         if step.verdict.kind is Kind.SLOWER and step.difference is not None
     ]
     measured = "Steps that cost time: " + ("; ".join(words) or "none that could be told") + "."
-    blamed = [step.verdict.kind for step in steps if step.upper in BLAMED]
+    blamed = [step for step in steps if evidence.blamed.get(step.factor) == step.to]
+    kinds = {step.verdict.kind for step in blamed}
     # Beside what was blamed, on the same ladder; the runtime's own primitives are neither.
     others = [
         step.verdict.kind
-        for ladder in climbed
-        if any(step.upper in BLAMED for step in ladder)
-        for step in ladder
-        if step.upper not in BLAMED and step.factor != "confinement"
+        for climbed in evidence.ladders
+        if any(step in blamed for step in climbed.steps)
+        for step in climbed.steps
+        if step not in blamed and step.factor != "confinement"
     ]
     free = {Kind.EQUIVALENT, Kind.FASTER}
-    verdict = Holds.DIRECTION if Kind.SLOWER in blamed else Holds.UNTESTED
-    if len(blamed) == len(BLAMED):
-        if set(blamed) == {Kind.SLOWER} and set(others) <= free:
+    verdict = Holds.DIRECTION if Kind.SLOWER in kinds else Holds.UNTESTED
+    if {step.factor for step in blamed} == set(evidence.blamed):
+        if kinds == {Kind.SLOWER} and set(others) <= free:
             verdict = Holds.YES
-        elif set(blamed) <= free:
+        elif kinds <= free:
             verdict = Holds.NO
     return Claim(each.claim, supported, measured, verdict)
 
@@ -336,11 +341,13 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
         f"{time_difference(found.difference)}."
     )
     verdict = _faster(found.verdict.kind)
-    left = compare(MATCHED[0], found.treatment, evidence.trials) if each.wholly else None
+    matched = evidence.in_role(MATCHED)
+    base = matched.baseline if matched else ""
+    left = evidence.measured.between(base, found.treatment) if each.wholly and base else None
     if left is not None and left.comparable:
         interval = left.relative["us_per_request"]
         measured += (
-            f" Against {MATCHED[0]}, which has no Docker, but a bridge, then remain "
+            f" Against {base}, which has no Docker, but a bridge, then remain "
             f"{percent(interval)}, by an interval that is not corrected."
         )
         margin = evidence.manifest.margin
@@ -353,7 +360,7 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
             verdict = Holds.NO
     elif verdict is Holds.YES and each.wholly:
         why = "was not measured" if left is None else "is not comparable"
-        measured += f" What then remains against {MATCHED[0]} {why}."
+        measured += f" What then remains against {base or 'raw namespaces'} {why}."
         verdict = Holds.DIRECTION
     also = evidence.named(each.also) if each.also else None
     if also is not None and also.difference is not None:
@@ -379,11 +386,13 @@ def _faster(kind: Kind) -> Holds:
 
 def _resources(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: no limit was set, so there was none to lift."
+    matched = evidence.in_role(MATCHED)
     found: list[tuple[str, Difference]] = []
-    for dose in DOSES:
-        difference = compare(dose, "docker", evidence.trials)
-        if difference is not None:
-            found.append((dose, difference))
+    for dose in evidence.doses:
+        if matched and dose.base == matched.treatment != dose.variant:
+            difference = evidence.measured.between(dose.variant, dose.base)
+            if difference is not None:
+                found.append((dose.variant, difference))
     if not found:
         return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
     verdicts = judge([difference for _, difference in found], evidence.manifest.margin)
@@ -417,8 +426,8 @@ def _both(evidence: Evidence, metric: str, words: str) -> str:
     What the as-published and the matched pair differ by in a metric.
     """
     parts = []
-    for pair, name in ((AS_PUBLISHED, "as published"), (MATCHED, "matched")):
-        found = evidence.between(pair)
+    for role, name in ((AS_PUBLISHED, "as published"), (MATCHED, "matched")):
+        found = evidence.in_role(role)
         if found is not None and found.difference is not None:
             parts.append(f"{name} {time_difference(found.difference, metric)}")
     return f"{words[0].upper()}{words[1:]}: {'; '.join(parts)}."
@@ -430,7 +439,7 @@ def _size(found: Comparison | None, metric: str, published: float) -> Holds:
     """
     if found is None or found.difference is None:
         return Holds.UNTESTED
-    interval: Interval = found.difference.relative[metric]
+    interval = found.difference.relative[metric]
     untold = found.verdict.kind in {Kind.CANNOT_TELL, Kind.NOT_COMPARABLE}
     if untold or interval.low is None or interval.high is None:
         return Holds.UNTESTED

@@ -7,15 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import table
-from analysis.topics.claims.findings import claims, cold_start
+from analysis.topics.claims.findings import cold_start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from analysis.findings import Findings
     from analysis.topics.claims.findings import Claim
-    from analysis.topics.comparisons.findings import Comparison
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
     "What the report that this project began with claims, what its own numbers support, and what "
@@ -32,16 +28,11 @@ ARTEFACT = (
 )
 
 
-def published_claims(
-    manifest: Manifest,
-    trials: Sequence[TrialRecord],
-    compared: Sequence[Comparison],
-    cold_starts: Sequence[TrialRecord],
-) -> str:
+def published_claims(findings: Findings) -> str:
     """
     The verdicts, the grounds of each, the cold starts side by side; empty without those systems.
     """
-    found = claims(manifest, trials, compared, cold_starts)
+    found = findings.claims
     if not found:
         return ""
     rows = [
@@ -56,11 +47,11 @@ def published_claims(
         table(["", "Claimed", "Verdict"], rows),
         "\n".join(grounds),
     ]
-    loads = [trial.load for trial in cold_starts if trial.load is not None]
+    loads = [trial.load for trial in findings.run.cold_starts if trial.load is not None]
     if loads:
         counts = [cold_start(load) for load in loads]
         parts += [
-            ARTEFACT.format(variant=manifest.artefact),
+            ARTEFACT.format(variant=findings.manifest.artefact),
             table(
                 ["", *(f"ab {'with' if each.any_length else 'without'} `-l`" for each in counts)],
                 [

@@ -13,7 +13,6 @@ from analysis.drawing.forest import (
     Entry,
     forest,
     numbers_of,
-    relative_of,
     verdict_word,
 )
 from analysis.drawing.rows import ROW_IN, Row
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure as Canvas
 
+    from analysis.findings import Findings
     from analysis.topics.comparisons.findings import Comparison
-    from experiments.records.manifest import Manifest
 
 TITLE = "How much longer each treatment takes than its baseline"
 CAPTION = (
@@ -40,17 +39,18 @@ CAPTION = (
 LEFT_IN, RIGHT_IN = 3.1, 2.7
 
 
-def comparisons(manifest: Manifest, compared: Sequence[Comparison]) -> Figure | None:
+def comparisons(findings: Findings) -> Figure | None:
     """
     One row for each; None where no block has both of any.
     """
+    margin, compared = findings.manifest.margin, findings.comparisons
     if all(each.difference is None for each in compared):
         return None
     alternative = _alternative(compared)
 
     def paint(canvas: Canvas) -> None:
-        entries = [Entry(_row(each), relative_of(each), each.verdict.kind) for each in compared]
-        forest(canvas, entries, manifest.margin, left_in=LEFT_IN, right_in=RIGHT_IN)
+        entries = [Entry(_row(each), each.relative, each.verdict.kind) for each in compared]
+        forest(canvas, entries, margin, left_in=LEFT_IN, right_in=RIGHT_IN)
 
     height_in = TITLE_IN + LEGEND_IN + ROW_IN * len(compared) + AXIS_IN + MARGIN_IN
     return Figure(
@@ -66,8 +66,8 @@ def comparisons(manifest: Manifest, compared: Sequence[Comparison]) -> Figure | 
             [
                 [
                     *(each.name, each.baseline, each.treatment, "yes" if each.control else "no"),
-                    *limits_of(relative_of(each), 100),
-                    manifest.margin * 100,
+                    *limits_of(each.relative, 100),
+                    margin * 100,
                     each.difference.blocks if each.difference else 0,
                     verdict_word(each),
                 ]
@@ -102,4 +102,4 @@ def _alternative(compared: Sequence[Comparison]) -> str:
 
 
 def _estimate(each: Comparison) -> str:
-    return numbers_of(each).partition(" [")[0] if relative_of(each) else ""
+    return numbers_of(each).partition(" [")[0] if each.relative else ""

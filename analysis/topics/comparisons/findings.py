@@ -7,17 +7,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.statistics.estimates import compare
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.verdicts import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.statistics.estimates import Difference
+    from analysis.statistics.estimates import Difference, Differences
     from analysis.statistics.verdicts import Verdict
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 TRUST_CONFIDENCE = 0.99
 """An instrument that sees a difference where there is none at this level is not to be trusted."""
@@ -29,7 +27,8 @@ class Comparison:
     One treatment against its baseline.
 
     ``family`` is how many comparisons its p-value is corrected for. ``control`` says that both are
-    the same thing, so that what is seen between them is the instrument's own doing (A/A).
+    the same thing, so that what is seen between them is the instrument's own doing (A/A). ``role``
+    is what the comparison is for the answer: one of ROLES, or empty.
     """
 
     name: str
@@ -40,6 +39,17 @@ class Comparison:
     verdict: Verdict
     family: int = 1
     control: bool = False
+    role: str = ""
+
+    @property
+    def relative(self) -> Interval | None:
+        """
+        The relative difference in time per request; None where it is not known or not comparable.
+        """
+        difference = self.difference
+        if difference is None or not difference.comparable:
+            return None
+        return difference.relative["us_per_request"]
 
     def trust_interval(self) -> Interval | None:
         """
@@ -53,13 +63,13 @@ class Comparison:
         return t_interval(difference.log_ratios, TRUST_CONFIDENCE)
 
 
-def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Comparison]:
+def comparisons(manifest: Manifest, measured: Differences) -> list[Comparison]:
     """
     All that a manifest declares; those of one thing with itself are a family of their own.
     """
     declared = manifest.comparisons
     controls = [is_control(manifest, pair.baseline, pair.treatment) for pair in declared]
-    differences = [compare(pair.baseline, pair.treatment, trials) for pair in declared]
+    differences = [measured.between(pair.baseline, pair.treatment) for pair in declared]
     verdicts: dict[int, Verdict] = {}
     sizes = {}
     for kind in (False, True):
@@ -77,6 +87,7 @@ def comparisons(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Compa
             verdict=verdicts[index],
             family=sizes[controls[index]],
             control=controls[index],
+            role=pair.role,
         )
         for index, pair in enumerate(declared)
     ]

@@ -27,17 +27,16 @@ from analysis.drawing.canvas import (
 from analysis.drawing.figure import Figure, csv_text, limits_of
 from analysis.drawing.rows import LINE_IN, Row, row_panel
 from analysis.statistics.intervals import Interval
-from analysis.topics.cpu.findings import CLIENT, DAEMON, PROXY, READER, cpu_cost
+from analysis.topics.cpu.findings import CLIENT, DAEMON, PROXY, READER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from matplotlib.figure import Figure as Canvas
 
     from analysis.drawing.canvas import Look
+    from analysis.findings import Findings
     from analysis.topics.cpu.findings import CpuCost
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 TITLE = "CPU time per request, by where it is spent"
 CAPTION = (
@@ -65,16 +64,12 @@ BAR = 0.62
 NOTHING = Interval(0.0, None, None)
 
 
-def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
+def cpu(findings: Findings) -> Figure | None:
     """
     One bar for each variant whose CPU time was looked at; None when none was.
     """
-    apart = {trial.cpu.interrupts_apart for trial in trials if trial.cpu} == {True}
-    costs = {
-        each.name: cost
-        for each in manifest.variants
-        if (cost := cpu_cost(each.name, trials)) is not None
-    }
+    apart = {trial.cpu.interrupts_apart for trial in findings.trials if trial.cpu} == {True}
+    costs = findings.cpu_costs
     if not costs:
         return None
     spent = {name: _places(cost, apart=apart) for name, cost in costs.items()}

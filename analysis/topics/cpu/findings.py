@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from analysis.statistics.estimates import trials_by_part
 from analysis.statistics.intervals import t_interval
+from analysis.statistics.verdicts import holm, p_value_of_none
 from experiments.records.trials import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analysis.statistics.intervals import Interval
+    from analysis.topics.comparisons.findings import Comparison
     from experiments.records.trials import CpuSpent, TrialRecord
 
 CLIENT = "client"
@@ -86,6 +88,45 @@ class CpuDifference:
         The relative difference (0.1 is ten per cent more), from the mean log-ratio.
         """
         return t_interval(self.log_ratios).map(math.expm1) if self.log_ratios else None
+
+
+@dataclass(frozen=True)
+class CpuComparison:
+    """
+    A comparison in CPU time: its difference, and the p-value of none, corrected for their number.
+
+    Both are None where no block has both with their CPU time, or the arms are not comparable:
+    an error costs less CPU time than an answer.
+    """
+
+    compared: Comparison
+    difference: CpuDifference | None
+    p_value: float | None
+
+
+def cpu_comparisons(
+    compared: Sequence[Comparison], trials: Sequence[TrialRecord]
+) -> list[CpuComparison]:
+    """
+    Every comparison in CPU time; those of one thing with itself (A/A) are corrected apart.
+    """
+    found = [
+        cpu_difference(each.baseline, each.treatment, trials)
+        if each.difference is None or each.difference.comparable
+        else None
+        for each in compared
+    ]
+    raw = [p_value_of_none(each.log_ratios) if each else None for each in found]
+    families = {
+        kind: holm(
+            [p if each.control is kind else None for p, each in zip(raw, compared, strict=True)]
+        )
+        for kind in (False, True)
+    }
+    return [
+        CpuComparison(each, difference, families[each.control][index])
+        for index, (each, difference) in enumerate(zip(compared, found, strict=True))
+    ]
 
 
 def client_bound(trial: TrialRecord) -> bool:

@@ -7,25 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import microseconds, percent, plus_minus, table
-from analysis.statistics.estimates import compare
 from analysis.statistics.intervals import Interval
-from analysis.statistics.verdicts import holm, p_value_of_none
-from analysis.topics.comparisons.findings import is_control
-from analysis.topics.cpu.findings import (
-    CLIENT,
-    DAEMON,
-    PROXY,
-    READER,
-    RUNNER,
-    cpu_cost,
-    cpu_difference,
-)
+from analysis.topics.cpu.findings import CLIENT, DAEMON, PROXY, READER, RUNNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.topics.cpu.findings import CpuCost, CpuDifference
-    from experiments.records.manifest import Manifest
+    from analysis.findings import Findings
+    from analysis.topics.cpu.findings import CpuComparison, CpuCost
     from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
@@ -49,55 +38,39 @@ COMPARED = (
 NONE = Interval(0.0, None, None)
 
 
-def cpu(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def cpu(findings: Findings) -> str:
     """
     One row for each declared comparison; empty when no block has both of any.
     """
-    pairs = [(each.baseline, each.treatment) for each in manifest.comparisons]
-    found = [
-        cpu_difference(*pair, trials) if _comparable(*pair, trials) else None for pair in pairs
-    ]
-    if not any(found):
+    found = findings.cpu_comparisons
+    if all(each.difference is None for each in found):
         return ""
-    controls = [is_control(manifest, *pair) for pair in pairs]
-    p_values = _p_values(found, controls)
     headers = ["Comparison", "Baseline (µs)", "Difference", "Relative", "p (Holm)"]
-    rows = [
-        [
-            f"{declared.name} ({declared.treatment} against {declared.baseline})",
-            *_cells(each, p_value),
-        ]
-        for declared, each, p_value in zip(manifest.comparisons, found, p_values, strict=True)
-    ]
     return "\n\n".join(
         [
             "## CPU time per request",
             COMPARED,
-            table([*headers, "Soft interrupts", "Blocks"], rows),
+            table([*headers, "Soft interrupts", "Blocks"], [_compared(each) for each in found]),
         ]
     )
 
 
-def cpu_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def cpu_details(findings: Findings) -> str:
     """
     One row for each variant whose CPU time was looked at; empty when none was.
     """
-    costs = {
-        each.name: cost
-        for each in manifest.variants
-        if (cost := cpu_cost(each.name, trials)) is not None
-    }
+    costs = findings.cpu_costs
     if not costs:
         return ""
     services = [
         name
-        for name in manifest.workload.services
+        for name in findings.manifest.workload.services
         if any(name in cost.parts for cost in costs.values())
     ]
     return "\n\n".join(
         [
             "### CPU time per request of each variant",
-            INTRODUCTION + " " + _about_interrupts(trials),
+            INTRODUCTION + " " + _about_interrupts(findings.trials),
             table(
                 [
                     *("Variant", "Services, user", "Services, kernel", "Docker's daemons"),
@@ -119,39 +92,20 @@ def cpu_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     )
 
 
-def _comparable(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> bool:
-    """
-    Whether both answered as well, because an error costs less CPU time than an answer, too.
-    """
-    difference = compare(baseline, treatment, trials)
-    return difference is None or difference.comparable
-
-
-def _p_values(
-    found: Sequence[CpuDifference | None], controls: Sequence[bool]
-) -> list[float | None]:
-    """
-    Of no difference, in two families: the comparisons of one thing with itself, and the others.
-    """
-    raw = [p_value_of_none(each.log_ratios) if each else None for each in found]
-    families = {
-        kind: holm([p if own is kind else None for p, own in zip(raw, controls, strict=True)])
-        for kind in (False, True)
-    }
-    return [families[control][index] for index, control in enumerate(controls)]
-
-
-def _cells(each: CpuDifference | None, p_value: float | None) -> list[str]:
-    if each is None:
-        return ["–"] * 5 + ["0"]
+def _compared(each: CpuComparison) -> list[str]:
+    compared, difference, p_value = each.compared, each.difference, each.p_value
+    name = f"{compared.name} ({compared.treatment} against {compared.baseline})"
+    if difference is None:
+        return [name, *["–"] * 5, "0"]
     p_text = "–" if p_value is None else f"{p_value:.3f}"
     return [
-        plus_minus(each.baseline_us),
-        microseconds(each.difference_us),
-        percent(each.relative) if each.relative else "–",
+        name,
+        plus_minus(difference.baseline_us),
+        microseconds(difference.difference_us),
+        percent(difference.relative) if difference.relative else "–",
         "< 0.001" if p_value is not None and p_value < 0.001 else p_text,
-        microseconds(each.interrupts_us) if each.interrupts_us else "–",
-        str(each.blocks),
+        microseconds(difference.interrupts_us) if difference.interrupts_us else "–",
+        str(difference.blocks),
     ]
 
 

@@ -12,14 +12,16 @@ from experiments.records.manifest import MARGIN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.findings import Findings
     from experiments.records.manifest import MachineRecord, Manifest, MemoryRecord, Source
-    from experiments.records.trials import TrialPlacement, TrialRecord
+    from experiments.records.trials import TrialPlacement
 
 
-def environment(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def environment(findings: Findings) -> str:
     """
     The machine, the software and the placement.
     """
+    manifest, trials = findings.manifest, findings.trials
     seen = manifest.environment
     userland = manifest.userland
     packages, wheels = userland.packages, userland.wheels
@@ -120,10 +122,11 @@ def _project(git: Source | None) -> str:
     return f"commit {git.commit[:12]}" + (", with changed files" if git.changed else "")
 
 
-def reproduce(manifest: Manifest) -> str:
+def reproduce(findings: Findings) -> str:
     """
     The commands that make this run again, and this report.
     """
+    manifest = findings.manifest
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
     command = f"nox -s measure -- {' '.join(_options(manifest, run.partition(' ')[0]))}"
     made = manifest.git

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.drawing.canvas import Look
+    from analysis.findings import Findings
     from analysis.topics.ladder.waterfall import Bar, Flight
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 TITLE = "What each step of the ladder costs, in microseconds per request"
 CAPTION = (
@@ -61,11 +60,11 @@ HEADERS = ("ladder", "foot", "step", "what_changes", "starts_at_us", "cost_us", 
 MORE_HEADERS = ("blocks", "told_apart_from_zero", "verdict")
 
 
-def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
+def ladder(findings: Findings) -> Figure | None:
     """
     All ladders and wholes; None where no step of them was measured.
     """
-    found = flights(manifest, trials)
+    found = flights(findings)
     bars = [bar for flight in found for bar in flight.bars]
     if all(bar.cost_us is None for bar in bars):
         return None

@@ -8,27 +8,27 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.statistics.estimates import compare, good_shares, pairs_by_block
+from analysis.statistics.estimates import good_shares, pairs_by_block
 from analysis.statistics.intervals import t_interval
-from analysis.statistics.places import at_equal_place
 from analysis.statistics.verdicts import judge
 from experiments.records.trials import are_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.statistics.estimates import Difference
+    from analysis.statistics.estimates import Difference, Differences
     from analysis.statistics.intervals import Interval
     from analysis.statistics.verdicts import Verdict
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
-    from experiments.variants import Whole
+    from experiments.variants import Ladder, Whole
 
 
 @dataclass(frozen=True)
 class Step:
     """
     One step of a ladder: the one factor that changes, what that costs, and what may be said of it.
+
+    ``change`` has both levels in words, and ``to`` is the upper one.
 
     ``difference`` is None when no block has a trial of both.
     """
@@ -37,31 +37,43 @@ class Step:
     upper: str
     factor: str
     change: str
+    to: str
     difference: Difference | None
     verdict: Verdict
 
 
 @dataclass(frozen=True)
+class Climb:
+    """
+    A ladder with its steps, from its foot.
+    """
+
+    ladder: Ladder
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
 class Remainder:
     """
-    What a whole difference holds beyond the steps, in microseconds per request.
+    What a declared whole holds beyond the steps, in microseconds per request.
 
     All three are over the blocks that have every trial which they need, at equal place.
     """
 
+    declared: Whole
     blocks: int
     whole: Interval
     steps: Interval
     unexplained: Interval
 
 
-def climb(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[list[Step]]:
+def climb(manifest: Manifest, measured: Differences) -> list[Climb]:
     """
     The steps of every ladder, from its foot; the verdicts on all of them are one family.
     """
     levels = manifest.levels
     pairs = [pair for ladder in manifest.ladders for pair in ladder.pairs()]
-    differences = [compare(lower, upper, trials) for lower, upper in pairs]
+    differences = [measured.between(lower, upper) for lower, upper in pairs]
     judged = zip(differences, judge(differences, manifest.margin), strict=True)
     found = []
     for ladder in manifest.ladders:
@@ -70,21 +82,22 @@ def climb(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[list[Step]]
             before, after = levels[lower], levels[upper]
             changed = [name for name in after if before.get(name) != after[name]]
             change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
-            steps.append(Step(lower, upper, ", ".join(changed), change, *next(judged)))
-        found.append(steps)
+            to = ", ".join(after[name] for name in changed)
+            steps.append(Step(lower, upper, ", ".join(changed), change, to, *next(judged)))
+        found.append(Climb(ladder, steps))
     return found
 
 
-def main_first(manifest: Manifest) -> list[str]:
+def main_first(manifest: Manifest, climbed: Sequence[Climb]) -> list[Climb]:
     """
-    The names of the ladders: those that lead to a whole first.
+    The ladders that lead to a whole, then the others.
     """
-    names = [ladder.name for ladder in manifest.ladders]
-    leading = [name for whole in manifest.wholes for name in whole.ladders if name in names]
-    return list(dict.fromkeys([*leading, *names]))
+    by_name = {each.ladder.name: each for each in climbed}
+    leading = [name for whole in manifest.wholes for name in whole.ladders if name in by_name]
+    return [by_name[name] for name in dict.fromkeys([*leading, *by_name])]
 
 
-def remainder(whole: Whole, manifest: Manifest, trials: Sequence[TrialRecord]) -> Remainder | None:
+def remainder(whole: Whole, manifest: Manifest, measured: Differences) -> Remainder | None:
     """
     A whole beside the sum of its ladders' steps; None when no block has all of their ends.
 
@@ -94,11 +107,10 @@ def remainder(whole: Whole, manifest: Manifest, trials: Sequence[TrialRecord]) -
     """
     ladders = {ladder.name: ladder.steps for ladder in manifest.ladders}
     ends = [(ladders[name][0], ladders[name][-1]) for name in whole.ladders]
-    level = at_equal_place(trials)
     compared = [(whole.baseline, whole.treatment), *ends]
-    found = [pairs_by_block(first, last, level) for first, last in compared]
+    found = [pairs_by_block(first, last, measured.trials) for first, last in compared]
     complete = [block for block in found[0] if all(block in blocks for blocks in found)]
-    shares = [good_shares(first, last, trials) for first, last in compared]
+    shares = [good_shares(first, last, measured.trials) for first, last in compared]
     if not complete or not all(map(are_comparable, shares)):
         return None
     wholes, *climbed = (
@@ -107,6 +119,7 @@ def remainder(whole: Whole, manifest: Manifest, trials: Sequence[TrialRecord]) -
     )
     steps = [sum(each) for each in zip(*climbed, strict=True)]
     return Remainder(
+        declared=whole,
         blocks=len(complete),
         whole=t_interval(wholes),
         steps=t_interval(steps),

@@ -15,16 +15,12 @@ from analysis.formatting import (
     table,
     time_difference,
 )
-from analysis.statistics.estimates import us_per_request
 from analysis.statistics.verdicts import Kind
-from analysis.topics.ladder.findings import climb, main_first, remainder
+from analysis.topics.ladder.findings import main_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from analysis.findings import Findings
     from analysis.topics.ladder.findings import Step
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
     "Neighbours differ in exactly one factor, which is checked for the declarations and, before "
@@ -34,37 +30,31 @@ INTRODUCTION = (
 )
 
 
-def ladder(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def ladder(findings: Findings) -> str:
     """
     One table for each ladder, and the remainder of each whole; empty when there is no ladder.
     """
+    manifest = findings.manifest
     if not manifest.ladders:
         return ""
     parts = ["## Where the cost comes from: the ladder", INTRODUCTION]
     abouts = manifest.abouts
-    climbed = {
-        declared.name: (declared, steps)
-        for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True)
-    }
-    for name in main_first(manifest):
-        declared, steps = climbed[name]
+    for each in main_first(manifest, findings.ladders):
+        declared = each.ladder
         foot = declared.steps[0]
-        base = us_per_request(foot, trials)
+        base = findings.costs.get(foot)
         stands = f", {plus_minus(base[0])} µs per request" if base else ""
-        rows = [_row(step, abouts[step.upper]) for step in steps]
+        rows = [_row(step, abouts[step.upper]) for step in each.steps]
         headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
         parts += [
             f"### {sentence(declared.name)}: {declared.about}",
             f"From `{foot}` ({abouts[foot]}){stands}.",
             table([*headers, "Blocks"], rows),
         ]
-    for whole in manifest.wholes:
-        left = remainder(whole, manifest, trials)
-        if left is None:
-            continue
-        names = " and ".join(f"“{name}”" for name in whole.ladders)
+    for left in findings.remainders:
+        names = " and ".join(f"“{name}”" for name in left.declared.ladders)
         parts.append(
-            f"**What the steps leave unexplained**, {whole.name}: the whole is "
+            f"**What the steps leave unexplained**, {left.declared.name}: the whole is "
             f"{microseconds(left.whole)}; the steps of {names} add up to "
             f"{microseconds(left.steps)}; {microseconds(left.unexplained)} remain "
             f"({count(left.blocks, 'block')}). It holds what the factors cost only together, and "

@@ -9,17 +9,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from analysis.formatting import plus_minus, short_verdict
-from analysis.statistics.estimates import us_per_request
 from analysis.statistics.verdicts import Kind
-from analysis.topics.ladder.findings import climb, remainder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from analysis.findings import Findings
     from analysis.statistics.intervals import Interval
-    from analysis.topics.ladder.findings import Step
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
+    from analysis.topics.ladder.findings import Climb, Step
 
 
 class Told(Enum):
@@ -72,18 +67,16 @@ class Flight:
     bars: list[Bar]
 
 
-def flights(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Flight]:
+def flights(findings: Findings) -> list[Flight]:
     """
     Each whole of which a block has all that it needs, after its own ladders; then the others.
     """
-    ladders = {
-        declared.name: _of_steps(declared.name, declared.steps[0], steps, trials)
-        for declared, steps in zip(manifest.ladders, climb(manifest, trials), strict=True)
-    }
+    ladders = {each.ladder.name: _of_steps(each, findings) for each in findings.ladders}
+    remainders = {left.declared.name: left for left in findings.remainders}
     found: list[Flight] = []
-    for whole in manifest.wholes:
+    for whole in findings.manifest.wholes:
         found += [ladders.pop(name) for name in whole.ladders if name in ladders]
-        left = remainder(whole, manifest, trials)
+        left = remainders.get(whole.name)
         if left is not None:
             names = " + ".join(whole.ladders)
             bars = [
@@ -98,13 +91,13 @@ def flights(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Flight]:
                 ),
             ]
             foot = whole.baseline
-            found.append(Flight(whole.name, foot, _level(foot, trials), bars))
+            found.append(Flight(whole.name, foot, _level(foot, findings), bars))
     return [*found, *ladders.values()]
 
 
-def _of_steps(name: str, foot: str, steps: Sequence[Step], trials: Sequence[TrialRecord]) -> Flight:
+def _of_steps(climbed: Climb, findings: Findings) -> Flight:
     bars: list[Bar] = []
-    for step in steps:
+    for step in climbed.steps:
         difference = step.difference
         cost_us = difference.us_per_request if difference and difference.comparable else None
         bars.append(
@@ -118,7 +111,9 @@ def _of_steps(name: str, foot: str, steps: Sequence[Step], trials: Sequence[Tria
                 verdict=short_verdict(step.verdict),
             )
         )
-    return Flight(name, foot, _level(foot, trials), bars)
+    ladder = climbed.ladder
+    foot = ladder.steps[0]
+    return Flight(ladder.name, foot, _level(foot, findings), bars)
 
 
 def _part(name: str, about: str, start_us: float, cost_us: Interval, blocks: int) -> Bar:
@@ -142,6 +137,6 @@ def told(cost_us: Interval | None, step: Step | None = None) -> Told:
     return Told.APART
 
 
-def _level(foot: str, trials: Sequence[TrialRecord]) -> str:
-    found = us_per_request(foot, trials)
+def _level(foot: str, findings: Findings) -> str:
+    found = findings.costs.get(foot)
     return f"{plus_minus(found[0])} µs" if found else "not measured"

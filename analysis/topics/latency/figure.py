@@ -34,15 +34,13 @@ from analysis.topics.latency.waits import by_closed_loop, by_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+    from analysis.findings import Findings
     from analysis.statistics.intervals import Interval
     from analysis.topics.latency.waits import Waits
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 OPEN_TITLE = "Latency by schedule, at the same rate for all"
 CLOSED_TITLE = "Latency in the closed loop"
@@ -73,22 +71,17 @@ DODGE = 0.16
 """How far apart the quantiles of a row are, of its height, where their intervals overlap."""
 
 
-def latency(
-    manifest: Manifest,
-    trials: Sequence[TrialRecord],
-    run: Path | None,
-) -> Figure | None:
+def latency(findings: Findings) -> Figure | None:
     """
     By schedule where there are logs of such loads, else the closed loop; None without any load.
-
-    Raises ResultsError for a log that is missing or broken.
     """
-    found = by_schedule(manifest, trials, run) if run is not None else []
+    manifest, measured = findings.manifest, findings.latencies
+    found = by_schedule(measured) if measured else []
     if any(waits.quantiles_us for waits in found):
         rate = f"{manifest.common_rate_per_s or 0:g} requests per second"
         title, caption = f"{OPEN_TITLE} ({rate})", OPEN_CAPTION
     else:
-        found = by_closed_loop(manifest, trials)
+        found = by_closed_loop([each.name for each in manifest.variants], findings.trials)
         title, caption = CLOSED_TITLE, CLOSED_CAPTION
     if not found:
         return None

@@ -51,6 +51,9 @@ LEAST_TRIALS = 5
 
 RESAMPLES = 1999
 
+CURVE_POINTS = 80
+"""More cannot be seen."""
+
 OVERLOAD_SHARE = 0.98
 """Below this share of the asked rate the queue grows, and latency only says for how long."""
 
@@ -102,8 +105,8 @@ class Cell:
     One variant at one level of load, over its trials.
 
     ``asked_per_s`` is the mean over trials and ``achieved_share`` the median. An overloaded one has
-    no quantiles. ``by_part`` has the corrected quantiles of each trial that it can support, by
-    block and part.
+    no quantiles and no curve. ``by_part`` has the corrected quantiles of each trial that it can
+    support, by block and part; ``curve_us`` the latency by the share of requests that are slower.
     """
 
     variant: str
@@ -115,6 +118,7 @@ class Cell:
     corrected: dict[str, Quantile]
     uncorrected: dict[str, Quantile]
     by_part: dict[tuple[int, int], dict[str, float]]
+    curve_us: list[tuple[float, float]]
 
     @property
     def overloaded(self) -> bool:
@@ -290,7 +294,28 @@ def _cell(
             }
             for (part, _), values in zip(found, corrected, strict=True)
         },
+        curve_us=[] if overloaded else _curve(np.sort(np.concatenate(corrected))),
     )
+
+
+def _curve(rising_us: NDArray[np.int64]) -> list[tuple[float, float]]:
+    """
+    Latency by the share of requests that are slower, as far as enough are, and enough are not.
+
+    The requests that failed are slower than any latency, so the curve ends before them.
+    """
+    requests = len(rising_us)
+    if requests < 2 * LEAST_BEYOND:
+        return []
+    # As close to each other at the quick end as at the slow one.
+    slowest = np.geomspace(LEAST_BEYOND, requests / 2, CURVE_POINTS // 2).round().astype(int)
+    past = np.union1d(slowest, requests - slowest)
+    latencies_us = rising_us[requests - 1 - past]
+    return [
+        (int(slower) / requests, float(latency_us))
+        for slower, latency_us in zip(past, latencies_us, strict=True)
+        if latency_us != FAILED_US
+    ]
 
 
 def beyond(requests: int, name: str) -> int:

@@ -14,17 +14,15 @@ from analysis.topics.latency.findings import (
     OVERLOAD_SHARE,
     QUANTILES,
     UNCORRECTED,
-    latencies,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from analysis.findings import Findings
     from analysis.statistics.intervals import Interval
     from analysis.topics.latency.findings import Cell, LatencyDifference, Level, Quantile
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 HEADING = "## Latency by schedule (open loop)"
 
@@ -41,18 +39,17 @@ INTRODUCTION = (
 )
 
 
-def latency(manifest: Manifest, trials: Sequence[TrialRecord], run: Path | None) -> str:
+def latency(findings: Findings) -> str:
     """
     One table for each level of load, and the differences at the common rate.
 
-    ``run`` is the folder with the logs, or None where there is none, as for several runs together.
-    Empty where nothing was loaded by schedule. Raises ResultsError for a log that is missing.
+    Empty where nothing was loaded by schedule; pooled runs have no logs.
     """
-    if not any(trial.open_loads for trial in trials):
-        return ""
-    if run is None:
+    manifest, found = findings.manifest, findings.latencies
+    if found is None:
+        if not any(trial.open_loads for trial in findings.trials):
+            return ""
         return f"{HEADING}\n\nIt is in the report of each single run, which has the logs."
-    found = latencies(manifest, trials, run)
     parts = [HEADING, INTRODUCTION]
     for level in found.levels:
         if level.cells:

@@ -10,29 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.statistics.intervals import t_interval
-from analysis.topics.latency.findings import (
-    FAILED_US,
-    LEAST_BEYOND,
-    OVERLOAD_SHARE,
-    QUANTILES,
-    over_trials,
-    read_log,
-)
+from analysis.topics.latency.findings import LEAST_BEYOND
 from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from analysis.statistics.intervals import Interval
-    from analysis.topics.latency.findings import RequestLog
-    from experiments.records.manifest import Manifest
+    from analysis.topics.latency.findings import Latencies
     from experiments.records.trials import LoadResult, TrialRecord
-
-CURVE_POINTS = 80
-"""More cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -52,75 +38,45 @@ class Waits:
     overloaded: bool = False
 
 
-def by_schedule(manifest: Manifest, trials: Sequence[TrialRecord], run: Path) -> list[Waits]:
+def by_schedule(found: Latencies) -> list[Waits]:
     """
-    Every variant at the rate that all have in common, from the logs below the run's folder.
-
-    Raises ResultsError for a log that is missing or broken.
+    Every variant at the rate that all have in common.
     """
-    found = []
-    for each in manifest.variants:
-        logs = [
-            read_log(run / load.log)
-            for trial in trials
-            if trial.variant == each.name and trial.status == OK
-            for load in trial.open_loads
-            if load.fraction is None
-        ]
-        if logs:
-            found.append(_waits(each.name, logs))
-    return found
-
-
-def _waits(variant: str, logs: Sequence[RequestLog]) -> Waits:
-    if float(np.median([log.achieved_share for log in logs])) < OVERLOAD_SHARE:
-        return Waits(variant, len(logs), {}, [], overloaded=True)
-    rising = [log.corrected_us for log in logs]
-    quantiles_us = {}
-    for name in QUANTILES:
-        latency_us = over_trials(rising, name).latency_us
-        if latency_us is not None:
-            quantiles_us[name] = latency_us
-    return Waits(variant, len(logs), quantiles_us, _curve(np.sort(np.concatenate(rising))))
-
-
-def _curve(rising_us: NDArray[np.int64]) -> list[tuple[float, float]]:
-    """
-    Latency by the share of requests that are slower, as far as enough are, and enough are not.
-
-    The requests that failed are slower than any latency, so the curve ends before them.
-    """
-    requests = len(rising_us)
-    if requests < 2 * LEAST_BEYOND:
-        return []
-    # As close to each other at the quick end as at the slow one.
-    slowest = np.geomspace(LEAST_BEYOND, requests / 2, CURVE_POINTS // 2).round().astype(int)
-    beyond = np.union1d(slowest, requests - slowest)
-    latencies_us = rising_us[requests - 1 - beyond]
     return [
-        (int(count) / requests, float(latency_us))
-        for count, latency_us in zip(beyond, latencies_us, strict=True)
-        if latency_us != FAILED_US
+        Waits(
+            variant=cell.variant,
+            trials=cell.trials,
+            quantiles_us={
+                name: quantile.latency_us
+                for name, quantile in cell.corrected.items()
+                if quantile.latency_us is not None
+            },
+            curve_us=cell.curve_us,
+            overloaded=cell.overloaded,
+        )
+        for level in found.levels
+        if level.fraction is None
+        for cell in level.cells
     ]
 
 
-def by_closed_loop(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Waits]:
+def by_closed_loop(names: Sequence[str], trials: Sequence[TrialRecord]) -> list[Waits]:
     """
     Every variant by all requests of each trial's loads, as means over trials.
     """
     found = []
-    for each in manifest.variants:
+    for variant in names:
         loads = [
             trial.load
             for trial in trials
-            if trial.variant == each.name and trial.status == OK and trial.load is not None
+            if trial.variant == variant and trial.status == OK and trial.load is not None
         ]
         if loads:
             quantiles_us = {
                 name: t_interval([_printed_us(load, name) for load in loads])
                 for name in ("p50", "p90", "p99")
             }
-            found.append(Waits(each.name, len(loads), quantiles_us, _printed_curve(loads)))
+            found.append(Waits(variant, len(loads), quantiles_us, _printed_curve(loads)))
     return found
 
 

@@ -20,8 +20,7 @@ from analysis.drawing.canvas import (
 from analysis.drawing.figure import Figure, csv_text, limits_of
 from analysis.drawing.series import LEGEND_IN, STROKES, names_of_lines, strokes
 from analysis.formatting import plus_minus
-from analysis.statistics.estimates import compare, us_per_request
-from analysis.topics.limits.section import LIMITS, UNLIMITED, bases, is_limited
+from analysis.topics.limits.findings import LIMITS, UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 
     from analysis.drawing.canvas import Look
     from analysis.drawing.series import Stroke
+    from analysis.findings import Findings
     from analysis.statistics.intervals import Interval
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
+    from analysis.topics.limits.findings import Dose
 
 TITLE = "Limits as a dose: time per request under each"
 CAPTION = (
@@ -70,11 +69,11 @@ class Point:
     comparable: bool
 
 
-def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
+def limits(findings: Findings) -> Figure | None:
     """
     One panel for each kind of limit; None where no limited variant was measured.
     """
-    points = _points(manifest, trials)
+    points = _points(findings.doses)
     panels = [limit for limit in LIMITS if any(point.limit == limit for point in points)]
     if not panels:
         return None
@@ -118,38 +117,30 @@ def limits(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
     )
 
 
-def _points(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Point]:
+def _points(doses: Sequence[Dose]) -> list[Point]:
     """
     What was measured, by limit, variant without one, and rising dose; at least one real dose each.
     """
-    variants = manifest.levels
-    limited = {name: levels for name, levels in variants.items() if is_limited(levels)}
+    bases = list(dict.fromkeys(dose.base for dose in doses))
     found = []
     for limit in LIMITS:
         others = [name for name in LIMITS if name != limit]
-        for base, doses in bases(variants, limited)[: len(STROKES)]:
-            own = [
-                name
-                for name in (*doses, base)
-                if all(variants[name].get(other, UNLIMITED) == UNLIMITED for other in others)
-                and (name == base or variants[name].get(limit, UNLIMITED) != UNLIMITED)
-            ]
+        for base in bases[: len(STROKES)]:
             points = [
                 Point(
-                    *(limit, base, variants[name].get(limit, UNLIMITED), name, *cost),
-                    comparable=_comparable(base, name, trials),
+                    *(limit, base, dose.limits[limit], dose.variant),
+                    *(dose.us_per_request, dose.trials),
+                    comparable=dose.is_comparable,
                 )
-                for name in own
-                if (cost := us_per_request(name, trials)) is not None
+                for dose in doses
+                if dose.base == base
+                and dose.us_per_request is not None
+                and all(dose.limits[other] == UNLIMITED for other in others)
+                and (dose.variant == base or dose.limits[limit] != UNLIMITED)
             ]
             if any(point.dose != UNLIMITED for point in points):
                 found += sorted(points, key=lambda point: size_of(point.dose))
     return found
-
-
-def _comparable(base: str, name: str, trials: Sequence[TrialRecord]) -> bool:
-    difference = compare(base, name, trials)
-    return difference is None or difference.comparable
 
 
 def size_of(dose: str) -> float:

@@ -8,16 +8,14 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from analysis.formatting import count, percent, plus_minus, sentence, table, time_difference
-from analysis.statistics.estimates import compare_at_once, summarise_at_once
-from analysis.topics.calibration.agreement import agrees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analysis.findings import Findings
     from analysis.statistics.estimates import Difference, VariantSummary
     from analysis.topics.comparisons.findings import Comparison
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 LONG_CELL = 600
 
@@ -31,10 +29,11 @@ INTRODUCTION = (
 )
 
 
-def parameters(manifest: Manifest) -> str:
+def parameters(findings: Findings) -> str:
     """
     How the load was made.
     """
+    manifest = findings.manifest
     workload = manifest.workload
     rows = [
         ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
@@ -83,25 +82,21 @@ def _blocks(manifest: Manifest) -> str:
     return f"{count(len(manifest.order), 'block')} ({asked}); {ending}"
 
 
-def key_metrics(
-    manifest: Manifest,
-    trials: Sequence[TrialRecord],
-    compared: Sequence[Comparison],
-    summaries: dict[str, VariantSummary],
-) -> str:
+def key_metrics(findings: Findings) -> str:
     """
     What the run is for in the published form, one table each; one table for all else.
     """
+    manifest, compared, summaries = findings.manifest, findings.comparisons, findings.summaries
     focal = [each for each in compared if (each.baseline, each.treatment) in manifest.focal]
     shown = focal or compared
-    parts = ["## Key metrics", INTRODUCTION, _which_is_which(manifest, trials, shown)]
+    parts = ["## Key metrics", INTRODUCTION, _which_is_which(findings, shown)]
     for each in shown:
         arms = [summaries[name] for name in (each.baseline, each.treatment)]
         parts.append(f"### {sentence(each.name)}: {each.about}")
         parts.append(
             _pair_table(arms, each.difference)
             if not _is_at_once(manifest, each)
-            else _at_once_table(each, trials, arms)
+            else _at_once_table(each, findings, arms)
         )
     others = [each for each in compared if focal and each not in focal]
     if others:
@@ -116,12 +111,11 @@ def _is_at_once(manifest: Manifest, each: Comparison) -> bool:
     return {each.baseline, each.treatment} <= set(manifest.at_once)
 
 
-def _which_is_which(
-    manifest: Manifest, trials: Sequence[TrialRecord], shown: Sequence[Comparison]
-) -> str:
+def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
     """
     Which loads the tables are of, and by how much the two kinds differ; empty without both.
     """
+    manifest = findings.manifest
     named = [each.name for each in shown if _is_at_once(manifest, each)]
     if not named:
         return ""
@@ -132,7 +126,9 @@ def _which_is_which(
         f"{manifest.requests} requests, and so are all other tables and all verdicts: the short "
         "loads of one round lie seconds apart, and are compared more closely."
     )
-    found = [f"{name} {percent(interval)}" for name, interval in agrees(manifest, trials).items()]
+    found = [
+        f"{name} {percent(interval)}" for name, interval in findings.short_against_at_once.items()
+    ]
     if found:
         words += (
             " The beginning and the end of a load are a larger part of a short one. Beside one of "
@@ -163,20 +159,18 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
     return table([*headers, "99th percentile latency", "Reliability", "Blocks"], rows)
 
 
-def _at_once_table(
-    each: Comparison, trials: Sequence[TrialRecord], short: Sequence[VariantSummary]
-) -> str:
+def _at_once_table(each: Comparison, findings: Findings, short: Sequence[VariantSummary]) -> str:
     """
     The published form of the loads at once, with the time per request of the short ones beside it.
     """
-    found = [summarise_at_once(name, trials) for name in (each.baseline, each.treatment)]
+    found = [findings.summaries_at_once.get(name) for name in (each.baseline, each.treatment)]
     arms = [arm for arm in found if arm is not None]
     if len(arms) < 2:
         return _pair_table(short, each.difference)
     beside = _row(
         ("Time per request, short loads (µs)", "us_per_request", 1, 0), short, each.difference
     )
-    difference = compare_at_once(each.baseline, each.treatment, trials)
+    difference = findings.differences_at_once.between(each.baseline, each.treatment)
     return _pair_table(arms, difference, beside=[beside], tried=short)
 
 
@@ -245,10 +239,11 @@ def _without_result(summary: VariantSummary, *, counted: bool) -> str:
     return f"{summary.errors} ({summary.aborted} ended under load, {where})"
 
 
-def details(manifest: Manifest, summaries: dict[str, VariantSummary]) -> str:
+def details(findings: Findings) -> str:
     """
     Every variant by itself.
     """
+    manifest, summaries = findings.manifest, findings.summaries
     usual = _usual(manifest)
     rows = []
     for variant in manifest.variants:
@@ -296,13 +291,13 @@ def _words(levels: Mapping[str, str]) -> str:
     return ", ".join(f"{factor} = {level}" for factor, level in levels.items())
 
 
-def errors(trials: Sequence[TrialRecord]) -> str:
+def errors(findings: Findings) -> str:
     """
     The trials that failed, each with its reason; empty when there is none.
     """
     rows = [
         [str(trial.number), trial.variant, str(trial.block), trial.error[:LONG_CELL]]
-        for trial in trials
+        for trial in findings.trials
         if trial.error
     ]
     if not rows:

@@ -15,21 +15,19 @@ from analysis.drawing.forest import (
     forest,
     numbers_and_verdict,
     numbers_of,
-    relative_of,
     verdict_word,
 )
 from analysis.drawing.rows import LINE_HEIGHT, POINTS_PER_INCH, ROW_IN, Row
 from analysis.formatting import count
 from analysis.statistics.verdicts import Kind
-from analysis.topics.recommendations.findings import changes as changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure as Canvas
 
-    from analysis.topics.comparisons.findings import Comparison
-    from experiments.records.manifest import Manifest
+    from analysis.findings import Findings
+    from analysis.topics.recommendations.findings import Change
 
 TITLE = "What each change buys, and what it gives up"
 CAPTION = (
@@ -43,25 +41,23 @@ LINE_CHARACTERS = 50
 MORE_LINE_IN = SMALL_PT * LINE_HEIGHT / POINTS_PER_INCH
 
 
-def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figure | None:
+def recommendations(findings: Findings) -> Figure | None:
     """
     One row for each change; None where no block has both of any.
     """
-    found = changes_of(manifest, compared)
-    changes = [each for each, _ in found]
-    if all(each.difference is None for each in changes):
+    margin, changes = findings.manifest.margin, findings.changes
+    if all(each.comparison.difference is None for each in changes):
         return None
-    lost = [words for _, words in found]
-    alternative = _alternative(changes, lost)
+    alternative = _alternative(changes)
     entries = [
-        Entry(_row(each, words), relative_of(each), each.verdict.kind)
-        for each, words in zip(changes, lost, strict=True)
+        Entry(_row(each), each.comparison.relative, each.comparison.verdict.kind)
+        for each in changes
     ]
     # All rows are as high as the one with the most lines.
     row_in = ROW_IN + MORE_LINE_IN * max(entry.row.more.count("\n") for entry in entries)
 
     def paint(canvas: Canvas) -> None:
-        forest(canvas, entries, manifest.margin, left_in=LEFT_IN, right_in=RIGHT_IN, row_in=row_in)
+        forest(canvas, entries, margin, left_in=LEFT_IN, right_in=RIGHT_IN, row_in=row_in)
 
     height_in = TITLE_IN + LEGEND_IN + row_in * len(changes) + AXIS_IN + MARGIN_IN
     return Figure(
@@ -77,12 +73,13 @@ def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figur
             [
                 [
                     *(each.name, each.baseline, each.treatment),
-                    *limits_of(relative_of(each), 100),
+                    *limits_of(each.relative, 100),
                     each.difference.blocks if each.difference else 0,
                     verdict_word(each),
-                    words,
+                    change.gives_up,
                 ]
-                for each, words in zip(changes, lost, strict=True)
+                for change in changes
+                for each in [change.comparison]
             ],
         ),
         alternative=alternative,
@@ -90,25 +87,24 @@ def recommendations(manifest: Manifest, compared: Sequence[Comparison]) -> Figur
     )
 
 
-def _row(each: Comparison, lost: str) -> Row:
+def _row(change: Change) -> Row:
+    each = change.comparison
     about = f"{each.treatment} against {each.baseline}"
+    lost = change.gives_up
     more = textwrap.fill(f"gives up: {lost}", LINE_CHARACTERS) if lost else ""
     return Row(each.name, about, numbers_and_verdict(each), more)
 
 
-def _alternative(changes: Sequence[Comparison], lost: Sequence[str]) -> str:
+def _alternative(changes: Sequence[Change]) -> str:
     """
     How many changes are faster, and the one that saves most with what it gives up.
     """
-    faster = [
-        (each, words)
-        for each, words in zip(changes, lost, strict=True)
-        if each.verdict.kind is Kind.FASTER
-    ]
+    faster = [each for each in changes if each.comparison.verdict.kind is Kind.FASTER]
     if not faster:
         return f"Of {count(len(changes), 'change')} none is told to be faster."
-    best, words = min(faster, key=lambda pair: _estimate(pair[0]))
-    price = f" and gives up: {words}" if words else ""
+    most = min(faster, key=_estimate)
+    best = most.comparison
+    price = f" and gives up: {most.gives_up}" if most.gives_up else ""
     verb = "is" if len(faster) == 1 else "are"
     return (
         f"Of {count(len(changes), 'change')} {len(faster)} {verb} told to be faster; "
@@ -117,6 +113,6 @@ def _alternative(changes: Sequence[Comparison], lost: Sequence[str]) -> str:
     )
 
 
-def _estimate(each: Comparison) -> float:
-    relative = relative_of(each)
+def _estimate(change: Change) -> float:
+    relative = change.comparison.relative
     return relative.estimate if relative else 0.0

@@ -4,19 +4,18 @@ Which comparisons are of a change that one can make, and what each gives up.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.statistics.estimates import compare
 from analysis.topics.calibration.findings import INJECTED
-from analysis.topics.claims.findings import MATCHED
+from experiments.variants import MATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.statistics.estimates import Difference
+    from analysis.statistics.estimates import Difference, Differences
     from analysis.topics.comparisons.findings import Comparison
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 GIVES_UP = {
     ("network", "host"): "a network of its own for each service",
@@ -39,16 +38,43 @@ SERVER = ("server", "worker_class", "workers")
 """The factors that say what answers requests, which is no part of Docker."""
 
 
-def changes(manifest: Manifest, compared: Sequence[Comparison]) -> list[tuple[Comparison, str]]:
+@dataclass(frozen=True)
+class Left:
     """
-    The comparisons within one runtime, each with what its treatment gives up.
+    What a variant still takes longer than ``baseline``, the raw-namespace one with its server.
+    """
+
+    baseline: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Change:
+    """
+    A change within one runtime, what it gives up (empty where not known), and what it leaves.
+    """
+
+    comparison: Comparison
+    gives_up: str
+    left: Left | None
+
+
+def changes(
+    manifest: Manifest, compared: Sequence[Comparison], measured: Differences
+) -> list[Change]:
+    """
+    The comparisons within one runtime.
 
     What differs in the runtime is the question and no change that one makes; what differs in
     nothing is A/A; and nobody burns CPU time or sleeps but to calibrate.
     """
     levels = manifest.levels
     return [
-        (each, gives_up(levels[each.baseline], levels[each.treatment]))
+        Change(
+            each,
+            gives_up(levels[each.baseline], levels[each.treatment]),
+            remaining(manifest, measured, each.treatment),
+        )
         for each in compared
         if not each.control
         and all(
@@ -72,23 +98,22 @@ def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "; ".join(words)
 
 
-def remaining(
-    manifest: Manifest, trials: Sequence[TrialRecord], treatment: str
-) -> tuple[str, Difference] | None:
+def remaining(manifest: Manifest, measured: Differences, treatment: str) -> Left | None:
     """
-    The raw-namespace variant with the same server, and what this one still takes longer than it.
+    What a variant still takes longer than the raw-namespace one with the same server.
 
     That is the matched pair's baseline but for its server. None where none such was measured, or
     where the variant is in raw namespaces itself.
     """
     levels = manifest.levels
-    base, own = levels.get(MATCHED[0]), levels[treatment]
+    matched = [each.baseline for each in manifest.comparisons if each.role == MATCHED]
+    base, own = levels.get(matched[0]) if matched else None, levels[treatment]
     if base is None or base.get("runtime") == own.get("runtime"):
         return None
     wanted = {**base, **{name: own[name] for name in SERVER if name in own}}
     for each in manifest.variants:
         if each.levels == wanted and not each.twin_of:
-            left = compare(each.name, treatment, trials)
-            if left is not None:
-                return each.name, left
+            difference = measured.between(each.name, treatment)
+            if difference is not None:
+                return Left(each.name, difference)
     return None

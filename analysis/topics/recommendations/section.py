@@ -7,32 +7,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import sentence, short_verdict, table, time_difference
-from analysis.topics.recommendations.findings import changes, remaining
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from analysis.statistics.estimates import Difference
+    from analysis.findings import Findings
     from analysis.topics.comparisons.findings import Comparison
-    from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
+    from analysis.topics.recommendations.findings import Left
 
 
-def recommendations(
-    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
-) -> str:
+def recommendations(findings: Findings) -> str:
     """
     One row for each change; empty where the run measured none.
     """
     rows = [
         [
-            sentence(each.name),
-            f"`{each.treatment}` against `{each.baseline}`",
-            *_bought(each),
-            _left(remaining(manifest, trials, each.treatment)),
-            lost or "not known",
+            sentence(each.comparison.name),
+            f"`{each.comparison.treatment}` against `{each.comparison.baseline}`",
+            *_bought(each.comparison),
+            _left(each.left),
+            each.gives_up or "not known",
         ]
-        for each, lost in changes(manifest, compared)
+        for each in findings.changes
     ]
     if not rows:
         return ""
@@ -63,5 +57,5 @@ def _bought(each: Comparison) -> list[str]:
     ]
 
 
-def _left(found: tuple[str, Difference] | None) -> str:
-    return "–" if found is None else f"{time_difference(found[1])} (`{found[0]}`)"
+def _left(left: Left | None) -> str:
+    return "–" if left is None else f"{time_difference(left.difference)} (`{left.baseline}`)"

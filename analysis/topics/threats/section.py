@@ -9,9 +9,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from analysis.formatting import count, percent, plus_minus
-from analysis.statistics.places import place_term
-from analysis.topics.calibration.agreement import agrees
-from analysis.topics.calibration.findings import INJECTED, recoveries
+from analysis.topics.calibration.findings import INJECTED
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.topics.cpu.findings import client_bound, unaccounted_share
 from experiments.records.trials import CLIENT_BOUND, ERROR
@@ -19,6 +17,8 @@ from experiments.records.trials import CLIENT_BOUND, ERROR
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.findings import Findings
+    from analysis.topics.calibration.findings import Recovery
     from analysis.topics.comparisons.findings import Comparison
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
@@ -37,18 +37,17 @@ LATE_US = 1000
 """What the open loop's client is late by at the most before it is worth a word."""
 
 
-def threats(
-    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
-) -> str:
+def threats(findings: Findings) -> str:
     """
     What may make the numbers mean less than they say, each with its measure in this run.
     """
+    manifest = findings.manifest
     lines = [
         *_machine(manifest),
-        *_instrument(compared),
-        *_side_by_side(manifest, trials),
-        *_calibration(manifest, trials),
-        *_trials(trials, compared),
+        *_instrument(findings.comparisons),
+        *_side_by_side(findings),
+        *_calibration(findings.recoveries),
+        *_trials(findings.trials, findings.comparisons),
         (
             "**One stack, one workload, one machine.** The percentages are of a small Flask "
             f"service that answers `{manifest.workload.path}`; a request that does more work "
@@ -94,11 +93,11 @@ def _instrument(compared: Sequence[Comparison]) -> list[str]:
     ]
 
 
-def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
+def _side_by_side(findings: Findings) -> list[str]:
     """
     What comes of deployments that stand side by side, and of loads that are short.
     """
-    others = [load.others for trial in trials for load in trial.loads]
+    others = [load.others for trial in findings.trials for load in trial.loads]
     if not others:
         return []
     lines = [
@@ -111,7 +110,7 @@ def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str
             "passed."
         )
     ]
-    found = agrees(manifest, trials)
+    manifest, found = findings.manifest, findings.short_against_at_once
     measured = ", ".join(f"{name} {percent(interval)}" for name, interval in found.items())
     lines.append(
         f"**Short loads.** In a load of {manifest.requests} requests its beginning and its end, "
@@ -123,7 +122,7 @@ def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str
             else "; this run has no longer ones to compare them with."
         )
     )
-    place = place_term(trials)
+    place = findings.place_term
     if place.excludes_zero:
         lines.append(
             "**A deployment that is brought up later is another one.** At twice the place it took "
@@ -133,14 +132,14 @@ def _side_by_side(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str
     return lines
 
 
-def _calibration(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[str]:
+def _calibration(recoveries: Sequence[Recovery]) -> list[str]:
     """
     The known doses that did not come out as they were put in.
     """
     off = [
         f"{INJECTED[each.factor]} in {each.measure} by {plus_minus(each.slope, 2)} where "
         f"{each.share:g} is right"
-        for each in recoveries(manifest, trials)
+        for each in recoveries
         if each.slope.low is not None
         and each.slope.high is not None
         and not each.slope.low <= each.share <= each.slope.high

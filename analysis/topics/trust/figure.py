@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.drawing.series import Stroke
-    from experiments.records.manifest import Manifest
+    from analysis.findings import Findings
     from experiments.records.trials import TrialRecord
 
 TITLE = "Load by load: what drifts, and that all drift together"
@@ -51,12 +51,12 @@ Series = dict[str, dict[Place, dict[int, float]]]
 """Microseconds per request by variant, place and round."""
 
 
-def blocks(manifest: Manifest, trials: Sequence[TrialRecord]) -> Figure | None:
+def blocks(findings: Findings) -> Figure | None:
     """
     One line for each trial of the main variants; None where they have fewer than two blocks.
     """
-    looks = strokes(main_variants(manifest))
-    series = _series(trials, looks)
+    looks = strokes(main_variants(findings.manifest))
+    series = _series(findings.trials, looks)
     places = sorted({place for own in series.values() for place in own})
     if len({block for block, _ in places}) < 2:
         return None

@@ -9,22 +9,16 @@ import statistics
 from typing import TYPE_CHECKING
 
 from analysis.formatting import count, not_comparable, percent, short_verdict, table
-from analysis.statistics.places import by_place, place_term
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
-from analysis.topics.trust.simulation import (
-    REPLICATES,
-    REQUESTS_ALONE,
-    WANTED,
-    performances,
-    promise,
-    twins_of,
-)
+from analysis.topics.trust.simulation import REPLICATES, REQUESTS_ALONE, WANTED
 from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.findings import Findings
     from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.trust.simulation import Resampled
     from experiments.records.trials import LoadResult, TrialRecord
 
 INTRODUCTION = (
@@ -43,10 +37,11 @@ NO_CONTROL = (
 )
 
 
-def trust(compared: Sequence[Comparison], trials: Sequence[TrialRecord]) -> str:
+def trust(findings: Findings) -> str:
     """
     A/A, one row for each comparison, places, other protocols, silence; empty without comparisons.
     """
+    compared = findings.comparisons
     if not compared:
         return ""
     controls = [each for each in compared if each.control]
@@ -54,10 +49,10 @@ def trust(compared: Sequence[Comparison], trials: Sequence[TrialRecord]) -> str:
     parts += [control(each) for each in controls] or [NO_CONTROL]
     headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Would find", "Verdict"]
     parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
-    parts += [*_places(trials), *_silence(trials)]
-    for each in controls:
-        parts += _other_ways(each, trials)
-    return "\n\n".join([*parts, *_little(trials)])
+    parts += [*_places(findings), *_silence(findings.trials)]
+    for each in findings.resampled:
+        parts += _other_ways(each)
+    return "\n\n".join([*parts, *_little(findings.trials)])
 
 
 def control(each: Comparison) -> str:
@@ -97,14 +92,14 @@ def _row(each: Comparison) -> list[str]:
     ]
 
 
-def _places(trials: Sequence[TrialRecord]) -> list[str]:
+def _places(findings: Findings) -> list[str]:
     """
     By how much a trial is slower for having been brought up early; nothing where nobody can tell.
     """
-    found = by_place(trials)
+    found = findings.places
     if not found:
         return []
-    term = place_term(trials)
+    term = findings.place_term
     taken = (
         f"In this run a trial takes {percent(term.map(math.expm1))} at twice the place."
         if term.low is not None
@@ -139,14 +134,11 @@ def _silence(trials: Sequence[TrialRecord]) -> list[str]:
     return [words]
 
 
-def _other_ways(twice: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
+def _other_ways(resampled: Resampled) -> list[str]:
     """
     What this run's own estimator keeps of its word, and how long other protocols would take.
     """
-    twins = twins_of(twice, trials)
-    if twins is None:
-        return []
-    kept = promise(twins, twice.verdict.margin)
+    kept = resampled.promise
     own = (
         "**Whether this keeps its word.** The loads of the A/A pair, of which the truth is "
         f"known, were resampled {REPLICATES} times, blocks and rounds within blocks, and judged "
@@ -179,7 +171,7 @@ def _other_ways(twice: Comparison, trials: Sequence[TrialRecord]) -> list[str]:
             f"{each.coverage * 100:.1f} %",
             f"{each.false_verdicts * 100:.1f} %",
         ]
-        for each in performances(twins)
+        for each in resampled.performances
     ]
     return [own, words, table(headers, rows)]
 

@@ -19,7 +19,6 @@ from scipy import stats
 
 from analysis.statistics.estimates import METRICS, pairs_by_block, shared_rounds
 from analysis.statistics.intervals import t_quantile
-from analysis.statistics.places import at_equal_place
 from analysis.statistics.verdicts import SIGNIFICANCE
 
 if TYPE_CHECKING:
@@ -125,15 +124,40 @@ class Promise:
     false_verdicts: float
 
 
-def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | None:
+@dataclass(frozen=True)
+class Resampled:
+    """
+    What comes of resampling one A/A pair: by this project's estimator, and by other protocols.
+    """
+
+    promise: Promise
+    performances: list[Performance]
+
+
+def resampled(
+    compared: Sequence[Comparison], level: Sequence[TrialRecord], margin: float
+) -> list[Resampled]:
+    """
+    The A/A pairs that have enough blocks, resampled; ``level`` are the trials at equal place.
+    """
+    all_twins = [twins_of(each, level) for each in compared if each.control]
+    return [
+        Resampled(promise(twins, margin), performances(twins))
+        for twins in all_twins
+        if twins is not None
+    ]
+
+
+def twins_of(comparison: Comparison, level: Sequence[TrialRecord]) -> Twins | None:
     """
     The loads of each block that has two rounds or more of both; None for too few blocks.
 
-    None too where the two differ in their share of good answers.
+    ``level`` are the run's trials at equal place. None too where the two differ in their share of
+    good answers.
     """
     if comparison.difference is None or not comparison.difference.comparable:
         return None
-    blocks = pairs_by_block(comparison.baseline, comparison.treatment, at_equal_place(trials))
+    blocks = pairs_by_block(comparison.baseline, comparison.treatment, level)
     rows = [
         [row for pair in pairs for row in shared_rounds(pair.baseline, pair.treatment)]
         for pairs in blocks.values()
@@ -151,7 +175,7 @@ def twins_of(comparison: Comparison, trials: Sequence[TrialRecord]) -> Twins | N
         for pair in pairs
         for trial in (pair.baseline, pair.treatment)
     ]
-    return Twins(log_us, rounds, _side_by_side_s(trials), statistics.fmean(map(_alone_s, own)))
+    return Twins(log_us, rounds, _side_by_side_s(level), statistics.fmean(map(_alone_s, own)))
 
 
 def _side_by_side_s(trials: Sequence[TrialRecord]) -> float:

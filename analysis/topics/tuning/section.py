@@ -14,6 +14,7 @@ from analysis.statistics.verdicts import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis.findings import Findings
     from experiments.records.manifest import Candidate, Found, Manifest
     from experiments.variants import Search
 
@@ -26,10 +27,11 @@ INTRODUCTION = (
 )
 
 
-def tuning(manifest: Manifest) -> str:
+def tuning(findings: Findings) -> str:
     """
     One table for each step, one row for each candidate; empty when there was no search.
     """
+    manifest = findings.manifest
     search, found = manifest.search, manifest.found
     if search is None or found is None:
         return ""

@@ -1,25 +1,17 @@
 """
-Cold start and warm-up: how a deployment does before its loads, and whether it changes during them.
+Cold start and warm-up in words and tables.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis.formatting import count, percent, plus_minus, table, time_difference
-from analysis.statistics.estimates import METRICS, compare, us_per_request
-from analysis.statistics.intervals import t_interval
-from analysis.topics.comparisons.findings import is_control
-from analysis.topics.warm_up.steadiness import over_rounds
-from experiments.records.trials import OK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from analysis.findings import Findings
+    from analysis.topics.warm_up.findings import Start, StartComparison
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 COLD = (
     "The first good answer is timed from when the stack began to be brought up, its networks "
@@ -39,25 +31,20 @@ COMPARED = (
 )
 
 
-def warm_up(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def warm_up(findings: Findings) -> str:
     """
     One row for each comparison; empty if nothing was recorded.
     """
-    seen = _seen(trials)
-    if not seen:
+    found = findings.warm_up
+    if found is None:
         return ""
     parts = ["## Cold start and warm-up"]
-    counts = sorted({trial.cold.requests for trial in seen if trial.cold})
-    if counts or any(trial.first_answer_s is not None for trial in seen):
-        requests = " or ".join(map(str, counts)) or "requests"
-        parts.append(COLD.format(requests=requests, at_once=_came_up(manifest)))
-    rows = [
-        _compared(pair.name, pair.baseline, pair.treatment, seen)
-        for pair in manifest.comparisons
-        if not is_control(manifest, pair.baseline, pair.treatment)
-    ]
-    if rows:
+    if found.has_starts:
+        requests = " or ".join(map(str, found.cold_requests)) or "requests"
+        parts.append(COLD.format(requests=requests, at_once=_came_up(findings.manifest)))
+    if found.comparisons:
         headers = ["Comparison", "Later first good answer (s)", "First requests take"]
+        rows = [_compared(each) for each in found.comparisons]
         parts += [COMPARED, table([*headers, "Changes over the rounds by"], rows)]
     return "\n\n".join(parts)
 
@@ -75,96 +62,40 @@ def _came_up(manifest: Manifest) -> str:
     )
 
 
-def warm_up_details(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
+def warm_up_details(findings: Findings) -> str:
     """
     One row for each variant; empty where nothing of it was recorded.
     """
-    seen = [trial for trial in _seen(trials) if trial.cold or trial.first_answer_s is not None]
-    if not seen:
+    found = findings.warm_up
+    if found is None or not found.starts:
         return ""
-    names = [each.name for each in manifest.variants]
-    own = {name: [trial for trial in seen if trial.variant == name] for name in names}
     headers = ["Variant", "Trials", "First good answer (s)", "First requests (µs per request)"]
     return "\n\n".join(
         [
             "### Cold start of each variant",
-            table(
-                [*headers, "Against the rounds"],
-                [_row(name, each) for name, each in own.items() if each],
-            ),
+            table([*headers, "Against the rounds"], [_row(each) for each in found.starts]),
         ]
     )
 
 
-def _seen(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """
-    The good trials of which anything of it was recorded.
-    """
-    good = [trial for trial in trials if trial.status == OK and trial.load is not None]
+def _row(start: Start) -> list[str]:
     return [
-        trial
-        for trial in good
-        if len(trial.loads) > 1 or trial.cold or trial.first_answer_s is not None
+        start.variant,
+        str(start.trials),
+        plus_minus(start.first_answer_s, 2) if start.first_answer_s else "–",
+        plus_minus(start.cold_us) if start.cold_us else "–",
+        percent(start.against_rounds) if start.against_rounds else "–",
     ]
 
 
-def _row(name: str, trials: Sequence[TrialRecord]) -> list[str]:
-    answers = [trial.first_answer_s for trial in trials if trial.first_answer_s is not None]
-    cold = us_per_request(name, _cold(trials))
-    ratios = _log_ratios(trials)
+def _compared(each: StartComparison) -> list[str]:
+    pair = each.compared
+    later = plus_minus(each.later_s, 2) if each.later_s else ""
     return [
-        name,
-        str(len(trials)),
-        plus_minus(t_interval(answers), 2) if answers else "–",
-        plus_minus(cold[0]) if cold else "–",
-        percent(t_interval(ratios).map(math.expm1)) if ratios else "–",
-    ]
-
-
-def _cold(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """
-    The same trials with their first requests in place of their loads.
-    """
-    return [replace(trial, load=trial.cold, loads=[]) for trial in trials]
-
-
-def _log_ratios(trials: Sequence[TrialRecord]) -> list[float]:
-    """
-    For each trial with both, the logarithm of its first requests' time over that of its load's.
-    """
-    cost = METRICS["us_per_request"]
-    return [
-        math.log(cost(trial.cold) / cost(trial.load))
-        for trial in trials
-        if trial.cold and trial.load
-    ]
-
-
-def _compared(name: str, baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> list[str]:
-    later = _later_s(baseline, treatment, trials)
-    cold = compare(baseline, treatment, _cold(trials))
-    changed = over_rounds(baseline, treatment, trials)
-    return [
-        f"{name} ({treatment} against {baseline})",
-        _with_blocks(plus_minus(t_interval(later), 2), len(later)) if later else "–",
-        _with_blocks(time_difference(cold), cold.blocks) if cold else "–",
-        percent(changed) if changed else "–",
-    ]
-
-
-def _later_s(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> list[float]:
-    """
-    For each block with both, by how many seconds the treatment's first good answer comes later.
-    """
-    answers = {
-        (trial.block, trial.part, trial.variant): trial.first_answer_s
-        for trial in trials
-        if trial.first_answer_s is not None
-    }
-    return [
-        answers[block, part, treatment] - answer_s
-        for (block, part, variant), answer_s in answers.items()
-        if variant == baseline and (block, part, treatment) in answers
+        f"{pair.name} ({pair.treatment} against {pair.baseline})",
+        _with_blocks(later, each.later_blocks) if later else "–",
+        _with_blocks(time_difference(each.cold), each.cold.blocks) if each.cold else "–",
+        percent(each.change) if each.change else "–",
     ]
 
 

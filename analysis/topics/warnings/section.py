@@ -16,9 +16,9 @@ from experiments.records.trials import CLIENT_BOUND, ERROR
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.findings import Findings
     from analysis.topics.comparisons.findings import Comparison
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 STOLEN_SHARE = 0.01
 """Above this share of a run's CPU time a hypervisor's theft is said at the top."""
@@ -26,13 +26,12 @@ STOLEN_SHARE = 0.01
 BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 
 
-def warnings(
-    manifest: Manifest, trials: Sequence[TrialRecord], compared: Sequence[Comparison]
-) -> str:
+def warnings(findings: Findings) -> str:
     """
     The warnings, as quotations; empty when there is none.
     """
-    lines = [*_distrust(compared), *_disturbances(manifest)]
+    manifest, trials = findings.manifest, findings.trials
+    lines = [*_distrust(findings.comparisons), *_disturbances(manifest)]
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
         begun = sum(len(part) for block in manifest.order for part in block)

@@ -65,8 +65,8 @@ class Comparison:
     """
     Two variants to compare: what the treatment differs by from the baseline.
 
-    A run goes on until its ``focal`` comparisons are known well enough. ``role`` is one of ROLES, or
-    empty: the report's answer is about the comparisons in these roles.
+    A run goes on until its ``focal`` comparisons are known well enough. ``role`` is one of ROLES,
+    or empty; the report's answer is about the comparisons in these roles.
     """
 
     name: str

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import UsageError
 from experiments.factors import FACTORS, different, impossible
 from experiments.plan import PROFILES
-from experiments.variants import ROLES, Comparison, Group, Ladder, Search, Variant, VariantsFile, Whole
+from experiments.variants import (
+    ROLES,
+    Comparison,
+    Group,
+    Ladder,
+    Search,
+    Variant,
+    VariantsFile,
+    Whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.report.markdown import render
 from experiments.variants import Comparison, Ladder, Variant, Whole
-from tests.unit.samples import load, manifest, trial
+from tests.unit.samples import load, manifest, report, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -45,7 +44,7 @@ def answer_of(run: tuple[Manifest, list[TrialRecord]]) -> str:
     """
     The paragraph under its heading.
     """
-    return render(*run).partition("## The answer\n\n")[2].partition("\n")[0]
+    return report(*run).partition("## The answer\n\n")[2].partition("\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +160,7 @@ def test_a_run_of_neither_pair_has_no_answer() -> None:
     """
     made, trials = run_of(1.5, 1.0)
     alone = dataclasses.replace(made, comparisons=made.comparisons[1:])
-    assert "## The answer" not in render(alone, trials)
+    assert "## The answer" not in report(alone, trials)
 
 
 def test_an_instrument_that_sees_what_is_not_there_gives_no_answer() -> None:

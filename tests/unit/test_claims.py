@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.report.markdown import render
-from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds, claims
-from analysis.topics.comparisons.findings import comparisons
+from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds
 from experiments.variants import Comparison, Ladder, Variant
-from tests.unit.samples import details, load, manifest, trial
+from tests.unit.samples import details, findings, load, manifest, report, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -49,7 +47,7 @@ def judged(made: Manifest, trials: list[TrialRecord]) -> list[Claim]:
     """
     All claims, without a cold start.
     """
-    return claims(made, trials, comparisons(made, trials), [])
+    return findings(made, trials).claims
 
 
 def found(of: tuple[Manifest, list[TrialRecord]], beginning: str) -> Claim:
@@ -150,7 +148,7 @@ def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None
         dataclasses.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
         dataclasses.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
     ]
-    text = render(made, trials, cold_starts=starts)
+    text = report(made, trials, cold_starts=starts)
     assert "ab without `-l` counts 993 of 1000 as failed, and 7 not 2xx" in text
     assert "| Really good " in text
     assert "993 (99.3 %)" in text
@@ -295,4 +293,4 @@ def test_without_the_published_systems_there_is_nothing_to_test() -> None:
     made, trials = run_of(1.5)
     alone = dataclasses.replace(made, comparisons=[])
     assert judged(alone, trials) == []
-    assert "published claims" not in render(alone, trials)
+    assert "published claims" not in report(alone, trials)

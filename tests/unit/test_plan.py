@@ -25,6 +25,7 @@ from experiments.plan import (
 )
 from experiments.variants import with_control
 from experiments.variants_file import load_variants
+from tests.unit.samples import findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -335,7 +336,7 @@ def test_a_report_s_command_plans_the_same_run_again() -> None:
     """
     arguments = ["--variants", "netns,docker,docker-host", "--seed", "4", "--blocks", "3"]
     first = plan(measure_parser().parse_args(arguments))
-    text = reproduce(first)
+    text = reproduce(findings(first, []))
     (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
     again = plan(measure_parser().parse_args(command.split()[4:]))
     fields = ("variants", "comparisons", "focal", "side_by_side", "at_once", "blocks", "seed")

@@ -11,11 +11,10 @@ import pytest
 from rich.console import Console
 
 from analysis.formatting import percent
-from analysis.statistics.estimates import compare
 from experiments.progress import GUESS_S, Progress, format_seconds
 from experiments.stopping import Rule
 from experiments.variants import Comparison, Target
-from tests.unit.samples import failed_trial, side_by_side
+from tests.unit.samples import compare, failed_trial, side_by_side
 
 NAMES = ["netns", "docker"]
 MATCHED = Comparison("matched", "", "netns", "docker")

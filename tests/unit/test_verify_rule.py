@@ -23,7 +23,7 @@ from tests.unit.verify_samples import CLEAR, NONE, OPEN, logs, plan, run, with_v
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.verify.runs import Run
+    from analysis.run import Run
 
 
 def said(reference: Kind, here: Kind, found: Sizes) -> Outcome:

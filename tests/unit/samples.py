@@ -34,7 +34,7 @@ from experiments.records.trials import (
     TrialPlacement,
     TrialRecord,
 )
-from experiments.variants import Comparison, Variant
+from experiments.variants import MATCHED, Comparison, Variant
 from experiments.workloads import Workload
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
             expect_json={},
         ),
         variants=[Variant(name, f"about {name}", {"runtime": name}) for name in names],
-        comparisons=[Comparison("matched", "a pair", "netns", "docker")],
+        comparisons=[Comparison("matched", "a pair", "netns", "docker", role=MATCHED)],
         order=[[names]] * blocks,
         ending=f"{blocks} blocks are enough",
         variants_file="",

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.variants import Comparison, Ladder, Variant, Whole
+from experiments.variants import MATCHED, PUBLISHED, Comparison, Ladder, Variant, Whole
 from tests.unit.samples import load, manifest, report, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
 
-NAMES = ("netns", "docker", "docker-host")
+LEVELS = {
+    "netns": {"runtime": "process"},
+    "docker": {"runtime": "container"},
+    "docker-host": {"runtime": "container", "network": "host"},
+}
+NAMES = tuple(LEVELS)
 
 
 def run_of(docker: float, host: float, spread: float = 0.01) -> tuple[Manifest, list[TrialRecord]]:
@@ -26,9 +31,9 @@ def run_of(docker: float, host: float, spread: float = 0.01) -> tuple[Manifest, 
     """
     made = dataclasses.replace(
         manifest(blocks=9),
-        variants=[Variant(name, f"+ {name}", {"runtime": name}) for name in NAMES],
+        variants=[Variant(name, f"+ {name}", levels) for name, levels in LEVELS.items()],
         comparisons=[
-            Comparison("matched", "", "netns", "docker"),
+            Comparison("the pair", "", "netns", "docker", role=MATCHED),
             Comparison("host network", "", "docker", "docker-host"),
         ],
     )
@@ -129,7 +134,10 @@ def test_both_pairs_a_ladder_and_a_change_are_three_sentences() -> None:
         comparisons=[
             *made.comparisons,
             dataclasses.replace(
-                made.comparisons[0], baseline=names["netns"], treatment=names["docker"]
+                made.comparisons[0],
+                baseline=names["netns"],
+                treatment=names["docker"],
+                role=PUBLISHED,
             ),
         ],
         ladders=[
@@ -169,7 +177,7 @@ def test_an_instrument_that_sees_what_is_not_there_gives_no_answer() -> None:
     """
     made, trials = run_of(1.5, 1.0)
     twin = dataclasses.replace(made.variants[0], name="netns-again", twin_of="netns")
-    control = dataclasses.replace(made.comparisons[0], name="A/A", treatment="netns-again")
+    control = dataclasses.replace(made.comparisons[0], name="A/A", treatment="netns-again", role="")
     twice = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
     )

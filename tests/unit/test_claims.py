@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds
-from experiments.variants import Comparison, Ladder, Variant
+from experiments.variants import MATCHED, Comparison, Ladder, Variant
+from experiments.variants import PUBLISHED as AS_PUBLISHED
 from tests.unit.samples import details, findings, load, manifest, report, trial
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run_of(ratio: float, blocks: int = 9, non_2xx: int = 0) -> tuple[Manifest, l
     made = dataclasses.replace(
         manifest(blocks=blocks),
         variants=[Variant(name, name, {"runtime": name}) for name in PAIR],
-        comparisons=[Comparison("as published", "", *PAIR)],
+        comparisons=[Comparison("the two", "", *PAIR, role=AS_PUBLISHED)],
     )
     trials = []
     for block in range(1, blocks + 1):
@@ -166,6 +167,23 @@ def test_reliability_is_counted_in_every_trial() -> None:
     assert found(bad, STABLE).verdict is Holds.NO
 
 
+BARE = {"runtime": "process", "network": "host", "entry": "direct", "discovery": "addresses"}
+IN_CONTAINER = {**BARE, "runtime": "container"}
+ON_BRIDGE = {**IN_CONTAINER, "network": "bridge"}
+PUBLISHED_PORT = {**ON_BRIDGE, "entry": "published"}
+LEVELS = {
+    "foot": BARE,
+    "first": IN_CONTAINER,
+    "second": ON_BRIDGE,
+    "third": PUBLISHED_PORT,
+    "fourth": {**PUBLISHED_PORT, "discovery": "names"},
+}
+"""The steps of a ladder; whatever they are called, what changes is what is blamed."""
+
+STEPS = list(LEVELS)
+MATCHED_PAIR = ("netns", "docker")
+
+
 def with_changes(
     rates: dict[str, float], pairs: dict[str, tuple[str, str]], noise: dict[str, float]
 ) -> tuple[Manifest, list[TrialRecord]]:
@@ -177,10 +195,11 @@ def with_changes(
         made,
         variants=[
             *made.variants,
-            *(Variant(name, name, {"as": name}) for name in rates),
+            *(Variant(name, name, LEVELS.get(name, {"as": name})) for name in rates),
         ],
         comparisons=[
             *made.comparisons,
+            *([Comparison("like for like", "", *MATCHED_PAIR, role=MATCHED)] if pairs else []),
             *(Comparison(name, "", *pair) for name, pair in pairs.items()),
         ],
     )
@@ -189,9 +208,6 @@ def with_changes(
             spread = noise.get(name, 0.001) * ((block * (position + 1)) % 4 - 1.5)
             trials.append(trial(100 * block + position, block, name, rate * (1 + spread)))
     return made, trials
-
-
-STEPS = ["bare", "container-host", "container-bridge", "container-published", "container-names"]
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.latency import HEADER, latencies
-from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord
-from experiments.records.store import append_trial, read_manifest, read_trials, write_manifest
-from experiments.records.trials import OK, OpenLoad, TrialPlacement, TrialRecord
-from experiments.variants import Comparison, Variant
-from experiments.workloads import Workload
+from experiments.declare.variants import Comparison, Variant
+from experiments.declare.workloads import Workload
+from experiments.records.manifest import (
+    COMPLETE,
+    MachineRecord,
+    Manifest,
+    UserlandRecord,
+)
+from experiments.records.store import (
+    append_trial,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
+from experiments.records.trials import (
+    OK,
+    OpenLoad,
+    TrialPlacement,
+    TrialRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from analysis.estimates import Difference
     from analysis.intervals import Interval
     from analysis.verdicts import Verdict
+    from experiments.declare.variants import Whole
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
-    from experiments.variants import Whole
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,12 @@ from analysis.verdicts import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.records.manifest import Candidate, Found, Manifest
-    from experiments.variants import Search
+    from experiments.declare.variants import Search
+    from experiments.records.manifest import (
+        Candidate,
+        Found,
+        Manifest,
+    )
 
 INTRODUCTION = (
     "In each step all candidates are changes to what was best so far{also}; they were measured "

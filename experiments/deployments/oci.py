@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.declare.factors import FACTORS
 from experiments.errors import DeployError
-from experiments.factors import FACTORS
 from experiments.lab.daemon import DockerDaemon
 from experiments.lab.image import IMAGE
 from experiments.lab.network import NetworkNamespace

@@ -22,17 +22,19 @@ import random
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
 from experiments.load.open_client import HEADER, NO_ANSWER
+from experiments.paths import PROJECT
 from experiments.records.trials import OpenLoad
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.declare.workloads import Workload
     from experiments.load import Client
-    from experiments.workloads import Workload
 
 CONNECTIONS = 512
 """
@@ -41,8 +43,6 @@ As many requests are under way at most; below the usual 1024 open files, and bey
 
 GRACE_S = 20.0
 """How long the client may take beyond its own limit, to start and to write its log."""
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class OpenLoop:
             done = subprocess.run(
                 command,
                 check=False,
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

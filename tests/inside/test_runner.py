@@ -12,21 +12,38 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments import block, memory, runner, trial
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import DeployError, LoadError
 from experiments.load.ab import ApacheBench
-from experiments.measure import plan
-from experiments.options import measure_parser
-from experiments.pilot import DEPLOYMENTS, LEAST_ROUNDS, REQUESTS
-from experiments.pilot import ROUNDS as PILOT_ROUNDS
+from experiments.plan.draft import plan
+from experiments.plan.options import measure_parser
+from experiments.plan.sizing import (
+    DEPLOYMENTS,
+    LEAST_ROUNDS,
+    REQUESTS,
+)
+from experiments.plan.sizing import ROUNDS as PILOT_ROUNDS
 from experiments.records.files import PILOT_TRIALS, RAW
-from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
-from experiments.records.store import read_manifest, read_trials, write_manifest
+from experiments.records.manifest import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+)
+from experiments.records.store import (
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
 from experiments.records.trials import ERROR, OK
-from experiments.runner import Runner
-from experiments.stop import StopRequest
-from experiments.trial import COLD_REQUESTS
+from experiments.run import (
+    block,
+    memory,
+    runner,
+    trial,
+)
+from experiments.run.runner import Runner
+from experiments.run.stop import StopRequest
+from experiments.run.trial import COLD_REQUESTS
 from tests.inside.conftest import own_process_as_it_was
 
 if TYPE_CHECKING:
@@ -106,7 +123,7 @@ def planned(run: Path, blocks: int) -> Runner:
     """
     A runner of so many blocks.
     """
-    write_manifest(run, plan(measure_parser().parse_args([*TINY, "--blocks", str(blocks)])))
+    write_manifest(run, plan(measure_parser().parse_args([*TINY, "--blocks", str(blocks)]), None))
     return Runner(run, StopRequest())
 
 
@@ -158,7 +175,7 @@ def runner_of(run: Path, *arguments: str) -> Runner:
     """
     A runner of what these options plan.
     """
-    write_manifest(run, plan(measure_parser().parse_args(list(arguments))))
+    write_manifest(run, plan(measure_parser().parse_args(list(arguments)), None))
     return Runner(run, StopRequest())
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from experiments.declare.variants import Comparison, Variant
+from experiments.declare.workloads import Workload
 from experiments.load.ab_output import AbReport
 from experiments.records.manifest import (
     Environment,
@@ -29,8 +31,6 @@ from experiments.records.trials import (
     TrialPlacement,
     TrialRecord,
 )
-from experiments.variants import Comparison, Variant
-from experiments.workloads import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ import pytest
 
 from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
 from analysis.report import render
+from experiments.declare.reading import load_variants
 from experiments.records.trials import CpuTime
-from experiments.variants_file import load_variants
 from tests.unit.samples import cpu_spent, facts, manifest, side_by_side, trial
 
 if TYPE_CHECKING:

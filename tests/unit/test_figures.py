@@ -39,10 +39,15 @@ from analysis.ladder import Step
 from analysis.latency import HEADER
 from analysis.recommendations import GIVES_UP, gives_up
 from analysis.verdicts import Kind, Verdict
+from experiments.declare.factors import FACTORS
+from experiments.declare.variants import (
+    Comparison,
+    Ladder,
+    Variant,
+    Whole,
+)
 from experiments.errors import ResultsError
-from experiments.factors import FACTORS
 from experiments.records.trials import CpuTime, OpenLoad
-from experiments.variants import Comparison, Ladder, Variant, Whole
 from tests.unit.samples import (
     STAT_COLUMNS,
     cpu_spent,

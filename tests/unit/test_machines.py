@@ -16,14 +16,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.errors import HostError
-from experiments.machines import box, choice, libvirt, vagrant_vm, vm_needs
+from experiments.machines import (
+    box,
+    choice,
+    libvirt,
+    vagrant_vm,
+    vm_needs,
+)
 from experiments.machines.choice import choose_machine
 from experiments.machines.local import LocalMachine
 from experiments.machines.remote import Remote
 from experiments.machines.settings import SETTINGS_FILE, VM
 from experiments.machines.vagrant_vm import EMULATION, VagrantMachine
 from experiments.machines.vm_notes import VmNotes
-from experiments.options import PROJECT
+from experiments.paths import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,12 +18,22 @@ from scipy import stats
 
 from analysis.latency import HEADER as HEADER_READ
 from analysis.latency import quantile_us, read_log
+from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.lab.cgroups import ControlGroup
 from experiments.load import Client
-from experiments.load.open_client import HEADER, Schedule, request_bytes, status_of
-from experiments.load.open_loop import OpenLoop, OpenPlan, result_of, schedule_us
-from experiments.workloads import choose_workload
+from experiments.load.open_client import (
+    HEADER,
+    Schedule,
+    request_bytes,
+    status_of,
+)
+from experiments.load.open_loop import (
+    OpenLoop,
+    OpenPlan,
+    result_of,
+    schedule_us,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

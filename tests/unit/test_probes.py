@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.declare.reading import load_variants
 from experiments.errors import ProofError
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.probes.cpu import (
@@ -28,10 +29,19 @@ from experiments.probes.cpu import (
 )
 from experiments.probes.environment import available_bytes
 from experiments.probes.facts import differences, process_facts
-from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
+from experiments.probes.parity import (
+    EXPLAINED_BY,
+    VARIABLES,
+    Parity,
+    prove_levels,
+    undeclared,
+)
 from experiments.probes.path import check_path, parse_counters
-from experiments.records.trials import CpuTime, PathCounters, ServiceFacts
-from experiments.variants_file import load_variants
+from experiments.records.trials import (
+    CpuTime,
+    PathCounters,
+    ServiceFacts,
+)
 from tests.unit.samples import facts
 
 VARIANTS = load_variants().variants

@@ -8,8 +8,12 @@ import dataclasses
 import math
 
 from analysis.sections.tuning import tuning
-from experiments.records.manifest import Candidate, Found, SearchStep
-from experiments.variants import Search, Variant
+from experiments.declare.variants import Search, Variant
+from experiments.records.manifest import (
+    Candidate,
+    Found,
+    SearchStep,
+)
 from tests.unit.samples import manifest
 
 BASE = {"runtime": "container", "server": "werkzeug", "stdio": "docker-json-file"}

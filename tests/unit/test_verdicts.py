@@ -18,7 +18,7 @@ from analysis.estimates import Difference, compare
 from analysis.formatting import short_verdict, time_difference, verdict
 from analysis.report import render
 from analysis.verdicts import Kind, blocks_needed, detectable, holm, judge, p_value_of_none
-from experiments.variants import Comparison
+from experiments.declare.variants import Comparison
 from tests.unit.samples import details, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:

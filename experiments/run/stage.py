@@ -13,31 +13,41 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.block import Block
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, rank
-from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
+from experiments.lab.cgroups import (
+    RUNNER_GROUP,
+    ControlGroup,
+    hierarchies,
+)
 from experiments.lab.freezer import check_freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
+from experiments.paths import SERVICES
 from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
 from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
-from experiments.trial import DEPLOYMENTS, Conditions, Identity, Trial
-from experiments.workloads import SERVICES, Workload
+from experiments.run.block import Block
+from experiments.run.trial import (
+    DEPLOYMENTS,
+    Conditions,
+    Identity,
+    Trial,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from experiments.declare.variants import Variant
+    from experiments.declare.workloads import Workload
     from experiments.load import LoadGenerator
     from experiments.records.manifest import Manifest, NetworkState
-    from experiments.stop import StopRequest
-    from experiments.variants import Variant
+    from experiments.run.stop import StopRequest
 
 IMAGE_STORE = Path("/srv/image-store")
 """Where the lab sees the store of the image that is made from the userland, read-only."""

@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
 from experiments.deployments.container import ContainerDeployment
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import ProofError
-from experiments.faults import TRIAL_ERRORS, describe, keep_logs, keep_tails
 from experiments.lab.freezer import FREEZING_US, Freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import prove_placement
@@ -23,7 +23,11 @@ from experiments.load import Client, LoadPlan
 from experiments.load.ab import times_ms
 from experiments.load.merged import merged
 from experiments.load.open_loop import OpenLoop, OpenPlan
-from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
+from experiments.probes.cpu import (
+    CpuCounters,
+    add_costs,
+    cpu_cost,
+)
 from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import Parity, prove_levels
@@ -38,21 +42,30 @@ from experiments.records.trials import (
     TrialPlacement,
     TrialRecord,
 )
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE
+from experiments.run.faults import (
+    TRIAL_ERRORS,
+    describe,
+    keep_logs,
+    keep_tails,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from experiments.deployments import Deployment, Part, Site
+    from experiments.declare.variants import Variant
+    from experiments.declare.workloads import Workload
+    from experiments.deployments import (
+        Deployment,
+        Part,
+        Site,
+    )
     from experiments.deployments.compose import ComposeProject
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
     from experiments.records.manifest import NetworkState
     from experiments.records.trials import LoadResult, PathCounters
-    from experiments.variants import Variant
-    from experiments.workloads import Workload
 
 DEPLOYMENTS: dict[str, type[Deployment]] = {
     "process": ProcessDeployment,

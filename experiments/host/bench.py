@@ -22,13 +22,17 @@ from tabulate import tabulate
 from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.lab.lab import Lab
-from experiments.lock import RunLock
-from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
-from experiments.options import PROJECT
+from experiments.machines.host_packages import (
+    TO_BUILD,
+    TO_ENTER,
+    ensure,
+)
+from experiments.machines.lock import RunLock
+from experiments.paths import PROJECT
+from experiments.plan.stopping import Widths
 from experiments.records.files import PILOT_TRIALS, latest_run
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import OK
-from experiments.stopping import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,11 +20,7 @@ from analysis.sections.summary import UNSAID
 from analysis.trials_csv import trials_csv
 from experiments.errors import ResultsError
 from experiments.records.files import ARTEFACT_TRIALS, latest_run
-from experiments.records.store import (
-    read_agreement,
-    read_manifest,
-    read_trials,
-)
+from experiments.records.store import read_agreement, read_manifest, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

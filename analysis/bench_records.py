@@ -21,24 +21,9 @@ import numpy as np
 from analysis.latency import HEADER, latencies
 from experiments.declare.variants import Comparison, Variant
 from experiments.declare.workloads import Workload
-from experiments.records.manifest import (
-    COMPLETE,
-    MachineRecord,
-    Manifest,
-    UserlandRecord,
-)
-from experiments.records.store import (
-    append_trial,
-    read_manifest,
-    read_trials,
-    write_manifest,
-)
-from experiments.records.trials import (
-    OK,
-    OpenLoad,
-    TrialPlacement,
-    TrialRecord,
-)
+from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord
+from experiments.records.store import append_trial, read_manifest, read_trials, write_manifest
+from experiments.records.trials import OK, OpenLoad, TrialPlacement, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,12 +12,7 @@ from experiments.records.manifest import MARGIN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.records.manifest import (
-        MachineRecord,
-        Manifest,
-        MemoryRecord,
-        Source,
-    )
+    from experiments.records.manifest import MachineRecord, Manifest, MemoryRecord, Source
     from experiments.records.trials import TrialPlacement, TrialRecord
 
 

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.declare.variants import Search
-    from experiments.records.manifest import (
-        Candidate,
-        Found,
-        Manifest,
-    )
+    from experiments.records.manifest import Candidate, Found, Manifest
 
 INTRODUCTION = (
     "In each step all candidates are changes to what was best so far{also}; they were measured "

@@ -10,11 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.declare.factors import (
-    FACTORS,
-    different,
-    impossible,
-)
+from experiments.declare.factors import FACTORS, different, impossible
 from experiments.declare.profiles import PROFILES
 from experiments.declare.variants import (
     Comparison,

@@ -12,22 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
-from experiments.deployments import (
-    DAEMON,
-    LOG_READER,
-    Part,
-)
+from experiments.deployments import DAEMON, LOG_READER, Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
 from experiments.deployments.idle_daemon import idle_daemon, let_bridges_pass
 from experiments.deployments.starters import Place, Starter
-from experiments.deployments.topology import (
-    Instance,
-    instances,
-    pass_no_firewall,
-    settle,
-    wire,
-)
+from experiments.deployments.topology import Instance, instances, pass_no_firewall, settle, wire
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command

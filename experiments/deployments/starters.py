@@ -22,11 +22,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from experiments.deployments.oci import bundle_config, rank
 from experiments.errors import DeployError
 from experiments.lab.launch import launch_command
-from experiments.lab.mounts import (
-    MOUNT_TIMEOUT_S,
-    Mount,
-    mount,
-)
+from experiments.lab.mounts import MOUNT_TIMEOUT_S, Mount, mount
 from experiments.lab.plain_root import layer
 
 if TYPE_CHECKING:

@@ -22,11 +22,7 @@ from tabulate import tabulate
 from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.lab.lab import Lab
-from experiments.machines.host_packages import (
-    TO_BUILD,
-    TO_ENTER,
-    ensure,
-)
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.lock import RunLock
 from experiments.paths import PROJECT
 from experiments.plan.stopping import Widths

@@ -11,12 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.errors import (
-    INTERRUPTED_STATUS,
-    BridgetollError,
-    HostError,
-    UsageError,
-)
+from experiments.errors import INTERRUPTED_STATUS, BridgetollError, HostError, UsageError
 from experiments.host.measure import git_state, give_back, measure
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory

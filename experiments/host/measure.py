@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING
 
 from experiments.declare.reading import VARIANTS_FILE
 from experiments.declare.writing import variants_toml
-from experiments.errors import (
-    INTERRUPTED_STATUS,
-    HostError,
-    ResultsError,
-)
+from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.paths import PROJECT
 from experiments.records.manifest import (
     COMPLETE,
@@ -30,11 +26,7 @@ from experiments.records.manifest import (
     Manifest,
     Source,
 )
-from experiments.records.store import (
-    read_manifest,
-    read_trials,
-    write_manifest,
-)
+from experiments.records.store import read_manifest, read_trials, write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,12 +23,7 @@ import docker
 from experiments.errors import DeployError
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.launch import launch_command
-from experiments.lab.mounts import (
-    Mount,
-    bind,
-    cgroup_mounts,
-    script,
-)
+from experiments.lab.mounts import Mount, bind, cgroup_mounts, script
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -21,17 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from experiments.errors import HostError
-from experiments.lab.cgroups import (
-    RUNNER_GROUP,
-    ControlGroup,
-    hierarchies,
-    remove_directories,
-)
-from experiments.lab.mounts import (
-    Mount,
-    cgroup_mounts,
-    script,
-)
+from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies, remove_directories
+from experiments.lab.mounts import Mount, cgroup_mounts, script
 
 if TYPE_CHECKING:
     import signal

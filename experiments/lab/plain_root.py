@@ -10,11 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from experiments.errors import HostError
-from experiments.lab.mounts import (
-    Mount,
-    bind,
-    mount,
-)
+from experiments.lab.mounts import Mount, bind, mount
 
 PLAIN_ROOT = Path("/mnt")
 SHARED = ("/dev", "/proc", "/sys", "/run", "/tmp", "/srv")  # noqa: S108 - in the lab

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
-from experiments.load.ab_output import (
-    AbReport,
-    parse,
-    parse_percentiles,
-)
+from experiments.load.ab_output import AbReport, parse, parse_percentiles
 from experiments.records.trials import LoadResult
 
 if TYPE_CHECKING:

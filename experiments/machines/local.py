@@ -16,11 +16,7 @@ from experiments.lab.cgroups import hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
-from experiments.machines.host_packages import (
-    TO_BUILD,
-    TO_ENTER,
-    ensure,
-)
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.paths import PROJECT
 from experiments.records.manifest import MachineRecord, UserlandRecord

@@ -32,14 +32,7 @@ from experiments.machines.vm_needs import (
 )
 from experiments.machines.vm_notes import VmNotes
 from experiments.paths import PROJECT
-from experiments.records.manifest import (
-    FAILED,
-    RUNNING,
-    Box,
-    Host,
-    MachineRecord,
-    UserlandRecord,
-)
+from experiments.records.manifest import FAILED, RUNNING, Box, Host, MachineRecord, UserlandRecord
 from experiments.records.store import read_manifest, write_manifest
 
 if TYPE_CHECKING:

@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.machines import box, libvirt
-from experiments.machines.host_packages import (
-    TO_BUILD,
-    TO_ENTER,
-    ensure,
-)
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.settings import VM
 
 if TYPE_CHECKING:

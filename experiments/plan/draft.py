@@ -17,17 +17,9 @@ from experiments.declare.profiles import (
     WIDER,
 )
 from experiments.declare.reading import VARIANTS_FILE, load_variants
-from experiments.declare.variants import (
-    CONTROL,
-    Target,
-    doses,
-    focal_pairs,
-    with_control,
-)
+from experiments.declare.variants import CONTROL, Target, doses, focal_pairs, with_control
 from experiments.declare.workloads import choose_workload
-from experiments.errors import (
-    UsageError,
-)
+from experiments.errors import UsageError
 from experiments.records.manifest import (
     RATE_WANTED,
     ROUNDS_WANTED,

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import ProofError
 from experiments.probes.cpu import descendants
-from experiments.records.trials import (
-    Facts,
-    ProcessFacts,
-    ServiceFacts,
-)
+from experiments.records.trials import Facts, ProcessFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import DeployError
 from experiments.records.store import append_agreement
 from experiments.records.trials import AgreementLoad
-from experiments.run.trial import in_silence
+from experiments.run.silence import in_silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from experiments.records.trials import TrialRecord
+    from experiments.run.conditions import Conditions
     from experiments.run.stage import Stage
-    from experiments.run.trial import Conditions, Trial
+    from experiments.run.trial import Trial
 
 
 @dataclass

@@ -14,26 +14,12 @@ from typing import Any
 from experiments.declare.profiles import AT_ONCE_EVERY
 from experiments.declare.variants import CONTROL
 from experiments.errors import BridgetollError, DeployError
-from experiments.plan.fit import (
-    leave_out,
-    parts_of,
-    too_many_cpus,
-)
+from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.order import block_order
 from experiments.plan.stopping import Rule
 from experiments.probes.environment import environment, stolen_s
-from experiments.records.manifest import (
-    COMPLETE,
-    FAILED,
-    INTERRUPTED,
-    RATE_WANTED,
-    ROUNDS_WANTED,
-)
-from experiments.records.store import (
-    append_trial,
-    read_manifest,
-    write_manifest,
-)
+from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED, RATE_WANTED, ROUNDS_WANTED
+from experiments.records.store import append_trial, read_manifest, write_manifest
 from experiments.records.trials import ERROR, UNDER_LOAD
 from experiments.run.agreement import Agreement
 from experiments.run.artefact import LengthArtefact

@@ -15,11 +15,7 @@ from experiments.declare.factors import different, impossible
 from experiments.plan.fit import parts_of
 from experiments.plan.stopping import log_ratio
 from experiments.records.files import SEARCH_TRIALS
-from experiments.records.manifest import (
-    Candidate,
-    Found,
-    SearchStep,
-)
+from experiments.records.manifest import Candidate, Found, SearchStep
 from experiments.records.store import append_trial
 from experiments.records.trials import are_comparable
 
@@ -29,10 +25,10 @@ if TYPE_CHECKING:
 
     from experiments.declare.variants import Search, Variant
     from experiments.records.trials import TrialRecord
+    from experiments.run.conditions import Conditions
     from experiments.run.memory import Memory
     from experiments.run.progress import Progress
     from experiments.run.stage import Stage
-    from experiments.run.trial import Conditions
 
 Levels = dict[str, str]
 

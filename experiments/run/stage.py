@@ -16,11 +16,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, rank
-from experiments.lab.cgroups import (
-    RUNNER_GROUP,
-    ControlGroup,
-    hierarchies,
-)
+from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
@@ -33,12 +29,9 @@ from experiments.probes.residue import check_residue, snapshot
 from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
 from experiments.run.block import Block
-from experiments.run.trial import (
-    DEPLOYMENTS,
-    Conditions,
-    Identity,
-    Trial,
-)
+from experiments.run.conditions import Conditions, Identity
+from experiments.run.deployed import DEPLOYMENTS
+from experiments.run.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -254,7 +247,7 @@ class Stage:
         """
         check_residue(self._before, self.hierarchies)
 
-    def _begin(self, _trial: Trial, _phase: str) -> None:
+    def _begin(self, _phase: str) -> None:
         self.stop.check()
 
     def start_docker_once(self) -> int:

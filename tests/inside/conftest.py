@@ -15,11 +15,7 @@ import pytest
 
 from experiments.deployments import Site
 from experiments.deployments.oci import docker_spec
-from experiments.lab.cgroups import (
-    RUNNER_GROUP,
-    ControlGroup,
-    hierarchies,
-)
+from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root

@@ -27,11 +27,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.plan.draft import plan
 from experiments.plan.options import measure_parser
 from experiments.probes.cpu import CLIENT
-from experiments.records.trials import (
-    ERROR,
-    OK,
-    STOPPED,
-)
+from experiments.records.trials import ERROR, OK, STOPPED
 from experiments.run.stage import Stage
 from experiments.run.stop import StopRequest
 from tests.inside.conftest import own_process_as_it_was

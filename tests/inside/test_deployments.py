@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.declare.reading import load_variants
-from experiments.declare.workloads import (
-    ENTRY_PORT,
-    ENTRY_SERVICE,
-    choose_workload,
-)
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.image import IMAGE
@@ -28,7 +24,7 @@ from experiments.lab.uplink import Uplink
 from experiments.paths import SERVICES
 from experiments.probes.network_state import network_state
 from experiments.probes.response import check_answers
-from experiments.run.trial import DEPLOYMENTS
+from experiments.run.deployed import DEPLOYMENTS
 from tests.inside.conftest import processes
 
 if TYPE_CHECKING:

@@ -16,11 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.declare.reading import load_variants
-from experiments.declare.workloads import (
-    ENTRY_PORT,
-    ENTRY_SERVICE,
-    choose_workload,
-)
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import resolve
 from experiments.lab.freezer import Freezer
 from experiments.lab.launch import launch_command
@@ -28,7 +24,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.paths import SERVICES
 from experiments.probes.cpu import group_time
 from experiments.probes.response import check_answers
-from experiments.run.trial import DEPLOYMENTS
+from experiments.run.deployed import DEPLOYMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,20 +12,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from experiments.declare.reading import load_variants
-from experiments.declare.workloads import (
-    ENTRY_PORT,
-    ENTRY_SERVICE,
-    choose_workload,
-)
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import resolve
 from experiments.deployments.process import ProcessDeployment
 from experiments.lab.network import NetworkNamespace
 from experiments.load import Client
-from experiments.load.open_loop import (
-    OpenLoop,
-    OpenPlan,
-    schedule_us,
-)
+from experiments.load.open_loop import OpenLoop, OpenPlan, schedule_us
 from experiments.paths import SERVICES
 
 if TYPE_CHECKING:

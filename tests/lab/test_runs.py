@@ -22,11 +22,7 @@ from experiments.paths import PROJECT
 from experiments.records.files import RAW, latest_run
 from experiments.records.manifest import FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials
-from experiments.records.trials import (
-    ERROR,
-    OK,
-    STOPPED,
-)
+from experiments.records.trials import ERROR, OK, STOPPED
 from tests.lab.conftest import residue
 
 if TYPE_CHECKING:

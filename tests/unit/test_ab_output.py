@@ -14,11 +14,7 @@ from hypothesis import strategies as st
 from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.load import LoadPlan
-from experiments.load.ab import (
-    REQUESTS_FILE,
-    result_of,
-    times_ms,
-)
+from experiments.load.ab import REQUESTS_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
 
 SAMPLES = Path(__file__).parent / "ab"

@@ -16,11 +16,7 @@ from experiments.declare.reading import load_variants
 from experiments.errors import DeployError
 from experiments.plan.stopping import Rule
 from experiments.records.store import read_agreement
-from experiments.run.agreement import (
-    COMPANY,
-    PAIRS,
-    Agreement,
-)
+from experiments.run.agreement import COMPANY, PAIRS, Agreement
 from experiments.run.progress import Progress
 from tests.unit.samples import load
 

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.report import render
-from experiments.declare.variants import (
-    Comparison,
-    Ladder,
-    Variant,
-    Whole,
-)
+from experiments.declare.variants import Comparison, Ladder, Variant, Whole
 from tests.unit.samples import load, manifest, trial
 
 if TYPE_CHECKING:

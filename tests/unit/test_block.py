@@ -18,8 +18,9 @@ from experiments.run.block import Block
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from experiments.run.conditions import Conditions
     from experiments.run.stage import Stage
-    from experiments.run.trial import Conditions, Trial
+    from experiments.run.trial import Trial
 
 ROUNDS = 4
 

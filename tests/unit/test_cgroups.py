@@ -9,12 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import HostError
-from experiments.lab.cgroups import (
-    ControlGroup,
-    Hierarchy,
-    hierarchies,
-    layout,
-)
+from experiments.lab.cgroups import ControlGroup, Hierarchy, hierarchies, layout
 from experiments.lab.mounts import cgroup_mounts
 
 V1 = """\

@@ -14,11 +14,7 @@ import pytest
 from analysis.claims import PUBLISHED, TESTS, Claim, Holds, claims
 from analysis.comparisons import comparisons
 from analysis.report import render
-from experiments.declare.variants import (
-    Comparison,
-    Ladder,
-    Variant,
-)
+from experiments.declare.variants import Comparison, Ladder, Variant
 from tests.unit.samples import details, load, manifest, trial
 
 if TYPE_CHECKING:

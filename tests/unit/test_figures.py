@@ -40,12 +40,7 @@ from analysis.latency import HEADER
 from analysis.recommendations import GIVES_UP, gives_up
 from analysis.verdicts import Kind, Verdict
 from experiments.declare.factors import FACTORS
-from experiments.declare.variants import (
-    Comparison,
-    Ladder,
-    Variant,
-    Whole,
-)
+from experiments.declare.variants import Comparison, Ladder, Variant, Whole
 from experiments.errors import ResultsError
 from experiments.records.trials import CpuTime, OpenLoad
 from tests.unit.samples import (

@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.errors import (
-    DeployError,
-    HostError,
-    LockedError,
-)
+from experiments.errors import DeployError, HostError, LockedError
 from experiments.lab import bootstrap, userland
 from experiments.lab.cgroups import ControlGroup, Hierarchy
-from experiments.lab.placement import (
-    choose_placement,
-    parse_cpu_list,
-    prove_placement,
-)
+from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.machines.lock import RunLock

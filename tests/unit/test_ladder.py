@@ -11,11 +11,7 @@ import pytest
 
 from analysis.ladder import climb, remainder
 from analysis.report import render
-from experiments.declare.variants import (
-    Ladder,
-    Variant,
-    Whole,
-)
+from experiments.declare.variants import Ladder, Variant, Whole
 from tests.unit.samples import manifest, side_by_side, trial
 
 if TYPE_CHECKING:

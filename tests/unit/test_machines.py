@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.errors import HostError
-from experiments.machines import (
-    box,
-    choice,
-    libvirt,
-    vagrant_vm,
-    vm_needs,
-)
+from experiments.machines import box, choice, libvirt, vagrant_vm, vm_needs
 from experiments.machines.choice import choose_machine
 from experiments.machines.local import LocalMachine
 from experiments.machines.remote import Remote

@@ -10,11 +10,7 @@ import pytest
 
 from experiments.declare.reading import load_variants
 from experiments.records.manifest import MemoryRecord
-from experiments.run.memory import (
-    ROOMY_BYTES,
-    SHARE,
-    Memory,
-)
+from experiments.run.memory import ROOMY_BYTES, SHARE, Memory
 from tests.unit.samples import failed_trial
 from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 

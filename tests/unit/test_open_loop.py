@@ -22,18 +22,8 @@ from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.lab.cgroups import ControlGroup
 from experiments.load import Client
-from experiments.load.open_client import (
-    HEADER,
-    Schedule,
-    request_bytes,
-    status_of,
-)
-from experiments.load.open_loop import (
-    OpenLoop,
-    OpenPlan,
-    result_of,
-    schedule_us,
-)
+from experiments.load.open_client import HEADER, Schedule, request_bytes, status_of
+from experiments.load.open_loop import OpenLoop, OpenPlan, result_of, schedule_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

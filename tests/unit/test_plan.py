@@ -17,11 +17,7 @@ from experiments.declare.variants import with_control
 from experiments.errors import DeployError, UsageError
 from experiments.host.measure import keep_variants, until
 from experiments.plan.draft import plan, targets
-from experiments.plan.fit import (
-    leave_out,
-    parts_of,
-    too_many_cpus,
-)
+from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.options import measure_parser
 from experiments.plan.order import block_order, round_order
 
@@ -29,11 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from experiments.declare.variants import (
-        Comparison,
-        Target,
-        Variant,
-    )
+    from experiments.declare.variants import Comparison, Target, Variant
     from experiments.records.manifest import Manifest
 
 VARIANTS = dict.fromkeys("abcd", 1)

@@ -29,19 +29,9 @@ from experiments.probes.cpu import (
 )
 from experiments.probes.environment import available_bytes
 from experiments.probes.facts import differences, process_facts
-from experiments.probes.parity import (
-    EXPLAINED_BY,
-    VARIABLES,
-    Parity,
-    prove_levels,
-    undeclared,
-)
+from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import check_path, parse_counters
-from experiments.records.trials import (
-    CpuTime,
-    PathCounters,
-    ServiceFacts,
-)
+from experiments.records.trials import CpuTime, PathCounters, ServiceFacts
 from tests.unit.samples import facts
 
 VARIANTS = load_variants().variants

@@ -14,11 +14,7 @@ from analysis.estimates import compare
 from analysis.formatting import percent
 from experiments.declare.variants import Comparison, Target
 from experiments.plan.stopping import Rule
-from experiments.run.progress import (
-    GUESS_S,
-    Progress,
-    format_seconds,
-)
+from experiments.run.progress import GUESS_S, Progress, format_seconds
 from tests.unit.samples import failed_trial, side_by_side
 
 NAMES = ["netns", "docker"]

@@ -19,12 +19,7 @@ from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep,
 from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
 from experiments.load import LoadPlan
-from experiments.load.ab import (
-    PERCENTILES_FILE,
-    TEXT_FILE,
-    result_of,
-    times_ms,
-)
+from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.load.merged import merged
 from experiments.records.files import (

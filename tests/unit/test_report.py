@@ -17,22 +17,9 @@ from analysis.cpu import cpu_difference
 from analysis.folders import REPORT, TRIALS_CSV
 from analysis.report import TEMPLATE, render
 from analysis.sections.sources import CODE
-from experiments.declare.variants import (
-    Comparison,
-    Ladder,
-    Variant,
-)
-from experiments.records.manifest import (
-    NetworkState,
-    PilotPlan,
-    RoundsPilot,
-    UserlandRecord,
-)
-from experiments.records.store import (
-    append_agreement,
-    append_trial,
-    write_manifest,
-)
+from experiments.declare.variants import Comparison, Ladder, Variant
+from experiments.records.manifest import NetworkState, PilotPlan, RoundsPilot, UserlandRecord
+from experiments.records.store import append_agreement, append_trial, write_manifest
 from experiments.records.trials import AgreementLoad, CpuTime
 from tests.unit.samples import (
     STAT_COLUMNS,

@@ -31,20 +31,9 @@ from experiments.records.files import (
     SEARCH_TRIALS,
     TRIALS,
 )
-from experiments.records.manifest import (
-    Candidate,
-    Found,
-    Manifest,
-    SearchStep,
-)
+from experiments.records.manifest import Candidate, Found, Manifest, SearchStep
 from experiments.records.store import decoded, encoded
-from experiments.records.trials import (
-    AgreementLoad,
-    CpuTime,
-    OpenLoad,
-    PathCounters,
-    TrialRecord,
-)
+from experiments.records.trials import AgreementLoad, CpuTime, OpenLoad, PathCounters, TrialRecord
 from tests.unit.samples import cpu_spent, facts, failed_trial, side_by_side, trial
 
 VALIDATORS = {kind: Draft202012Validator(schema(kind)) for kind in FILES.values()}

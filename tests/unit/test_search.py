@@ -19,13 +19,7 @@ from experiments.records.manifest import Candidate
 from experiments.records.store import read_trials
 from experiments.run.memory import Memory
 from experiments.run.progress import Progress
-from experiments.run.search import (
-    TunedSearch,
-    best_of,
-    candidates_of,
-    gain,
-    judge,
-)
+from experiments.run.search import TunedSearch, best_of, candidates_of, gain, judge
 from tests.unit.samples import failed_trial, side_by_side
 from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 

@@ -13,14 +13,7 @@ from scipy import stats
 
 from analysis.estimates import compare
 from experiments.declare.variants import Target
-from experiments.plan.stopping import (
-    MOST_BLOCKS,
-    T_QUANTILES,
-    Rule,
-    Width,
-    Widths,
-    log_ratio,
-)
+from experiments.plan.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
 from tests.unit.samples import failed_trial, side_by_side
 
 if TYPE_CHECKING:

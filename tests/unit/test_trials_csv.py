@@ -12,11 +12,7 @@ import pytest
 
 from analysis.cpu import BESIDE
 from analysis.trials_csv import GROUPS, trials_csv
-from experiments.records.trials import (
-    CpuTime,
-    RoundLoad,
-    TrialRecord,
-)
+from experiments.records.trials import CpuTime, RoundLoad, TrialRecord
 from tests.unit.samples import cpu_spent, failed_trial, load, manifest, trial
 
 

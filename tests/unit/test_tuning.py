@@ -9,11 +9,7 @@ import math
 
 from analysis.sections.tuning import tuning
 from experiments.declare.variants import Search, Variant
-from experiments.records.manifest import (
-    Candidate,
-    Found,
-    SearchStep,
-)
+from experiments.records.manifest import Candidate, Found, SearchStep
 from tests.unit.samples import manifest
 
 BASE = {"runtime": "container", "server": "werkzeug", "stdio": "docker-json-file"}

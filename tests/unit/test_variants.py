@@ -10,12 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.declare.factors import (
-    FACTORS,
-    IMPOSSIBLE,
-    different,
-    impossible,
-)
+from experiments.declare.factors import FACTORS, IMPOSSIBLE, different, impossible
 from experiments.declare.reading import load_variants
 from experiments.declare.variants import doses, with_control
 from experiments.declare.writing import variants_toml

@@ -20,11 +20,7 @@ from analysis.verify.effects import verify
 from analysis.verify.printing import as_json, as_text, refusal
 from analysis.verify.rule import Outcome, Sizes
 from experiments.declare.variants import Search, Variant
-from experiments.records.manifest import (
-    Environment,
-    MachineRecord,
-    UserlandRecord,
-)
+from experiments.records.manifest import Environment, MachineRecord, UserlandRecord
 from tests.unit.samples import manifest
 from tests.unit.verify_samples import (
     CLEAR,

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.declare.workloads import (
-    choose_workload,
-    contains,
-    load_workloads,
-)
+from experiments.declare.workloads import choose_workload, contains, load_workloads
 from experiments.errors import UsageError
 
 if TYPE_CHECKING:

@@ -14,11 +14,7 @@ import pytest
 
 from experiments.machines import libvirt
 from experiments.machines.choice import kvm_refusal
-from experiments.machines.host_packages import (
-    TO_BUILD,
-    TO_ENTER,
-    ensure,
-)
+from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.local import cache_directory
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import STATE

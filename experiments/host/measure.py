@@ -9,10 +9,10 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.declare.reading import VARIANTS_FILE
 from experiments.declare.writing import variants_toml
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from experiments.declare.variants import Variant
     from experiments.machines import Machine
+
+
+GIT_TIMEOUT_S = 60
 
 
 def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) -> int:
@@ -197,16 +200,11 @@ def git_state() -> Source | None:
     The commit of the checkout and whether files differ from it; None outside of a repository.
     """
     git = ["git", "-c", "safe.directory=*", "-C", str(PROJECT)]
-    try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-        ).stdout.strip()
-        status = subprocess.run(
-            [*git, "status", "--porcelain"], check=True, capture_output=True, text=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
+    commit = run_command([*git, "rev-parse", "HEAD"], limit_s=GIT_TIMEOUT_S)
+    status = run_command([*git, "status", "--porcelain"], limit_s=GIT_TIMEOUT_S)
+    if not (commit.ok and status.ok):
         return None
-    return Source(commit, changed=bool(status.strip()))
+    return Source(commit.text.strip(), changed=bool(status.text.strip()))
 
 
 def give_back(results: Path, run: Path) -> None:

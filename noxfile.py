@@ -33,10 +33,10 @@ import nox
 # nox executes this file by its path, so the packages beside it are not importable by themselves.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from experiments.declare.reading import load_variants
 from experiments.errors import BridgetollError
-from experiments.options import measure_parser
+from experiments.plan.options import measure_parser
 from experiments.records.files import MANIFEST
-from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.topics.latency.findings import HEADER, latencies
+from experiments.declare.variants import Comparison, Variant
+from experiments.declare.workloads import Workload
 from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord
 from experiments.records.store import append_trial, read_manifest, read_trials, write_manifest
 from experiments.records.trials import OK, OpenLoad, TrialPlacement, TrialRecord
-from experiments.variants import Comparison, Variant
-from experiments.workloads import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

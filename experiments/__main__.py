@@ -1,5 +1,5 @@
 """
-Run a command of the experiments: see ``experiments.cli``.
+Run a command of the experiments: see ``experiments.host.cli``.
 """
 
 import os
@@ -9,6 +9,6 @@ if os.name != "posix":
     sys.exit(f"error: this needs Linux, and this is {sys.platform}; run it on a Linux machine")
 
 # What this imports is there on POSIX systems only.
-from experiments.cli import main
+from experiments.host.cli import main
 
 sys.exit(main(sys.argv[1:]))

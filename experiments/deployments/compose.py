@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from experiments.commands import output_of
 from experiments.errors import ComposeError
 
 if TYPE_CHECKING:
@@ -66,24 +66,20 @@ def resolve(
     Raises ComposeError, with Compose's own words, for files that it refuses.
     """
     command = [*compose_command(files), "config", "--format", "json", *chosen]
+    names = ", ".join(file.name for file in files)
+    text = output_of(
+        command,
+        limit_s=CONFIG_TIMEOUT_S,
+        error=ComposeError,
+        name=f"`docker compose config` for {names}",
+        environment={**os.environ, **(variables or {})},
+    )
     try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=CONFIG_TIMEOUT_S,
-            env={**os.environ, **(variables or {})},
-        )
-        if done.returncode:
-            names = ", ".join(file.name for file in files)
-            msg = f"Docker Compose refuses {names}: {done.stderr.strip()}"
-            raise ComposeError(msg)
-        config = json.loads(done.stdout)
-        return ComposeProject(tuple(files), tuple(chosen), config, variables or {})
-    except (subprocess.TimeoutExpired, ValueError) as error:
-        msg = f"`docker compose config` gave no usable answer: {error}"
+        config = json.loads(text)
+    except ValueError as error:
+        msg = f"`docker compose config` for {names} printed no JSON: {error}"
         raise ComposeError(msg) from error
+    return ComposeProject(tuple(files), tuple(chosen), config, variables or {})
 
 
 def compose_command(files: Sequence[Path]) -> list[str]:

@@ -5,7 +5,6 @@ The stack as containers: Docker Compose itself, on a private dockerd started for
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException
 
+from experiments.commands import run_command
 from experiments.deployments import DAEMON, Part
 from experiments.deployments.compose import compose_command
 from experiments.deployments.idle_daemon import idle_daemon
@@ -128,13 +128,19 @@ class ContainerDeployment:
         return sorted(found, key=lambda container: str(container.name))
 
     def _up(self) -> None:
-        wait = ["up", "--detach", "--wait", "--quiet-pull", "--no-build"]
-        done = self._compose([*wait, *self._project.chosen], UP_TIMEOUT_S)
-        if done.returncode:
-            msg = (
-                f"`docker compose up` failed with status {done.returncode}: "
-                f"{done.stderr.strip()}\n{self._unhealthy()}"
-            )
+        command = [*compose_command(self._project.files), "--progress", "quiet"]
+        command += ["up", "--detach", "--wait", "--quiet-pull", "--no-build"]
+        ended = run_command(
+            [*command, *self._project.chosen],
+            limit_s=UP_TIMEOUT_S,
+            environment={
+                **os.environ,
+                **self._project.variables,
+                "DOCKER_HOST": self._daemon.socket,
+            },
+        )
+        if not ended.ok:
+            msg = f"{ended.failure('`docker compose up`')}\n{self._unhealthy()}"
             raise DeployError(msg)
 
     def _unhealthy(self) -> str:
@@ -152,25 +158,6 @@ class ContainerDeployment:
         except (DockerException, DeployError) as error:
             parts.append(f"(the daemon does not say more: {error})")
         return "\n".join(parts)
-
-    def _compose(self, arguments: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-        command = [*compose_command(self._project.files), "--progress", "quiet", *arguments]
-        try:
-            return subprocess.run(
-                command,
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=timeout_s,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **self._project.variables, "DOCKER_HOST": self._daemon.socket},
-            )
-        except subprocess.TimeoutExpired as error:
-            msg = (
-                f"`docker compose {arguments[0]}` did not finish within {timeout_s:.0f} s\n"
-                f"{self._unhealthy()}"
-            )
-            raise DeployError(msg) from error
 
 
 def _published(service: str, port: int, entry: str, ports: Mapping[str, Any]) -> str:

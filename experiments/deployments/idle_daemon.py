@@ -4,9 +4,10 @@ A dockerd beside raw namespaces, as on a host where Docker is installed but does
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
+from experiments.commands import output_of
+from experiments.errors import DeployError
 from experiments.lab.daemon import DockerDaemon
 from experiments.lab.network import NetworkNamespace
 
@@ -46,4 +47,4 @@ def let_bridges_pass(host: str, bridges: Sequence[str]) -> None:
     for bridge in bridges:
         rule = ["-I", "DOCKER-USER", "-i", bridge, "-o", bridge, "-j", "ACCEPT"]
         enter = ["nsenter", f"--net={NetworkNamespace(host).path}", "--"]
-        subprocess.run([*enter, "iptables", *rule], check=True, timeout=IPTABLES_TIMEOUT_S)
+        output_of([*enter, "iptables", *rule], limit_s=IPTABLES_TIMEOUT_S, error=DeployError)

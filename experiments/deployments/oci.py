@@ -8,12 +8,12 @@ import copy
 import grp
 import json
 import pwd
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.commands import output_of
+from experiments.declare.factors import FACTORS
 from experiments.errors import DeployError
-from experiments.factors import FACTORS
 from experiments.lab.daemon import DockerDaemon
 from experiments.lab.image import IMAGE
 from experiments.lab.network import NetworkNamespace
@@ -57,16 +57,15 @@ def docker_spec(site: Site) -> dict[str, Any]:
         ) as daemon,
     ):
         docker = ["docker", "--host", daemon.socket, "run", "--detach", "--network", "host"]
-        done = subprocess.run(
+        container = output_of(
             [*docker, IMAGE, "sleep", "60"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=DOCKER_TIMEOUT_S,
-        )
-        bundle = Path(f"/proc/{daemon.first_process()}/root") / BUNDLES / done.stdout.strip()
-        if done.returncode or not (bundle / "config.json").exists():
-            msg = f"Docker started no container to imitate: {done.stderr.strip() or bundle}"
+            limit_s=DOCKER_TIMEOUT_S,
+            error=DeployError,
+            name="starting the container that is to be imitated",
+        ).strip()
+        bundle = Path(f"/proc/{daemon.first_process()}/root") / BUNDLES / container
+        if not (bundle / "config.json").exists():
+            msg = f"Docker keeps no specification of its container in {bundle}"
             raise DeployError(msg)
         content: dict[str, Any] = json.loads((bundle / "config.json").read_text())
         return content

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
+from experiments.commands import run_command
 from experiments.deployments import DAEMON, LOG_READER, Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
@@ -251,23 +252,14 @@ class ProcessDeployment:
 
     def _passes(self, check: Healthcheck, running: _Running) -> bool:
         service = running.instance.service
-        try:
-            done = subprocess.run(
-                self._starter.command(
-                    service,
-                    self._place(running.instance, running.group),
-                    [*become_user(service.user), *check.command],
-                ),
-                check=False,
-                env=environment(service),
-                stdin=subprocess.DEVNULL,
-                # With pipes to watch, the wait below ends at once; without, it sleeps and looks.
-                capture_output=True,
-                timeout=check.timeout_s,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+        place = self._place(running.instance, running.group)
+        command = [*become_user(service.user), *check.command]
+        # With a pipe to watch, its end is seen at once; without, Python sleeps between looks.
+        return run_command(
+            self._starter.command(service, place, command),
+            limit_s=check.timeout_s,
+            environment=environment(service),
+        ).ok
 
 
 def environment(service: Service) -> dict[str, str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
+from experiments.commands import output_of, run_command
 from experiments.deployments.oci import bundle_config, rank
 from experiments.errors import DeployError
 from experiments.lab.launch import launch_command
@@ -124,12 +125,8 @@ class RuncContainer:
         """
         Let runc remove what it keeps about the container; the process has ended or is killed.
         """
-        subprocess.run(
-            ["runc", "--root", str(self._state), "delete", "--force", self._name],
-            check=False,
-            capture_output=True,
-            timeout=RUNC_TIMEOUT_S,
-        )
+        delete = ["runc", "--root", str(self._state), "delete", "--force", self._name]
+        run_command(delete, limit_s=RUNC_TIMEOUT_S)
         os.close(self._handle)
 
 
@@ -261,19 +258,12 @@ class Starter:
         state = self._site.directory / "runc"
         pid_file = bundle / "pid"
         log = bundle / "runc.log"
-        run = ["runc", "--root", str(state), "--log", str(log), "run", "--detach"]
-        run += ["--bundle", str(bundle), "--pid-file", str(pid_file), name]
-        done = subprocess.run(
-            run,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            timeout=RUNC_TIMEOUT_S,
-        )
-        if done.returncode:
-            words = log.read_text().strip() if log.exists() else "it said nothing"
-            msg = f"runc could not start {name} (status {done.returncode}): {words}"
+        command = ["runc", "--root", str(state), "--log", str(log), "run", "--detach"]
+        command += ["--bundle", str(bundle), "--pid-file", str(pid_file), name]
+        ended = run_command(command, limit_s=RUNC_TIMEOUT_S, output=output)
+        if not ended.ok:
+            words = log.read_text().strip() if log.exists() else "its log is empty"
+            msg = f"{ended.failure(f'starting {name} by runc')}: {words}"
             raise DeployError(msg)
         container = RuncContainer(name, int(pid_file.read_text()), state)
         self._stack.callback(container.delete)
@@ -310,4 +300,4 @@ def unmount(root: Path) -> None:
     Unmount what is mounted there, with all below it; nothing where nothing is.
     """
     if root.is_mount():
-        subprocess.run(["umount", "--lazy", str(root)], check=True, timeout=MOUNT_TIMEOUT_S)
+        output_of(["umount", "--lazy", str(root)], limit_s=MOUNT_TIMEOUT_S, error=DeployError)

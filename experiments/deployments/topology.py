@@ -5,11 +5,11 @@ Raw namespaces wired together: by bridges in the host's namespace, or every two 
 from __future__ import annotations
 
 import itertools
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.commands import output_of
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.network import NetworkNamespace
 
@@ -173,7 +173,7 @@ def _set(namespace: str, name: str, value: str) -> None:
     path = f"/proc/sys/{name}"
     command = ["sh", "-euc", f"[ ! -e {path} ] || echo {value} >{path}"]
     enter = ["nsenter", f"--net={NetworkNamespace(namespace).path}"]
-    subprocess.run([*enter, *command], check=True, timeout=SETTLE_TIMEOUT_S)
+    output_of([*enter, *command], limit_s=SETTLE_TIMEOUT_S, error=DeployError)
 
 
 def _assign(ipr: IPRoute, link: int, address: ipaddress.IPv4Address, prefix_length: int) -> None:

@@ -5,10 +5,10 @@ Debian root file systems from mmdebstrap: what the userland and the VM's box hav
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.errors import HostError
 
 if TYPE_CHECKING:
@@ -60,25 +60,11 @@ def run_step(command: Sequence[str], what: str) -> None:
     """
     Run a command of a build; HostError with its last lines, and what was built, when it fails.
     """
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=BUILD_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        msg = f"{command[0]} did not finish within {BUILD_TIMEOUT_S} s; is the mirror reachable?"
-        raise HostError(msg) from error
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-20:])
+    ended = run_command(command, limit_s=BUILD_TIMEOUT_S, merge=True)
+    if not ended.ok:
         msg = (
-            f"{command[0]} failed with status {done.returncode} while {what} was built:\n"
-            f"{tail}\nIf a download failed, try again; --mirror names another Debian mirror"
+            f"while {what} was built, {ended.failure(command[0])}\n"
+            "If a download failed, try again; --mirror names another Debian mirror"
         )
         raise HostError(msg)
 

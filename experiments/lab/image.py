@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from experiments.commands import run_command
 from experiments.errors import BridgetollError, HostError
 from experiments.lab.cgroups import ControlGroup, hierarchies
 from experiments.lab.daemon import DockerDaemon
@@ -41,15 +42,14 @@ def import_userland() -> None:
         archive = ["tar", "--directory", SOURCE, "--create", "--one-file-system", "--sort=name"]
         command = ["docker", "--host", daemon.socket, "import", "-", IMAGE]
         with subprocess.Popen([*archive, "."], stdout=subprocess.PIPE) as tar:
-            done = subprocess.run(
-                command,
-                stdin=tar.stdout,
-                stdout=subprocess.DEVNULL,
-                timeout=IMPORT_TIMEOUT_S,
-                check=False,
+            # There always is one, because it was asked for.
+            ended = run_command(
+                command, limit_s=IMPORT_TIMEOUT_S, stdin=tar.stdout or subprocess.DEVNULL
             )
-        if done.returncode or tar.returncode:
-            msg = f"importing the userland failed: docker {done.returncode}, tar {tar.returncode}"
+        if not ended.ok:
+            raise HostError(ended.failure("importing the userland"))
+        if tar.returncode:
+            msg = f"importing the userland failed: tar ended with status {tar.returncode}"
             raise HostError(msg)
 
 

@@ -8,10 +8,10 @@ each namespace would cost more than all the mounts together, and a script can be
 from __future__ import annotations
 
 import shlex
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.commands import output_of
 from experiments.errors import HostError
 
 if TYPE_CHECKING:
@@ -68,16 +68,8 @@ def mount(mounts: Iterable[Mount], what: str) -> None:
 
     Raises HostError that says what cannot be mounted, with the words of the command that failed.
     """
-    done = subprocess.run(
-        ["sh", "-euc", script(mounts)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=MOUNT_TIMEOUT_S,
-    )
-    if done.returncode:
-        msg = f"{what} cannot be mounted: {done.stderr.strip()}"
-        raise HostError(msg)
+    command = ["sh", "-euc", script(mounts)]
+    output_of(command, limit_s=MOUNT_TIMEOUT_S, error=HostError, name=f"mounting {what}")
 
 
 def cgroup_mounts(found: Iterable[Hierarchy], root: str) -> list[Mount]:

@@ -36,12 +36,12 @@ from experiments.lab.cached_build import CachedBuild, read_marker
 from experiments.lab.image_store import settle
 from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
+from experiments.paths import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
-PROJECT = HERE.parent.parent
 PACKAGES_FILE = HERE / "userland-packages.txt"
 SETUP_FILE = HERE / "userland-setup.sh"
 LOCK_FILE = PROJECT / "requirements" / "userland.txt"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.declare.workloads import Workload
     from experiments.lab.cgroups import ControlGroup
     from experiments.records.trials import LoadResult
-    from experiments.workloads import Workload
 
 
 @dataclass(frozen=True)

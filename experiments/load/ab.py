@@ -5,10 +5,10 @@ ApacheBench, the load generator of the published report: a closed loop, single-t
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from experiments.commands import NOT_FOUND, run_command
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
 from experiments.load.ab_output import AbReport, parse, parse_percentiles
@@ -39,30 +39,21 @@ class ApacheBench:
         Run ab once and read its report; its text stays in ``directory`` whatever happens.
         """
         command = self._command(plan, directory)
-        try:
-            done = subprocess.run(
-                launch_command(client.group, client.network_namespace, command),
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=plan.limit_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            (directory / TEXT_FILE).write_bytes(error.output or b"")
+        launched = launch_command(client.group, client.network_namespace, command)
+        ended = run_command(launched, limit_s=plan.limit_s, merge=True)
+        (directory / TEXT_FILE).write_bytes(ended.output)
+        if ended.status is None:
             msg = (
                 f"ab did not finish {plan.requests} requests to {plan.address} within "
                 f"{plan.limit_s:.0f} s and was ended; its output so far is in {TEXT_FILE}"
             )
-            raise LoadError(msg) from error
-        (directory / TEXT_FILE).write_bytes(done.stdout)
-        text = done.stdout.decode(errors="replace")
-        if done.returncode == 127:
-            msg = f"ab is not in the userland: {text.strip()}; its package is apache2-utils"
             raise LoadError(msg)
-        report = parse(text)
-        if done.returncode:
-            msg = f"ab ended with status {done.returncode}; its output is in {TEXT_FILE}"
+        if ended.status == NOT_FOUND:
+            msg = f"ab is not in the userland: {ended.last_words}; its package is apache2-utils"
+            raise LoadError(msg)
+        report = parse(ended.text)
+        if not ended.ok:
+            msg = f"ab ended with status {ended.status}; its output is in {TEXT_FILE}"
             raise LoadError(msg)
         try:
             percentiles = (directory / PERCENTILES_FILE).read_text()

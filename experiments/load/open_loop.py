@@ -19,20 +19,22 @@ import csv
 import json
 import os
 import random
-import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
 from experiments.load.open_client import HEADER, NO_ANSWER
+from experiments.paths import PROJECT
 from experiments.records.trials import OpenLoad
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.declare.workloads import Workload
     from experiments.load import Client
-    from experiments.workloads import Workload
 
 CONNECTIONS = 512
 """
@@ -41,8 +43,6 @@ As many requests are under way at most; below the usual 1024 open files, and bey
 
 GRACE_S = 20.0
 """How long the client may take beyond its own limit, to start and to write its log."""
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -114,28 +114,19 @@ class OpenLoop:
             client.group, client.network_namespace, self._command(plan, directory, log)
         )
         limit_s = plan.limit_s + GRACE_S
-        try:
-            done = subprocess.run(
-                command,
-                check=False,
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=limit_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            text_file.write_bytes(error.output or b"")
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        ended = run_command(command, limit_s=limit_s, environment=environment, merge=True)
+        text_file.write_bytes(ended.output)
+        if ended.status is None:
             msg = (
                 f"the open loop did not finish {plan.requests} requests to {plan.address} within "
                 f"{limit_s:.0f} s and was ended; its output so far is in {text_file.name}"
             )
-            raise LoadError(msg) from error
-        text_file.write_bytes(done.stdout)
-        if done.returncode:
-            words = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
+            raise LoadError(msg)
+        if not ended.ok:
+            last_line = ended.last_words.rpartition("\n")[2]
             msg = (
-                f"the open loop ended with status {done.returncode}: {' '.join(words)}; its whole "
+                f"the open loop ended with status {ended.status}: {last_line}; its whole "
                 f"output is in {text_file.name}"
             )
             raise LoadError(msg)

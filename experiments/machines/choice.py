@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import HostError
 from experiments.machines import box, libvirt
 from experiments.machines.local import LocalMachine
-from experiments.machines.vagrant_vm import (
-    EMULATION,
-    KVM,
-    VagrantMachine,
-    noted_acceleration,
-)
+from experiments.machines.vagrant_vm import EMULATION, KVM, VagrantMachine, noted_acceleration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

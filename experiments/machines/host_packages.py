@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.errors import HostError
 
 if TYPE_CHECKING:
@@ -72,25 +72,15 @@ def ensure(needs: Sequence[Need], say: Callable[[str], None] = print) -> None:
     say(f"installing with apt-get what this host lacks: {reasons}")
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "--quiet"], install):
-        try:
-            done = subprocess.run(
-                command,
-                check=False,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=INSTALL_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            msg = f"`{' '.join(command)}` did not end within {INSTALL_TIMEOUT_S} s"
-            raise HostError(msg) from error
-        if done.returncode and command is install:
-            tail = "\n".join(done.stdout.splitlines()[-15:])
-            msg = f"`{' '.join(command)}` failed with status {done.returncode}:\n{tail}"
-            raise HostError(msg)
+    update = run_command(
+        ["apt-get", "update", "--quiet"], limit_s=INSTALL_TIMEOUT_S, environment=environment
+    )
+    if update.status is None:
+        raise HostError(update.failure())
+    # An update that failed leaves the lists of before, which often will do.
+    done = run_command(install, limit_s=INSTALL_TIMEOUT_S, environment=environment, merge=True)
+    if not done.ok:
+        raise HostError(done.failure())
     still = [need.wanted for need in missing if need.missing()]
     if still:
         msg = f"after installing {' '.join(packages)} there is still no {', '.join(still)}"

@@ -5,9 +5,11 @@ Kernel modules that a Docker daemon on the host itself would load, and one in th
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from experiments.commands import output_of
+from experiments.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,17 +33,10 @@ def load_bridge_netfilter(
     if settings.is_dir() or shutil.which("modprobe") is None:
         return
     try:
-        subprocess.run(
-            ["modprobe", BRIDGE_MODULE],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=LOAD_TIMEOUT_S,
-        )
+        output_of(["modprobe", BRIDGE_MODULE], limit_s=LOAD_TIMEOUT_S, error=HostError)
         for setting in settings.glob("bridge-nf-call-*"):
             setting.write_text("0")
-    except (subprocess.SubprocessError, OSError) as error:
-        words = getattr(error, "stderr", "") or str(error)
-        say(f"the kernel module {BRIDGE_MODULE} cannot be loaded and set up: {words.strip()}")
+    except (HostError, OSError) as error:
+        say(f"the kernel module {BRIDGE_MODULE} cannot be loaded and set up: {error}")
         return
     say(f"loaded the kernel module {BRIDGE_MODULE}, as dockerd does; off for the host's bridges")

@@ -11,12 +11,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import output_of, run_command
 from experiments.errors import HostError
 from experiments.machines.host_packages import Need
 from experiments.machines.settings import VM
@@ -57,22 +58,12 @@ def virsh(*arguments: str) -> str:
 
     Raises HostError with virsh's own words when it fails.
     """
-    try:
-        done = subprocess.run(
-            ["virsh", "--connect", URI, *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        msg = f"`virsh {' '.join(arguments)}` did not work: {error}"
-        raise HostError(msg) from error
-    if done.returncode:
-        msg = f"`virsh {' '.join(arguments)}` failed: {done.stderr.strip()}"
-        raise HostError(msg)
-    return done.stdout
+    return output_of(
+        ["virsh", "--connect", URI, *arguments],
+        limit_s=TIMEOUT_S,
+        error=HostError,
+        name=f"`virsh {' '.join(arguments)}`",
+    )
 
 
 def usable() -> bool:
@@ -103,28 +94,30 @@ def start_daemons(
     """
     if usable():
         return
-    try:
-        if Path("/run/systemd/system").exists():
-            say("starting libvirtd")
-            subprocess.run(["systemctl", "start", "libvirtd"], check=False, timeout=TIMEOUT_S)
-        else:
-            say(f"starting {' and '.join(DAEMONS)}, without systemd, until `nox -s destroy`")
-            for name in DAEMONS:
-                if not running(name):
-                    note(name)
-                    command = [name, "--daemon"]
-                    if not with_kvm:
-                        script = f"{HIDE_KVM}; exec {name} --daemon"
-                        command = ["unshare", "--mount", "sh", "-euc", script]
-                    subprocess.run(command, check=False, timeout=TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        msg = f"libvirt's daemons cannot be started: {error}"
-        raise HostError(msg) from error
+    if Path("/run/systemd/system").exists():
+        say("starting libvirtd")
+        output_of(["systemctl", "start", "libvirtd"], limit_s=TIMEOUT_S, error=HostError)
+    else:
+        say(f"starting {' and '.join(DAEMONS)}, without systemd, until `nox -s destroy`")
+        for name in DAEMONS:
+            if not running(name):
+                note(name)
+                _start_daemon(name, with_kvm=with_kvm)
     deadline = time.monotonic() + DAEMON_TIMEOUT_S
     while not usable():
         if time.monotonic() > deadline:
             virsh("version")
         time.sleep(0.2)
+
+
+def _start_daemon(name: str, *, with_kvm: bool) -> None:
+    command = [name, "--daemon"]
+    if not with_kvm:
+        command = ["unshare", "--mount", "sh", "-euc", f"{HIDE_KVM}; exec {name} --daemon"]
+    # To the terminal, because a daemon might keep a pipe open.
+    ended = run_command(command, limit_s=TIMEOUT_S, output=sys.stderr.fileno())
+    if not ended.ok:
+        raise HostError(ended.failure(name))
 
 
 def stop_daemons(names: list[str]) -> None:
@@ -286,15 +279,5 @@ def boots(kernel: Path, accelerator: str = "kvm", timeout_s: float = KVM_TRIAL_T
     command = [EMULATOR, "-accel", accelerator, "-m", "256", "-display", "none"]
     command += ["-monitor", "none", "-serial", "stdio", "-no-reboot", "-nodefaults"]
     command += ["-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return b"Unable to mount root fs" in done.stdout
+    ended = run_command(command, limit_s=timeout_s, merge=True)
+    return ended.status is not None and b"Unable to mount root fs" in ended.output

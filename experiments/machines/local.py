@@ -18,6 +18,7 @@ from experiments.lab.lab import CHECKOUT, Lab
 from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
+from experiments.paths import PROJECT
 from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class LocalMachine:
         Run the plan inside the lab.
         """
         mounts_of_run = bind(run.resolve(), RUN, writable=True)
-        return self.enter(["python3", "-m", "experiments.runner", RUN], [mounts_of_run])
+        return self.enter(["python3", "-m", "experiments.run.runner", RUN], [mounts_of_run])
 
     def enter(
         self, command: Sequence[str], mounts: Sequence[Any] = (), *, ask: bool = False
@@ -126,7 +127,7 @@ class LocalMachine:
             state=self._cache / "labs",
             command=command,
             mounts=[
-                bind(userland.PROJECT, CHECKOUT),
+                bind(PROJECT, CHECKOUT),
                 bind(self.userland.image_store, IMAGE_STORE),
                 *mounts,
             ],

@@ -5,10 +5,10 @@ Working on another machine by plain ssh and rsync, with the configuration that V
 from __future__ import annotations
 
 import shlex
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.commands import output_of, run_command
 from experiments.errors import HostError
 
 if TYPE_CHECKING:
@@ -55,19 +55,9 @@ class Remote:
         """
         Whether the machine can be reached now.
         """
-        if not self.config.exists():
-            return False
-        try:
-            done = subprocess.run(
-                self.command(["true"]),
-                check=False,
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=PROBE_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+        return (
+            self.config.exists() and run_command(self.command(["true"]), limit_s=PROBE_TIMEOUT_S).ok
+        )
 
     def output(self, arguments: Sequence[str], timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """
@@ -75,25 +65,13 @@ class Remote:
 
         Raises HostError when it fails, with its own words, or when the machine cannot be reached.
         """
-        try:
-            done = subprocess.run(
-                self.command(arguments),
-                check=False,
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired as error:
-            msg = f"`{shlex.join(arguments)}` in the VM did not end within {timeout_s:.0f} s"
-            raise HostError(msg) from error
-        if done.returncode == CONNECTION_FAILED:
-            msg = f"the VM cannot be reached: {done.stderr.strip()}; `nox -s up` starts it"
+        ended = run_command(self.command(arguments), limit_s=timeout_s)
+        if ended.status == CONNECTION_FAILED:
+            msg = f"the VM cannot be reached: {ended.last_words}; `nox -s up` starts it"
             raise HostError(msg)
-        if done.returncode:
-            msg = f"`{shlex.join(arguments)}` in the VM failed: {done.stderr.strip()}"
-            raise HostError(msg)
-        return done.stdout
+        if not ended.ok:
+            raise HostError(ended.failure(f"`{shlex.join(arguments)}` in the VM"))
+        return ended.text
 
     def push(self, source: Path, target: str, options: Sequence[str] = ()) -> None:
         """
@@ -113,18 +91,5 @@ class Remote:
         """
         command = ["rsync", "--archive", "--no-owner", "--no-group", "--mkpath"]
         command += ["--rsh", shlex.join(self._ssh()), "--rsync-path", "sudo rsync", *arguments]
-        try:
-            done = subprocess.run(
-                command,
-                check=False,
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=COPY_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            msg = f"copying between host and VM did not end within {COPY_TIMEOUT_S} s"
-            raise HostError(msg) from error
-        if done.returncode:
-            msg = f"copying between host and VM failed: {done.stderr.strip()}"
-            raise HostError(msg)
+        name = "copying between host and VM"
+        output_of(command, limit_s=COPY_TIMEOUT_S, error=HostError, name=name)

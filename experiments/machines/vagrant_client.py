@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import HostError
 from experiments.machines.settings import VM
-from experiments.options import PROJECT
+from experiments.paths import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

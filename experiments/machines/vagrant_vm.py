@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import HostError
-from experiments.lock import LOCK_FILE
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
+from experiments.machines.lock import LOCK_FILE
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_client import VagrantClient
@@ -31,7 +31,7 @@ from experiments.machines.vm_needs import (
     refuse_too_little_memory,
 )
 from experiments.machines.vm_notes import VmNotes
-from experiments.options import PROJECT
+from experiments.paths import PROJECT
 from experiments.records.manifest import FAILED, RUNNING, Box, Host, MachineRecord, UserlandRecord
 from experiments.records.store import read_manifest, write_manifest
 
@@ -370,7 +370,7 @@ class VagrantMachine:
         }
         mirror = ["--mirror", self._mirror] if self._mirror else []
         settings = [f"{name}={value}" for name, value in own.items()]
-        return ["env", *settings, "python3", "-m", "experiments.guest", *mirror, *arguments]
+        return ["env", *settings, "python3", "-m", "experiments.host.guest", *mirror, *arguments]
 
 
 def noted_acceleration() -> str | None:

@@ -5,10 +5,10 @@ What really runs in a deployment, read from /proc and control groups: what parit
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.errors import ProofError
 from experiments.probes.cpu import descendants
 from experiments.records.trials import Facts, ProcessFacts, ServiceFacts
@@ -219,17 +219,15 @@ def sysctls(pid: int) -> dict[str, str]:
     """
     Settings of the network namespace that a process is in.
 
-    Raises OSError when they cannot be read.
+    Raises ProofError when they cannot be read in time.
     """
     # /proc/sys shows the settings of whoever reads it.
     enter = ["nsenter", f"--target={pid}", "--net", "--"]
     paths = [f"/proc/sys/{name}" for name in SERVICE_SYSCTLS]
-    done = subprocess.run(
-        [*enter, "grep", "--with-filename", "--no-messages", "", *paths],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    lines = (line.partition(":") for line in done.stdout.splitlines())
+    command = [*enter, "grep", "--with-filename", "--no-messages", "", *paths]
+    # grep fails where one setting is missing, and prints the others.
+    ended = run_command(command, limit_s=TIMEOUT_S)
+    if ended.status is None:
+        raise ProofError(ended.failure())
+    lines = (line.partition(":") for line in ended.text.splitlines())
     return {name.removeprefix("/proc/sys/"): value for name, _, value in lines}

@@ -4,8 +4,7 @@ What the network of a deployment consists of: links, routes, firewall rules and 
 
 from __future__ import annotations
 
-import subprocess
-
+from experiments.commands import run_command
 from experiments.probes.environment import SYSCTLS
 from experiments.records.manifest import NetworkState
 
@@ -28,14 +27,9 @@ def network_state(network_namespace: str) -> NetworkState:
 
 
 def _lines(network_namespace: str, command: str) -> list[str]:
-    done = subprocess.run(
-        ["nsenter", f"--net={network_namespace}", "--", "sh", "-c", command],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    if done.returncode:
-        return [f"`{command}` failed: {done.stderr.strip()}"]
+    enter = ["nsenter", f"--net={network_namespace}", "--"]
+    ended = run_command([*enter, "sh", "-c", command], limit_s=TIMEOUT_S)
+    if not ended.ok:
+        return ended.failure(f"`{command}`").splitlines()
     # Comments of iptables-save hold the time of day.
-    return [line.rstrip() for line in done.stdout.splitlines() if not line.startswith("#")]
+    return [line.rstrip() for line in ended.text.splitlines() if not line.startswith("#")]

@@ -10,16 +10,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from experiments.declare.factors import UNLIMITED, different
 from experiments.deployments.oci import rank
 from experiments.errors import ProofError
-from experiments.factors import UNLIMITED, different
 from experiments.probes.facts import NAMESPACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.declare.variants import Variant
     from experiments.records.trials import Facts, ServiceFacts
-    from experiments.variants import Variant
 
 OVERLAYS = "overlays"
 """Stands for override files of the user's own among the reasons for a difference."""

@@ -5,9 +5,9 @@ Proof of path: counters that show which way the requests went, and which way the
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
+from experiments.commands import output_of
 from experiments.errors import ProofError
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.uplink import UPLINK
@@ -55,17 +55,16 @@ def path_counters(host: str, deployment: Deployment) -> PathCounters:
             links[name] = int(stats.get("rx_packets", 0)) + int(stats.get("tx_packets", 0))
             kinds[name] = kind or ("loopback" if name == "lo" else "other")
     enter = ["nsenter", f"--net={NetworkNamespace(host).path}", "--", "sh", "-euc", SCRIPT]
-    done = subprocess.run(enter, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
-    if done.returncode:
-        msg = f"the counters of the network cannot be read: {done.stderr.strip()}"
-        raise ProofError(msg)
+    text = output_of(
+        enter, limit_s=TIMEOUT_S, error=ProofError, name="reading the network's counters"
+    )
     proxies = proxy_processes(deployment.helpers())
     return PathCounters(
         links=links,
         kinds=kinds,
         proxies=len(proxies),
         proxy_s=running_s(proxies),
-        **parse_counters(done.stdout),
+        **parse_counters(text),
     )
 
 

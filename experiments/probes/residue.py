@@ -5,11 +5,11 @@ Residue: what a trial left behind in the lab, compared with what was there befor
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.errors import ProofError
 
 if TYPE_CHECKING:
@@ -108,7 +108,5 @@ def _processes() -> list[str]:
 
 
 def _lines(command: str) -> frozenset[str]:
-    done = subprocess.run(
-        ["sh", "-c", command], check=False, capture_output=True, text=True, timeout=TIMEOUT_S
-    )
-    return frozenset(line.rstrip() for line in done.stdout.splitlines())
+    ended = run_command(["sh", "-c", command], limit_s=TIMEOUT_S)
+    return frozenset(line.rstrip() for line in ended.text.splitlines())

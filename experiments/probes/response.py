@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from pyroute2 import netns
 
+from experiments.declare.workloads import contains
 from experiments.errors import LoadError
 from experiments.records.trials import Answer, Check
-from experiments.workloads import contains
 
 if TYPE_CHECKING:
-    from experiments.workloads import Workload
+    from experiments.declare.workloads import Workload
 
 TIMEOUT_S = 30
 SHOWN_CHARACTERS = 300

@@ -7,19 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+# The loader looks the types up at run time.
+from experiments.declare.variants import Comparison, Ladder, Search, Target, Variant, Whole  # noqa: TC001
+from experiments.declare.workloads import Workload  # noqa: TC001
 from experiments.errors import ResultsError
 from experiments.records.files import SCHEMA_VERSION
-
-# The loader looks the types up at run time.
-from experiments.variants import (  # noqa: TC001
-    Comparison,
-    Ladder,
-    Search,
-    Target,
-    Variant,
-    Whole,
-)
-from experiments.workloads import Workload  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from experiments.errors import ResultsError
-from experiments.records.files import (
-    AGREEMENT_LOADS,
-    COMPRESSED,
-    MANIFEST,
-    SCHEMA_VERSION,
-    TRIALS,
-)
+from experiments.records.files import AGREEMENT_LOADS, COMPRESSED, MANIFEST, SCHEMA_VERSION, TRIALS
 from experiments.records.manifest import Manifest
 from experiments.records.trials import AgreementLoad, TrialRecord
 

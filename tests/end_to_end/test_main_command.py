@@ -12,13 +12,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from experiments.lock import RunLock
-from experiments.options import PROJECT
+from experiments.declare.reading import load_variants
+from experiments.machines.lock import RunLock
+from experiments.paths import PROJECT
 from experiments.records.files import SEARCH_TRIALS, latest_run
 from experiments.records.manifest import INTERRUPTED
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import OK
-from experiments.variants_file import load_variants
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from experiments.lab.lab import CHECKOUT
 from experiments.lab.mounts import bind
-from experiments.lock import RunLock
 from experiments.machines.local import LocalMachine, cache_directory
+from experiments.machines.lock import RunLock
 
 PYTEST = "/srv/pytest"
 

@@ -19,7 +19,7 @@ from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
-from experiments.stage import IMAGE_STORE, SCRATCH
+from experiments.run.stage import IMAGE_STORE, SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

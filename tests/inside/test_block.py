@@ -19,26 +19,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.declare.reading import load_variants
+from experiments.declare.workloads import choose_workload
 from experiments.lab.freezer import FREEZING_US
 from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
-from experiments.measure import plan
-from experiments.options import measure_parser
+from experiments.plan.draft import plan
+from experiments.plan.options import measure_parser
 from experiments.probes.cpu import CLIENT
 from experiments.records.trials import ERROR, OK, STOPPED
-from experiments.stage import Stage
-from experiments.stop import StopRequest
-from experiments.variants_file import load_variants
-from experiments.workloads import choose_workload
+from experiments.run.stage import Stage
+from experiments.run.stop import StopRequest
 from tests.inside.conftest import own_process_as_it_was
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.block import Block
+    from experiments.declare.variants import Variant
     from experiments.records.trials import TrialRecord
-    from experiments.trial import Trial
-    from experiments.variants import Variant
+    from experiments.run.block import Block
+    from experiments.run.trial import Trial
 
 VARIANTS = load_variants().variants
 
@@ -56,7 +56,7 @@ def prepared(run: Path, workload: str) -> Iterator[Stage]:
     options += ["--blocks", "1", "--rounds", str(ROUNDS), "--requests", str(REQUESTS)]
     with own_process_as_it_was():
         stage = Stage(run, choose_workload(workload), StopRequest(), lambda _: None)
-        stage.prepare(plan(measure_parser().parse_args(options)), [])
+        stage.prepare(plan(measure_parser().parse_args(options), None), [])
         stage.start_docker_once()
         stage.conditions = dataclasses.replace(stage.conditions, requests_at_once=AT_ONCE)
         yield stage

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.declare.reading import load_variants
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.image import IMAGE
 from experiments.lab.network import NAMESPACE_DIRECTORY, NetworkNamespace
 from experiments.lab.placement import parse_cpu_list, prove_placement
 from experiments.lab.uplink import Uplink
+from experiments.paths import SERVICES
 from experiments.probes.network_state import network_state
 from experiments.probes.response import check_answers
-from experiments.trial import DEPLOYMENTS
-from experiments.variants_file import load_variants
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+from experiments.run.deployed import DEPLOYMENTS
 from tests.inside.conftest import processes
 
 if TYPE_CHECKING:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.declare.reading import load_variants
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import resolve
 from experiments.lab.freezer import Freezer
 from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
+from experiments.paths import SERVICES
 from experiments.probes.cpu import group_time
 from experiments.probes.response import check_answers
-from experiments.trial import DEPLOYMENTS
-from experiments.variants_file import load_variants
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+from experiments.run.deployed import DEPLOYMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

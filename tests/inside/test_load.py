@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.declare.reading import load_variants
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import resolve
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import LoadError
 from experiments.lab.network import NetworkNamespace
 from experiments.load import Client, LoadPlan
 from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, ApacheBench
+from experiments.paths import SERVICES
 from experiments.probes.response import check_answers
-from experiments.variants_file import load_variants
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
 
 if TYPE_CHECKING:
     from experiments.deployments import Site

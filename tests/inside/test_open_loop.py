@@ -11,13 +11,14 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from experiments.declare.reading import load_variants
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import resolve
 from experiments.deployments.process import ProcessDeployment
 from experiments.lab.network import NetworkNamespace
 from experiments.load import Client
 from experiments.load.open_loop import OpenLoop, OpenPlan, schedule_us
-from experiments.variants_file import load_variants
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+from experiments.paths import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

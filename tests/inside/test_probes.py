@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.declare.reading import load_variants
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments import DAEMON, PROXY
 from experiments.deployments.compose import resolve
 from experiments.errors import ProofError
@@ -21,21 +23,20 @@ from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.load import Client, LoadPlan
 from experiments.load.ab import ApacheBench
+from experiments.paths import SERVICES
 from experiments.probes.cpu import BUSY, CLIENT, RUNNER, CpuCounters, cpu_cost, machine_time
 from experiments.probes.facts import facts_of
 from experiments.probes.parity import Parity, undeclared
 from experiments.probes.path import check_path, path_counters
 from experiments.probes.residue import check_residue, snapshot
 from experiments.probes.response import check_answers
-from experiments.trial import DEPLOYMENTS
-from experiments.variants_file import load_variants
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES, choose_workload
+from experiments.run.deployed import DEPLOYMENTS
 from tests.inside.conftest import PLACEMENT
 
 if TYPE_CHECKING:
+    from experiments.declare.variants import Variant
     from experiments.deployments import Deployment, Site
     from experiments.records.trials import CpuSpent, Facts
-    from experiments.variants import Variant
 
 VARIANTS = load_variants().variants
 

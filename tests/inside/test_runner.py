@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments import block, memory, runner, trial
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import DeployError, LoadError
 from experiments.load.ab import ApacheBench
-from experiments.measure import plan
-from experiments.options import measure_parser
-from experiments.pilot import DEPLOYMENTS, LEAST_ROUNDS, REQUESTS
-from experiments.pilot import ROUNDS as PILOT_ROUNDS
+from experiments.plan.draft import plan
+from experiments.plan.options import measure_parser
+from experiments.plan.sizing import DEPLOYMENTS, LEAST_ROUNDS, REQUESTS
+from experiments.plan.sizing import ROUNDS as PILOT_ROUNDS
 from experiments.records.files import PILOT_TRIALS, RAW
 from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials, write_manifest
 from experiments.records.trials import ERROR, OK
-from experiments.runner import Runner
-from experiments.stop import StopRequest
-from experiments.trial import COLD_REQUESTS
+from experiments.run import block, deployed, memory, runner
+from experiments.run.runner import Runner
+from experiments.run.stop import StopRequest
+from experiments.run.trial import COLD_REQUESTS
 from tests.inside.conftest import own_process_as_it_was
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def planned(run: Path, blocks: int) -> Runner:
     """
     A runner of so many blocks.
     """
-    write_manifest(run, plan(measure_parser().parse_args([*TINY, "--blocks", str(blocks)])))
+    write_manifest(run, plan(measure_parser().parse_args([*TINY, "--blocks", str(blocks)]), None))
     return Runner(run, StopRequest())
 
 
@@ -116,7 +116,7 @@ def test_a_load_is_kept_when_its_teardown_has_a_fault(
     """
     The number stands, the fault stands beside it, and the run goes on.
     """
-    monkeypatch.setitem(trial.DEPLOYMENTS, "process", Reluctant)
+    monkeypatch.setitem(deployed.DEPLOYMENTS, "process", Reluctant)
     assert planned(tmp_path, 2).execute() == COMPLETE
     for record in read_trials(tmp_path):
         assert (record.status, record.failed_phase) == (OK, "teardown")
@@ -132,7 +132,7 @@ def test_ctrl_c_in_a_teardown_keeps_the_load_before_it(
     """
     It had been measured, so it is not lost.
     """
-    monkeypatch.setitem(trial.DEPLOYMENTS, "process", Impatient)
+    monkeypatch.setitem(deployed.DEPLOYMENTS, "process", Impatient)
     made = planned(tmp_path, 2)
     assert made.execute() == INTERRUPTED
     (record,) = read_trials(tmp_path)
@@ -144,7 +144,7 @@ def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.Monke
     """
     A teardown that fails too does not hide why the trial failed.
     """
-    monkeypatch.setitem(trial.DEPLOYMENTS, "process", Reluctant)
+    monkeypatch.setitem(deployed.DEPLOYMENTS, "process", Reluctant)
     made = planned(tmp_path, 1)
     made.stage.load = Broken()
     assert made.execute() == COMPLETE
@@ -158,7 +158,7 @@ def runner_of(run: Path, *arguments: str) -> Runner:
     """
     A runner of what these options plan.
     """
-    write_manifest(run, plan(measure_parser().parse_args(list(arguments))))
+    write_manifest(run, plan(measure_parser().parse_args(list(arguments)), None))
     return Runner(run, StopRequest())
 
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.__main__ import main as report
+from experiments.declare.reading import VARIANTS_FILE
 from experiments.lab.cgroups import hierarchies
-from experiments.lock import RunLock
-from experiments.options import PROJECT
+from experiments.machines.lock import RunLock
+from experiments.paths import PROJECT
 from experiments.records.files import RAW, latest_run
 from experiments.records.manifest import FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import ERROR, OK, STOPPED
-from experiments.variants_file import VARIANTS_FILE
 from tests.lab.conftest import residue
 
 if TYPE_CHECKING:
@@ -411,4 +411,4 @@ def test_the_project_s_own_variants_are_the_default() -> None:
     """
     The file that the sessions read is the committed one.
     """
-    assert VARIANTS_FILE == PROJECT / "experiments" / "variants.toml"
+    assert VARIANTS_FILE == PROJECT / "experiments" / "declare" / "variants.toml"

@@ -12,6 +12,8 @@ from analysis.report.markdown import render
 from analysis.run import Run
 from analysis.statistics.estimates import Differences
 from analysis.statistics.places import at_equal_place
+from experiments.declare.variants import MATCHED, Comparison, Variant
+from experiments.declare.workloads import Workload
 from experiments.load.ab_output import AbReport
 from experiments.records.manifest import (
     Environment,
@@ -34,8 +36,6 @@ from experiments.records.trials import (
     TrialPlacement,
     TrialRecord,
 )
-from experiments.variants import MATCHED, Comparison, Variant
-from experiments.workloads import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from experiments.declare.variants import Variant
     from experiments.records.trials import TrialRecord
-    from experiments.stage import Stage
-    from experiments.variants import Variant
+    from experiments.run.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.load import LoadPlan
 from experiments.load.ab import REQUESTS_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
-from experiments.workloads import choose_workload
 
 SAMPLES = Path(__file__).parent / "ab"
 PERCENTILES = dict.fromkeys(range(101), 3.5)

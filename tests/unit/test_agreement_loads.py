@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from rich.console import Console
 
-from experiments.agreement import COMPANY, PAIRS, Agreement
+from experiments.declare.reading import load_variants
 from experiments.errors import DeployError
-from experiments.progress import Progress
+from experiments.plan.stopping import Rule
 from experiments.records.store import read_agreement
-from experiments.stopping import Rule
-from experiments.variants_file import load_variants
+from experiments.run.agreement import COMPANY, PAIRS, Agreement
+from experiments.run.progress import Progress
 from tests.unit.samples import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from experiments.declare.variants import Variant
     from experiments.records.trials import AgreementLoad, LoadResult
-    from experiments.stage import Stage
-    from experiments.variants import Variant
+    from experiments.run.stage import Stage
 
 NETNS = load_variants().variants["netns"]
 SHORT, LONG = 250, 1000

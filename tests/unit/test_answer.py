@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.variants import MATCHED, PUBLISHED, Comparison, Ladder, Variant, Whole
+from experiments.declare.variants import MATCHED, PUBLISHED, Comparison, Ladder, Variant, Whole
 from tests.unit.samples import load, manifest, report, trial
 
 if TYPE_CHECKING:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from experiments.block import Block
 from experiments.errors import ProofError
+from experiments.run.block import Block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.stage import Stage
-    from experiments.trial import Conditions, Trial
+    from experiments.run.conditions import Conditions
+    from experiments.run.stage import Stage
+    from experiments.run.trial import Trial
 
 ROUNDS = 4
 
@@ -236,7 +237,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> None:
     A machine on which every look finds 100 bytes less.
     """
     left = iter(range(1000, 0, -100))
-    monkeypatch.setattr("experiments.block.available_bytes", lambda: next(left))
+    monkeypatch.setattr("experiments.run.block.available_bytes", lambda: next(left))
 
 
 def test_each_round_loads_every_deployment_once_beside_all_others() -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.topics.calibration.findings import COMES_OUT, CPU, MEASURES, REST, TIME
+from experiments.declare.reading import load_variants
 from experiments.records.trials import CpuTime
-from experiments.variants_file import load_variants
 from tests.unit.samples import cpu_spent, facts, findings, manifest, report, side_by_side, trial
 
 if TYPE_CHECKING:

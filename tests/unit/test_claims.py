@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds
-from experiments.variants import MATCHED, Comparison, Ladder, Variant
-from experiments.variants import PUBLISHED as AS_PUBLISHED
+from experiments.declare.variants import MATCHED, Comparison, Ladder, Variant
+from experiments.declare.variants import PUBLISHED as AS_PUBLISHED
 from tests.unit.samples import details, findings, load, manifest, report, trial
 
 if TYPE_CHECKING:

@@ -38,10 +38,10 @@ from analysis.topics.limits.figure import limits, size_of
 from analysis.topics.recommendations.figure import recommendations
 from analysis.topics.recommendations.findings import GIVES_UP, gives_up
 from analysis.topics.trust.figure import blocks
+from experiments.declare.factors import FACTORS
+from experiments.declare.variants import Comparison, Ladder, Variant, Whole
 from experiments.errors import ResultsError
-from experiments.factors import FACTORS
 from experiments.records.trials import CpuTime, OpenLoad
-from experiments.variants import Comparison, Ladder, Variant, Whole
 from tests.unit.samples import (
     STAT_COLUMNS,
     cpu_spent,

@@ -16,9 +16,9 @@ from experiments.errors import DeployError, HostError, LockedError
 from experiments.lab import bootstrap, userland
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
-from experiments.lock import RunLock
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
+from experiments.machines.lock import RunLock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,9 @@ def test_the_lock_of_a_dead_holder_is_free(tmp_path: Path) -> None:
     The kernel frees it, also after a kill.
     """
     lock = tmp_path / "lock"
-    code = "import os, sys; from pathlib import Path; from experiments.lock import RunLock; "
+    code = (
+        "import os, sys; from pathlib import Path; from experiments.machines.lock import RunLock; "
+    )
     code += "RunLock(Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code, str(lock)], check=False)
     assert done.returncode == -9

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.variants import Ladder, Variant, Whole
+from experiments.declare.variants import Ladder, Variant, Whole
 from tests.unit.samples import findings, manifest, report, side_by_side, trial
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from experiments.machines.remote import Remote
 from experiments.machines.settings import SETTINGS_FILE, VM
 from experiments.machines.vagrant_vm import EMULATION, VagrantMachine
 from experiments.machines.vm_notes import VmNotes
-from experiments.options import PROJECT
+from experiments.paths import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -291,5 +291,5 @@ def test_an_unreachable_machine_is_an_error_with_the_next_step(
     with pytest.raises(HostError, match=r"cannot be reached: no route; `nox -s up`"):
         Remote(tmp_path / "config", "vm").output(["true"])
     ssh.write_text("#!/bin/sh\necho full >&2\nexit 3\n")
-    with pytest.raises(HostError, match=r"`ls -l` in the VM failed: full"):
+    with pytest.raises(HostError, match=r"`ls -l` in the VM failed with status 3: full"):
         Remote(tmp_path / "config", "vm").output(["ls", "-l"])

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.memory import ROOMY_BYTES, SHARE, Memory
+from experiments.declare.reading import load_variants
 from experiments.records.manifest import MemoryRecord
-from experiments.variants_file import load_variants
+from experiments.run.memory import ROOMY_BYTES, SHARE, Memory
 from tests.unit.samples import failed_trial
 from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.declare.variants import Variant
     from experiments.records.trials import TrialRecord
-    from experiments.variants import Variant
 
 MIB = 2**20
 NETNS = load_variants().variants["netns"]
@@ -36,7 +36,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubStage:
     """
     A machine with 1000 MiB, on which a deployment takes 100 and Docker 60 more.
     """
-    monkeypatch.setattr("experiments.memory.available_bytes", lambda: 1000 * MIB)
+    monkeypatch.setattr("experiments.run.memory.available_bytes", lambda: 1000 * MIB)
     return StubStage(tmp_path, without_loads, taken_bytes=100 * MIB, docker_bytes=60 * MIB)
 
 
@@ -57,7 +57,7 @@ def test_a_machine_is_roomy_where_each_deployment_could_have_plenty(
     """
     assert not Memory(as_stage(stage)).is_roomy(2)
     available = 2 * ROOMY_BYTES / SHARE
-    monkeypatch.setattr("experiments.memory.available_bytes", lambda: round(available))
+    monkeypatch.setattr("experiments.run.memory.available_bytes", lambda: round(available))
     assert Memory(as_stage(stage)).is_roomy(2)
     assert not Memory(as_stage(stage)).is_roomy(3)
 

@@ -18,12 +18,12 @@ from scipy import stats
 
 from analysis.topics.latency.findings import HEADER as HEADER_READ
 from analysis.topics.latency.findings import quantile_us, read_log
+from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.lab.cgroups import ControlGroup
 from experiments.load import Client
 from experiments.load.open_client import HEADER, Schedule, request_bytes, status_of
 from experiments.load.open_loop import OpenLoop, OpenPlan, result_of, schedule_us
-from experiments.workloads import choose_workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,37 +12,37 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from experiments.declare.reading import load_variants
 from experiments.errors import DeployError
-from experiments.measure import plan
-from experiments.memory import Memory
-from experiments.options import measure_parser
-from experiments.pilot import (
+from experiments.plan.draft import plan
+from experiments.plan.options import measure_parser
+from experiments.plan.sizing import (
     DEPLOYMENTS,
     LEAST_ROUNDS,
     MOST_ROUNDS,
     ROUNDS,
     Costs,
     Noise,
-    Pilot,
     common_rate_per_s,
     noise,
     requests_wanted,
     rounds_in_time,
     rounds_wanted,
 )
-from experiments.progress import Progress
+from experiments.plan.stopping import Rule
 from experiments.records.files import PILOT_TRIALS
 from experiments.records.store import read_trials
-from experiments.stopping import Rule
-from experiments.variants_file import load_variants
+from experiments.run.memory import Memory
+from experiments.run.pilot import Pilot
+from experiments.run.progress import Progress
 from tests.unit.samples import failed_trial, side_by_side
 from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.declare.variants import Variant
     from experiments.records.trials import TrialRecord
-    from experiments.variants import Variant
 
 NETNS = load_variants().variants["netns"]
 
@@ -138,7 +138,7 @@ def test_a_pilot_is_made_where_a_run_goes_on_by_width_and_no_number_is_given() -
     """
 
     def wanted(*arguments: str) -> str:
-        return plan(measure_parser().parse_args(list(arguments))).pilot.wanted
+        return plan(measure_parser().parse_args(list(arguments)), None).pilot.wanted
 
     assert wanted() == "rounds"
     assert wanted("--profile", "full") == "rounds"
@@ -149,7 +149,7 @@ def test_a_pilot_is_made_where_a_run_goes_on_by_width_and_no_number_is_given() -
     assert wanted("--variants", "netns") == ""
     assert wanted("--open-loop") == "rate"
     assert wanted("--open-loop", "--common-rate", "100") == ""
-    made = plan(measure_parser().parse_args(["--open-loop", "--open-requests", "50"]))
+    made = plan(measure_parser().parse_args(["--open-loop", "--open-requests", "50"]), None)
     assert (made.open_fractions, made.open_requests) == ([0.3, 0.5, 0.7, 0.9], 50)
     assert made.half_width is None
 

@@ -11,28 +11,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.topics.environment.section import reproduce
+from experiments.declare.profiles import PROFILES, WIDER
+from experiments.declare.reading import load_variants
+from experiments.declare.variants import with_control
 from experiments.errors import DeployError, UsageError
-from experiments.measure import keep_variants, plan, targets, until
-from experiments.options import measure_parser
-from experiments.plan import (
-    PROFILES,
-    WIDER,
-    block_order,
-    leave_out,
-    parts_of,
-    round_order,
-    too_many_cpus,
-)
-from experiments.variants import with_control
-from experiments.variants_file import load_variants
+from experiments.host.measure import keep_variants, until
+from experiments.plan.draft import plan, targets
+from experiments.plan.fit import leave_out, parts_of, too_many_cpus
+from experiments.plan.options import measure_parser
+from experiments.plan.order import block_order, round_order
 from tests.unit.samples import findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.declare.variants import Comparison, Target, Variant
     from experiments.records.manifest import Manifest
-    from experiments.variants import Comparison, Target, Variant
 
 VARIANTS = dict.fromkeys("abcd", 1)
 
@@ -179,7 +174,7 @@ def planned(*arguments: str) -> Manifest:
     """
     The plan that these arguments make.
     """
-    return plan(measure_parser().parse_args(list(arguments)))
+    return plan(measure_parser().parse_args(list(arguments)), None)
 
 
 def test_the_defaults_are_the_published_parameters() -> None:
@@ -187,7 +182,7 @@ def test_the_defaults_are_the_published_parameters() -> None:
     A thousand requests at once, fifty at a time, products; the loads of rounds are shorter.
     """
     options = measure_parser().parse_args([])
-    made = plan(options)
+    made = plan(options, None)
     assert (made.requests_at_once, made.concurrency, made.workload.name) == (
         1000,
         50,
@@ -281,7 +276,7 @@ def test_all_that_is_compared_stands_side_by_side() -> None:
         ("bridge", "bridge-beside-dockerd"),
         ("netns", "netns-again"),
     }
-    whole = plan(measure_parser("ladder").parse_args([]))
+    whole = plan(measure_parser("ladder").parse_args([]), None)
     ends = [(each.baseline, each.treatment) for each in whole.wholes]
     assert ends
     assert all(pair in whole.side_by_side for pair in ends)
@@ -335,10 +330,10 @@ def test_a_report_s_command_plans_the_same_run_again() -> None:
     Word for word, with the twin that nobody names.
     """
     arguments = ["--variants", "netns,docker,docker-host", "--seed", "4", "--blocks", "3"]
-    first = plan(measure_parser().parse_args(arguments))
+    first = plan(measure_parser().parse_args(arguments), None)
     text = reproduce(findings(first, []))
     (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
-    again = plan(measure_parser().parse_args(command.split()[4:]))
+    again = plan(measure_parser().parse_args(command.split()[4:]), None)
     fields = ("variants", "comparisons", "focal", "side_by_side", "at_once", "blocks", "seed")
     for field in (*fields, "rounds", "requests", "requests_at_once"):
         assert getattr(again, field) == getattr(first, field), field
@@ -352,11 +347,13 @@ def test_a_kept_variants_file_plans_the_same_run_again(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     own = 'runtime = "process"\nnetwork = "bridge"\nentry = "direct"\ndiscovery = "addresses"\n'
     file.write_text(f'[variants.one]\n{own}overlays = ["own.yaml"]\n[variants.two]\nlike = "one"\n')
-    first = plan(measure_parser().parse_args(["--variants-file", str(file)]))
+    first = plan(measure_parser().parse_args(["--variants-file", str(file)]), None)
     run = tmp_path / "run"
     run.mkdir()
     kept = keep_variants(run, first)
-    again = plan(measure_parser().parse_args(["--variants-file", str(run / kept.variants_file)]))
+    again = plan(
+        measure_parser().parse_args(["--variants-file", str(run / kept.variants_file)]), None
+    )
     names = ["one", "two", "one-again"]
     for made in (first, again):
         assert [table.name for table in made.variants] == names
@@ -461,8 +458,8 @@ def test_names_that_are_not_known_are_refused_before_anything_begins(tmp_path: P
     """
     parse = measure_parser().parse_args
     with pytest.raises(UsageError, match="unknown workload 'x'"):
-        plan(parse(["--workload", "x"]))
+        plan(parse(["--workload", "x"]), None)
     with pytest.raises(UsageError, match="unknown variant 'x'"):
-        plan(parse(["--variants", "x"]))
+        plan(parse(["--variants", "x"]), None)
     with pytest.raises(UsageError, match="there is no variants file"):
-        plan(parse(["--variants-file", str(tmp_path / "none.toml")]))
+        plan(parse(["--variants-file", str(tmp_path / "none.toml")]), None)

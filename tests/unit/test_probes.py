@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.declare.reading import load_variants
 from experiments.errors import ProofError
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.probes.cpu import (
@@ -31,7 +32,6 @@ from experiments.probes.facts import differences, process_facts
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import check_path, parse_counters
 from experiments.records.trials import CpuTime, PathCounters, ServiceFacts
-from experiments.variants_file import load_variants
 from tests.unit.samples import facts
 
 VARIANTS = load_variants().variants

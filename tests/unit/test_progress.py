@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from analysis.formatting import percent
-from experiments.progress import GUESS_S, Progress, format_seconds
-from experiments.stopping import Rule
-from experiments.variants import Comparison, Target
+from experiments.declare.variants import Comparison, Target
+from experiments.plan.stopping import Rule
+from experiments.run.progress import GUESS_S, Progress, format_seconds
 from tests.unit.samples import compare, failed_trial, side_by_side
 
 NAMES = ["netns", "docker"]
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     The clock that the progress looks at.
     """
     made = Clock()
-    monkeypatch.setattr("experiments.progress.time", SimpleNamespace(monotonic=made.monotonic))
+    monkeypatch.setattr("experiments.run.progress.time", SimpleNamespace(monotonic=made.monotonic))
     return made
 
 

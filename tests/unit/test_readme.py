@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.folders import REFERENCE, REPORT, RESULTS
-from experiments.options import measure_parser
+from experiments.plan.options import measure_parser
 
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"

@@ -16,6 +16,7 @@ import pytest
 from analysis.__main__ import main as report
 from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
+from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
 from experiments.load import LoadPlan
 from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, result_of, times_ms
@@ -38,7 +39,6 @@ from experiments.records.store import (
     write_manifest,
 )
 from experiments.records.trials import AgreementLoad, OpenLoad
-from experiments.workloads import choose_workload
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from analysis.folders import REPORT, TRIALS_CSV
 from analysis.report.gallery import FIGURES, code_of
 from analysis.report.markdown import ORDER
 from analysis.topics.cpu.findings import cpu_difference
+from experiments.declare.variants import Comparison, Ladder, Variant
 from experiments.records.manifest import NetworkState, PilotPlan, RoundsPilot, UserlandRecord
 from experiments.records.store import append_agreement, append_trial, write_manifest
 from experiments.records.trials import AgreementLoad, CpuTime
-from experiments.variants import Comparison, Ladder, Variant
 from tests.unit.samples import (
     STAT_COLUMNS,
     cpu_spent,

@@ -14,12 +14,14 @@ from jsonschema import Draft202012Validator
 
 from analysis.folders import RESULTS
 from analysis.schema import FILES, SCHEMAS, as_text, main, schema
+from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
+from experiments.host.measure import keep_variants
 from experiments.load import LoadPlan
 from experiments.load.ab import result_of
 from experiments.load.ab_output import parse
-from experiments.measure import keep_variants, plan
-from experiments.options import measure_parser
+from experiments.plan.draft import plan
+from experiments.plan.options import measure_parser
 from experiments.records.files import (
     AGREEMENT_LOADS,
     ARTEFACT_TRIALS,
@@ -32,7 +34,6 @@ from experiments.records.files import (
 from experiments.records.manifest import Candidate, Found, Manifest, SearchStep
 from experiments.records.store import decoded, encoded
 from experiments.records.trials import AgreementLoad, CpuTime, OpenLoad, PathCounters, TrialRecord
-from experiments.workloads import choose_workload
 from tests.unit.samples import cpu_spent, facts, failed_trial, side_by_side, trial
 
 VALIDATORS = {kind: Draft202012Validator(schema(kind)) for kind in FILES.values()}
@@ -78,7 +79,7 @@ def whole_manifest(tmp_path: Path) -> Manifest:
     """
     A plan of all groups whose search has ended.
     """
-    planned = keep_variants(tmp_path, plan(measure_parser().parse_args([])))
+    planned = keep_variants(tmp_path, plan(measure_parser().parse_args([]), None))
     change = {"network": "host"}
     candidates = [Candidate(change, change, [-0.1], 1.0), Candidate({}, {}, note="failed")]
     found = Found(change, [SearchStep(candidates, chosen=0), SearchStep([])])
@@ -94,7 +95,7 @@ def records(tmp_path: Path) -> list[object]:
     load = AgreementLoad(1, "netns", True, 3, 250, 250, 1e9, 2000.5)  # noqa: FBT003
     return [
         whole_manifest(tmp_path),
-        plan(measure_parser().parse_args(["--variants", "netns,docker", "--open-loop"])),
+        plan(measure_parser().parse_args(["--variants", "netns,docker", "--open-loop"]), None),
         whole_trial(),
         bare,
         dataclasses.replace(bare, block=0, position=0),

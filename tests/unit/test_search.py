@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from experiments.memory import Memory
-from experiments.progress import Progress
+from experiments.declare.reading import load_variants
+from experiments.declare.variants import Search
+from experiments.plan.stopping import Rule
 from experiments.records.files import SEARCH_TRIALS
 from experiments.records.manifest import Candidate
 from experiments.records.store import read_trials
-from experiments.search import TunedSearch, best_of, candidates_of, gain, judge
-from experiments.stopping import Rule
-from experiments.variants import Search
-from experiments.variants_file import load_variants
+from experiments.run.memory import Memory
+from experiments.run.progress import Progress
+from experiments.run.search import TunedSearch, best_of, candidates_of, gain, judge
 from tests.unit.samples import failed_trial, side_by_side
 from tests.unit.stage_stub import StubConditions, StubStage, as_stage
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from experiments.declare.variants import Variant
     from experiments.records.manifest import SearchStep
     from experiments.records.trials import TrialRecord
-    from experiments.search import Levels
-    from experiments.variants import Variant
+    from experiments.run.search import Levels
 
 DECLARED = load_variants()
 START = DECLARED.variants["docker-as-published"]

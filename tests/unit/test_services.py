@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from werkzeug.serving import make_server
 
-from experiments.workloads import choose_workload, contains
+from experiments.declare.workloads import choose_workload, contains
 from services import product, registry
 from services.gateway import RoundRobin
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.stop import StopRequest
+from experiments.run.stop import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

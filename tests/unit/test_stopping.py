@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy import stats
 
-from experiments.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
-from experiments.variants import Target
+from experiments.declare.variants import Target
+from experiments.plan.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
 from tests.unit.samples import compare, failed_trial, side_by_side
 
 if TYPE_CHECKING:

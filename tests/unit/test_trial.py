@@ -13,7 +13,7 @@ from experiments.errors import LoadError
 from experiments.lab.freezer import FREEZING_US
 from experiments.load.ab import REQUESTS_FILE
 from experiments.records.trials import ERROR, OK
-from experiments.trial import Trial
+from experiments.run.trial import Trial
 from tests.unit.samples import CHECK, load
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from experiments.lab.freezer import Freezer
     from experiments.load import Client
     from experiments.records.trials import LoadResult
-    from experiments.trial import Conditions, Identity
+    from experiments.run.conditions import Conditions, Identity
 
 HEAD = "starttime\tseconds\tctime\tdtime\tttime\twait\n"
 
@@ -113,7 +113,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
             pinned=True,
         )
         trial = Trial(
-            cast("Identity", identity), cast("Conditions", conditions), lambda _trial, _phase: None
+            cast("Identity", identity), cast("Conditions", conditions), lambda _phase: None
         )
         trial.found["check"] = CHECK
         trial.freezer = cast("Freezer", StubFreezer(runs_us))

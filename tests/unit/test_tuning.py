@@ -8,8 +8,8 @@ import dataclasses
 import math
 
 from analysis.topics.tuning.section import tuning
+from experiments.declare.variants import Search, Variant
 from experiments.records.manifest import Candidate, Found, SearchStep
-from experiments.variants import Search, Variant
 from tests.unit.samples import findings, manifest
 
 BASE = {"runtime": "container", "server": "werkzeug", "stdio": "docker-json-file"}

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.artefact import OVERLAY
+from experiments.declare.factors import FACTORS, IMPOSSIBLE, different, impossible
+from experiments.declare.reading import load_variants
+from experiments.declare.variants import doses, with_control
+from experiments.declare.writing import variants_toml
 from experiments.errors import UsageError
-from experiments.factors import FACTORS, IMPOSSIBLE, different, impossible
-from experiments.variants import doses, with_control
-from experiments.variants_file import load_variants, variants_toml
-from experiments.workloads import SERVICES
+from experiments.paths import SERVICES
+from experiments.run.artefact import OVERLAY
 
 CHECKOUT = Path(__file__).parents[2]
 

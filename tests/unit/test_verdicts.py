@@ -22,7 +22,7 @@ from analysis.statistics.verdicts import (
     judge,
     p_value_of_none,
 )
-from experiments.variants import Comparison
+from experiments.declare.variants import Comparison
 from tests.unit.samples import (
     compare,
     details,

@@ -19,8 +19,8 @@ from analysis.verify.conditions import ALLOWABLE
 from analysis.verify.effects import verify
 from analysis.verify.printing import as_json, as_text, refusal
 from analysis.verify.rule import Outcome, Sizes
+from experiments.declare.variants import Search, Variant
 from experiments.records.manifest import Environment, MachineRecord, UserlandRecord
-from experiments.variants import Search, Variant
 from tests.unit.samples import manifest
 from tests.unit.verify_samples import (
     CLEAR,

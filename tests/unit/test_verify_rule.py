@@ -17,7 +17,7 @@ from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind, holm
 from analysis.verify.effects import verify
 from analysis.verify.rule import RULE, Gap, Outcome, Sizes, follows, gap, sizes, worst
-from experiments.variants import Ladder
+from experiments.declare.variants import Ladder
 from tests.unit.verify_samples import CLEAR, NONE, OPEN, logs, plan, run, with_variants
 
 if TYPE_CHECKING:

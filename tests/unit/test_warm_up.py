@@ -8,7 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from analysis.topics.warm_up.section import warm_up, warm_up_details
-from experiments.variants import Comparison
+from experiments.declare.variants import Comparison
 from tests.unit.samples import failed_trial, findings, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.declare.workloads import choose_workload, contains, load_workloads
 from experiments.errors import UsageError
-from experiments.workloads import choose_workload, contains, load_workloads
 
 if TYPE_CHECKING:
     from pathlib import Path

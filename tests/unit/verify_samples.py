@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from analysis.run import Run
+from experiments.declare.variants import Comparison, Variant
 from experiments.records.store import append_trial, write_manifest
-from experiments.variants import Comparison, Variant
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:

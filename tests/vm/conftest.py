@@ -18,7 +18,7 @@ from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.local import cache_directory
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import STATE
-from experiments.options import PROJECT
+from experiments.paths import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from experiments.machines.local import cache_directory
 from experiments.machines.remote import Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import RUNS_IN_VM, STATE
-from experiments.options import PROJECT
+from experiments.paths import PROJECT
 from experiments.records.files import latest_run
 from experiments.records.manifest import FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.statistics.verdicts import Kind
 from analysis.topics.comparisons.findings import trusted
-from experiments.variants import MATCHED, PUBLISHED
+from experiments.declare.variants import MATCHED, PUBLISHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.formatting import count, percent, time_difference
 from analysis.statistics.verdicts import Kind, judge
 from analysis.topics.comparisons.findings import trusted
-from experiments.variants import MATCHED
-from experiments.variants import PUBLISHED as AS_PUBLISHED
+from experiments.declare.variants import MATCHED
+from experiments.declare.variants import PUBLISHED as AS_PUBLISHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

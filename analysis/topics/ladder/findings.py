@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from analysis.statistics.estimates import Difference, Differences
     from analysis.statistics.intervals import Interval
     from analysis.statistics.verdicts import Verdict
+    from experiments.declare.variants import Ladder, Whole
     from experiments.records.manifest import Manifest
-    from experiments.variants import Ladder, Whole
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.topics.calibration.findings import INJECTED
-from experiments.variants import MATCHED
+from experiments.declare.variants import MATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analysis.findings import Findings
+    from experiments.declare.variants import Search
     from experiments.records.manifest import Candidate, Found, Manifest
-    from experiments.variants import Search
 
 INTRODUCTION = (
     "In each step all candidates are changes to what was best so far{also}; they were measured "

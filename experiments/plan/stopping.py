@@ -21,8 +21,8 @@ from experiments.records.trials import OK, are_comparable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from experiments.declare.variants import Target
     from experiments.records.trials import TrialRecord
-    from experiments.variants import Target
 
 T_QUANTILES = (
     *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060),

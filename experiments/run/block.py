@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.faults import TRIAL_ERRORS, describe
-from experiments.plan import round_order
+from experiments.plan.order import round_order
 from experiments.probes.environment import available_bytes
+from experiments.run.faults import TRIAL_ERRORS, describe
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Sequence
 
     from experiments.records.trials import TrialRecord
-    from experiments.stage import Stage
-    from experiments.trial import Conditions, Trial
+    from experiments.run.conditions import Conditions
+    from experiments.run.stage import Stage
+    from experiments.run.trial import Trial
 
 
 @dataclass

@@ -11,9 +11,9 @@ from experiments.probes.environment import available_bytes
 from experiments.records.manifest import MemoryRecord
 
 if TYPE_CHECKING:
-    from experiments.block import Block
-    from experiments.stage import Stage
-    from experiments.variants import Variant
+    from experiments.declare.variants import Variant
+    from experiments.run.block import Block
+    from experiments.run.stage import Stage
 
 SHARE = 0.8
 """So much of the memory that is available at first may be taken by deployments."""

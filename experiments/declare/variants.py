@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003 - the loader of records looks the type up
 from typing import TYPE_CHECKING
 
+from experiments.declare.factors import FACTORS
 from experiments.errors import UsageError
-from experiments.factors import FACTORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

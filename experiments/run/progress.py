@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from experiments.plan.stopping import MOST_BLOCKS, Widths
 from experiments.records.trials import CLIENT_BOUND, OK
-from experiments.stopping import MOST_BLOCKS, Widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from experiments.declare.variants import Comparison
+    from experiments.plan.stopping import Rule, Width
     from experiments.records.trials import TrialRecord
-    from experiments.stopping import Rule, Width
-    from experiments.variants import Comparison
 
 GUESS_S = 6.0
 """What a deployment is taken to last, with its loads, before any block has ended."""

@@ -12,12 +12,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from experiments.errors import INTERRUPTED_STATUS, BridgetollError, HostError, UsageError
-from experiments.lock import RunLock
+from experiments.host.measure import git_state, give_back, measure
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory
+from experiments.machines.lock import RunLock
 from experiments.machines.vm_needs import find_or_build_box
-from experiments.measure import give_back, measure, plan
-from experiments.options import PROJECT, add_mirror, measure_parser
+from experiments.paths import PROJECT
+from experiments.plan.draft import plan
+from experiments.plan.options import add_mirror, measure_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +30,7 @@ def run_measure(arguments: Sequence[str]) -> int:
     Plan a run and run it on the chosen machine.
     """
     options = measure_parser().parse_args(arguments)
-    manifest = plan(options)
+    manifest = plan(options, git_state())
     machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])
@@ -102,10 +104,10 @@ def build_userland(arguments: Sequence[str]) -> int:
 
 def run_bench(arguments: Sequence[str]) -> int:
     """
-    Time every phase; see ``experiments.bench``.
+    Time every phase; see ``experiments.host.bench``.
     """
     # Imported here, because only this command needs what makes tables.
-    from experiments.bench import bench  # noqa: PLC0415
+    from experiments.host.bench import bench  # noqa: PLC0415
 
     return bench(arguments, cache_directory())
 

@@ -11,24 +11,24 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING
 
-from experiments.factors import different, impossible
-from experiments.plan import parts_of
+from experiments.declare.factors import different, impossible
+from experiments.plan.fit import parts_of
+from experiments.plan.stopping import log_ratio
 from experiments.records.files import SEARCH_TRIALS
 from experiments.records.manifest import Candidate, Found, SearchStep
 from experiments.records.store import append_trial
 from experiments.records.trials import are_comparable
-from experiments.stopping import log_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from experiments.memory import Memory
-    from experiments.progress import Progress
+    from experiments.declare.variants import Search, Variant
     from experiments.records.trials import TrialRecord
-    from experiments.stage import Stage
-    from experiments.trial import Conditions
-    from experiments.variants import Search, Variant
+    from experiments.run.conditions import Conditions
+    from experiments.run.memory import Memory
+    from experiments.run.progress import Progress
+    from experiments.run.stage import Stage
 
 Levels = dict[str, str]
 

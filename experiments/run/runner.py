@@ -11,22 +11,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.agreement import Agreement
-from experiments.artefact import LengthArtefact
+from experiments.declare.profiles import AT_ONCE_EVERY
+from experiments.declare.variants import CONTROL
 from experiments.errors import BridgetollError, DeployError
-from experiments.memory import Memory
-from experiments.pilot import Pilot
-from experiments.plan import AT_ONCE_EVERY, block_order, leave_out, parts_of, too_many_cpus
+from experiments.plan.fit import leave_out, parts_of, too_many_cpus
+from experiments.plan.order import block_order
+from experiments.plan.stopping import Rule
 from experiments.probes.environment import environment, stolen_s
-from experiments.progress import Progress
 from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED, RATE_WANTED, ROUNDS_WANTED
 from experiments.records.store import append_trial, read_manifest, write_manifest
 from experiments.records.trials import ERROR, UNDER_LOAD
-from experiments.search import TunedSearch
-from experiments.stage import Stage, needs_docker
-from experiments.stop import StopRequest
-from experiments.stopping import Rule
-from experiments.variants import CONTROL
+from experiments.run.agreement import Agreement
+from experiments.run.artefact import LengthArtefact
+from experiments.run.memory import Memory
+from experiments.run.pilot import Pilot
+from experiments.run.progress import Progress
+from experiments.run.search import TunedSearch
+from experiments.run.stage import Stage, needs_docker
+from experiments.run.stop import StopRequest
 
 ERRORS_IN_A_ROW = 2
 """After so many failures in a row of one variant the run ends: the next would fail too."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UsageError
+from experiments.paths import SERVICES
 
 WORKLOADS_FILE = Path(__file__).with_name("workloads.toml")
-SERVICES = Path(__file__).parent.parent / "services"
 
 ENTRY_SERVICE = "gateway"
 ENTRY_PORT = 3000

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.block import Block
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, rank
@@ -23,21 +22,25 @@ from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
+from experiments.paths import SERVICES
 from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
 from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
-from experiments.trial import DEPLOYMENTS, Conditions, Identity, Trial
-from experiments.workloads import SERVICES, Workload
+from experiments.run.block import Block
+from experiments.run.conditions import Conditions, Identity
+from experiments.run.deployed import DEPLOYMENTS
+from experiments.run.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from experiments.declare.variants import Variant
+    from experiments.declare.workloads import Workload
     from experiments.load import LoadGenerator
     from experiments.records.manifest import Manifest, NetworkState
-    from experiments.stop import StopRequest
-    from experiments.variants import Variant
+    from experiments.run.stop import StopRequest
 
 IMAGE_STORE = Path("/srv/image-store")
 """Where the lab sees the store of the image that is made from the userland, read-only."""
@@ -244,7 +247,7 @@ class Stage:
         """
         check_residue(self._before, self.hierarchies)
 
-    def _begin(self, _trial: Trial, _phase: str) -> None:
+    def _begin(self, _phase: str) -> None:
         self.stop.check()
 
     def start_docker_once(self) -> int:

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,16 +18,17 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from experiments.commands import run_command
 from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.lab.lab import Lab
-from experiments.lock import RunLock
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
-from experiments.options import PROJECT
+from experiments.machines.lock import RunLock
+from experiments.paths import PROJECT
+from experiments.plan.stopping import Widths
 from experiments.records.files import PILOT_TRIALS, latest_run
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import OK
-from experiments.stopping import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,14 +138,10 @@ def _analysis() -> list[Timing]:
     Seconds and memory for the latencies of ten million requests, in a process of their own.
     """
     command = [sys.executable, "-m", "analysis.bench_records"]
-    done = subprocess.run(
-        command, check=False, cwd=PROJECT, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
-    )
-    try:
-        found = json.loads(done.stdout)
-    except ValueError as error:
-        msg = f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stderr.strip()}"
-        raise HostError(msg) from error
+    ended = run_command(command, limit_s=RUN_TIMEOUT_S, directory=PROJECT)
+    if not ended.ok:
+        raise HostError(ended.failure())
+    found = json.loads(ended.text)
     what = f"analysis of {found['records'] / 1e6:g} million requests"
     return [
         Timing(what, "s", [found["duration_s"]], found["target_s"]),
@@ -315,16 +311,6 @@ def _userland_build(builds: int, cache: Path) -> Timing:
 
 
 def _run(command: list[str], timeout_s: float) -> None:
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout_s,
-    )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-15:])
-        msg = f"`{' '.join(command)}` failed with status {done.returncode}:\n{tail}"
-        raise HostError(msg)
+    ended = run_command(command, limit_s=timeout_s, directory=PROJECT, merge=True)
+    if not ended.ok:
+        raise HostError(ended.failure())

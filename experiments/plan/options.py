@@ -8,8 +8,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.errors import UsageError
-from experiments.plan import (
+from experiments.declare.profiles import (
     CONCURRENCY,
     DEFAULT_PROFILE,
     DEFAULT_SEED,
@@ -21,10 +20,11 @@ from experiments.plan import (
     WARMUP_REQUESTS,
     WIDER,
 )
+from experiments.declare.reading import VARIANTS_FILE
+from experiments.errors import UsageError
+from experiments.paths import PROJECT
 from experiments.records.manifest import MARGIN, PROBES
-from experiments.variants_file import VARIANTS_FILE
 
-PROJECT = Path(__file__).parent.parent
 RESULTS = PROJECT / "results"
 
 MACHINES = ("auto", "local", "vagrant")
@@ -124,7 +124,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "--workload",
         default="products",
         metavar="NAME",
-        help="products (the published one), orders, or fixed; experiments/workloads.toml "
+        help="products (the published one), orders, or fixed; experiments/declare/workloads.toml "
         "describes them. Default: %(default)s",
     )
     parser.add_argument(
@@ -138,7 +138,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         type=Path,
         default=VARIANTS_FILE,
         metavar="FILE",
-        help="take the variants from this file. Default: experiments/variants.toml",
+        help="take the variants from this file. Default: experiments/declare/variants.toml",
     )
     parser.add_argument(
         "--requests",

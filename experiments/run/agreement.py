@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from experiments.errors import DeployError
 from experiments.records.store import append_agreement
 from experiments.records.trials import AgreementLoad
-from experiments.trial import in_silence
+from experiments.run.silence import in_silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.progress import Progress
-    from experiments.stage import Stage
-    from experiments.trial import Trial
-    from experiments.variants import Variant
+    from experiments.declare.variants import Variant
+    from experiments.run.progress import Progress
+    from experiments.run.stage import Stage
+    from experiments.run.trial import Trial
 
 COMPANY = 3
 """Frozen deployments beside the one that never is."""

@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING
 
 from pyroute2 import netns
 
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
 from experiments.errors import LoadError
+from experiments.paths import SERVICES
 from experiments.records.files import ARTEFACT_TRIALS
 from experiments.records.store import append_trial
-from experiments.workloads import ENTRY_PORT, ENTRY_SERVICE, SERVICES
 
 if TYPE_CHECKING:
-    from experiments.progress import Progress
+    from experiments.declare.variants import Variant
     from experiments.records.trials import TrialRecord
-    from experiments.stage import Stage
-    from experiments.trial import Trial
-    from experiments.variants import Variant
+    from experiments.run.progress import Progress
+    from experiments.run.stage import Stage
+    from experiments.run.trial import Trial
 
 OVERLAY = SERVICES / "late-products.yaml"
 LATE_SERVICES = ("product-1", "product-2")

@@ -1,5 +1,5 @@
 """
-What a host calls inside its VM: ``python -m experiments.guest execute RUN`` and ``… facts``.
+What a host calls inside its VM: ``python -m experiments.host.guest execute RUN`` and ``… facts``.
 
 It needs nothing but Python and what the box holds.
 """
@@ -17,8 +17,8 @@ import threading
 from pathlib import Path
 
 from experiments.errors import BridgetollError
-from experiments.lock import RunLock
 from experiments.machines.local import LocalMachine, cache_directory
+from experiments.machines.lock import RunLock
 
 
 def execute(machine: LocalMachine, run: Path) -> int:
@@ -55,7 +55,7 @@ def main() -> int:
     """
     Run a command; its exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m experiments.guest")
+    parser = argparse.ArgumentParser(prog="python -m experiments.host.guest")
     parser.add_argument("--mirror", default="")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("execute").add_argument("run", type=Path)

@@ -1,0 +1,3 @@
+"""
+What can be measured: factors, variants, workloads and profiles, as declarations.
+"""

@@ -1,0 +1,3 @@
+"""
+What a run is to do: its options, its manifest, orders, sizes and when it has enough.
+"""

@@ -1,0 +1,152 @@
+"""
+The plan of a run: a manifest that is drawn up from the options before anything is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from experiments.declare.profiles import (
+    OPEN_FRACTIONS,
+    PROFILES,
+    REQUESTS,
+    REQUESTS_AT_ONCE,
+    ROUNDS,
+    WIDER,
+)
+from experiments.declare.reading import VARIANTS_FILE, load_variants
+from experiments.declare.variants import CONTROL, Target, doses, focal_pairs, with_control
+from experiments.declare.workloads import choose_workload
+from experiments.errors import UsageError
+from experiments.records.manifest import (
+    RATE_WANTED,
+    ROUNDS_WANTED,
+    RUNNING,
+    MachineRecord,
+    Manifest,
+    PilotPlan,
+    Source,
+    UserlandRecord,
+)
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+
+def plan(options: argparse.Namespace, source: Source | None) -> Manifest:
+    """
+    The manifest of a run that has not begun.
+
+    Raises UsageError for names that are not known.
+    """
+    declared = load_variants(options.variants_file)
+    names = list(dict.fromkeys(options.variants or declared.variants))
+    ladders = declared.ladders_among(names)
+    chosen, comparisons = with_control(
+        declared.choose(names),
+        declared.comparisons_among(names),
+        ladders,
+        declared.search.name if declared.search else "",
+    )
+    for name in options.agreement or []:
+        if name not in names:
+            msg = f"--agreement {name}: no such variant is measured; they are {', '.join(names)}"
+            raise UsageError(msg)
+    workload = choose_workload(options.workload)
+    profile = PROFILES[options.profile]
+    now = time.time()
+    focal = focal_pairs(comparisons, ladders)
+    fixed = options.blocks or options.open_loop or not focal
+    half_width = options.half_width or (None if fixed else profile.half_width)
+    pilot = PilotPlan()
+    if options.open_loop and not options.common_rate:
+        pilot = PilotPlan(RATE_WANTED)
+    elif half_width and not options.rounds:
+        pilot = PilotPlan(ROUNDS_WANTED, options.requests)
+    requests = options.requests or REQUESTS
+    declared_focal = [(each.baseline, each.treatment) for each in comparisons if each.focal]
+    pairs = {
+        "focal": declared_focal or ([] if ladders else focal),
+        "step": [pair for ladder in ladders for pair in ladder.pairs()],
+        "comparison": [
+            (each.baseline, each.treatment) for each in comparisons if each.name != CONTROL
+        ],
+        "dose": doses(chosen, ("cpus", "memory")),
+        "injected": doses(chosen, ("burn_us", "sleep_us")),
+    }
+    controls = [(each.baseline, each.treatment) for each in comparisons if each.name == CONTROL]
+    wholes = declared.wholes_among(names)
+    return Manifest(
+        run=datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ"),
+        state=RUNNING,
+        seed=options.seed,
+        profile=profile.name,
+        blocks=options.blocks or profile.blocks,
+        minutes=options.minutes or profile.minutes,
+        half_width=half_width if focal else None,
+        pilot=pilot,
+        artefact=artefact_of(names, workload.name),
+        agreement=list(options.agreement or []),
+        open_fractions=list(OPEN_FRACTIONS) if options.open_loop else [],
+        common_rate_per_s=options.common_rate if options.open_loop else None,
+        open_requests=options.open_requests if options.open_loop else 0,
+        focal=focal,
+        targets=targets(pairs, half_width) if half_width and focal else [],
+        side_by_side=list(
+            dict.fromkeys(
+                [
+                    *(pair for kind in pairs.values() for pair in kind),
+                    *controls,
+                    *((each.baseline, each.treatment) for each in wholes),
+                ]
+            )
+        ),
+        margin=options.margin,
+        requests=requests,
+        rounds=options.rounds or ROUNDS,
+        requests_at_once=REQUESTS_AT_ONCE,
+        at_once=sorted({name for pair in [*declared_focal, *controls] for name in pair})
+        if declared_focal
+        else [],
+        concurrency=min(options.concurrency, requests),
+        warmup_requests=options.warmup_requests,
+        any_length=not options.same_length,
+        workload=workload,
+        variants=chosen,
+        comparisons=comparisons,
+        ladders=ladders,
+        wholes=wholes,
+        search=declared.search if declared.search and declared.search.name in names else None,
+        allowed=options.allow or [],
+        probes=options.probes,
+        variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
+        machine=MachineRecord(),
+        userland=UserlandRecord(),
+        git=source,
+        created_at=now,
+    )
+
+
+def targets(pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float) -> list[Target]:
+    """
+    How well each pair is to be known, by the narrowest of its kinds.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for kind, wanted in pairs.items():
+        for pair in wanted:
+            found[pair] = min(found.get(pair, WIDER[kind]), WIDER[kind])
+    return [
+        Target(baseline, treatment, half_width * wider)
+        for (baseline, treatment), wider in found.items()
+    ]
+
+
+def artefact_of(names: Sequence[str], workload: str) -> str:
+    """
+    The variant that is loaded before it is up: Docker as published, where both systems are there.
+    """
+    published = {"netns-as-published", "docker-as-published"}
+    return "docker-as-published" if workload == "products" and published <= set(names) else ""

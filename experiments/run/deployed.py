@@ -1,0 +1,238 @@
+"""
+One fresh deployment as a trial has it: brought up, checked, frozen and thawed, taken down.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
+from experiments.deployments.container import ContainerDeployment
+from experiments.deployments.process import ProcessDeployment
+from experiments.lab.freezer import Freezer
+from experiments.lab.network import NetworkNamespace
+from experiments.lab.placement import prove_placement
+from experiments.lab.uplink import Uplink
+from experiments.load import Client
+from experiments.probes.facts import facts_of
+from experiments.probes.network_state import network_state
+from experiments.probes.parity import prove_levels
+from experiments.probes.response import check_answers
+from experiments.run.faults import (
+    TRIAL_ERRORS,
+    describe,
+    keep_logs,
+    keep_tails,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from experiments.declare.variants import Variant
+    from experiments.deployments import (
+        Deployment,
+        Part,
+    )
+    from experiments.records.manifest import NetworkState
+    from experiments.run.conditions import Conditions, Identity
+
+DEPLOYMENTS: dict[str, type[Deployment]] = {
+    "process": ProcessDeployment,
+    "container": ContainerDeployment,
+}
+
+
+class Deployed:
+    """
+    A deployment in phases.
+
+    A phase that fails leaves its ``fault``, and the deployment is then no longer ``going``; nothing
+    that other trials do depends on it. ``found`` gets fields of the trial's record as soon as they
+    are known, and ``state`` is the network's, where it is wanted. A ``quiet`` one tells nobody of
+    its phases, and so is not stopped in one.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        conditions: Conditions,
+        begin: Callable[[str], None],
+        *,
+        wants_state: bool = False,
+        freezes: bool = True,
+    ) -> None:
+        """
+        ``begin`` is told of every phase, and may raise KeyboardInterrupt. Nothing is made yet.
+
+        One that does not ``freeze`` runs from its bringing up to its taking down.
+        """
+        self.identity = identity
+        self.conditions = conditions
+        self.phase = ""
+        self.phases_s: dict[str, float] = defaultdict(float)
+        self.fault = ""
+        self.failed_phase = ""
+        self.found: dict[str, Any] = {}
+        self.state: NetworkState | None = None
+        self.started_at = time.time()
+        self._begin = begin
+        self._wants_state = wants_state
+        self.freezes = freezes
+        self._stack = ExitStack()
+        self._frozen = False
+        self._down = False
+        self.quiet = False
+
+    @property
+    def variant(self) -> Variant:
+        """
+        What is deployed.
+        """
+        return self.identity.variant
+
+    @property
+    def going(self) -> bool:
+        """
+        Whether it is up and nothing has failed.
+        """
+        return not self.fault and "check" in self.found
+
+    @property
+    def probed(self) -> bool:
+        """
+        Whether parity, path and CPU cost are looked at.
+        """
+        return self.conditions.probing(self.identity.number)
+
+    @contextmanager
+    def step(self, phase: str) -> Iterator[None]:
+        """
+        A phase; an error in it is the trial's own and is raised no further.
+        """
+        self.phase = phase
+        started = time.monotonic()
+        try:
+            if not self.quiet:
+                self._begin(phase)
+            yield
+        except TRIAL_ERRORS as error:
+            self.fail(describe(error))
+            keep_tails(self.identity.site.directory, self.identity.raw)
+        finally:
+            self.phases_s[phase] += time.monotonic() - started
+
+    def fail(self, fault: str) -> None:
+        """
+        Note what went wrong in the phase that is under way; the first fault says in which.
+        """
+        self.failed_phase = self.failed_phase or self.phase
+        self.fault = f"{self.fault}; and then: {fault}" if self.fault else fault
+
+    def bring_up(self) -> None:
+        """
+        Deploy, look at the answer, the CPUs and what runs, and freeze it all.
+        """
+        with self.step("deploy"):
+            self.deploy()
+        if self.fault:
+            return
+        with self.step("check"):
+            self._check()
+            self.freeze()
+
+    def deploy(self) -> None:
+        """
+        Make its namespaces and groups, and let the stack come up.
+        """
+        site, levels = self.identity.site, self.variant.levels
+        site.directory.mkdir(parents=True)
+        site.group.create()
+        self._stack.callback(site.group.remove)
+        host = self._stack.enter_context(NetworkNamespace(site.network_namespace))
+        here = host
+        if levels["entry"] == "external":
+            here = self._stack.enter_context(Uplink(host.name)).namespace
+        made = DEPLOYMENTS[levels["runtime"]](self.identity.project, site, levels)
+        self.deployment: Deployment = self._stack.enter_context(made)
+        self.client = Client(here.path, self.conditions.groups["client"])
+
+    def _check(self) -> None:
+        """
+        Look at the answer, at the CPUs, and at what really runs.
+        """
+        conditions, levels, site = self.conditions, self.variant.levels, self.identity.site
+        address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
+        namespace = self.client.network_namespace
+        check, answered_at = check_answers(namespace, address, conditions.workload)
+        self.found["first_answer_s"] = answered_at - self.deployment.started_at
+        if site.group.bind(conditions.placement.stack):
+            cpus = conditions.placement.stack
+            self.found["processes"] = prove_placement(site.group, cpus)
+        # Asked for once, because a frozen daemon answers nothing.
+        services = self.deployment.services()
+        self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
+        self._address = address
+        self.freezer = Freezer(site.group)
+        if self.probed:
+            facts = facts_of(self.deployment, check.answer)
+            self.found["facts"] = facts
+            prove_levels(self.variant, facts)
+            self.found["allowed"] = conditions.parity.check(self.variant, facts)
+        if self._wants_state:
+            self.state = network_state(f"/run/netns/{site.network_namespace}")
+        self.found["check"] = check
+
+    def freeze(self) -> None:
+        """
+        Let nothing of it run.
+        """
+        if self.freezes:
+            self.freezer.freeze()
+            self._frozen = True
+
+    def thaw(self) -> None:
+        """
+        Let it run.
+        """
+        if self._frozen:
+            self._frozen = False
+            self.freezer.thaw()
+
+    @property
+    def is_frozen(self) -> bool:
+        """
+        Whether nothing of it can run now.
+        """
+        return self._frozen
+
+    @contextmanager
+    def _thawed(self) -> Iterator[None]:
+        self.thaw()
+        try:
+            yield
+        finally:
+            self.freeze()
+
+    def take_down(self) -> None:
+        """
+        Kill everything of it, and remove what was made for it.
+        """
+        site = self.identity.site
+        if self._down:
+            return
+        self._down = True
+        self.quiet = True
+        with self.step("teardown"), self._stack:
+            if hasattr(self, "freezer"):
+                # Docker tells its containers' logs only while it runs. It may have been frozen a
+                # moment ago, by what was then interrupted.
+                self.freezer.thaw()
+                self._frozen = False
+            if hasattr(self, "deployment"):
+                keep_logs(self.deployment, self.identity.raw)
+            site.group.kill()
+        shutil.rmtree(site.directory, ignore_errors=True)

@@ -1,0 +1,260 @@
+"""
+One trial: a fresh deployment of one variant, loaded in turns with others.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from experiments.load.ab import times_ms
+from experiments.load.merged import merged
+from experiments.load.open_loop import OpenLoop, OpenPlan
+from experiments.probes.cpu import (
+    CpuCounters,
+    add_costs,
+    cpu_cost,
+)
+from experiments.probes.path import check_path, path_counters
+from experiments.records.trials import (
+    ERROR,
+    OK,
+    STOPPED,
+    UNDER_LOAD,
+    RoundLoad,
+    TrialPlacement,
+    TrialRecord,
+)
+from experiments.run.conditions import LOAD_BASE_S
+from experiments.run.deployed import Deployed
+from experiments.run.silence import in_silence
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from experiments.records.trials import LoadResult, PathCounters
+    from experiments.run.conditions import Conditions, Identity
+
+COLD_REQUESTS = 100
+"""How many requests a fresh deployment is said to be cold for."""
+
+
+class Trial(Deployed):
+    """
+    A trial under way: its steps are asked for one by one, and ``record`` says what they came to.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        conditions: Conditions,
+        begin: Callable[[str], None],
+        *,
+        wants_state: bool = False,
+        freezes: bool = True,
+    ) -> None:
+        """
+        See Deployed; nothing is loaded yet.
+        """
+        super().__init__(identity, conditions, begin, wants_state=wants_state, freezes=freezes)
+        self.loads: list[RoundLoad] = []
+        self._whole: list[LoadResult] = []
+        self._times_ms: list[Counter[int]] = []
+        self._spoiled = False
+        self._under_way = 0
+
+    def stop(self) -> None:
+        """
+        The user stopped the run while nothing was wrong with it; what it has is kept.
+        """
+        self._under_way = 0
+        self.phase = STOPPED
+        self.fail("the run was stopped by the user")
+
+    def spoil(self, fault: str) -> None:
+        """
+        Something came up that leaves no number of it standing.
+        """
+        self._spoiled = True
+        self.fail(fault)
+
+    def warm_up(self, others: Sequence[Trial] = ()) -> None:
+        """
+        The very first requests, which are a load of their own, and then the rest of the warm-up.
+        """
+        cold = min(COLD_REQUESTS, self.conditions.warmup_requests)
+        for name, requests in (
+            ("cold", cold),
+            ("warmup", self.conditions.warmup_requests - cold),
+        ):
+            if requests and self.going:
+                with self.step(name):
+                    with in_silence(others):
+                        load = self.load_once(requests, name)
+                    if name == "cold":
+                        self.found["cold"] = load
+        if self.going and self.probed:
+            with self.step("prove"):
+                self._path_before = self._path()
+
+    def load(self, number: int, turn: int, others: Sequence[Trial]) -> None:
+        """
+        One load of a round, with counters read around it; ``others`` are frozen, which is proved.
+        """
+        with self.step("load"):
+            name = f"round-{number:02}"
+            with in_silence(others) as silence:
+                cpu_before = self._cpu()
+                started_at = time.time()
+                load = self.load_once(self.conditions.requests, name)
+                cpu_after = self._cpu()
+            self.take(load, self.identity.raw / name)
+            self.loads.append(
+                RoundLoad(
+                    round=number,
+                    turn=turn,
+                    started_at=started_at,
+                    requests=load.requests,
+                    requests_completed=load.requests_completed,
+                    requests_failed=load.requests_failed,
+                    requests_ok=load.requests_ok,
+                    responses_non_2xx=load.responses_non_2xx,
+                    us_per_request=1e6 / load.requests_per_second,
+                    others=len(silence.others),
+                    others_ran_us=silence.ran_us,
+                )
+            )
+            if cpu_before and cpu_after:
+                cost = cpu_cost(cpu_before, cpu_after)
+                self.found["cpu"] = add_costs(self.found.get("cpu"), cost)
+
+    def take(self, load: LoadResult, directory: Path) -> None:
+        """
+        Take a whole load in, whose raw output is in the directory.
+        """
+        self._times_ms.append(times_ms(directory))
+        self._whole.append(load)
+
+    def load_once(self, requests: int, name: str) -> LoadResult:
+        """
+        A load that nothing is made of here; its raw output goes into a folder of this name.
+        """
+        self._under_way = requests
+        with self._thawed():
+            load = self._run(requests, self._directory(name))
+        self._under_way = 0
+        return load
+
+    def load_at_once(self, others: Sequence[Trial]) -> None:
+        """
+        As many requests as were published, at once.
+        """
+        with self.step("at_once"):
+            with in_silence(others):
+                load = self.load_once(self.conditions.requests_at_once, "at-once")
+            self.found["at_once"] = load
+            # Its path is still to be proved.
+            self.found.pop("proved", None)
+
+    def prove(self) -> None:
+        """
+        Prove the path of all loads so far; what has not been proved is no number.
+        """
+        if not self._whole or not self.probed:
+            return
+        with self.step("prove"):
+            grown = self._path().since(self._path_before)
+            self.found["path"] = grown
+            at_once: LoadResult | None = self.found.get("at_once")
+            loads = [*self._whole, *([at_once] if at_once else [])]
+            requests = sum(load.requests_completed for load in loads)
+            services = len(self.conditions.workload.services)
+            seconds = sum(load.duration_s for load in loads)
+            check_path(self.variant.levels, grown, requests, services, seconds)
+            self.found["proved"] = True
+
+    def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:
+        """
+        The open loop, with a share of the capacity that was measured, or for None the common rate.
+        """
+        with self.step("open"):
+            plan = self._schedule(fraction)
+            with in_silence(others), self._thawed():
+                identity = self.identity
+                found = OpenLoop().run(plan, self.client, identity.raw, identity.run_folder)
+            self.found.setdefault("open_loads", []).append(found)
+
+    def _schedule(self, fraction: float | None) -> OpenPlan:
+        conditions = self.conditions
+        if fraction is None:
+            rate_per_s = conditions.common_rate_per_s or 0.0
+        else:
+            rate_per_s = fraction * merged(self._whole, self._times_ms).requests_per_second
+        return OpenPlan(
+            address=self._address,
+            workload=conditions.workload,
+            rate_per_s=rate_per_s,
+            requests=conditions.open_requests,
+            # The same gaps, but for their scale, for every variant of a block.
+            seed=f"{conditions.seed} {self.identity.block} {fraction}",
+            limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
+            fraction=fraction,
+        )
+
+    def record(self) -> TrialRecord:
+        """
+        What it came to.
+        """
+        proved = self.found.pop("proved", False) or not self.probed
+        good = bool(self._whole) and proved and not self._spoiled
+        placement = self.conditions.placement
+        where = TrialPlacement(
+            client=sorted(placement.client),
+            stack=sorted(placement.stack),
+            apart=placement.apart,
+            pinned=self.conditions.pinned,
+            processes=self.found.pop("processes", None),
+        )
+        return TrialRecord(
+            number=self.identity.number,
+            block=self.identity.block,
+            part=self.identity.part,
+            position=self.identity.position,
+            variant=self.variant.name,
+            status=OK if good else ERROR,
+            started_at=self.started_at,
+            phases_s=dict(self.phases_s),
+            placement=where,
+            load=merged(self._whole, self._times_ms) if good else None,
+            loads=self.loads,
+            requests_lost=self._under_way if self.failed_phase in UNDER_LOAD else 0,
+            failed_phase=self.failed_phase,
+            error=self.fault,
+            **({"check": None} | self.found),
+        )
+
+    @property
+    def is_proved(self) -> bool:
+        """
+        Whether the path of all its loads is proved.
+        """
+        return bool(self.found.get("proved"))
+
+    def _run(self, requests: int, directory: Path) -> LoadResult:
+        plan = self.conditions.plan(self._address, requests)
+        return self.conditions.load.run(plan, self.client, directory)
+
+    def _directory(self, name: str) -> Path:
+        directory = self.identity.raw / name
+        directory.mkdir()
+        return directory
+
+    def _cpu(self) -> CpuCounters | None:
+        if not self.probed:
+            return None
+        return CpuCounters.read(self._parts, self.conditions.groups)
+
+    def _path(self) -> PathCounters:
+        return path_counters(self.identity.site.network_namespace, self.deployment)

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 
 from analysis.drawing.figure import DIRECTORY, write
 from analysis.findings import Findings
-from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV, VALUE_AT_FAULT
+from analysis.folders import (
+    POOLED_REPORT,
+    REPORT,
+    RESULTS,
+    TRIALS_CSV,
+    VALUE_AT_FAULT,
+    VERDICTS,
+)
 from analysis.report.gallery import FIGURES, figures
 from analysis.report.markdown import render
 from analysis.report.trials_csv import trials_csv
+from analysis.report.verdicts_json import verdicts_json
 from analysis.run import read_runs
-from analysis.topics.comparisons.section import UNSAID
+from analysis.topics.comparisons.section import verdict_lines
 from analysis.topics.latency.histograms import write_histograms
 from experiments.errors import ResultsError
 from experiments.records.files import latest_run
@@ -67,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         runs = options.runs or [latest_run(options.results)]
         output = options.output or runs[-1] / (REPORT if len(runs) == 1 else POOLED_REPORT)
-        text = make(runs, output)
+        found = make(runs, output)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -78,15 +86,15 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         print(f"error: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
-    verdicts = text.partition("## Conclusions")[2].partition(UNSAID)[0]
-    print("\n".join(line for line in verdicts.splitlines() if line.startswith("- ")))
+    for line in verdict_lines(found):
+        print(f"- {line}")
     print(f"report: {output}")
     return 0
 
 
-def make(runs: Sequence[Path], output: Path) -> str:
+def make(runs: Sequence[Path], output: Path) -> Findings:
     """
-    Write the report of the runs, and the figures and data that belong to it; its text.
+    Write the report of the runs, and the figures and data that belong to it; what was found.
 
     Raises ResultsError for what cannot be read, and OSError for a report that cannot be written.
     """
@@ -99,11 +107,13 @@ def make(runs: Sequence[Path], output: Path) -> str:
     # What else lies beside a report that a user put elsewhere is not ours.
     known = FIGURES if output.parent == runs[-1] else ()
     write(drawn, output.parent / directory, known)
+    verdicts = output.with_name(VERDICTS if len(runs) == 1 else f"pooled-{VERDICTS}")
+    verdicts.write_text(verdicts_json(found), encoding="utf-8")
     if run.folder is not None:
         csv = trials_csv(run.manifest, run.trials)
         (output.parent / TRIALS_CSV).write_text(csv, encoding="utf-8")
         write_histograms(run.trials, run.folder)
-    return text
+    return found
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ REFERENCE = "reference"
 REPORT = "report.md"
 POOLED_REPORT = "pooled-report.md"
 TRIALS_CSV = "trials.csv"
+VERDICTS = "verdicts.json"
 
 VALUE_AT_FAULT = (ArithmeticError, LookupError, TypeError, ValueError)
 """What comes of records that have the right types, and a value that no run has, such as no time."""

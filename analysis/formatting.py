@@ -4,6 +4,7 @@ Numbers and tables as text: intervals with their signs, cells that break no tabl
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -12,7 +13,7 @@ from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from analysis.statistics.estimates import Difference
     from analysis.statistics.verdicts import Verdict
@@ -27,11 +28,27 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return tabulate(escaped, headers=list(headers), tablefmt="pipe", disable_numparse=True)
 
 
-def percent(interval: Interval, digits: int = 1, sign: str = "+") -> str:
+def decimals(interval: Interval, most: int) -> int:
+    """
+    Digits after the point: those that show two significant digits of the half-width, or ``most``.
+
+    After the "Guide to the Expression of Uncertainty in Measurement" (JCGM 100:2008), 7.2.6.
+    """
+    half = interval.half_width
+    if half is None or half == 0:
+        return most
+    if math.isinf(half):
+        return 0
+    return min(most, max(0, 1 - math.floor(math.log10(half))))
+
+
+def percent(interval: Interval, most: int = 1, sign: str = "+") -> str:
     """
     A relative difference in per cent with its interval; ``sign`` is "+" or, for none, "-".
+
+    It has as many decimals as the interval supports, at the most ``most``.
     """
-    return _with_limits(interval, lambda number: f"{number * 100:{sign}.{digits}f}", "%")
+    return _with_limits(interval.map(lambda share: share * 100), "%", most, sign)
 
 
 def time_difference(difference: Difference, metric: str = "us_per_request") -> str:
@@ -58,10 +75,15 @@ def microseconds(interval: Interval, sign: str = "+") -> str:
     """
     An absolute difference in microseconds with its interval; ``sign`` is "+" or, for none, "-".
     """
-    return _with_limits(interval, lambda number: f"{number:{sign}.0f}", "µs")
+    return _with_limits(interval, "µs", 1 if interval.half_width else 0, sign)
 
 
-def _with_limits(interval: Interval, text: Callable[[float], str], unit: str) -> str:
+def _with_limits(interval: Interval, unit: str, most: int, sign: str) -> str:
+    digits = decimals(interval, most)
+
+    def text(number: float) -> str:
+        return f"{number:{sign}.{digits}f}"
+
     centre = f"{text(interval.estimate)} {unit}"
     if interval.low is None or interval.high is None:
         return f"{centre} [no interval: one block]"
@@ -75,10 +97,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def plus_minus(interval: Interval, digits: int = 0) -> str:
+def plus_minus(interval: Interval, most: int = 0) -> str:
     """
-    A quantity with half the width of its interval.
+    A quantity with half the width of its interval, and as many decimals as that supports.
     """
+    digits = decimals(interval, most)
     if interval.half_width is None:
         return f"{interval.estimate:.{digits}f}"
     return f"{interval.estimate:.{digits}f} ± {interval.half_width:.{digits}f}"

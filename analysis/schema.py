@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analysis.folders import RESULTS
+from analysis.report.verdicts_json import Verdicts
 from experiments.records.manifest import Manifest
 from experiments.records.trials import AgreementLoad, TrialRecord
 
@@ -26,8 +27,9 @@ FILES = {
     "manifest.schema.json": Manifest,
     "trial.schema.json": TrialRecord,
     "agreement.schema.json": AgreementLoad,
+    "verdicts.schema.json": Verdicts,
 }
-"""The schema of manifest.json, and those of each line of trials.jsonl and of agreement.jsonl."""
+"""Of manifest.json and verdicts.json, and of each line of trials.jsonl and agreement.jsonl."""
 
 
 def schema(kind: type) -> dict[str, Any]:

@@ -33,6 +33,13 @@ class Kind(Enum):
     CANNOT_TELL = "cannot tell"
     NOT_COMPARABLE = "not comparable"
 
+    @property
+    def word(self) -> str:
+        """
+        The verdict by itself, as in a table or a file.
+        """
+        return self.value.removesuffix(" by").removesuffix(" within")
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.topics.calibration.findings import Recovery
 
-TITLE = "Calibration: what came out against what was put in"
+TITLE = "Calibration: recovered against injected cost"
 CAPTION = (
-    "Each point is one dose, the mean over blocks of what came out of it, with its 95 % interval. "
-    "The dashed line is what should come out: all of it, or nothing where a sleep takes no CPU "
-    "time, and where what is burned takes no more than that. A hollow point's interval does not "
-    "hold what should come out."
+    "Each point is one dose: the mean over blocks of what was recovered, with its 95 % interval. "
+    "The dashed line is what should be recovered: the whole dose, or nothing where the measure "
+    "does not count it (a sleep takes no CPU time). A hollow point's interval does not hold that "
+    "value."
 )
 
 COLUMNS = 2
@@ -119,10 +119,10 @@ def _paint(axes: Axes, each: Recovery) -> None:
     axes.set_ylim(low, high)
     axes.set_xticks(even_ticks(0, most_us, 6))
     axes.set_yticks(even_ticks(low, high, 6))
-    axes.set_xlabel(f"{INJECTED[each.factor]} put in (µs per request)")
-    axes.set_ylabel("came out (µs per request)")
+    axes.set_xlabel(f"injected {INJECTED[each.factor]} (µs per request)")
+    axes.set_ylabel("recovered (µs per request)")
     axes.set_title(
-        f"{sentence(INJECTED[each.factor])}, looked for in {each.measure}\n"
+        f"{sentence(INJECTED[each.factor])}, measured by {each.measure}\n"
         f"slope {plus_minus(each.slope, 3)}, bias {microseconds(each.bias_us)}",
         fontsize=SMALL_PT,
         fontweight="normal",
@@ -135,10 +135,10 @@ def _alternative(found: Sequence[Recovery]) -> str:
         held = (
             "one block, so no interval"
             if each.held is None
-            else f"{each.held} of {count(len(each.doses), 'interval')} hold what should come out"
+            else f"{each.held} of {count(len(each.doses), 'interval')} hold the expected value"
         )
         words.append(
             f"{INJECTED[each.factor]} in {each.measure}: slope {plus_minus(each.slope, 3)}, should "
             f"be {each.share:g}, {held}"
         )
-    return f"What came out of what was put in. {sentence('; '.join(words))}."
+    return f"Recovery of injected costs. {sentence('; '.join(words))}."

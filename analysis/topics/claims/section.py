@@ -14,17 +14,15 @@ if TYPE_CHECKING:
     from analysis.topics.claims.findings import Claim
 
 INTRODUCTION = (
-    "What the report that this project began with claims, what its own numbers support, and what "
-    "this run shows. A claim *holds* where it was shown here, a size in that size; *holds in "
-    "direction only* where another size was shown, or a part of what is claimed; *does not hold* "
-    "where the opposite was shown, or no difference; and *cannot be tested* where this run cannot "
-    "tell, or measures no such thing."
+    "For each claim of the published report: what its own numbers support, and what this run "
+    "shows. *Holds*: shown here, a size in that size. *Holds in direction only*: another size was "
+    "shown, or a part of the claim. *Does not hold*: the opposite was shown, or no difference. "
+    "*Cannot be tested*: this run cannot tell, or measures no such quantity."
 )
 ARTEFACT = (
-    "**The length artefact, measured.** {variant} was loaded before it was up: its product "
-    "services opened their port only when the gateway had given its first answer, a 502. That "
-    "shows how such numbers come about, and cannot show that the published ones did come about "
-    "so. The same cold start, twice:"
+    "**The length artefact, measured.** {variant} was loaded before it was up. Its product "
+    "services opened their ports only after the gateway's first answer, a 502. This shows how such "
+    "numbers can arise, not that the published ones did. The same cold start, twice:"
 )
 
 
@@ -42,7 +40,7 @@ def published_claims(findings: Findings) -> str:
     # In one table with the verdicts these would be too wide for a terminal.
     grounds = [_grounds(f"{number}. ", each) for number, each in enumerate(found, start=1)]
     parts = [
-        "## The published claims, one by one",
+        "## The published claims",
         INTRODUCTION,
         table(["", "Claimed", "Verdict"], rows),
         "\n".join(grounds),
@@ -57,10 +55,10 @@ def published_claims(findings: Findings) -> str:
                 [
                     ["Requests completed", *(str(each.requests) for each in counts)],
                     ["“Failed requests”", *(str(each.failed) for each in counts)],
-                    ["of them for their length", *(str(each.failed_length) for each in counts)],
+                    ["of these, for their length", *(str(each.failed_length) for each in counts)],
                     ["Non-2xx responses", *(str(each.non_2xx) for each in counts)],
                     [
-                        "Really good",
+                        "Good answers",
                         *(f"{each.ok} ({each.ok / each.requests * 100:.1f} %)" for each in counts),
                     ],
                 ],

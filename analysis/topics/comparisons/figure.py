@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 TITLE = "How much longer each treatment takes than its baseline"
 CAPTION = (
-    "The relative difference in time per request of each declared comparison, paired within "
-    "blocks, with its 95 % interval (a line with ends, hidden where it is narrower than the "
-    "marker) and its verdict, which is corrected for the number of comparisons. Right of zero the "
-    "treatment is slower. The shaded band is the margin within which a difference is taken to be "
-    "none. A/A compares one thing with itself: what is seen there is the instrument's own doing."
+    "The relative difference in time per request of each comparison, paired within blocks, with "
+    "its 95 % interval and its verdict, which is corrected for the number of comparisons (Holm). "
+    "Right of zero the treatment is slower. The shaded band is the equivalence margin. A/A "
+    "compares one variant with itself."
 )
 
 LEFT_IN, RIGHT_IN = 3.1, 2.7

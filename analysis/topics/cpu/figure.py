@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 TITLE = "CPU time per request, by where it is spent"
 CAPTION = (
-    "Microseconds of CPU time per request during the loads, as means over trials, stacked by "
-    "place. The number at the right is without the client, whose work is no part of the stack's "
-    "and is drawn last. The 95 % intervals are in the data."
+    "Microseconds of CPU time per request: means over trials, stacked by where the time is spent. "
+    "The number at the right excludes the client, which is drawn last and is not part of the "
+    "stack. The data have the 95 % intervals."
 )
 
 USER, KERNEL, INTERRUPTS = "services, user", "services, kernel", "soft interrupts"

@@ -132,9 +132,9 @@ def reproduce(findings: Findings) -> str:
     made = manifest.git
     checkout = f"a checkout of commit {made.commit}" if made else "a checkout"
     if made and made.changed:
-        checkout += " (whose files were changed, so what ran is not quite that commit)"
+        checkout += " (with changed files, so what ran is not exactly that commit)"
     again = (
-        f"`{manifest.search.name}` is searched for again there, and may come out otherwise."
+        f"The search for `{manifest.search.name}` is repeated, and may have another result."
         if manifest.search
         else ""
     )
@@ -146,16 +146,16 @@ def reproduce(findings: Findings) -> str:
             f"```\npip install nox\n{command}\n```",
             again,
             (
-                f"Where this report does not lie in {run}, name its folder instead. It is made "
-                "again from there, without root, by:"
+                f"To make this report again, without root (if it is not in {run}, name its folder "
+                "instead):"
             ),
             f"```\nnox -s report -- {run}\n```",
             (
-                "`trials.jsonl` holds one record for each trial (`trials.csv` the same as one "
-                "table), `raw/` what the tools printed, and `manifest.json` the machine, its "
-                "settings, every version, and the order in which deployments were brought up; "
-                "`results/schema/` describes both. In a run that was kept by `nox -s reference` "
-                "the records and `raw/` are compressed."
+                "`trials.jsonl` holds one record per trial, and `trials.csv` the same as a table. "
+                "`verdicts.json` holds every comparison and step. `raw/` holds what the tools "
+                "printed. `manifest.json` holds the machine, the settings, every version, and the "
+                "order of the deployments. `results/schema/` describes them. `nox -s reference` "
+                "compresses the records and `raw/`."
             ),
         ]
         if part

@@ -40,12 +40,11 @@ if TYPE_CHECKING:
 
 TITLE = "What each step of the ladder costs, in microseconds per request"
 CAPTION = (
-    "Each bar starts at the level that the steps before it have reached and is as long as its own "
-    "step's cost; the line with ends is that cost's 95 % interval, from paired differences within "
-    "blocks. Full bars go right for what costs and left for what saves; a hollow bar's "
-    "interval holds zero, so that step cannot be told apart from zero; a hatched one's excludes "
-    "zero, but among so many steps that is no surprise (Holm). What leads to a whole comes "
-    "first. All ladders have one scale, each from its own foot."
+    "Each bar starts where the steps before it end, and is as long as its own step's cost. The "
+    "line with ends is that cost's 95 % interval, paired within blocks. Filled bars go right for "
+    "costs and left for savings. A hollow bar's interval holds zero. A hatched bar's interval "
+    "excludes zero, but its p-value does not stand after Holm. Ladders that lead to a whole come "
+    "first. All ladders share one scale, each from its own foot."
 )
 
 LEFT_IN, RIGHT_IN = 2.75, 2.7
@@ -166,7 +165,7 @@ def _legend(canvas: Canvas) -> None:
     samples = {
         "costs": _look(Told.APART, 1),
         "saves": _look(Told.APART, -1),
-        "interval excludes zero, but unclear once corrected": _look(Told.UNCORRECTED, 1),
+        "excludes zero, but not after Holm": _look(Told.UNCORRECTED, 1),
         "cannot be told apart from zero": _look(Told.HOLDS_ZERO, 1),
     }
     legend(canvas, {name: Patch(**look) for name, look in samples.items()}, columns=4, length=2.0)

@@ -23,7 +23,7 @@ class Told(Enum):
     """
 
     APART = "told apart from zero"
-    UNCORRECTED = "unclear once corrected (Holm)"
+    UNCORRECTED = "not clear after Holm"
     HOLDS_ZERO = "cannot be told apart from zero"
     ONE_BLOCK = "one block is no result"
     MISSING = "no block has both"

@@ -45,17 +45,16 @@ if TYPE_CHECKING:
 OPEN_TITLE = "Latency by schedule, at the same rate for all"
 CLOSED_TITLE = "Latency in the closed loop"
 OPEN_CAPTION = (
-    "Latency from when each request should have been sent, at the rate that all variants have in "
-    "common. Above, for each latency the share of all requests that took longer; a curve ends "
-    f"where {LEAST_BEYOND} requests are left, and failed ones count as slower than all others. "
-    "Below, the quantiles over trials with their 95 % intervals, where there are enough requests "
-    "for them."
+    "Latency from the scheduled start, at the common rate. Above: the share of requests that took "
+    f"longer than each latency. A curve ends where {LEAST_BEYOND} requests are left; failed "
+    "requests count as slower than all others. Below: quantiles over trials with their 95 % "
+    "intervals, where there are enough requests."
 )
 CLOSED_CAPTION = (
-    "Latency of all requests of a trial's loads, as means over trials. Above, the share of "
-    "requests that took longer than the mean latency at a percentile, as far as "
-    f"{LEAST_BEYOND} requests of a trial did. Below, the quantiles with their 95 % intervals. In a "
-    "closed loop a stack that stalls is asked for nothing meanwhile, so the tail is too short."
+    "Latency of all requests of a trial's loads, as means over trials. Above: the share of "
+    f"requests that took longer, as far as {LEAST_BEYOND} requests of a trial did. Below: "
+    "quantiles with their 95 % intervals. In a closed loop a stalled stack receives no requests, "
+    "so the tail is too short."
 )
 
 MARKS = {

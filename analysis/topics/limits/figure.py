@@ -36,11 +36,10 @@ if TYPE_CHECKING:
 
 TITLE = "Limits as a dose: time per request under each"
 CAPTION = (
-    "Time per request against the limit of each service, on a logarithmic scale, as means over "
-    "trials with their 95 % intervals. The dose falls from right to left; at the right end stands "
-    "the same variant without a limit. Variants with both limits at once are in the table only. "
-    "Where another share of the answers was good than without the limit, there is no point: errors "
-    "are quick."
+    "Time per request against the limit of each service, on a logarithmic scale: means over trials "
+    "with their 95 % intervals. The right end is the same variant without a limit. Variants with "
+    "both limits are in the table only. A dose whose share of good answers differs from the "
+    "unlimited variant's has no point: errors are quick."
 )
 LABELS = {"cpus": "CPUs for each service", "memory": "memory for each service (m is MiB, g is GiB)"}
 

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 LONG_CELL = 600
 
 INTRODUCTION = (
-    "Each cell is the mean over trials, ± half the width of its 95 % confidence interval by "
-    "Student's t; of rates it is the harmonic one. The difference is the treatment's relative to "
-    "the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's mean "
-    "latency is concurrency × time / requests, so it and the rate are one measurement, shown twice "
-    "because the published table shows both. Errors are quick: where the shares of good answers "
-    "differ, times are *not comparable*."
+    "Each cell is the mean over trials ± half the width of its 95 % interval (Student's t); rates "
+    "have the harmonic mean. The difference is the treatment's relative to the baseline's, paired "
+    "within blocks (mean log-ratio), with its 95 % interval. ab computes its mean latency as "
+    "concurrency × time / requests, so mean latency and rate are one measurement. Where the shares "
+    "of good answers differ, times are *not comparable*: errors are quick."
 )
 
 
@@ -39,14 +38,14 @@ def parameters(findings: Findings) -> str:
         ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
         ["Concurrency", str(manifest.concurrency)],
         ["Requests per load", str(manifest.requests)],
-        ["Rounds, each with one load of every trial", _rounds(manifest)],
-        ["Requests at once, never cut into loads", _at_once(manifest)],
-        ["Requests before those, not counted", str(manifest.warmup_requests)],
+        ["Rounds per block", _rounds(manifest)],
+        ["Requests at once", _at_once(manifest)],
+        ["Warm-up requests", str(manifest.warmup_requests)],
         ["Endpoint", f"`{'POST' if workload.post_json else 'GET'} {workload.path}`"],
         ["Workload", f"{workload.name}: {workload.about}"],
         ["Services", ", ".join(workload.services)],
         ["Blocks", _blocks(manifest)],
-        ["Counts as no difference", f"±{manifest.margin * 100:g} %"],
+        ["Equivalence margin", f"±{manifest.margin * 100:g} %"],
         ["Seed", str(manifest.seed)],
     ]
     return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
@@ -57,13 +56,12 @@ def _rounds(manifest: Manifest) -> str:
     if pilot is None:
         return str(manifest.rounds)
     return (
-        f"{manifest.rounds}, by a pilot: in {count(pilot.rounds, 'round')} of "
-        f"{pilot.requests} requests to each of {pilot.deployments} deployments of "
-        f"{pilot.variant} the loads of one deployment differed by "
-        f"{pilot.own_sd * 100:.1f} %, and deployments beyond that by "
-        f"{pilot.between_sd * 100:.1f} % (standard deviations); a deployment costs "
-        f"{pilot.deployment_s:.1f} s and a load {pilot.load_s:.1f} s, so that "
-        f"{count(pilot.wanted_rounds, 'round')} would be best"
+        f"{manifest.rounds}, by a pilot ({count(pilot.rounds, 'round')} of {pilot.requests} "
+        f"requests to {pilot.deployments} deployments of {pilot.variant}): standard deviation "
+        f"{pilot.own_sd * 100:.1f} % within and {pilot.between_sd * 100:.1f} % between "
+        "deployments; "
+        f"{pilot.deployment_s:.1f} s a deployment, {pilot.load_s:.1f} s a load; "
+        f"{count(pilot.wanted_rounds, 'round')} are best"
     )
 
 
@@ -77,7 +75,7 @@ def _blocks(manifest: Manifest) -> str:
     asked = f"{manifest.blocks} asked for"
     if manifest.half_width is not None:
         width = f"{manifest.half_width * 100:g} %"
-        asked = f"at least {manifest.blocks}, and on until the half-width is {width}"
+        asked = f"at least {manifest.blocks}, until the half-width is {width}"
     ending = manifest.ending or "ended before that"
     return f"{count(len(manifest.order), 'block')} ({asked}); {ending}"
 
@@ -100,10 +98,10 @@ def key_metrics(findings: Findings) -> str:
         )
     others = [each for each in compared if focal and each not in focal]
     if others:
-        parts.append("### The other comparisons, in brief")
+        parts.append("### The other comparisons")
         parts.append(_brief_table(others, summaries))
     if not compared:
-        parts.append("One variant alone has nothing to be compared with.")
+        parts.append("One variant alone has no comparison.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -120,19 +118,18 @@ def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
     if not named:
         return ""
     words = (
-        f"**Two kinds of loads.** The tables of {', '.join(named)} are of one load of "
-        f"{manifest.requests_at_once} requests in each trial, as many as were published, on a "
-        "thawed deployment. Their row “Time per request, short loads” is of the rounds, loads of "
-        f"{manifest.requests} requests, and so are all other tables and all verdicts: the short "
-        "loads of one round lie seconds apart, and are compared more closely."
+        f"**Two kinds of loads.** The tables of {', '.join(named)} show one load of "
+        f"{manifest.requests_at_once} requests per trial, as published. Their row “Time per "
+        f"request, short loads” shows the rounds, loads of {manifest.requests} requests. All other "
+        "tables and all verdicts rest on the rounds, whose loads lie seconds apart."
     )
     found = [
         f"{name} {percent(interval)}" for name, interval in findings.short_against_at_once.items()
     ]
     if found:
         words += (
-            " The beginning and the end of a load are a larger part of a short one. Beside one of "
-            f"{manifest.requests_at_once} a request takes in short ones: {', '.join(found)}."
+            " Ramp-up and ramp-down are a larger part of a short load. Relative to loads of "
+            f"{manifest.requests_at_once}, a request of a short load takes: {', '.join(found)}."
         )
     return words
 
@@ -235,7 +232,7 @@ def _reliability(summary: VariantSummary) -> str:
 def _without_result(summary: VariantSummary, *, counted: bool) -> str:
     if not summary.aborted:
         return str(summary.errors)
-    where = "counted in reliability alone" if counted else "counted nowhere in this table"
+    where = "counted in reliability only" if counted else "not counted in this table"
     return f"{summary.errors} ({summary.aborted} ended under load, {where})"
 
 
@@ -268,10 +265,10 @@ def details(findings: Findings) -> str:
                 str(summary.responses_non_2xx),
             ]
         )
-    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (least to greatest)"]
+    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (minimum to maximum)"]
     headers += ["µs per request", "Non-2xx answers"]
     about = "\n".join(f"- **{each.name}**: {each.about}" for each in manifest.variants)
-    shared = f"Levels are {_words(usual)}, where the table does not name another one."
+    shared = f"Levels, unless the table names another: {_words(usual)}."
     parts = ["## Variants in detail", about, shared, table(headers, rows)]
     return "\n\n".join(part for part in parts if part)
 
@@ -302,6 +299,6 @@ def errors(findings: Findings) -> str:
     ]
     if not rows:
         return ""
-    return "### Failed trials, and faults after a load\n\n" + table(
+    return "## Failed trials, and faults after a load\n\n" + table(
         ["Trial", "Variant", "Block", "Reason"], rows
     )

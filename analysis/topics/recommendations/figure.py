@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.topics.recommendations.findings import Change
 
-TITLE = "What each change buys, and what it gives up"
+TITLE = "What each change saves, and what it gives up"
 CAPTION = (
     "The relative difference in time per request that each change makes within one runtime, with "
-    "its 95 % interval; left of zero the change saves time. Beside it stands what the change gives "
-    "up, as far as that is known of its parts."
+    "its 95 % interval. Left of zero the change saves time. Beside it: what the change gives up."
 )
 
 LEFT_IN, RIGHT_IN = 2.9, 3.2
@@ -76,7 +75,7 @@ def recommendations(findings: Findings) -> Figure | None:
                     *limits_of(each.relative, 100),
                     each.difference.blocks if each.difference else 0,
                     verdict_word(each),
-                    change.gives_up,
+                    "; ".join(change.gives_up),
                 ]
                 for change in changes
                 for each in [change.comparison]
@@ -90,7 +89,7 @@ def recommendations(findings: Findings) -> Figure | None:
 def _row(change: Change) -> Row:
     each = change.comparison
     about = f"{each.treatment} against {each.baseline}"
-    lost = change.gives_up
+    lost = "; ".join(change.gives_up)
     more = textwrap.fill(f"gives up: {lost}", LINE_CHARACTERS) if lost else ""
     return Row(each.name, about, numbers_and_verdict(each), more)
 
@@ -104,7 +103,7 @@ def _alternative(changes: Sequence[Change]) -> str:
         return f"Of {count(len(changes), 'change')} none is told to be faster."
     most = min(faster, key=_estimate)
     best = most.comparison
-    price = f" and gives up: {most.gives_up}" if most.gives_up else ""
+    price = f" and gives up: {'; '.join(most.gives_up)}" if most.gives_up else ""
     verb = "is" if len(faster) == 1 else "are"
     return (
         f"Of {count(len(changes), 'change')} {len(faster)} {verb} told to be faster; "

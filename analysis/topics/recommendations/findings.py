@@ -55,7 +55,7 @@ class Change:
     """
 
     comparison: Comparison
-    gives_up: str
+    gives_up: list[str]
     left: Left | None
 
 
@@ -84,7 +84,7 @@ def changes(
     ]
 
 
-def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """
     What is given up for these levels; empty where it is not known.
     """
@@ -95,7 +95,7 @@ def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
         stays = factor == "entry" and after.get("network") == "host"
         if came and not stays:
             words.append(lost)
-    return "; ".join(words)
+    return words
 
 
 def remaining(manifest: Manifest, measured: Differences, treatment: str) -> Left | None:

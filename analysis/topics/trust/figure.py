@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from experiments.records.trials import TrialRecord
 
-TITLE = "Load by load: what drifts, and that all drift together"
+TITLE = "Load by load: the machine's drift is shared"
 CAPTION = (
-    "Each point is one load, in the order of time; the loads of one trial are joined. What moves "
-    "all lines alike is the machine, and is no part of a difference, which is taken within rounds. "
-    "How far the loads of one trial are from each other is noise, which more rounds lower; how far "
-    "one trial stands from its variant's others, beside the other lines, is the deployment's."
+    "Each point is one load, in order of time; the loads of one trial are joined. What moves all "
+    "lines together is the machine, and cancels in differences, which are paired within rounds. "
+    "The spread within a trial is noise, which more rounds reduce. The spread of a variant's "
+    "trials relative to the other lines is between deployments, which more blocks reduce."
 )
 
 LEFT_IN, PANEL_IN, SUBTITLE_IN = 0.85, 3.0, 0.25

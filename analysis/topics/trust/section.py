@@ -22,18 +22,17 @@ if TYPE_CHECKING:
     from experiments.records.trials import LoadResult, TrialRecord
 
 INTRODUCTION = (
-    "For each comparison: the interval by Student's t on the blocks' log-ratios and, beside it, by "
-    "the bootstrap over blocks (BCa); the p-value of no difference, corrected for the number of "
-    "comparisons (Holm); and the least difference that as many blocks with this spread would find "
-    "in four of five runs, as the first of so many. A direction is given where the corrected p is "
-    "below 0.05; *equivalent* is two one-sided tests at 5 % for each comparison."
+    "For each comparison: the 95 % interval by Student's t on the blocks' log-ratios, and the "
+    "bootstrap's over blocks (BCa); the p-value of no difference after Holm; and the least "
+    "difference that a run of this size detects with 80 % power at Holm's first step. A direction "
+    "needs a corrected p below 0.05. *Equivalent* is two one-sided tests at 5 %."
 )
 WIDE = 0.1
 """An interval whose half-width is more than this shows no more than gross faults."""
 
 NO_CONTROL = (
-    "**No variant was measured twice in this run**, so it does not show what its instrument makes "
-    "of no difference (A/A)."
+    "**No A/A.** No variant was measured twice, so this run does not show what its instrument "
+    "makes of no difference."
 )
 
 
@@ -47,7 +46,7 @@ def trust(findings: Findings) -> str:
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
     parts += [control(each) for each in controls] or [NO_CONTROL]
-    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Would find", "Verdict"]
+    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Detectable", "Verdict"]
     parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
     parts += [*_places(findings), *_silence(findings.trials)]
     for each in findings.resampled:
@@ -62,16 +61,20 @@ def control(each: Comparison) -> str:
     interval = each.trust_interval()
     names = f"{each.baseline} and {each.treatment}"
     if each.difference is not None and not each.difference.comparable:
-        return f"**A/A**: {names} are the same thing, and yet {not_comparable(each.difference)}."
+        return f"**A/A**: {names} are the same thing, but {not_comparable(each.difference)}."
     if interval is None:
         return f"**A/A**: {names} are the same thing; fewer than two blocks have both."
     found = percent(interval.map(math.expm1))
-    held = "holds no zero" if interval.excludes_zero else "holds zero, as it should"
+    held = (
+        "excludes zero, which it should not"
+        if interval.excludes_zero
+        else "holds zero, as it should"
+    )
     if (interval.half_width or 0.0) > WIDE:
-        held += ", but is so wide that this shows little"
+        held += ", but it is too wide to show much"
     return (
-        f"**A/A**: {names} are the same thing, deployed and measured as two. Their difference is "
-        f"{found}; this interval of {TRUST_CONFIDENCE * 100:.0f} % {held}."
+        f"**A/A**: {names} are the same thing, deployed and measured as two. They differ by "
+        f"{found}. This interval of {TRUST_CONFIDENCE * 100:.0f} % {held}."
     )
 
 
@@ -101,16 +104,17 @@ def _places(findings: Findings) -> list[str]:
         return []
     term = findings.place_term
     taken = (
-        f"In this run a trial takes {percent(term.map(math.expm1))} at twice the place."
+        f"In this run, time per request changes by {percent(term.map(math.expm1))} at twice the "
+        "place."
         if term.low is not None
-        else "In this run that cannot be told."
+        else "In this run the effect cannot be estimated."
     )
     words = (
-        "**By place.** On some machines a deployment is the slower the earlier its block brings it "
-        "up, as long as it lives. So every variant takes its turn in places all over the order, "
-        "and the logarithm of the place is a term of all estimates in this report: what it costs "
-        f"in all other blocks is taken off a trial's times. {taken} The table has what each place "
-        "differs by from the mean of all, before that, with variants and blocks taken out."
+        "**Effect of the place.** On some machines, a deployment that its block brings up earlier "
+        "is slower for its whole life; the cause is not known. So variants rotate through the "
+        "places, and all estimates are corrected for the logarithm of the place, estimated from "
+        f"the other blocks. {taken} The table shows each place against the mean of all, before "
+        "the correction, with variants and blocks as factors."
     )
     rows = [[place, percent(effect), str(size)] for place, effect, size in found]
     return [words, table(["Place", "Time per request", "Trials"], rows)]
@@ -127,9 +131,9 @@ def _silence(trials: Sequence[TrialRecord]) -> list[str]:
     beside = f"{others[0]} to {others[-1]}" if len(others) > 1 else str(others[0])
     ran_us = sum(load.others_ran_us for load in loads)
     words = (
-        f"**Only one ran.** During the {count(len(loads), 'load')} of the rounds the frozen "
-        f"deployments beside the one under load, {beside} each time, took {ran_us} µs of CPU time "
-        "in all, by the counters of their control groups."
+        f"**Only one ran.** During the {count(len(loads), 'load')} of the rounds, {beside} frozen "
+        f"deployments stood beside the one under load. They took {ran_us} µs of CPU time in all, "
+        "by the counters of their control groups."
     )
     return [words]
 
@@ -140,27 +144,25 @@ def _other_ways(resampled: Resampled) -> list[str]:
     """
     kept = resampled.promise
     own = (
-        "**Whether this keeps its word.** The loads of the A/A pair, of which the truth is "
-        f"known, were resampled {REPLICATES} times, blocks and rounds within blocks, and judged "
-        f"as every comparison is: {kept.coverage * 100:.1f} % of the intervals hold the truth (95 "
-        f"% should), and {kept.false_verdicts * 100:.1f} % of the verdicts are a difference (at "
-        "most 5 % should be)."
+        f"**Coverage.** The loads of the A/A pair were resampled {REPLICATES} times, blocks and "
+        "rounds within blocks, and judged as every comparison is. The true difference is zero. "
+        f"{kept.coverage * 100:.1f} % of the intervals hold it (nominal 95 %), and "
+        f"{kept.false_verdicts * 100:.1f} % of the verdicts are a false difference (nominal at "
+        "most 5 %)."
     )
     words = (
-        "**What other ways to measure would need.** The same loads as other protocols would have "
-        "drawn them, from whole blocks. *Minutes for* is how long each takes on this machine, "
-        "repeated, until the 95 % interval over its repetitions is that narrow; all then show a "
-        "difference where there is none in 5 % of cases. *Minutes* is one use of it, as is "
-        "customary, and beside it how many of its own intervals hold the truth, and how many of "
-        "its verdicts are false; *one run of each* has no interval of its own, and is judged by "
-        "the spread that is known from all blocks. A trial of the others is brought up alone, "
-        f"and loaded once with {REQUESTS_ALONE} requests."
+        "**Other protocols on the same loads**, resampled from whole blocks. *Minutes for* is how "
+        "long each protocol must be repeated on this machine until its 95 % interval is that "
+        "narrow. *Minutes* is one use of it; the two columns after it are the coverage of its own "
+        "interval and its share of false differences. *One run of each* has no interval of its "
+        "own, and is judged by the spread of all blocks. The other protocols bring up each trial "
+        f"alone, and load it once with {REQUESTS_ALONE} requests."
     )
     headers = [
-        "Way to measure",
+        "Protocol",
         *(f"Minutes for ±{wanted * 100:g} %" for wanted in WANTED),
         "Minutes",
-        "Intervals that hold the truth",
+        "Coverage",
         "False differences",
     ]
     rows = [
@@ -193,10 +195,10 @@ def _little(trials: Sequence[TrialRecord]) -> list[str]:
     if not shares:
         return []
     words = (
-        "A plausibility check only: by Little's law the rate times the requests' own mean time is "
-        f"the number that was under way. In the {count(len(shares), 'trial')} it came to "
+        "**Little's law**, a plausibility check: rate × mean time of a request is the mean number "
+        f"of requests in progress. In the {count(len(shares), 'trial')} it was "
         f"{min(shares) * 100:.1f} to {max(shares) * 100:.1f} % (median "
-        f"{statistics.median(shares) * 100:.1f} %) of the concurrency that was asked for; what "
-        "is missing is the beginning and the end of each load, when fewer are under way."
+        f"{statistics.median(shares) * 100:.1f} %) of the concurrency. Ramp-up and ramp-down of "
+        "each load account for the rest."
     )
     return [words]

@@ -205,7 +205,7 @@ def performances(twins: Twins) -> list[Performance]:
     blocks = len(twins.rounds)
     here, alone = twins.side_by_side_s / 60, twins.alone_s / 60
     ways: list[tuple[str, Way, float, int]] = [
-        ("rounds side by side, {} blocks (as here)", side_by_side, 2 * here, blocks),
+        ("rounds side by side, {} blocks (this project)", side_by_side, 2 * here, blocks),
         ("random single trials, paired in {} blocks", single_trials, 2 * alone, blocks),
         (
             f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other",

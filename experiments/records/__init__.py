@@ -5,7 +5,7 @@ A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record a line, a
 when its trial ends), and ``raw/<trial>/`` with what the tools printed. In a run that is kept the
 records are compressed (``trials.jsonl.xz``). The types are dataclasses and need no library; only
 ``store``, which reads and writes them, does. This package is all that the analysis knows of the
-experiments, and depends on nothing of them but declarations and the reading of ab's output.
+experiments, and depends on nothing of them but declarations. ``ab`` reads what ab printed.
 
 Schema history:
     1  the first.

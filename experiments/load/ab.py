@@ -12,7 +12,6 @@ from experiments.commands import NOT_FOUND, run_command
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
 from experiments.load.ab_output import parse, parse_percentiles
-from experiments.records.ab.numbers import Printed
 from experiments.records.ab.output import seconds_per_request
 from experiments.records.trials import LoadResult
 
@@ -110,13 +109,7 @@ def result_of(
             f"{report.concurrency}; asked for were {plan.requests} at {plan.concurrency}"
         )
         raise LoadError(msg)
-    mean_s = seconds_per_request(
-        report.requests_completed,
-        report.concurrency,
-        Printed(report.duration_s, 0.0005),
-        Printed(report.requests_per_second, 0.005),
-        Printed(report.latency_mean_ms or 0.0, 0.0005),
-    )
+    mean_s = seconds_per_request(report)
     if mean_s is None or report.duration_s <= 0 or not report.requests_completed:
         msg = f"ab completed {report.requests_completed} requests in {report.duration_s} s"
         raise LoadError(msg)

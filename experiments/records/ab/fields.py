@@ -69,6 +69,16 @@ LABELLED = TEXTS | COUNTS | DECIMALS
 LABELS = {name: label for label, name in LABELLED.items()}
 """Every field that has a line of its own, with ab's label."""
 
+FIELDS = LABELLED | {
+    "Connect": "failed_connect",
+    "Receive": "failed_receive",
+    "Length": "failed_length",
+    "Exceptions": "failed_exceptions",
+    "Connection Times": "connection_times_ms",
+    "Percentage of the requests": "percentiles_ms",
+}
+"""The field of every label and of every table."""
+
 TIME_COLUMNS = {3: ("min", "mean", "max"), 5: ("min", "mean", "sd", "median", "max")}
 FAILURE = re.compile(r"(Connect|Receive|Length|Exceptions): ([^,)]*)[,)]")
 
@@ -99,8 +109,7 @@ def _failures(match: re.Match[str]) -> list[Value]:
     # Versions before 2.2 count no receive failures.
     found = {"Receive": "0", **dict(FAILURE.findall(match[0]))}
     return [
-        Value(f"failed_{kind.lower()}", f"failed: {kind}", read_count(count))
-        for kind, count in found.items()
+        Value(f"failed_{kind.lower()}", kind, read_count(count)) for kind, count in found.items()
     ]
 
 

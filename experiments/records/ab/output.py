@@ -7,13 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from experiments.records.ab.fields import LABELS, Value, values
+from experiments.records.ab.fields import FIELDS, LABELS, Value, values
 from experiments.records.ab.lines import clean_lines
+from experiments.records.ab.numbers import Printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from experiments.records.ab.numbers import Printed
+    from experiments.records.ab.report import AbReport
 
 REQUIRED = (
     "concurrency",
@@ -115,7 +116,25 @@ class AbOutput:
         """
         if self.keep_alive_requests is not None:
             return True
-        return None if self.bytes_transferred is None else False
+        told = self.bytes_transferred is not None
+        return False if told and LABELS["keep_alive_requests"] not in self.unreadable else None
+
+    def labelled(self, label: str) -> Any:  # noqa: ANN401 - of the field's type
+        """
+        The value by ab's label, such as "Failed requests", "Length", "50%" or "Total, mean".
+        """
+        if label in FIELDS:
+            return getattr(self, FIELDS[label])
+        if label.endswith("%"):
+            return self.percentiles_ms.get(int(label[:-1]))
+        row, _, column = label.partition(", ")
+        return self.time_ms(row.lower(), column)
+
+    def lacking(self, *labels: str) -> list[str]:
+        """
+        Those of the labels whose value is missing, or zero.
+        """
+        return [label for label in labels if not self.labelled(label)]
 
     def time_ms(self, row: str, column: str) -> Printed | None:
         """
@@ -152,7 +171,7 @@ def _put_together(found: Iterable[Value]) -> AbOutput:
         if value.read is None:
             unreadable[value.label] = None
             if value.key is None:
-                fields.pop(value.field, None)
+                fields[value.field] = None
             continue
         unreadable.pop(value.label, None)
         if value.key is not None:
@@ -163,7 +182,7 @@ def _put_together(found: Iterable[Value]) -> AbOutput:
             fields[value.field] = value.read
     _add_what_is_left_out(fields)
     progress, finished = fields.pop("progress", False), fields.pop("finished", False)
-    interrupted = progress and not finished and "requests_completed" in fields
+    interrupted = progress and not finished and fields.get("requests_completed") is not None
     return AbOutput(**fields, interrupted=interrupted, unreadable=tuple(unreadable))
 
 
@@ -174,29 +193,32 @@ def _add_what_is_left_out(fields: dict[str, Any]) -> None:
     if fields.get("requests_failed") == 0:
         for kind in ("connect", "receive", "length", "exceptions"):
             fields.setdefault(f"failed_{kind}", 0)
-    if "bytes_transferred" in fields:
+    if fields.get("bytes_transferred") is not None:
         # Lines that ab prints only if there is something to count stand before this one.
         fields.setdefault("responses_non_2xx", 0)
         fields.setdefault("write_errors", 0)
 
 
-def seconds_per_request(
-    requests: int | None,
-    concurrency: int | None,
-    duration_s: Printed | None,
-    requests_per_second: Printed | None,
-    latency_mean_ms: Printed | None,
-) -> float | None:
+def seconds_per_request(said: AbOutput | AbReport) -> float | None:
     """
     Duration over completed requests, from the printed number that is rounded least.
 
-    ab knows its duration to the microsecond and prints it in three ways.
+    ab measures the duration to the microsecond and prints it in three ways.
     """
+    requests, concurrency = said.requests_completed, said.concurrency
+    duration_s, rate, mean_ms = (
+        number if isinstance(number, Printed) else Printed(number or 0.0, half_unit)
+        for number, half_unit in (
+            (said.duration_s, 0.0005),
+            (said.requests_per_second, 0.005),
+            (said.latency_mean_ms, 0.0005),
+        )
+    )
     ways: list[tuple[float, float]] = []
-    if requests and duration_s and duration_s.value:
+    if requests and duration_s.value:
         ways.append((duration_s.relative_error, duration_s.value / requests))
-    if requests_per_second and requests_per_second.value:
-        ways.append((requests_per_second.relative_error, 1 / requests_per_second.value))
-    if concurrency and latency_mean_ms and latency_mean_ms.value:
-        ways.append((latency_mean_ms.relative_error, latency_mean_ms.value / 1e3 / concurrency))
+    if rate.value:
+        ways.append((rate.relative_error, 1 / rate.value))
+    if concurrency and mean_ms.value:
+        ways.append((mean_ms.relative_error, mean_ms.value / 1e3 / concurrency))
     return min(ways, key=lambda way: way[0])[1] if ways else None

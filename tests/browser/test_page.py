@@ -204,8 +204,8 @@ def test_a_sorted_table_says_so_to_those_who_press_keys(browser: Chrome) -> None
     The header is a button; one column at a time is the sorted one.
     """
     show(browser, COMMITTED)
-    table = browser.find_element(By.XPATH, "//table[thead//*[text()='RPS (least to greatest)']]")
-    rates = table.find_element(By.XPATH, ".//button[text()='RPS (least to greatest)']")
+    table = browser.find_element(By.XPATH, "//table[thead//*[text()='RPS (minimum to maximum)']]")
+    rates = table.find_element(By.XPATH, ".//button[text()='RPS (minimum to maximum)']")
     variants = table.find_element(By.XPATH, ".//button[text()='Variant']")
     rates.send_keys("\n")
     assert [th.text for th in table.find_elements(By.CSS_SELECTOR, "[aria-sort]")] == [rates.text]

@@ -30,12 +30,12 @@ BUNDLES = "run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby"
 DOCKER_TIMEOUT_S = 60
 
 
-def rank(level: str, wanted: str) -> bool:
+def has_primitive(confinement: str, primitive: str) -> bool:
     """
-    Whether a level of confinement has the primitive of the wanted level.
+    Whether a confinement, which is named by its last primitive, includes this primitive.
     """
-    levels = FACTORS["confinement"].levels
-    return levels.index(level) >= levels.index(wanted)
+    primitives = FACTORS["confinement"].levels
+    return primitives.index(confinement) >= primitives.index(primitive)
 
 
 def docker_spec(site: Site) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def bundle_config(
         {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": options.split(",")}
         for target, options in service.tmpfs.items()
     ]
-    if not rank(confinement, "seccomp"):
+    if not has_primitive(confinement, "seccomp"):
         linux.pop("seccomp", None)
-    if not rank(confinement, "capabilities"):
+    if not has_primitive(confinement, "capabilities"):
         every = capability_names()
         process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), every)
     return config

@@ -18,7 +18,7 @@ from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
 from experiments.machines.vm_needs import find_or_build_box
 from experiments.paths import PROJECT
-from experiments.plan.draft import plan
+from experiments.plan.draft import draft_manifest
 from experiments.plan.options import add_mirror, measure_parser
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run_measure(arguments: Sequence[str]) -> int:
     Plan a run and run it on the chosen machine.
     """
     options = measure_parser().parse_args(arguments)
-    manifest = plan(options, git_state())
+    manifest = draft_manifest(options, git_state())
     machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 import docker
 
+from experiments.commands import last_lines
 from experiments.errors import DeployError
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.launch import launch_command
@@ -34,7 +35,6 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.02
 PING_TIMEOUT_S = 5
-LOG_TAIL_LINES = 15
 
 SOCKET = "docker.sock"
 DATA_ROOT = "/var/lib/docker"
@@ -102,8 +102,8 @@ class DockerDaemon:
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__(None, None, None)
-                tail = "\n".join(self.log.read_text().splitlines()[-LOG_TAIL_LINES:])
-                msg = f"the lab's dockerd did not start; its last lines:\n{tail}"
+                words = last_lines(self.log.read_bytes())
+                msg = f"the lab's dockerd did not start; its last lines:\n{words}"
                 raise DeployError(msg)
             time.sleep(POLL_S)
         return self

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def plan(options: argparse.Namespace, source: Source | None) -> Manifest:
+def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manifest:
     """
     The manifest of a run that has not begun.
 

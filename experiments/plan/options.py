@@ -77,7 +77,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--blocks",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
         help="so many blocks, and no more unless --half-width is given too; instead of the "
         "profile's",
@@ -142,14 +142,14 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--requests",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
         help=f"requests in each short load. Default: {REQUESTS}; where a pilot runs, as many as "
         "take about half a second",
     )
     parser.add_argument(
         "--rounds",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
         help=f"short loads of each deployment in a block. Default: {ROUNDS}; where the run goes on "
         "until its intervals are narrow enough, as many as a pilot finds a deployment to be worth",
@@ -164,7 +164,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--warmup-requests",
-        type=_whole_or_none,
+        type=_number,
         default=WARMUP_REQUESTS,
         metavar="N",
         help="requests before those that count; 0 for a cold start. Default: %(default)s",
@@ -178,21 +178,21 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--open-requests",
-        type=_whole,
+        type=_positive_number,
         default=OPEN_REQUESTS,
         metavar="N",
         help="requests at each of those rates. Default: %(default)s",
     )
     parser.add_argument(
         "--common-rate",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
         help="the rate common to all, in requests per second. Default: half of what the slowest "
         "variant does in a pilot",
     )
     parser.add_argument(
         "--concurrency",
-        type=_whole,
+        type=_positive_number,
         default=CONCURRENCY,
         metavar="N",
         help="requests under way at once. Default: %(default)s, as published",
@@ -241,15 +241,15 @@ def add_mirror(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _whole(text: str) -> int:
-    number = _whole_or_none(text)
+def _positive_number(text: str) -> int:
+    number = _number(text)
     if number == 0:
         msg = f"{text!r} is not a whole number above zero"
         raise argparse.ArgumentTypeError(msg)
     return number
 
 
-def _whole_or_none(text: str) -> int:
+def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         msg = f"{text!r} is not a whole number"
         raise argparse.ArgumentTypeError(msg)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEPLOYMENTS = 4
+PILOT_DEPLOYMENTS = 4
 
-ROUNDS = 8
+PILOT_ROUNDS = 8
 """So many deployments, each loaded in so many rounds."""
 
 LOAD_S = 0.5
 """What a short load should take: shorter ones are mostly ramps, longer ones lie further apart."""
 
-REQUESTS = (100, 250, 500, 1000)
+REQUESTS_PER_LOAD = (100, 250, 500, 1000)
 """The lengths of load that there are: few, so that runs on like machines have the same."""
 
 LEAST_ROUNDS, MOST_ROUNDS = 6, 16
@@ -100,7 +100,9 @@ def requests_wanted(us_per_request: float) -> int:
     """
     The length of load whose duration is nearest to LOAD_S, as a ratio.
     """
-    return min(REQUESTS, key=lambda count: abs(math.log(count * us_per_request / 1e6 / LOAD_S)))
+    return min(
+        REQUESTS_PER_LOAD, key=lambda count: abs(math.log(count * us_per_request / 1e6 / LOAD_S))
+    )
 
 
 def common_rate_per_s(capacities_per_s: Sequence[float]) -> float:

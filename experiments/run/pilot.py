@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from experiments.errors import DeployError
 from experiments.plan.fit import parts_of
 from experiments.plan.sizing import (
-    DEPLOYMENTS,
-    ROUNDS,
+    PILOT_DEPLOYMENTS,
+    PILOT_ROUNDS,
     Costs,
     common_rate_per_s,
     noise,
@@ -68,24 +68,27 @@ class Pilot:
         for, if any. Raises DeployError when too few deployments could be loaded.
         """
         self._progress.say(
-            f"pilot: {DEPLOYMENTS} deployments of {variant.name} side by side, {ROUNDS} rounds, to "
-            "see how many rounds a block is worth; they are not part of the results"
+            f"pilot: {PILOT_DEPLOYMENTS} deployments of {variant.name} side by side, "
+            f"{PILOT_ROUNDS} rounds, to choose the number of rounds of a block; its trials are not "
+            "part of the results"
         )
         conditions = dataclasses.replace(
-            self._stage.conditions, rounds=ROUNDS, at_once=frozenset(), open_requests=0
+            self._stage.conditions, rounds=PILOT_ROUNDS, at_once=frozenset(), open_requests=0
         )
-        block = self._stage.side_by_side([variant] * DEPLOYMENTS, conditions, kind="pilot")
+        block = self._stage.side_by_side([variant] * PILOT_DEPLOYMENTS, conditions, kind="pilot")
         records = self._run(block)
         self._memory.take(block)
         rows = [[load.us_per_request for load in each.loads] for each in records]
-        whole = [row for row in rows if len(row) == ROUNDS]
+        whole = [row for row in rows if len(row) == PILOT_ROUNDS]
         if len(whole) < 2:
             faults = "; ".join(dict.fromkeys(record.error for record in records if record.error))
             msg = f"the pilot failed: {faults}; --rounds N does without one"
             raise DeployError(msg)
         found = noise(whole)
-        load_s = block.took_s["rounds"] / (ROUNDS * DEPLOYMENTS)
-        costs = Costs(sum(block.took_s.values()) / DEPLOYMENTS - ROUNDS * load_s, load_s)
+        load_s = block.took_s["rounds"] / (PILOT_ROUNDS * PILOT_DEPLOYMENTS)
+        costs = Costs(
+            sum(block.took_s.values()) / PILOT_DEPLOYMENTS - PILOT_ROUNDS * load_s, load_s
+        )
         mean_us = statistics.fmean(us for row in whole for us in row)
         requests = requests or requests_wanted(mean_us)
         wanted = rounds_wanted(found, costs)
@@ -100,7 +103,7 @@ class Pilot:
         kept = RoundsPilot(
             variant=variant.name,
             deployments=len(whole),
-            rounds=ROUNDS,
+            rounds=PILOT_ROUNDS,
             requests=conditions.requests,
             own_sd=found.own_sd,
             between_sd=found.between_sd,

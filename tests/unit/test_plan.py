@@ -16,7 +16,7 @@ from experiments.declare.reading import load_variants
 from experiments.declare.variants import with_control
 from experiments.errors import DeployError, UsageError
 from experiments.host.measure import keep_variants, until
-from experiments.plan.draft import plan, targets
+from experiments.plan.draft import draft_manifest, targets
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.options import measure_parser
 from experiments.plan.order import block_order, round_order
@@ -173,7 +173,7 @@ def planned(*arguments: str) -> Manifest:
     """
     The plan that these arguments make.
     """
-    return plan(measure_parser().parse_args(list(arguments)), None)
+    return draft_manifest(measure_parser().parse_args(list(arguments)), None)
 
 
 def test_the_defaults_are_the_published_parameters() -> None:
@@ -181,7 +181,7 @@ def test_the_defaults_are_the_published_parameters() -> None:
     A thousand requests at once, fifty at a time, products; the loads of rounds are shorter.
     """
     options = measure_parser().parse_args([])
-    made = plan(options, None)
+    made = draft_manifest(options, None)
     assert (made.requests_at_once, made.concurrency, made.workload.name) == (
         1000,
         50,
@@ -275,7 +275,7 @@ def test_all_that_is_compared_stands_side_by_side() -> None:
         ("bridge", "bridge-beside-dockerd"),
         ("netns", "netns-again"),
     }
-    whole = plan(measure_parser("ladder").parse_args([]), None)
+    whole = draft_manifest(measure_parser("ladder").parse_args([]), None)
     ends = [(each.baseline, each.treatment) for each in whole.wholes]
     assert ends
     assert all(pair in whole.side_by_side for pair in ends)
@@ -329,10 +329,10 @@ def test_a_report_s_command_plans_the_same_run_again() -> None:
     Word for word, with the twin that nobody names.
     """
     arguments = ["--variants", "netns,docker,docker-host", "--seed", "4", "--blocks", "3"]
-    first = plan(measure_parser().parse_args(arguments), None)
+    first = draft_manifest(measure_parser().parse_args(arguments), None)
     text = reproduce(first)
     (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
-    again = plan(measure_parser().parse_args(command.split()[4:]), None)
+    again = draft_manifest(measure_parser().parse_args(command.split()[4:]), None)
     fields = ("variants", "comparisons", "focal", "side_by_side", "at_once", "blocks", "seed")
     for field in (*fields, "rounds", "requests", "requests_at_once"):
         assert getattr(again, field) == getattr(first, field), field
@@ -346,11 +346,11 @@ def test_a_kept_variants_file_plans_the_same_run_again(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     own = 'runtime = "process"\nnetwork = "bridge"\nentry = "direct"\ndiscovery = "addresses"\n'
     file.write_text(f'[variants.one]\n{own}overlays = ["own.yaml"]\n[variants.two]\nlike = "one"\n')
-    first = plan(measure_parser().parse_args(["--variants-file", str(file)]), None)
+    first = draft_manifest(measure_parser().parse_args(["--variants-file", str(file)]), None)
     run = tmp_path / "run"
     run.mkdir()
     kept = keep_variants(run, first)
-    again = plan(
+    again = draft_manifest(
         measure_parser().parse_args(["--variants-file", str(run / kept.variants_file)]), None
     )
     names = ["one", "two", "one-again"]
@@ -457,8 +457,8 @@ def test_names_that_are_not_known_are_refused_before_anything_begins(tmp_path: P
     """
     parse = measure_parser().parse_args
     with pytest.raises(UsageError, match="unknown workload 'x'"):
-        plan(parse(["--workload", "x"]), None)
+        draft_manifest(parse(["--workload", "x"]), None)
     with pytest.raises(UsageError, match="unknown variant 'x'"):
-        plan(parse(["--variants", "x"]), None)
+        draft_manifest(parse(["--variants", "x"]), None)
     with pytest.raises(UsageError, match="there is no variants file"):
-        plan(parse(["--variants-file", str(tmp_path / "none.toml")]), None)
+        draft_manifest(parse(["--variants-file", str(tmp_path / "none.toml")]), None)

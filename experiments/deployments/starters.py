@@ -22,9 +22,9 @@ from typing import IO, TYPE_CHECKING, Protocol
 from experiments.commands import output_of, run_command
 from experiments.deployments.oci import bundle_config, has_primitive
 from experiments.errors import DeployError
+from experiments.lab.docker_layout import layer
 from experiments.lab.launch import launch_command
 from experiments.lab.mounts import MOUNT_TIMEOUT_S, Mount, mount
-from experiments.lab.plain_root import layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

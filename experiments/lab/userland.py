@@ -33,7 +33,7 @@ from experiments.lab.bootstrap import (
     walk,
 )
 from experiments.lab.cached_build import CachedBuild, read_marker
-from experiments.lab.image_store import settle
+from experiments.lab.docker_layout import make_reproducible
 from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
 from experiments.paths import PROJECT, PROJECT_IN_LAB
@@ -165,7 +165,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
         mirror=mirror,
         packages=packages,
         wheels=wheel_versions,
-        layer=settle(store),
+        layer=make_reproducible(store),
         directory=made.directory,
     )
     made.finish(MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"})

@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from experiments.plan.stopping import MOST_BLOCKS, Widths
 from experiments.records.trials import CLIENT_BOUND, OK
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 GUESS_S = 6.0
 """What a deployment is taken to last, with its loads, before any block has ended."""
 
-ERASE_LINE = "\r\x1b[2K"
+ERASE_LINE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+"""What rich leaves out where the output is no terminal."""
 
 
 class Progress:
@@ -58,7 +61,7 @@ class Progress:
         """
         Print a line that stays.
         """
-        self._erase()
+        self._console.control(ERASE_LINE)
         self._console.print(text, markup=False)
 
     def begin(self, block: int, parts: Sequence[Sequence[str]]) -> None:
@@ -79,11 +82,19 @@ class Progress:
         Show what is being done now; only on a terminal.
         """
         if self._console.is_terminal:
-            self._erase()
+            self._console.control(ERASE_LINE)
             where = f"block {self._block}: " if self._block else ""
             left = f" … about {format_seconds(self.seconds_left())} left" if self._block else ""
-            self._console.file.write(f"{where}{text}{left}"[: self._console.width - 1])
-            self._console.file.flush()
+            self._console.print(
+                f"{where}{text}{left}",
+                end="",
+                markup=False,
+                highlight=False,
+                no_wrap=True,
+                overflow="ellipsis",
+                soft_wrap=False,
+                width=self._console.width - 1,
+            )
 
     def finished(self, record: TrialRecord) -> None:
         """
@@ -162,11 +173,6 @@ class Progress:
         How many seconds a block of so many deployments may take, by those that have ended.
         """
         return deployments * (self._took_s / self._ended if self._ended else GUESS_S)
-
-    def _erase(self) -> None:
-        if self._console.is_terminal:
-            self._console.file.write(ERASE_LINE)
-            self._console.file.flush()
 
 
 def result_of(record: TrialRecord) -> str:

@@ -9,18 +9,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.figures.figure import DIRECTORY, write
-from analysis.figures.gallery import figures
+from analysis.drawing.figure import DIRECTORY, write
+from analysis.findings import Findings
 from analysis.folders import POOLED_REPORT, REPORT, RESULTS, TRIALS_CSV, VALUE_AT_FAULT
-from analysis.histograms import write_histograms
-from analysis.pooling import pool
-from analysis.report import render
-from analysis.sections.sources import CODE
-from analysis.sections.summary import UNSAID
-from analysis.trials_csv import trials_csv
+from analysis.report.gallery import FIGURES, figures
+from analysis.report.markdown import render
+from analysis.report.trials_csv import trials_csv
+from analysis.run import read_runs
+from analysis.topics.comparisons.section import UNSAID
+from analysis.topics.latency.histograms import write_histograms
 from experiments.errors import ResultsError
-from experiments.records.files import ARTEFACT_TRIALS, latest_run
-from experiments.records.store import read_agreement, read_manifest, read_trials
+from experiments.records.files import latest_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,27 +90,19 @@ def make(runs: Sequence[Path], output: Path) -> str:
 
     Raises ResultsError for what cannot be read, and OSError for a report that cannot be written.
     """
-    manifest, trials = pool([(read_manifest(run), read_trials(run)) for run in runs])
-    # The logs of single requests are in the folder of one run, and so are loads of the agreement.
-    own = runs[0] if len(runs) == 1 else None
-    directory = DIRECTORY if own is not None else f"pooled-{DIRECTORY}"
-    drawn = figures(manifest, trials, own)
-    text = render(
-        manifest,
-        trials,
-        own,
-        cold_starts=[trial for run in runs for trial in read_trials(run, ARTEFACT_TRIALS)],
-        agreement=read_agreement(own) if own is not None else (),
-        drawn=drawn,
-        directory=directory,
-    )
+    run = read_runs(runs)
+    found = Findings.of(run)
+    directory = DIRECTORY if len(runs) == 1 else f"pooled-{DIRECTORY}"
+    drawn = figures(found)
+    text = render(found, drawn, directory)
     output.write_text(text, encoding="utf-8")
     # What else lies beside a report that a user put elsewhere is not ours.
-    known = CODE if output.parent == runs[-1] else ()
+    known = FIGURES if output.parent == runs[-1] else ()
     write(drawn, output.parent / directory, known)
-    if own is not None:
-        (output.parent / TRIALS_CSV).write_text(trials_csv(manifest, trials), encoding="utf-8")
-        write_histograms(trials, own)
+    if run.folder is not None:
+        csv = trials_csv(run.manifest, run.trials)
+        (output.parent / TRIALS_CSV).write_text(csv, encoding="utf-8")
+        write_histograms(run.trials, run.folder)
     return text
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.latency import HEADER, latencies
+from analysis.topics.latency.findings import HEADER, latencies
 from experiments.declare.variants import Comparison, Variant
 from experiments.declare.workloads import Workload
 from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from analysis.intervals import Interval
-from analysis.verdicts import Kind
+from analysis.statistics.intervals import Interval
+from analysis.statistics.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from analysis.comparisons import Comparison
-    from analysis.estimates import Difference
-    from analysis.verdicts import Verdict
+    from analysis.statistics.estimates import Difference
+    from analysis.statistics.verdicts import Verdict
+    from analysis.topics.comparisons.findings import Comparison
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

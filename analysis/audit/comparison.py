@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from analysis.audit.findings import Finding, Severity, not_made
 from analysis.audit.reading import LABELS
 from analysis.formatting import count, percent
-from analysis.intervals import CONFIDENCE, Interval, welch
+from analysis.statistics.intervals import CONFIDENCE, Interval, welch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.folders import REFERENCE, RESULTS, VALUE_AT_FAULT
+from analysis.run import read_run
 from analysis.verify import rule
 from analysis.verify.conditions import ALLOWABLE, incomparable, told
 from analysis.verify.effects import shared_pairs, verify
 from analysis.verify.printing import CANNOT_TELL, Result, as_json, as_text, refusal
-from analysis.verify.runs import read_reference, read_run
+from analysis.verify.runs import read_reference
 from experiments.errors import ResultsError
 from experiments.records.files import latest_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.verify.runs import Run
+    from analysis.run import Run
 
 DESCRIPTION = """\
 Say of every effect that the reference measured whether this run reproduces it: reproduced,

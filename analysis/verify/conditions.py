@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from analysis.verify.runs import Pair, Run
+    from analysis.run import Run
+    from analysis.verify.runs import Pair
     from experiments.records.manifest import Manifest
 
 VARIANTS = "variants"

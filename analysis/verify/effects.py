@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import TRUST_CONFIDENCE, comparisons
+from analysis.findings import Findings
 from analysis.formatting import count, percent
-from analysis.ladder import climb
-from analysis.verdicts import Kind, holm
+from analysis.statistics.verdicts import Kind, holm
+from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.verify.conditions import VARIANTS, searched, unlike_variant
 from analysis.verify.rule import Gap, Outcome, Sizes, follows, gap, sizes, worst
 from analysis.verify.runs import focal_pairs, pairs
@@ -21,10 +21,11 @@ from experiments.records.manifest import COMPLETE, RUNNING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from analysis.comparisons import Comparison
-    from analysis.estimates import Difference
-    from analysis.verdicts import Verdict
-    from analysis.verify.runs import Pair, Run
+    from analysis.run import Run
+    from analysis.statistics.estimates import Difference
+    from analysis.statistics.verdicts import Verdict
+    from analysis.topics.comparisons.findings import Comparison
+    from analysis.verify.runs import Pair
 
 
 @dataclass(frozen=True)
@@ -194,14 +195,14 @@ def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Compari
     """
     All effects of a run, as its report has them but for the margin, and what it measured twice.
     """
-    manifest = replace(run.manifest, margin=margin)
-    steps = [step for ladder in climb(manifest, run.trials) for step in ladder]
-    compared = comparisons(manifest, run.trials)
-    found = {(step.lower, step.upper): Effect(step.difference, step.verdict) for step in steps}
-    found |= {
-        (each.baseline, each.treatment): Effect(each.difference, each.verdict) for each in compared
+    found = Findings.of(replace(run, manifest=replace(run.manifest, margin=margin)))
+    steps = [step for climbed in found.ladders for step in climbed.steps]
+    effects = {(step.lower, step.upper): Effect(step.difference, step.verdict) for step in steps}
+    effects |= {
+        (each.baseline, each.treatment): Effect(each.difference, each.verdict)
+        for each in found.comparisons
     }
-    return found, [each for each in compared if each.control]
+    return effects, [each for each in found.comparisons if each.control]
 
 
 def _distrust(run: Run, controls: Sequence[Comparison]) -> list[str]:

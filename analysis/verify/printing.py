@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from analysis.formatting import count, percent
-from analysis.verdicts import Kind
+from analysis.statistics.verdicts import Kind
 from analysis.verify.rule import Outcome, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.intervals import Interval
+    from analysis.run import Run
+    from analysis.statistics.intervals import Interval
     from analysis.verify.conditions import Unlike
     from analysis.verify.effects import Effect, Row, Verification
-    from analysis.verify.runs import Run
 
 FORMAT = 1
 """Of the JSON; counts up when a key changes its meaning or goes."""

@@ -42,8 +42,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from analysis.intervals import Interval, welch
-from analysis.verdicts import SIGNIFICANCE, Kind
+from analysis.statistics.intervals import Interval, welch
+from analysis.statistics.verdicts import SIGNIFICANCE, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -4,50 +4,22 @@ The two runs: this one, and the reference that it can be compared with best.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import is_control
+from analysis.run import read_run
+from analysis.topics.comparisons.findings import is_control
 from experiments.errors import ResultsError
 from experiments.records.files import MANIFEST
-from experiments.records.store import read_manifest, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from analysis.run import Run
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 Pair = tuple[str, str]
 """Baseline and treatment, or the lower and the upper variant of a ladder's step."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """
-    A run with all of its records.
-    """
-
-    folder: Path
-    manifest: Manifest
-    trials: list[TrialRecord]
-
-    @property
-    def name(self) -> str:
-        """
-        How it is called in messages.
-        """
-        return self.manifest.run
-
-
-def read_run(folder: Path) -> Run:
-    """
-    Read a run.
-
-    Raises ResultsError when there is none, or none that this version reads.
-    """
-    return Run(folder, read_manifest(folder), read_trials(folder))
 
 
 def pairs(manifest: Manifest) -> dict[Pair, str]:
@@ -93,7 +65,7 @@ def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -
 
     def suits(run: Run) -> tuple[bool, int, str]:
         shared = sum(pair in own for pair in focal_pairs(run.manifest))
-        return comparable(run), shared, run.folder.name
+        return comparable(run), shared, run.name
 
     return _another(max(map(read_run, folders), key=suits), here)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.declare.factors import FACTORS, different, impossible
 from experiments.declare.profiles import PROFILES
 from experiments.declare.variants import (
+    ROLES,
     Comparison,
     Group,
     Ladder,
@@ -72,10 +73,7 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
             name: _group(value, variants, f"{path}: groups.{name}")
             for name, value in _table(content.get("groups", {}), f"{path}: groups").items()
         },
-        tuple(
-            _comparison(table, variants, where)
-            for table, where in _tables(content, path, "comparisons")
-        ),
+        _comparisons(content, variants, path),
         tuple(ladders),
         tuple(
             _whole(table, variants, known, where)
@@ -171,15 +169,36 @@ def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
     return Group(members, budgets, agreement)
 
 
+def _comparisons(
+    content: dict[str, Any], variants: dict[str, Variant], path: Path
+) -> tuple[Comparison, ...]:
+    found = tuple(
+        _comparison(table, variants, where)
+        for table, where in _tables(content, path, "comparisons")
+    )
+    for role in ROLES:
+        names = [each.name for each in found if each.role == role]
+        if len(names) > 1:
+            msg = (
+                f"{path}: role {role!r} is given to {', '.join(names)}; one comparison can have it"
+            )
+            raise UsageError(msg)
+    return found
+
+
 def _comparison(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Comparison:
-    words = _words(table, ("name", "about", "baseline", "treatment"), ("focal",), where)
+    words = _words(table, ("name", "about", "baseline", "treatment"), ("focal", "role"), where)
     for key in ("baseline", "treatment"):
         _declared(words[key], variants, f"{where}: {key}")
     focal = table.get("focal", False)
     if not isinstance(focal, bool):
         msg = f"{where}: focal is {focal!r}; it must be true or false"
         raise UsageError(msg)
-    return Comparison(**words, focal=focal)
+    role = table.get("role", "")
+    if role not in ("", *ROLES):
+        msg = f"{where}: role is {role!r}; it must be one of: {', '.join(ROLES)}"
+        raise UsageError(msg)
+    return Comparison(**words, focal=focal, role=role)
 
 
 def _ladder(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Ladder:

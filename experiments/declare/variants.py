@@ -52,12 +52,21 @@ class Variant:
         }
 
 
+MATCHED = "matched"
+PUBLISHED = "published"
+ROLES = (MATCHED, PUBLISHED)
+"""
+What a comparison can be for the answer: of systems alike in all but the runtime, or as published.
+"""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """
     Two variants to compare: what the treatment differs by from the baseline.
 
-    A run goes on until its ``focal`` ones are known well enough.
+    A run goes on until its ``focal`` comparisons are known well enough. ``role`` is one of ROLES,
+    or empty; the report's answer is about the comparisons in these roles.
     """
 
     name: str
@@ -65,6 +74,7 @@ class Comparison:
     baseline: str
     treatment: str
     focal: bool = False
+    role: str = ""
 
 
 @dataclass(frozen=True)

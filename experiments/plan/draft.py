@@ -17,7 +17,14 @@ from experiments.declare.profiles import (
     WIDER,
 )
 from experiments.declare.reading import VARIANTS_FILE, load_variants
-from experiments.declare.variants import CONTROL, Target, doses, focal_pairs, with_control
+from experiments.declare.variants import (
+    CONTROL,
+    PUBLISHED,
+    Target,
+    doses,
+    focal_pairs,
+    with_control,
+)
 from experiments.declare.workloads import choose_workload
 from experiments.errors import UsageError
 from experiments.records.manifest import (
@@ -34,6 +41,8 @@ from experiments.records.manifest import (
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+
+    from experiments.declare.variants import Comparison
 
 
 def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manifest:
@@ -88,7 +97,7 @@ def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manife
         minutes=options.minutes or profile.minutes,
         half_width=half_width if focal else None,
         pilot=pilot,
-        artefact=artefact_of(names, workload.name),
+        artefact=artefact_of(comparisons, workload.name),
         agreement=list(options.agreement or []),
         open_fractions=list(OPEN_FRACTIONS) if options.open_loop else [],
         common_rate_per_s=options.common_rate if options.open_loop else None,
@@ -144,9 +153,9 @@ def targets(pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float) -
     ]
 
 
-def artefact_of(names: Sequence[str], workload: str) -> str:
+def artefact_of(comparisons: Sequence[Comparison], workload: str) -> str:
     """
-    The variant that is loaded before it is up: Docker as published, where both systems are there.
+    The variant that is loaded before it is up: the published treatment; empty without that pair.
     """
-    published = {"netns-as-published", "docker-as-published"}
-    return "docker-as-published" if workload == "products" and published <= set(names) else ""
+    published = [each.treatment for each in comparisons if each.role == PUBLISHED]
+    return published[0] if published and workload == "products" else ""

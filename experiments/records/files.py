@@ -11,7 +11,7 @@ from experiments.errors import ResultsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 MANIFEST = "manifest.json"
 TRIALS = "trials.jsonl"

@@ -5,9 +5,14 @@ Small records for the tests.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from experiments.declare.variants import Comparison, Variant
+from analysis.findings import Findings
+from analysis.report.markdown import render
+from analysis.run import Run
+from analysis.statistics.estimates import Differences
+from analysis.statistics.places import at_equal_place
+from experiments.declare.variants import MATCHED, Comparison, Variant
 from experiments.declare.workloads import Workload
 from experiments.load.ab_output import AbReport
 from experiments.records.manifest import (
@@ -34,6 +39,9 @@ from experiments.records.trials import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from analysis.statistics.estimates import Difference
 
 REQUESTS = 250
 """Of a short load."""
@@ -253,7 +261,7 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
             expect_json={},
         ),
         variants=[Variant(name, f"about {name}", {"runtime": name}) for name in names],
-        comparisons=[Comparison("matched", "a pair", "netns", "docker")],
+        comparisons=[Comparison("matched", "a pair", "netns", "docker", role=MATCHED)],
         order=[[names]] * blocks,
         ending=f"{blocks} blocks are enough",
         variants_file="",
@@ -264,3 +272,29 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
         environment=Environment(kernel="6.12", cpus=[0, 1], memory_bytes=2**34),
         note="Ctrl-C" if state == "interrupted" else "",
     )
+
+
+def findings(
+    made: Manifest,
+    trials: Sequence[TrialRecord],
+    folder: Path | None = None,
+    **more: Any,  # noqa: ANN401 - whatever else a run has
+) -> Findings:
+    """
+    What is found in a run of these records.
+    """
+    return Findings.of(Run(made, trials, folder, **more))
+
+
+def report(made: Manifest, trials: Sequence[TrialRecord], **more: Any) -> str:  # noqa: ANN401
+    """
+    The report of a run of these records, without figures.
+    """
+    return render(findings(made, trials, **more), [], "figures")
+
+
+def compare(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
+    """
+    The paired difference of two variants.
+    """
+    return Differences(at_equal_place(trials)).between(baseline, treatment)

@@ -8,7 +8,7 @@ import dataclasses
 
 import pytest
 
-from analysis.agreement import QUESTIONS, agreements, agrees
+from analysis.topics.calibration.agreement import QUESTIONS, agreements, short_against_at_once
 from experiments.records.trials import AgreementLoad
 from tests.unit.samples import load, manifest, side_by_side, trial
 
@@ -94,7 +94,7 @@ def test_short_loads_are_held_against_the_load_at_once_of_the_same_trial() -> No
         )
         for block in (1, 2, 3)
     ]
-    found = agrees(made, [*trials, trial(9, 1, "docker", 250)])
+    found = short_against_at_once(made, [*trials, trial(9, 1, "docker", 250)])
     assert list(found) == ["netns"]
     assert found["netns"].estimate == pytest.approx(0.03)
     assert found["netns"].low == pytest.approx(0.03)

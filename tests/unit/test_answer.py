@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.report import render
-from experiments.declare.variants import Comparison, Ladder, Variant, Whole
-from tests.unit.samples import load, manifest, trial
+from experiments.declare.variants import MATCHED, PUBLISHED, Comparison, Ladder, Variant, Whole
+from tests.unit.samples import load, manifest, report, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
 
-NAMES = ("netns", "docker", "docker-host")
+LEVELS = {
+    "netns": {"runtime": "process"},
+    "docker": {"runtime": "container"},
+    "docker-host": {"runtime": "container", "network": "host"},
+}
+NAMES = tuple(LEVELS)
 
 
 def run_of(docker: float, host: float, spread: float = 0.01) -> tuple[Manifest, list[TrialRecord]]:
@@ -27,9 +31,9 @@ def run_of(docker: float, host: float, spread: float = 0.01) -> tuple[Manifest, 
     """
     made = dataclasses.replace(
         manifest(blocks=9),
-        variants=[Variant(name, f"+ {name}", {"runtime": name}) for name in NAMES],
+        variants=[Variant(name, f"+ {name}", levels) for name, levels in LEVELS.items()],
         comparisons=[
-            Comparison("matched", "", "netns", "docker"),
+            Comparison("the pair", "", "netns", "docker", role=MATCHED),
             Comparison("host network", "", "docker", "docker-host"),
         ],
     )
@@ -45,7 +49,7 @@ def answer_of(run: tuple[Manifest, list[TrialRecord]]) -> str:
     """
     The paragraph under its heading.
     """
-    return render(*run).partition("## The answer\n\n")[2].partition("\n")[0]
+    return report(*run).partition("## The answer\n\n")[2].partition("\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,10 @@ def test_both_pairs_a_ladder_and_a_change_are_three_sentences() -> None:
         comparisons=[
             *made.comparisons,
             dataclasses.replace(
-                made.comparisons[0], baseline=names["netns"], treatment=names["docker"]
+                made.comparisons[0],
+                baseline=names["netns"],
+                treatment=names["docker"],
+                role=PUBLISHED,
             ),
         ],
         ladders=[
@@ -161,7 +168,7 @@ def test_a_run_of_neither_pair_has_no_answer() -> None:
     """
     made, trials = run_of(1.5, 1.0)
     alone = dataclasses.replace(made, comparisons=made.comparisons[1:])
-    assert "## The answer" not in render(alone, trials)
+    assert "## The answer" not in report(alone, trials)
 
 
 def test_an_instrument_that_sees_what_is_not_there_gives_no_answer() -> None:
@@ -170,7 +177,7 @@ def test_an_instrument_that_sees_what_is_not_there_gives_no_answer() -> None:
     """
     made, trials = run_of(1.5, 1.0)
     twin = dataclasses.replace(made.variants[0], name="netns-again", twin_of="netns")
-    control = dataclasses.replace(made.comparisons[0], name="A/A", treatment="netns-again")
+    control = dataclasses.replace(made.comparisons[0], name="A/A", treatment="netns-again", role="")
     twice = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
     )

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.calibration import COMES_OUT, CPU, MEASURES, REST, TIME, recoveries
-from analysis.report import render
+from analysis.topics.calibration.findings import COMES_OUT, CPU, MEASURES, REST, TIME
 from experiments.declare.reading import load_variants
 from experiments.records.trials import CpuTime
-from tests.unit.samples import cpu_spent, facts, manifest, side_by_side, trial
+from tests.unit.samples import cpu_spent, facts, findings, manifest, report, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -53,7 +52,7 @@ def test_every_dose_comes_out_of_each_measure_that_should_see_it() -> None:
     """
     CPU time of both; sleep of the time, and none of the CPU time. A drift of the machine is none.
     """
-    found = {(each.factor, each.measure): each for each in recoveries(*run_of())}
+    found = {(each.factor, each.measure): each for each in findings(*run_of()).recoveries}
     assert set(found) == {
         (factor, measure) for factor in ("burn_us", "sleep_us") for measure in MEASURES
     }
@@ -75,11 +74,11 @@ def test_an_instrument_that_finds_too_little_is_shown_as_such() -> None:
     Nine tenths come out, and no interval holds what was put in.
     """
     made, trials = run_of(slope=0.9)
-    burned = recoveries(made, trials)[1]
+    burned = findings(made, trials).recoveries[1]
     assert (burned.factor, burned.measure) == ("burn_us", CPU)
     assert burned.slope.estimate == pytest.approx(0.9)
     assert not any(dose.holds(1.0) for dose in burned.doses)
-    text = render(made, trials)
+    text = report(made, trials)
     (row,) = [line for line in text.splitlines() if re.match(r"\| CPU time +\| CPU time of", line)]
     assert "0.900 ± 0.000" in row
     assert "0 of 5" in row
@@ -91,7 +90,7 @@ def test_a_block_that_lacks_a_dose_counts_for_nothing() -> None:
     """
     made, trials = run_of(blocks=2)
     lacking = [each for each in trials if (each.variant, each.block) != ("burn-50", 2)]
-    burned = recoveries(made, lacking)[0]
+    burned = findings(made, lacking).recoveries[0]
     assert burned.blocks == 1
     assert not any(dose.holds(1.0) for dose in burned.doses)
 
@@ -117,7 +116,7 @@ def test_time_is_by_rounds_and_at_equal_place() -> None:
             position=place,
         )
         level.append(dataclasses.replace(rounds, cpu=each.cpu, facts=each.facts))
-    burned = recoveries(made, level)[0]
+    burned = findings(made, level).recoveries[0]
     assert (burned.factor, burned.measure) == ("burn_us", TIME)
     assert burned.slope.estimate == pytest.approx(1, abs=0.02)
     assert abs(burned.bias_us.estimate) < 5
@@ -134,12 +133,12 @@ def test_doses_that_break_answers_are_no_calibration() -> None:
         else each
         for each in trials
     ]
-    assert {each.factor for each in recoveries(made, broken)} == {"sleep_us"}
+    assert {each.factor for each in findings(made, broken).recoveries} == {"sleep_us"}
 
 
 def test_a_run_without_doses_has_no_calibration() -> None:
     """
     Nor one whose variants put nothing in.
     """
-    assert recoveries(manifest(), []) == []
-    assert "## Calibration" not in render(manifest(), [trial(1, 1, "netns", 100)])
+    assert findings(manifest(), []).recoveries == []
+    assert "## Calibration" not in report(manifest(), [trial(1, 1, "netns", 100)])

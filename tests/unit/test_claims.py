@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.claims import PUBLISHED, TESTS, Claim, Holds, claims
-from analysis.comparisons import comparisons
-from analysis.report import render
-from experiments.declare.variants import Comparison, Ladder, Variant
-from tests.unit.samples import details, load, manifest, trial
+from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds
+from experiments.declare.variants import MATCHED, Comparison, Ladder, Variant
+from experiments.declare.variants import PUBLISHED as AS_PUBLISHED
+from tests.unit.samples import details, findings, load, manifest, report, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -33,7 +32,7 @@ def run_of(ratio: float, blocks: int = 9, non_2xx: int = 0) -> tuple[Manifest, l
     made = dataclasses.replace(
         manifest(blocks=blocks),
         variants=[Variant(name, name, {"runtime": name}) for name in PAIR],
-        comparisons=[Comparison("as published", "", *PAIR)],
+        comparisons=[Comparison("the two", "", *PAIR, role=AS_PUBLISHED)],
     )
     trials = []
     for block in range(1, blocks + 1):
@@ -49,7 +48,7 @@ def judged(made: Manifest, trials: list[TrialRecord]) -> list[Claim]:
     """
     All claims, without a cold start.
     """
-    return claims(made, trials, comparisons(made, trials), [])
+    return findings(made, trials).claims
 
 
 def found(of: tuple[Manifest, list[TrialRecord]], beginning: str) -> Claim:
@@ -150,7 +149,7 @@ def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None
         dataclasses.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
         dataclasses.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
     ]
-    text = render(made, trials, cold_starts=starts)
+    text = report(made, trials, cold_starts=starts)
     assert "ab without `-l` counts 993 of 1000 as failed, and 7 not 2xx" in text
     assert "| Really good " in text
     assert "993 (99.3 %)" in text
@@ -168,6 +167,23 @@ def test_reliability_is_counted_in_every_trial() -> None:
     assert found(bad, STABLE).verdict is Holds.NO
 
 
+BARE = {"runtime": "process", "network": "host", "entry": "direct", "discovery": "addresses"}
+IN_CONTAINER = {**BARE, "runtime": "container"}
+ON_BRIDGE = {**IN_CONTAINER, "network": "bridge"}
+PUBLISHED_PORT = {**ON_BRIDGE, "entry": "published"}
+LEVELS = {
+    "foot": BARE,
+    "first": IN_CONTAINER,
+    "second": ON_BRIDGE,
+    "third": PUBLISHED_PORT,
+    "fourth": {**PUBLISHED_PORT, "discovery": "names"},
+}
+"""The steps of a ladder; whatever they are called, what changes is what is blamed."""
+
+STEPS = list(LEVELS)
+MATCHED_PAIR = ("netns", "docker")
+
+
 def with_changes(
     rates: dict[str, float], pairs: dict[str, tuple[str, str]], noise: dict[str, float]
 ) -> tuple[Manifest, list[TrialRecord]]:
@@ -179,10 +195,11 @@ def with_changes(
         made,
         variants=[
             *made.variants,
-            *(Variant(name, name, {"as": name}) for name in rates),
+            *(Variant(name, name, LEVELS.get(name, {"as": name})) for name in rates),
         ],
         comparisons=[
             *made.comparisons,
+            *([Comparison("like for like", "", *MATCHED_PAIR, role=MATCHED)] if pairs else []),
             *(Comparison(name, "", *pair) for name, pair in pairs.items()),
         ],
     )
@@ -191,9 +208,6 @@ def with_changes(
             spread = noise.get(name, 0.001) * ((block * (position + 1)) % 4 - 1.5)
             trials.append(trial(100 * block + position, block, name, rate * (1 + spread)))
     return made, trials
-
-
-STEPS = ["bare", "container-host", "container-bridge", "container-published", "container-names"]
 
 
 @pytest.mark.parametrize(
@@ -295,4 +309,4 @@ def test_without_the_published_systems_there_is_nothing_to_test() -> None:
     made, trials = run_of(1.5)
     alone = dataclasses.replace(made, comparisons=[])
     assert judged(alone, trials) == []
-    assert "published claims" not in render(alone, trials)
+    assert "published claims" not in report(alone, trials)

@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis.estimates import (
+from analysis.statistics.estimates import (
     METRICS,
-    compare,
-    compare_at_once,
+    Differences,
+    at_once,
     pairs_by_block,
     summarise,
-    summarise_at_once,
     trials_by_part,
     us_per_request,
 )
-from analysis.intervals import bca_interval, t_interval
-from analysis.places import at_equal_place
-from analysis.verdicts import holm, p_value_of_none
-from tests.unit.samples import failed_trial, load, side_by_side, trial
+from analysis.statistics.intervals import bca_interval, t_interval
+from analysis.statistics.places import at_equal_place
+from analysis.statistics.verdicts import holm, p_value_of_none
+from tests.unit.samples import compare, failed_trial, load, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
@@ -251,16 +250,15 @@ def test_the_load_at_once_is_compared_for_itself() -> None:
         dataclasses.replace(side_by_side(1, 1, "netns", [1000, 1000]), at_once=load(1000)),
         dataclasses.replace(side_by_side(2, 1, "docker", [1500, 1500]), at_once=load(800)),
     ]
-    difference = compare_at_once("netns", "docker", trials)
+    difference = Differences(at_once(at_equal_place(trials))).between("netns", "docker")
     assert difference is not None
     assert (difference.blocks, difference.rounds) == (1, 0)
     assert difference.us_per_request.estimate == pytest.approx(250)
-    summary = summarise_at_once("docker", trials)
-    assert summary is not None
+    summary = summarise("docker", at_once(trials))
     assert summary.means["us_per_request"].estimate == pytest.approx(1250)
     without = [dataclasses.replace(each, at_once=None) for each in trials]
-    assert compare_at_once("netns", "docker", without) is None
-    assert summarise_at_once("docker", without) is None
+    assert Differences(at_once(at_equal_place(without))).between("netns", "docker") is None
+    assert at_once(without) == []
 
 
 VARIANTS = ("one", "two", "three", "four")

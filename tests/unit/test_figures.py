@@ -20,25 +20,24 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import pytest
 
-from analysis.comparisons import comparisons as compare_all
-from analysis.figures.blocks import blocks
-from analysis.figures.calibration import calibration
-from analysis.figures.comparisons import comparisons
-from analysis.figures.cpu import cpu
-from analysis.figures.drawing import PAPER, even_ticks, log_ticks, ratio_ticks, signed_percent
-from analysis.figures.figure import csv_text, write
-from analysis.figures.gallery import figures
-from analysis.figures.ladder import ladder
-from analysis.figures.latency import latency
-from analysis.figures.limits import limits, size_of
-from analysis.figures.recommendations import recommendations
-from analysis.figures.series import STROKES, main_variants
-from analysis.figures.waterfall import Told, told
-from analysis.intervals import Interval
-from analysis.ladder import Step
-from analysis.latency import HEADER
-from analysis.recommendations import GIVES_UP, gives_up
-from analysis.verdicts import Kind, Verdict
+from analysis.drawing.canvas import PAPER, even_ticks, log_ticks, ratio_ticks, signed_percent
+from analysis.drawing.figure import csv_text, write
+from analysis.drawing.series import STROKES, main_variants
+from analysis.report.gallery import figures
+from analysis.statistics.intervals import Interval
+from analysis.statistics.verdicts import Kind, Verdict
+from analysis.topics.calibration.figure import calibration
+from analysis.topics.comparisons.figure import comparisons
+from analysis.topics.cpu.figure import cpu
+from analysis.topics.ladder.figure import ladder
+from analysis.topics.ladder.findings import Step
+from analysis.topics.ladder.waterfall import Told, told
+from analysis.topics.latency.figure import latency
+from analysis.topics.latency.findings import HEADER
+from analysis.topics.limits.figure import limits, size_of
+from analysis.topics.recommendations.figure import recommendations
+from analysis.topics.recommendations.findings import GIVES_UP, gives_up
+from analysis.topics.trust.figure import blocks
 from experiments.declare.factors import FACTORS
 from experiments.declare.variants import Comparison, Ladder, Variant, Whole
 from experiments.errors import ResultsError
@@ -49,6 +48,7 @@ from tests.unit.samples import (
     details,
     facts,
     failed_trial,
+    findings,
     manifest,
     side_by_side,
     trial,
@@ -57,7 +57,7 @@ from tests.unit.samples import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from analysis.figures.figure import Figure
+    from analysis.drawing.figure import Figure
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult, TrialRecord
 
@@ -183,7 +183,7 @@ def everything() -> list[Figure]:
     """
     Every figure there is.
     """
-    return figures(*run_of(list(VARIANTS)), None)
+    return figures(findings(*run_of(list(VARIANTS))))
 
 
 def digest(drawn: Sequence[Figure]) -> str:
@@ -310,8 +310,8 @@ def test_a_run_without_data_has_no_figure() -> None:
     """
     Nor has one whose trials all failed.
     """
-    assert figures(manifest(), [], None) == []
-    assert figures(manifest(), [failed_trial(1, 1, "docker")], None) == []
+    assert figures(findings(manifest(), [])) == []
+    assert figures(findings(manifest(), [failed_trial(1, 1, "docker")])) == []
 
 
 def test_what_a_run_lacks_is_left_out() -> None:
@@ -319,7 +319,10 @@ def test_what_a_run_lacks_is_left_out() -> None:
     A pair of one block without CPU time has a comparison and latencies, and nothing else.
     """
     trials = [trial(1, 1, "netns", 250), trial(2, 1, "docker", 200)]
-    assert [each.name for each in figures(manifest(), trials, None)] == ["comparisons", "latency"]
+    assert [each.name for each in figures(findings(manifest(), trials))] == [
+        "comparisons",
+        "latency",
+    ]
 
 
 def test_numbers_are_written_to_six_digits_and_nothing_is_no_number() -> None:
@@ -381,7 +384,7 @@ def test_a_step_that_can_be_told_from_zero_is_full() -> None:
     """
     And says nothing more; its numbers in the drawing are those of the data.
     """
-    figure = shown(ladder(*run_of(LADDER)))
+    figure = shown(ladder(findings(*run_of(LADDER))))
     rows = [row for row in rows_of(figure) if row["ladder"] == "steps"]
     assert [row["step"] for row in rows] == ["docker", "docker-host"]
     assert {row["told_apart_from_zero"] for row in rows} == {"told apart from zero"}
@@ -399,7 +402,7 @@ def test_a_step_that_holds_zero_is_hollow_and_says_so() -> None:
     In the drawing, in the data and in the words.
     """
     made, trials = run_of(LADDER, noise={"docker": 60.0})
-    figure = shown(ladder(dataclasses.replace(made, wholes=[]), trials))
+    figure = shown(ladder(findings(dataclasses.replace(made, wholes=[]), trials)))
     words = "cannot be told apart from zero"
     assert [row["told_apart_from_zero"] for row in rows_of(figure)] == [words] * 2
     assert hollow_bars(figure.svg) == 2
@@ -412,7 +415,7 @@ def test_a_step_that_is_clear_by_itself_alone_is_marked() -> None:
     """
     Its interval excludes zero, but among so many steps one such is no surprise.
     """
-    step = Step("a", "b", "factor", "a → b", None, Verdict(Kind.CANNOT_TELL, 0.02))
+    step = Step("a", "b", "factor", "a → b", "b", None, Verdict(Kind.CANNOT_TELL, 0.02))
     assert told(Interval(5.0, 1.0, 9.0), step) is Told.UNCORRECTED
     assert told(Interval(5.0, 1.0, 9.0)) is Told.APART
     assert told(Interval(5.0, -1.0, 9.0), step) is Told.HOLDS_ZERO
@@ -427,7 +430,7 @@ def test_what_a_whole_is_made_of_comes_first() -> None:
     made, trials = run_of(LADDER)
     aside = Ladder("aside", "", ("netns", "docker-host"))
     beside = dataclasses.replace(made, ladders=[aside, *made.ladders])
-    names = [row["ladder"] for row in rows_of(shown(ladder(beside, trials)))]
+    names = [row["ladder"] for row in rows_of(shown(ladder(findings(beside, trials))))]
     whole = made.wholes[0].name
     assert list(dict.fromkeys(names)) == ["steps", whole, "aside"]
 
@@ -438,7 +441,7 @@ def test_a_step_without_trials_has_no_bar() -> None:
     """
     made, trials = run_of(LADDER)
     lacking = [each for each in trials if each.variant != "docker-host"]
-    figure = shown(ladder(made, lacking))
+    figure = shown(ladder(findings(made, lacking)))
     assert [row["cost_us"] for row in rows_of(figure)][1:] == [""]
     assert ">no block has both<" in figure.svg
 
@@ -448,7 +451,7 @@ def test_a_comparison_has_its_numbers_and_its_verdict() -> None:
     In the drawing as in the data, and A/A is marked as one.
     """
     made, trials = run_of(["netns", "docker", "netns-again"])
-    figure = shown(comparisons(made, compare_all(made, trials)))
+    figure = shown(comparisons(findings(made, trials)))
     matched, control = rows_of(figure)
     assert (matched["verdict"], control["verdict"]) == ("slower", "equivalent within ±2 %")
     assert (matched["same_thing"], control["same_thing"]) == ("no", "yes")
@@ -465,7 +468,7 @@ def test_a_difference_between_runtimes_is_no_recommendation() -> None:
     Nor is A/A; what is left has what it gives up beside it.
     """
     made, trials = run_of([*LADDER, "netns-again"])
-    figure = shown(recommendations(made, compare_all(made, trials)))
+    figure = shown(recommendations(findings(made, trials)))
     (row,) = rows_of(figure)
     assert (row["comparison"], row["verdict"]) == ("host network", "faster")
     assert row["gives_up"] == "a network of its own for each service"
@@ -499,7 +502,7 @@ def test_doses_rise_and_none_comes_last() -> None:
     """
     Whatever the order in which they were declared, and whatever their units.
     """
-    figure = shown(limits(*run_of(["netns-memory-256m", "netns", "netns-memory-64m"])))
+    figure = shown(limits(findings(*run_of(["netns-memory-256m", "netns", "netns-memory-64m"]))))
     assert [row["dose"] for row in rows_of(figure)] == ["64m", "256m", "unlimited"]
     assert size_of("0.25") < size_of("2") < size_of("64m") < size_of("1g") < size_of("unlimited")
 
@@ -509,12 +512,12 @@ def test_soft_interrupts_are_shown_only_where_they_are_apart() -> None:
     Elsewhere they are in the other places already.
     """
     made, trials = run_of(["netns", "docker"])
-    places = {row["place"] for row in rows_of(shown(cpu(made, trials)))}
+    places = {row["place"] for row in rows_of(shown(cpu(findings(made, trials))))}
     assert "soft interrupts" in places
     assert trials[0].cpu is not None
     unknown = dataclasses.replace(trials[0].cpu, interrupts_apart=None)
     trials[0] = dataclasses.replace(trials[0], cpu=unknown)
-    figure = shown(cpu(made, trials))
+    figure = shown(cpu(findings(made, trials)))
     rows = [row for row in rows_of(figure) if row["variant"] == "docker"]
     shares_us = {row["place"]: float(row["cpu_us_per_request"]) for row in rows}
     assert list(shares_us) == ["services, user", "services, kernel", "Docker's daemons", "client"]
@@ -533,7 +536,7 @@ def test_latency_by_schedule_is_a_curve_and_quantiles(tmp_path: Path) -> None:
     logged = with_logs(
         tmp_path, trials, lambda name: [slower[name] + 10 * number for number in range(500)]
     )
-    figure = shown(latency(made, logged, tmp_path))
+    figure = shown(latency(findings(made, logged, tmp_path)))
     assert "100 requests per second" in figure.title
     rows = [row for row in rows_of(figure) if row["variant"] == "docker"]
     curve = {float(row["share_slower"]): float(row["latency_ms"]) for row in rows[3:]}
@@ -554,7 +557,7 @@ def test_failed_requests_end_the_curve_and_have_no_quantile(tmp_path: Path) -> N
     logged = with_logs(
         tmp_path, trials, lambda _: [*range(1000, 1400), *[-1] * 20, *range(1400, 1480)]
     )
-    rows = rows_of(shown(latency(made, logged, tmp_path)))
+    rows = rows_of(shown(latency(findings(made, logged, tmp_path))))
     own = [row for row in rows if row["variant"] == "netns"]
     assert {row["what"]: row["latency_ms"] for row in own[:2]}["p90"] == "1.449"
     curve = [float(row["share_slower"]) for row in own if row["what"] == "curve"]
@@ -571,7 +574,7 @@ def test_an_overloaded_variant_has_no_latency(tmp_path: Path) -> None:
     logged = with_logs(
         tmp_path, trials, lambda name: [1000 + late[name] * number for number in range(200)]
     )
-    figure = shown(latency(made, logged, tmp_path))
+    figure = shown(latency(findings(made, logged, tmp_path)))
     assert {row["variant"] for row in rows_of(figure)} == {"netns"}
     assert ">docker: overloaded<" in figure.svg
     assert "overloaded: docker" in figure.alternative
@@ -583,7 +586,7 @@ def test_without_logs_latency_is_that_of_the_closed_loop(tmp_path: Path) -> None
     """
     made, trials = run_of(["netns", "docker"], block_count=2, noise={"docker": 30.0})
     logged = with_logs(tmp_path, trials, lambda _: [1000] * 20)
-    figure = shown(latency(made, logged, None))
+    figure = shown(latency(findings(made, logged)))
     assert figure.title == "Latency in the closed loop"
     assert [row["what"] for row in rows_of(figure)] == ["p50", "p90", "p99"] * 2
     # An interval from two blocks may reach below zero, where a logarithmic scale has no place.
@@ -611,7 +614,7 @@ def test_the_closed_loop_has_the_curve_of_the_table_that_ab_prints() -> None:
         for each in trials
     ]
     curves: dict[str, list[tuple[str, str]]] = {}
-    for row in rows_of(shown(latency(made, printed, None))):
+    for row in rows_of(shown(latency(findings(made, printed)))):
         if row["what"] == "curve":
             point = (row["share_slower"], row["latency_ms"])
             curves.setdefault(row["variant"], []).append(point)
@@ -635,7 +638,7 @@ def test_blocks_are_shown_load_by_load() -> None:
     One value for each round of each trial, and how far they are from each other.
     """
     made, trials = run_of(["netns", "docker", "netns-again"], block_count=8)
-    figure = shown(blocks(made, trials))
+    figure = shown(blocks(findings(made, trials)))
     rows = [row for row in rows_of(figure) if row["variant"] == "netns"]
     assert [row["block"] for row in rows[::4]] == [str(block) for block in range(1, 9)]
     assert [row["round"] for row in rows[:5]] == ["1", "2", "3", "4", "1"]
@@ -656,9 +659,9 @@ def test_a_trial_without_rounds_is_one_point() -> None:
         for block in (1, 2)
         for place, name in enumerate(("netns", "docker"))
     ]
-    figure = shown(blocks(made, trials))
+    figure = shown(blocks(findings(made, trials)))
     assert [row["measured_us_per_request"] for row in rows_of(figure)] == ["4000"] * 4
-    assert blocks(made, trials[:2]) is None
+    assert blocks(findings(made, trials[:2])) is None
 
 
 def failing(each: TrialRecord) -> TrialRecord:
@@ -678,16 +681,16 @@ def test_what_is_not_comparable_has_no_mark_in_any_figure() -> None:
     made, trials = run_of([*LADDER, "netns-again", "netns-cpus-0.5"])
     bad = {"docker-host", "netns-cpus-0.5"}
     mixed = [failing(each) if each.variant in bad else each for each in trials]
-    compared = compare_all(made, mixed)
-    for figure in (shown(comparisons(made, compared)), shown(recommendations(made, compared))):
+    found = findings(made, mixed)
+    for figure in (shown(comparisons(found)), shown(recommendations(found))):
         (row,) = [row for row in rows_of(figure) if row["comparison"] == "host network"]
         assert (row["difference_percent"], row["verdict"]) == ("", "not comparable")
         assert ">not comparable<" in figure.svg
-    climbed = shown(ladder(made, mixed))
+    climbed = shown(ladder(findings(made, mixed)))
     (row,) = [row for row in rows_of(climbed) if row["step"] == "docker-host"]
     assert (row["cost_us"], row["told_apart_from_zero"]) == ("", "not comparable")
     assert ">not comparable<" in climbed.svg
-    doses = shown(limits(made, mixed))
+    doses = shown(limits(findings(made, mixed)))
     assert [row["comparable"] for row in rows_of(doses)] == ["no", "yes"]
     assert ">not comparable<" in doses.svg
     assert "netns at cpus 0.5 is not comparable" in doses.alternative
@@ -709,7 +712,7 @@ def test_what_came_out_of_a_calibration_is_beside_what_should() -> None:
     """
     Every dose of every measure, with its interval.
     """
-    figure = shown(calibration(*run_of(["inject-0", "burn-50", "burn-500"])))
+    figure = shown(calibration(findings(*run_of(["inject-0", "burn-50", "burn-500"]))))
     rows = rows_of(figure)
     assert [row["injected_us"] for row in rows] == ["50", "500"] * 3
     assert [row["should_come_out_us"] for row in rows] == [*["50", "500"] * 2, "0", "0"]

@@ -12,8 +12,8 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from analysis.histograms import HIGHEST_US, histogram_log, write_histograms
-from analysis.latency import FAILED_US, HEADER, QUANTILES, quantile_us
+from analysis.topics.latency.findings import FAILED_US, HEADER, QUANTILES, quantile_us
+from analysis.topics.latency.histograms import HIGHEST_US, histogram_log, write_histograms
 from experiments.records.trials import OpenLoad
 from tests.unit.samples import failed_trial, trial
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.ladder import climb, remainder
-from analysis.report import render
 from experiments.declare.variants import Ladder, Variant, Whole
-from tests.unit.samples import manifest, side_by_side, trial
+from tests.unit.samples import findings, manifest, report, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -55,7 +53,8 @@ def test_a_step_is_the_difference_of_neighbours_whatever_drifts() -> None:
     With the factor that changes and both of its levels.
     """
     made, trials = run_of(6)
-    (step,), _ = climb(made, trials)
+    climbed, _ = findings(made, trials).ladders
+    (step,) = climbed.steps
     assert (step.factor, step.change) == ("network", "host → bridge")
     assert step.difference is not None
     assert step.difference.us_per_request.estimate == pytest.approx(100)
@@ -67,8 +66,7 @@ def test_the_remainder_is_what_the_steps_do_not_add_up_to() -> None:
     450 less 100 and 300; and it has an interval.
     """
     made, trials = run_of(6, spread=8)
-    left = remainder(made.wholes[0], made, trials)
-    assert left is not None
+    (left,) = findings(made, trials).remainders
     assert left.blocks == 6
     assert left.whole.estimate == pytest.approx(450)
     assert left.steps.estimate == pytest.approx(404)
@@ -83,10 +81,9 @@ def test_a_block_without_one_of_the_trials_counts_for_no_remainder() -> None:
     """
     made, trials = run_of(3)
     lacking = [each for each in trials if (each.variant, each.block) != ("printing", 2)]
-    left = remainder(made.wholes[0], made, lacking)
-    assert left is not None
+    (left,) = findings(made, lacking).remainders
     assert left.blocks == 2
-    assert remainder(made.wholes[0], made, [t for t in trials if t.variant != "both"]) is None
+    assert findings(made, [t for t in trials if t.variant != "both"]).remainders == []
 
 
 def test_the_remainder_is_by_rounds_and_by_parts() -> None:
@@ -101,8 +98,7 @@ def test_the_remainder_is_by_rounds_and_by_parts() -> None:
                 drifted = [US[name] + 400 * block * part, US[name] + 900, US[name]]
                 us = drifted[: 2 if name == "both" else 3]
                 trials.append(side_by_side(len(trials) + 1, block, name, us, part=part))
-    left = remainder(made.wholes[0], made, trials)
-    assert left is not None
+    (left,) = findings(made, trials).remainders
     assert left.blocks == 2
     assert left.whole.estimate == pytest.approx(450)
     assert left.steps.estimate == pytest.approx(400)
@@ -119,7 +115,7 @@ def test_errors_leave_no_remainder() -> None:
         for block in (1, 2)
         for name, us in US.items()
     ]
-    assert remainder(made.wholes[0], made, trials) is None
+    assert findings(made, trials).remainders == []
 
 
 def test_the_report_shows_the_ladder_and_says_what_it_cannot_tell_apart() -> None:
@@ -127,7 +123,7 @@ def test_the_report_shows_the_ladder_and_says_what_it_cannot_tell_apart() -> Non
     A step whose interval holds zero is not called a cost.
     """
     made, trials = run_of(4, spread=900)
-    text = render(made, trials)
+    text = report(made, trials)
     assert "## Where the cost comes from: the ladder" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| `bridge`")]
     assert "cannot tell (would need about " in row

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from analysis import bench_records
-from analysis.intervals import t_interval
-from analysis.latency import (
+from analysis.statistics.intervals import t_interval
+from analysis.topics.latency.findings import (
     FAILED_US,
     HEADER,
     QUANTILES,
@@ -24,10 +24,10 @@ from analysis.latency import (
     read_log,
     supports,
 )
-from analysis.sections.latency import latency
+from analysis.topics.latency.section import latency
 from experiments.errors import ResultsError
 from experiments.records.trials import OpenLoad
-from tests.unit.samples import failed_trial, manifest, trial
+from tests.unit.samples import failed_trial, findings, manifest, trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def test_a_log_is_read_in_parts_of_any_size(
     """
     write_log(tmp_path / "x.csv", [5000, 1000, 4000, 2000, 3000, 6000])
     whole = read_log(tmp_path / "x.csv")
-    monkeypatch.setattr("analysis.latency.ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr("analysis.topics.latency.findings.ROWS_AT_ONCE", rows_at_once)
     parts = read_log(tmp_path / "x.csv")
     assert parts.corrected_us.tolist() == whole.corrected_us.tolist()
     assert parts.achieved_share == whole.achieved_share
@@ -262,7 +262,7 @@ def test_overload_is_a_label_and_not_a_latency(tmp_path: Path) -> None:
     assert level.cells[0].achieved_share == pytest.approx(1)
     assert level.cells[1].achieved_share == pytest.approx(10 / 11)
     assert level.cells[1].corrected == {}
-    text = latency(open_manifest(), trials, tmp_path)
+    text = latency(findings(open_manifest(), trials, tmp_path))
     assert "overload: achieved 90.9 % of 100.0/s" in text
     assert "overload: docker" in text
 
@@ -304,7 +304,7 @@ def test_the_section_has_a_table_for_each_level(tmp_path: Path) -> None:
         loaded(tmp_path, 3, "netns", [12_000] * 1000),
         failed_trial(4, 2, "docker"),
     ]
-    text = latency(open_manifest([0.3, 0.6]), trials, tmp_path)
+    text = latency(findings(open_manifest([0.3, 0.6]), trials, tmp_path))
     assert text.startswith("## Latency by schedule (open loop)\n\n")
     assert "### At 30 % of each trial's own capacity" in text
     assert "At 60 %" not in text
@@ -318,8 +318,8 @@ def test_the_section_is_empty_without_such_loads(tmp_path: Path) -> None:
     """
     And needs the logs.
     """
-    assert latency(manifest(), [trial(1, 1, "netns", 250)], tmp_path) == ""
-    text = latency(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)], None)
+    assert latency(findings(manifest(), [trial(1, 1, "netns", 250)], tmp_path)) == ""
+    text = latency(findings(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)]))
     assert "It is in the report of each single run" in text
 
 

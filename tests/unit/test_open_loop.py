@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy import stats
 
-from analysis.latency import HEADER as HEADER_READ
-from analysis.latency import quantile_us, read_log
+from analysis.topics.latency.findings import HEADER as HEADER_READ
+from analysis.topics.latency.findings import quantile_us, read_log
 from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.lab.cgroups import ControlGroup

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis.places import at_equal_place, by_place, place_term
+from analysis.statistics.places import at_equal_place, by_place, place_term
 from tests.unit.samples import load, side_by_side, trial
 
 if TYPE_CHECKING:

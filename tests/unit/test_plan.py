@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.sections.environment import reproduce
+from analysis.topics.environment.section import reproduce
 from experiments.declare.profiles import PROFILES, WIDER
 from experiments.declare.reading import load_variants
 from experiments.declare.variants import with_control
@@ -20,6 +20,7 @@ from experiments.plan.draft import draft_manifest, targets
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.options import measure_parser
 from experiments.plan.order import block_order, round_order
+from tests.unit.samples import findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -330,7 +331,7 @@ def test_a_report_s_command_plans_the_same_run_again() -> None:
     """
     arguments = ["--variants", "netns,docker,docker-host", "--seed", "4", "--blocks", "3"]
     first = draft_manifest(measure_parser().parse_args(arguments), None)
-    text = reproduce(first)
+    text = reproduce(findings(first, []))
     (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
     again = draft_manifest(measure_parser().parse_args(command.split()[4:]), None)
     fields = ("variants", "comparisons", "focal", "side_by_side", "at_once", "blocks", "seed")

@@ -12,7 +12,6 @@ import pytest
 from analysis.__main__ import main
 from analysis.folders import POOLED_REPORT
 from analysis.pooling import pool
-from analysis.report import render
 from experiments.errors import ResultsError
 from experiments.records.manifest import (
     Box,
@@ -23,7 +22,7 @@ from experiments.records.manifest import (
     Source,
 )
 from experiments.records.store import append_trial, write_manifest
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import manifest, report, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +53,7 @@ def test_blocks_are_numbered_on() -> None:
     assert whole.blocks == 5
     assert [each.block for each in trials] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert [each.number for each in trials] == list(range(1, 11))
-    assert "(5 blocks)" in render(whole, trials)
+    assert "(5 blocks)" in report(whole, trials)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_one_broken_run_marks_the_whole() -> None:
     second = dataclasses.replace(manifest("interrupted"), run="B")
     whole, trials = pool([(manifest(), blocks(2)), (second, blocks(1))])
     assert whole.state == "interrupted"
-    assert "**This run is interrupted**" in render(whole, trials)
+    assert "**This run is interrupted**" in report(whole, trials)
 
 
 def test_several_runs_are_written_beside_the_last(
@@ -153,7 +152,7 @@ def test_an_emulated_machine_is_said_before_any_number() -> None:
             box=Box("b", "d" * 16, "13.1.1", "f" * 64),
         ),
     )
-    text = render(emulated, blocks(2))
+    text = report(emulated, blocks(2))
     assert text.index("proves the procedure, not the performance") < text.index("## Overview")
     assert f"b 13.1.1, SHA-256 {'f' * 64}" in text
-    assert "Emulated" not in render(manifest(), blocks(2))
+    assert "Emulated" not in report(manifest(), blocks(2))

@@ -10,12 +10,11 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from analysis.estimates import compare
 from analysis.formatting import percent
 from experiments.declare.variants import Comparison, Target
 from experiments.plan.stopping import Rule
 from experiments.run.progress import GUESS_S, Progress, format_seconds
-from tests.unit.samples import failed_trial, side_by_side
+from tests.unit.samples import compare, failed_trial, side_by_side
 
 NAMES = ["netns", "docker"]
 MATCHED = Comparison("matched", "", "netns", "docker")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.__main__ import main
-from analysis.cpu import cpu_difference
 from analysis.folders import REPORT, TRIALS_CSV
-from analysis.report import TEMPLATE, render
-from analysis.sections.sources import CODE
+from analysis.report.gallery import FIGURES, code_of
+from analysis.report.markdown import ORDER
+from analysis.topics.cpu.findings import cpu_difference
 from experiments.declare.variants import Comparison, Ladder, Variant
 from experiments.records.manifest import NetworkState, PilotPlan, RoundsPilot, UserlandRecord
 from experiments.records.store import append_agreement, append_trial, write_manifest
@@ -27,6 +27,7 @@ from tests.unit.samples import (
     failed_trial,
     load,
     manifest,
+    report,
     side_by_side,
     trial,
 )
@@ -53,7 +54,7 @@ def test_it_has_the_published_sections_and_rows() -> None:
     """
     A reader of the published report finds everything in its place.
     """
-    text = render(manifest(), paired([1.2, 1.3]))
+    text = report(manifest(), paired([1.2, 1.3]))
     for heading in (
         "## Overview",
         "## Benchmark parameters",
@@ -79,7 +80,7 @@ def test_a_clear_difference_is_stated_with_its_intervals() -> None:
     """
     In per cent and in microseconds, with the number of blocks.
     """
-    text = render(manifest(), paired([1.24, 1.25, 1.26]))
+    text = report(manifest(), paired([1.24, 1.25, 1.26]))
     assert "(docker against netns): slower by 25.0 % [" in text
     assert re.search(r"in time per request, 1000 µs \[\d+, \d+\] on 4000 µs \(3 blocks\)", text)
     assert "(3 blocks)" in text
@@ -90,14 +91,14 @@ def test_what_a_run_is_for_has_the_published_table_and_all_else_a_row() -> None:
     With how reliable both were; a load that broke off counts as none answered.
     """
     made, trials = with_host()
-    text = render(dataclasses.replace(made, focal=[("netns", "docker")]), trials)
+    text = report(dataclasses.replace(made, focal=[("netns", "docker")]), trials)
     assert "### Matched: a pair" in text
     assert "### Host network" not in text
     brief = text.partition("### The other comparisons, in brief")[2].partition("\n## ")[0]
     (row,) = [line for line in brief.splitlines() if line.startswith("| Host network")]
     assert [cell.strip() for cell in row.split("|")][-3:-1] == ["100.00 % and 100.00 %", "3"]
     broken = dataclasses.replace(failed_trial(99, 3, "docker-host"), requests_lost=1000)
-    text = render(dataclasses.replace(made, focal=[("netns", "docker")]), [*trials, broken])
+    text = report(dataclasses.replace(made, focal=[("netns", "docker")]), [*trials, broken])
     assert "100.00 % and at least 75.00 %" in text.partition("in brief")[2]
 
 
@@ -105,7 +106,7 @@ def test_a_change_stands_beside_what_it_buys_leaves_and_gives_up() -> None:
     """
     What is left is against raw namespaces with the same server.
     """
-    text = render(*with_host())
+    text = report(*with_host())
     section = text.partition("## What each change buys, and what it gives up")[2]
     (row,) = [line for line in section.splitlines() if line.startswith("| Host network")]
     cells = [cell.strip() for cell in row.split("|")][1:-1]
@@ -144,7 +145,7 @@ def test_an_unclear_difference_is_not_given_a_direction() -> None:
     """
     When the interval holds zero the report cannot tell.
     """
-    text = render(manifest(), paired([0.9, 1.2, 1.0]))
+    text = report(manifest(), paired([0.9, 1.2, 1.0]))
     assert "cannot tell" in text
     # What others claimed is quoted below.
     own = text.partition("## The published claims")[0]
@@ -156,7 +157,7 @@ def test_one_block_is_a_reading_not_a_result() -> None:
     """
     N = 1 supports no comparison.
     """
-    text = render(manifest(), paired([2.0]))
+    text = report(manifest(), paired([2.0]))
     assert "One block is a reading, not a result" in text
     assert "slower" not in text
 
@@ -165,7 +166,7 @@ def test_an_interrupted_run_says_so_at_the_top() -> None:
     """
     Before any number.
     """
-    text = render(manifest("interrupted", blocks=5), paired([1.1, 1.2]))
+    text = report(manifest("interrupted", blocks=5), paired([1.1, 1.2]))
     assert text.index("**This run is interrupted**: 4 of the 10") < text.index("## Overview")
 
 
@@ -173,7 +174,7 @@ def test_failed_trials_are_listed_and_break_no_table() -> None:
     """
     Pipes and line ends in a reason stay inside their cell.
     """
-    text = render(manifest(), [*paired([1.1]), failed_trial(3, 2, "docker")])
+    text = report(manifest(), [*paired([1.1]), failed_trial(3, 2, "docker")])
     assert "**1 of 3 trials failed**" in text
     assert "healthy its last line: a \\| b" in text
 
@@ -182,7 +183,7 @@ def test_a_run_without_trials_still_has_a_report() -> None:
     """
     It says that there is nothing to say.
     """
-    text = render(manifest("interrupted"), [])
+    text = report(manifest("interrupted"), [])
     assert "cannot tell; no block has a trial of both" in text
 
 
@@ -194,7 +195,7 @@ def test_shared_cpus_are_said_at_the_top() -> None:
         dataclasses.replace(each, placement=dataclasses.replace(each.placement, apart=False))
         for each in paired([1.1, 1.2])
     ]
-    assert "**Client and stack shared CPUs**" in render(manifest(), shared)
+    assert "**Client and stack shared CPUs**" in report(manifest(), shared)
 
 
 def test_the_same_folder_gives_the_same_bytes(
@@ -227,15 +228,13 @@ def test_the_same_folder_gives_the_same_bytes(
 
 def test_every_figure_has_its_place_and_its_code() -> None:
     """
-    What draws it and what computes it are files of the project.
+    The code is the folder of a topic, which has its findings or its section too.
     """
-    template = TEMPLATE.read_text()
-    for name, (drawn_by, computed_by) in CODE.items():
-        assert f"figures.{name})" in template
-        assert (PROJECT / drawn_by).is_file()
-        first, *others = computed_by.split(", ")
-        for path in [first, *(f"analysis/{other}" for other in others)]:
-            assert (PROJECT / path).is_file()
+    for name in FIGURES:
+        assert ORDER.count(name) == 1
+        folder = PROJECT / code_of(name)
+        assert (folder / "figure.py").is_file()
+        assert (folder / "section.py").is_file()
 
 
 def test_a_folder_without_a_run_is_an_error_with_the_next_step(
@@ -253,7 +252,7 @@ def test_trials_without_a_result_stand_beside_reliability() -> None:
     A load that broke off counts as unanswered, and the table says so.
     """
     broken = dataclasses.replace(failed_trial(5, 3, "docker"), requests_lost=1000)
-    text = render(manifest(), [*paired([1.1, 1.2]), broken])
+    text = report(manifest(), [*paired([1.1, 1.2]), broken])
     assert "at least 66.67 %" in text
     assert "1 (1 ended under load, counted in reliability alone)" in text
 
@@ -279,11 +278,11 @@ def test_a_missing_br_netfilter_and_stolen_time_are_said_at_the_top() -> None:
         ),
         network_state={"docker": state_of("/proc/sys/net/ipv4/ip_forward:1")},
     )
-    text = render(disturbed, paired([1.1, 1.2]))
+    text = report(disturbed, paired([1.1, 1.2]))
     assert text.index("**docker ran without br_netfilter**") < text.index("## Overview")
     assert "**The hypervisor took 5.0 % of the CPU time**" in text
     well = {"docker": state_of("/proc/sys/net/bridge/bridge-nf-call-iptables:1")}
-    text = render(dataclasses.replace(disturbed, network_state=well), paired([1.1, 1.2]))
+    text = report(dataclasses.replace(disturbed, network_state=well), paired([1.1, 1.2]))
     assert "br_netfilter" not in text
 
 
@@ -297,7 +296,7 @@ def test_how_to_reproduce_names_everything_that_was_not_the_default() -> None:
         any_length=False,
         userland=UserlandRecord(mirror="http://m"),
     )
-    text = render(plan, paired([1.1, 1.2]))
+    text = report(plan, paired([1.1, 1.2]))
     assert f"a checkout of commit {'f' * 40}" in text
     assert "--variants-file results/20260101T000000Z/variants.toml" in text
     assert "--same-length" in text
@@ -362,7 +361,7 @@ def test_cpu_time_is_shown_per_request_and_by_place() -> None:
     A second over a thousand requests is a thousand microseconds, with its uncertainty.
     """
     trials = [with_cpu(trial(n, n, "netns", 250), 1.0 + n / 100) for n in (1, 2, 3)]
-    text = render(manifest(), trials)
+    text = report(manifest(), trials)
     assert "## CPU time per request" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| netns") and "20.0" in line]
     assert "1020 ± 25" in row
@@ -415,7 +414,7 @@ def test_cpu_time_is_compared_within_blocks() -> None:
     assert found.relative is not None
     assert found.relative.estimate == pytest.approx(math.expm1(sum(logs) / 3))
     assert found.interrupts_us is None
-    (row,) = cpu_rows(render(manifest(), both_with_cpu()), "matched")
+    (row,) = cpu_rows(report(manifest(), both_with_cpu()), "matched")
     assert row[:3] == ["matched (docker against netns)", "1300 ± 0", "+600 µs [+352, +848]"]
     assert row[3].startswith("+46.0 % [")
     assert row[5:] == ["–", "3"]
@@ -431,7 +430,7 @@ def test_soft_interrupts_that_are_counted_apart_are_compared_apart() -> None:
     assert found.interrupts_us is not None
     assert found.interrupts_us.estimate == pytest.approx(20)
     assert found.difference_us.estimate == pytest.approx(600)
-    text = render(manifest(), trials)
+    text = report(manifest(), trials)
     assert cpu_rows(text, "matched")[0][5:] == ["+20 µs [-5, +45]", "3"]
     trials[0] = counted_apart(trials[0], apart=None)
     found = cpu_difference("netns", "docker", trials)
@@ -444,7 +443,7 @@ def test_comparisons_of_cpu_time_are_corrected_for_their_number() -> None:
     Two of the same p-value have it doubled; A/A has a family of its own.
     """
     trials = both_with_cpu()
-    alone = float(cpu_rows(render(manifest(), trials), "matched")[0][4])
+    alone = float(cpu_rows(report(manifest(), trials), "matched")[0][4])
     again = [dataclasses.replace(each, variant="twin") for each in trials[1::2]]
     made = manifest()
     twin = dataclasses.replace(made.variants[1], name="twin")
@@ -452,7 +451,7 @@ def test_comparisons_of_cpu_time_are_corrected_for_their_number() -> None:
     made = dataclasses.replace(
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, *pairs]
     )
-    text = render(made, [*trials, *again])
+    text = report(made, [*trials, *again])
     for name in ("matched", "second"):
         assert float(cpu_rows(text, name)[0][4]) == pytest.approx(2 * alone, abs=0.001)
     assert cpu_rows(text, "A/A")[0][1:] == [
@@ -471,7 +470,7 @@ def test_cpu_time_without_a_partner_is_not_compared() -> None:
     """
     trials = both_with_cpu()
     assert cpu_difference("netns", "docker", trials[::2]) is None
-    assert "of each comparison" not in render(manifest(), trials[::2])
+    assert "of each comparison" not in report(manifest(), trials[::2])
     idle = [
         dataclasses.replace(each, cpu=dataclasses.replace(spent_by(each), parts={}))
         for each in trials[:1]
@@ -486,8 +485,8 @@ def test_a_client_that_may_be_the_limit_is_said_at_the_top() -> None:
     Before any number.
     """
     trials = [with_cpu(trial(1, 1, "netns", 250), 1.0, share=0.81)]
-    assert "**Client-bound**: in trials of netns" in render(manifest(), trials)
-    assert "Client-bound" not in render(manifest(), [with_cpu(trials[0], 1.0, share=0.8)])
+    assert "**Client-bound**: in trials of netns" in report(manifest(), trials)
+    assert "Client-bound" not in report(manifest(), [with_cpu(trials[0], 1.0, share=0.8)])
 
 
 def test_allowed_differences_are_said_at_the_top() -> None:
@@ -495,7 +494,7 @@ def test_allowed_differences_are_said_at_the_top() -> None:
     Word for word.
     """
     odd = dataclasses.replace(trial(1, 1, "netns", 250), allowed=["gateway.x is 1 in a, 2 in b"])
-    text = render(manifest(), [odd])
+    text = report(manifest(), [odd])
     assert "**Undeclared differences were allowed**" in text
     assert "gateway.x is 1 in a, 2 in b" in text
 
@@ -519,7 +518,7 @@ def test_limits_are_a_dose_and_its_response() -> None:
     for block in (1, 2):
         trials.append(trial(2 * block, block, "netns", 250))
         trials.append(with_cpu(trial(2 * block + 1, block, "half", 125), 1.0))
-    text = render(made, trials)
+    text = report(made, trials)
     section = text.partition("## Resource limits")[2].partition("\n## ")[0]
     assert "fewer CPUs here: two" in section
     (row,) = [line for line in section.splitlines() if line.startswith("| half")]
@@ -562,7 +561,7 @@ def test_the_published_table_is_of_loads_that_were_never_cut() -> None:
         requests_at_once=1000,
         at_once=["netns", "docker"],
     )
-    text = render(made, rounds())
+    text = report(made, rounds())
     section = text.partition("## Key metrics")[2].partition("\n## ")[0]
     assert "one load of 1000 requests in each trial" in section
     assert re.search(
@@ -580,7 +579,7 @@ def test_the_published_table_is_of_loads_that_were_never_cut() -> None:
     assert short[2].startswith("+25.")
     assert cells["Failed requests"][:2] == ["0 of 4000", "0 of 4000"]
     assert re.search(r"cut into loads +\| 1000, once in each trial of netns, docker", text)
-    plain = render(dataclasses.replace(made, at_once=[]), rounds())
+    plain = report(dataclasses.replace(made, at_once=[]), rounds())
     assert "short loads (µs)" not in plain
 
 
@@ -590,7 +589,7 @@ def test_what_a_pilot_found_stands_beside_the_rounds() -> None:
     """
     found = RoundsPilot("netns", 4, 5, 250, 0.018, 0.011, 3.2, 0.65, 6)
     made = dataclasses.replace(manifest(), rounds=6, pilot=PilotPlan(rounds=found))
-    text = render(made, rounds())
+    text = report(made, rounds())
     (row,) = [line for line in text.splitlines() if line.startswith("| Rounds, each")]
     assert "6, by a pilot: in 5 rounds of 250 requests to each of 4 deployments of netns" in row
     assert "differed by 1.8 %, and deployments beyond that by 1.1 %" in row
@@ -609,7 +608,7 @@ def test_arms_that_answer_unlike_have_no_difference_in_time_anywhere() -> None:
         for each in trials
     ]
     ladder = Ladder("up", "", ("netns", "docker", "docker-host"))
-    text = render(dataclasses.replace(made, ladders=[ladder]), bad)
+    text = report(dataclasses.replace(made, ladders=[ladder]), bad)
     assert (
         "**host network** (docker-host against docker): not comparable: 100.00 % of the baseline's "
         "answers were good, and 92.80 % of the treatment's."
@@ -641,7 +640,7 @@ def test_places_silence_and_other_protocols_are_told_of_the_a_a_pair() -> None:
         made, variants=[*made.variants, twin], comparisons=[*made.comparisons, control]
     )
     trials = rounds(12, 1.25, names=("netns", "docker", "netns-again"))
-    text = render(twice, trials).partition("## How far these numbers")[2].partition("\n## ")[0]
+    text = report(twice, trials).partition("## How far these numbers")[2].partition("\n## ")[0]
     assert "**By place.**" in text
     rows = [line for line in text.splitlines() if re.match(r"\| [123] ", line)]
     assert len(rows) == 3
@@ -652,7 +651,7 @@ def test_places_silence_and_other_protocols_are_told_of_the_a_a_pair() -> None:
     assert "**Whether this keeps its word.**" in text
     assert "| rounds side by side, 12 blocks (as here)" in text
     assert re.search(r"\| Minutes for ±0.5 % +\|", text)
-    alone = render(made, paired([1.1, 1.2]))
+    alone = report(made, paired([1.1, 1.2]))
     assert "By place" not in alone
     assert "Only one ran" not in alone
 

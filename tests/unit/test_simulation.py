@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis.comparisons import comparisons
-from analysis.simulation import WANTED, Twins, performances, promise, repetitions_needed, twins_of
-from tests.unit.samples import manifest, side_by_side, trial
+from analysis.statistics.places import at_equal_place
+from analysis.topics.trust.simulation import (
+    WANTED,
+    Twins,
+    performances,
+    promise,
+    repetitions_needed,
+    twins_of,
+)
+from tests.unit.samples import findings, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -100,8 +107,8 @@ def test_twins_are_the_rounds_of_each_block() -> None:
     With what a deployment takes of its block, and what one by itself would take.
     """
     made, trials = with_twin(12)
-    (control,) = comparisons(made, trials)
-    found = twins_of(control, trials)
+    (control,) = findings(made, trials).comparisons
+    found = twins_of(control, at_equal_place(trials))
     assert found is not None
     assert found.rounds.tolist() == [2, 3] * 6
     assert np.isnan(found.log_us[0, 2]).all()
@@ -118,14 +125,14 @@ def test_too_few_blocks_or_rounds_are_no_twins() -> None:
     Nor are two that differ in their good answers.
     """
     made, trials = with_twin(9)
-    (control,) = comparisons(made, trials)
-    assert twins_of(control, trials) is None
+    (control,) = findings(made, trials).comparisons
+    assert twins_of(control, at_equal_place(trials)) is None
     whole = [trial(each.number, each.block, each.variant, 250) for each in with_twin(12)[1]]
-    (control,) = comparisons(made, whole)
-    assert twins_of(control, whole) is None
+    (control,) = findings(made, whole).comparisons
+    assert twins_of(control, at_equal_place(whole)) is None
     broken = [
         side_by_side(each.number, each.block, each.variant, [900, 900], non_2xx=each.number % 2)
         for each in with_twin(12)[1]
     ]
-    (control,) = comparisons(made, broken)
-    assert twins_of(control, broken) is None
+    (control,) = findings(made, broken).comparisons
+    assert twins_of(control, at_equal_place(broken)) is None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.steadiness import over_rounds
+from analysis.topics.warm_up.findings import over_rounds
 from tests.unit.samples import side_by_side, trial
 
 PAIR = ("netns", "docker")

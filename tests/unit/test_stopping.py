@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy import stats
 
-from analysis.estimates import compare
 from experiments.declare.variants import Target
 from experiments.plan.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
-from tests.unit.samples import failed_trial, side_by_side
+from tests.unit.samples import compare, failed_trial, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

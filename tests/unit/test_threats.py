@@ -7,11 +7,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from analysis.comparisons import comparisons
-from analysis.report import render
-from analysis.sections.threats import threats
+from analysis.topics.threats.section import threats
 from experiments.records.trials import CpuTime, OpenLoad
-from tests.unit.samples import cpu_spent, failed_trial, load, manifest, side_by_side, trial
+from tests.unit.samples import (
+    cpu_spent,
+    failed_trial,
+    findings,
+    load,
+    manifest,
+    report,
+    side_by_side,
+    trial,
+)
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -34,7 +41,7 @@ def threats_of(run: tuple[Manifest, list[TrialRecord]]) -> str:
     """
     The section's text.
     """
-    return render(*run).partition("## Threats to validity")[2].partition("\n## ")[0]
+    return report(*run).partition("## Threats to validity")[2].partition("\n## ")[0]
 
 
 def test_what_did_not_happen_threatens_nothing() -> None:
@@ -124,7 +131,7 @@ def test_a_client_that_sent_late_is_named_with_how_late() -> None:
         )
         for number, each in enumerate(trials)
     ]
-    text = threats(made, loaded, comparisons(made, loaded))
+    text = threats(findings(made, loaded))
     assert (
         "late** by up to 4.0 ms with a request (in half of the 24 loads by no more than 2.0 ms)"
         in text

@@ -10,8 +10,8 @@ import io
 
 import pytest
 
-from analysis.cpu import BESIDE
-from analysis.trials_csv import GROUPS, trials_csv
+from analysis.report.trials_csv import GROUPS, trials_csv
+from analysis.topics.cpu.findings import BESIDE
 from experiments.records.trials import CpuTime, RoundLoad, TrialRecord
 from tests.unit.samples import cpu_spent, failed_trial, load, manifest, trial
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from analysis.sections.tuning import tuning
+from analysis.topics.tuning.section import tuning
 from experiments.declare.variants import Search, Variant
 from experiments.records.manifest import Candidate, Found, SearchStep
-from tests.unit.samples import manifest
+from tests.unit.samples import findings, manifest
 
 BASE = {"runtime": "container", "server": "werkzeug", "stdio": "docker-json-file"}
 FOUND = {**BASE, "server": "gunicorn"}
@@ -44,7 +44,7 @@ def text_of(found: dict[str, str], *more: Candidate, **others: dict[str, str]) -
             ],
         ),
     )
-    return tuning(made)
+    return tuning(findings(made, []))
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -97,4 +97,4 @@ def test_without_a_search_there_is_no_section() -> None:
     """
     Nor of one that was never made.
     """
-    assert tuning(manifest()) == ""
+    assert tuning(findings(manifest(), [])) == ""

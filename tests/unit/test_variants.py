@@ -12,10 +12,11 @@ import pytest
 
 from experiments.declare.factors import FACTORS, IMPOSSIBLE, different, impossible
 from experiments.declare.reading import load_variants
-from experiments.declare.variants import doses, with_control
+from experiments.declare.variants import PUBLISHED, doses, with_control
 from experiments.declare.writing import variants_toml
 from experiments.errors import UsageError
 from experiments.paths import SERVICES
+from experiments.plan.draft import artefact_of
 from experiments.run.artefact import OVERLAY
 
 CHECKOUT = Path(__file__).parents[2]
@@ -42,6 +43,16 @@ also = ["rival"]
 blocks = 2
 rounds = 9
 every = 3
+"""
+
+
+PAIR = """
+[[comparisons]]
+name = "{}"
+about = "mine against my rival"
+baseline = "mine"
+treatment = "rival"
+role = "{}"
 """
 
 
@@ -238,6 +249,18 @@ def test_a_users_own_file_and_overlay_are_taken(tmp_path: Path) -> None:
     assert variant.compose_files(SERVICES)[-1] == tmp_path / "mine.yaml"
 
 
+def test_a_users_own_pair_has_a_role_in_the_answer(tmp_path: Path) -> None:
+    """
+    Whatever the variants are called, the plan knows which is the published treatment.
+    """
+    text = GOOD + RIVAL + PAIR.format("mine and its rival", "published")
+    (pair,) = load_variants(declare(tmp_path, text)).comparisons
+    assert pair.role == PUBLISHED
+    assert artefact_of([pair], "products") == "rival"
+    assert artefact_of([pair], "fixed") == ""
+    assert artefact_of([], "products") == ""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -290,6 +313,11 @@ def test_a_users_own_file_and_overlay_are_taken(tmp_path: Path) -> None:
         (GOOD + 'overlays = "none.yaml"\n', "must be a list of strings"),
         (GOOD + "[groups]\nall = ['other']\n", "variant 'other' is not declared"),
         (GOOD + "[[comparisons]]\nname = 'x'\n", "comparison 1 needs about"),
+        (GOOD + RIVAL + PAIR.format("a", "main"), "role is 'main'; it must be one of: matched"),
+        (
+            GOOD + RIVAL + PAIR.format("a", "matched") + PAIR.format("b", "matched"),
+            "role 'matched' is given to a, b; one comparison can have it",
+        ),
         ("[variants.mine\n", "cannot be read as TOML"),
         ("variants = 3\n", "variants must be a table"),
         ("", "declares no variant"),

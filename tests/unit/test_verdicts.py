@@ -13,15 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.comparisons import comparisons
-from analysis.estimates import Difference, compare
 from analysis.formatting import short_verdict, time_difference, verdict
-from analysis.report import render
-from analysis.verdicts import Kind, blocks_needed, detectable, holm, judge, p_value_of_none
+from analysis.statistics.verdicts import (
+    Kind,
+    blocks_needed,
+    detectable,
+    holm,
+    judge,
+    p_value_of_none,
+)
 from experiments.declare.variants import Comparison
-from tests.unit.samples import details, load, manifest, side_by_side, trial
+from tests.unit.samples import (
+    compare,
+    details,
+    findings,
+    load,
+    manifest,
+    report,
+    side_by_side,
+    trial,
+)
 
 if TYPE_CHECKING:
+    from analysis.statistics.estimates import Difference
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
 
@@ -97,7 +111,7 @@ def test_errors_make_no_arm_faster() -> None:
     assert short_verdict(crashed) == time_difference(broken) == "not comparable"
     assert clear is not None
     assert time_difference(clear).startswith("+20.4 % [")
-    (compared,) = comparisons(manifest(blocks=5), trials)
+    (compared,) = findings(manifest(blocks=5), trials).comparisons
     assert compared.trust_interval() is None
     assert verdict(compared).endswith(
         "(docker against netns): not comparable: 92.80 % of the baseline's answers were good, and "
@@ -189,9 +203,9 @@ def test_a_baseline_that_differs_from_itself_is_the_first_thing_that_a_report_sa
     By its 99 % interval.
     """
     ratios = [1.2, 1.21, 1.19, 1.2, 1.22]
-    text = render(*with_twin(ratios, [1.05, 1.06, 1.05, 1.04, 1.05]))
+    text = report(*with_twin(ratios, [1.05, 1.06, 1.05, 1.04, 1.05]))
     assert text.split("\n")[2].startswith("> **This instrument was not trustworthy in this run**")
-    text = render(*with_twin(ratios, [1.01, 0.99, 1.02, 1.0, 0.98]))
+    text = report(*with_twin(ratios, [1.01, 0.99, 1.02, 1.0, 0.98]))
     assert "not trustworthy" not in text
     assert "holds zero, as it should" in text
     conclusions = text.partition("## Conclusions")[2].partition("\n## ")[0]
@@ -202,7 +216,7 @@ def test_a_control_is_known_by_its_levels_and_is_in_no_family() -> None:
     """
     Whatever it is called.
     """
-    matched, control = comparisons(*with_twin([1.2] * 3, [1.0] * 3))
+    matched, control = findings(*with_twin([1.2] * 3, [1.0] * 3)).comparisons
     assert (matched.control, matched.family) == (False, 1)
     assert (control.control, control.family) == (True, 1)
 
@@ -211,7 +225,7 @@ def test_a_run_without_a_control_says_so() -> None:
     """
     In the section about trust.
     """
-    text = render(manifest(), trials_of([1.2, 1.3]))
+    text = report(manifest(), trials_of([1.2, 1.3]))
     assert "**No variant was measured twice in this run**" in text
 
 
@@ -219,7 +233,7 @@ def test_methods_that_disagree_about_zero_are_said_loudly() -> None:
     """
     Where one interval holds zero, and the other does not; louder where a difference is told.
     """
-    text = render(manifest(blocks=5), trials_of([1.01, 1.02, 1.15, 1.01, 1.012]))
+    text = report(manifest(blocks=5), trials_of([1.01, 1.02, 1.15, 1.01, 1.012]))
     assert "(disagrees)" in text
     # Where nothing is told, there is nothing to lean on.
     assert "cannot tell" in text
@@ -230,8 +244,8 @@ def test_what_a_run_could_not_see_is_said_without_absurd_numbers() -> None:
     """
     Two blocks far apart would not even show a doubling.
     """
-    assert "not even a doubling" in render(manifest(), trials_of([0.7, 1.4]))
-    assert "not even a doubling" not in render(manifest(blocks=5), trials_of([1.2] * 4 + [1.21]))
+    assert "not even a doubling" in report(manifest(), trials_of([0.7, 1.4]))
+    assert "not even a doubling" not in report(manifest(blocks=5), trials_of([1.2] * 4 + [1.21]))
 
 
 def test_little_s_law_is_shown_as_a_check() -> None:
@@ -245,4 +259,4 @@ def test_little_s_law_is_shown_as_a_check() -> None:
         )
         for each in trials_of([1.0, 1.0])
     ]
-    assert "it came to 95.0 to 95.0 % (median 95.0 %)" in render(manifest(), trials)
+    assert "it came to 95.0 to 95.0 % (median 95.0 %)" in report(manifest(), trials)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis.folders import REFERENCE, RESULTS
-from analysis.verdicts import Kind
+from analysis.statistics.verdicts import Kind
 from analysis.verify.__main__ import compare, epilog, main, parser
 from analysis.verify.conditions import ALLOWABLE
 from analysis.verify.effects import verify
@@ -36,7 +36,7 @@ from tests.unit.verify_samples import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.verify.runs import Run
+    from analysis.run import Run
 
 
 @pytest.fixture
@@ -479,13 +479,15 @@ def test_what_is_missing_is_said_and_status_two(
     timeless = run(tmp_path / "timeless")
     first = timeless.trials[0]
     assert first.load is not None
-    timeless.trials[0] = dataclasses.replace(
+    no_time = dataclasses.replace(
         first, load=dataclasses.replace(first.load, requests_per_second=0.0)
     )
+    timeless = dataclasses.replace(timeless, trials=[no_time, *timeless.trials[1:]])
     status, text = reported([written(timeless).folder, "--reference", here.folder], capsys)
     assert (status, "holds a value that no run has" in text) == (2, True)
-    old = json.loads((here.folder / "manifest.json").read_text()) | {"schema_version": 3}
-    (here.folder / "manifest.json").write_text(json.dumps(old))
+    assert here.folder is not None
+    stored = here.folder / "manifest.json"
+    stored.write_text(json.dumps(json.loads(stored.read_text()) | {"schema_version": 3}))
     status, text = reported(["--results", tmp_path], capsys)
     assert (status, "schema version 3, and this version of the project reads" in text) == (2, True)
 

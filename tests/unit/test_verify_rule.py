@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.intervals import Interval
-from analysis.verdicts import Kind, holm
+from analysis.statistics.intervals import Interval
+from analysis.statistics.verdicts import Kind, holm
 from analysis.verify.effects import verify
 from analysis.verify.rule import RULE, Gap, Outcome, Sizes, follows, gap, sizes, worst
 from experiments.declare.variants import Ladder
@@ -23,7 +23,7 @@ from tests.unit.verify_samples import CLEAR, NONE, OPEN, logs, plan, run, with_v
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.verify.runs import Run
+    from analysis.run import Run
 
 
 def said(reference: Kind, here: Kind, found: Sizes) -> Outcome:

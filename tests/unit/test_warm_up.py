@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from analysis.sections.warm_up import warm_up, warm_up_details
+from analysis.topics.warm_up.section import warm_up, warm_up_details
 from experiments.declare.variants import Comparison
-from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
+from tests.unit.samples import failed_trial, findings, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,8 @@ def shown(made: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     What the report says of it, in its two places.
     """
-    return "\n\n".join([warm_up(made, trials), warm_up_details(made, trials)]).strip()
+    found = findings(made, trials)
+    return "\n\n".join([section(found) for section in (warm_up, warm_up_details)]).strip()
 
 
 def test_each_variant_shows_how_it_began() -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.verify.runs import Run
+from analysis.run import Run
 from experiments.declare.variants import Comparison, Variant
 from experiments.records.store import append_trial, write_manifest
 from tests.unit.samples import manifest, trial
@@ -77,17 +77,19 @@ def run(
     A run whose focal effect has this mean and spread.
     """
     arms = {"docker": logs(*effect), "netns-again": logs(*control)}
-    return Run(folder, plan(folder.name, **changes), trials_of(arms))
+    return Run(plan(folder.name, **changes), trials_of(arms), folder)
 
 
 def written(made: Run) -> Run:
     """
     The same run, on the disk.
     """
-    made.folder.mkdir(parents=True)
-    write_manifest(made.folder, made.manifest)
+    folder = made.folder
+    assert folder is not None
+    folder.mkdir(parents=True)
+    write_manifest(folder, made.manifest)
     for each in made.trials:
-        append_trial(made.folder, each)
+        append_trial(folder, each)
     return made
 
 

@@ -1,0 +1,3 @@
+"""
+How figures are drawn: pure functions from numbers to SVG, data and words.
+"""

@@ -1,0 +1,3 @@
+"""
+The report: its order, and each form in which it is written.
+"""

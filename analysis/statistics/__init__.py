@@ -1,0 +1,3 @@
+"""
+Intervals, paired estimates and verdicts.
+"""

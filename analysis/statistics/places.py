@@ -1,0 +1,293 @@
+"""
+Places: what a deployment loses by being brought up before others of its part of a block.
+
+On some machines a deployment is the slower the earlier it was brought up, as long as it lives: the
+first ones by some per cent, later ones by little. Variants turn through the places over blocks, so
+the effect is estimated by least squares, as proportional to the logarithm of the place, beside a
+term for each part of a block and one for each variant, and taken off.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from analysis.statistics.intervals import CONFIDENCE, Interval
+from experiments.records.trials import OK, are_good
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from experiments.records.trials import LoadResult, TrialRecord
+
+LEAST_BLOCKS = 3
+"""Of fewer blocks the place cannot be told from the variant."""
+
+SINGLE_PLACES = 4
+RANGES = 3
+"""The table by place has so many places one by one, and the later ones in so many ranges."""
+
+NOTHING = 1e-9
+"""A smaller eigenvalue of the normal equations, which are made of counts, is zero."""
+
+UNKNOWN = Interval(0.0, None, None)
+
+Row = tuple[int, int, str, int, float]
+"""Block, part, variant, place, and the logarithm of the time per request of a trial."""
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """
+    Normal equations, with one entry for each block; the terms of its parts are taken out.
+
+    Columns are the variants, and then the groups of places. ``squares`` has the shape
+    (blocks, columns, columns) and ``products`` (blocks, columns); ``total`` is the sum of squares
+    of the logarithms, and ``spare`` the trials less the parts.
+    """
+
+    blocks: list[int]
+    variants: int
+    squares: NDArray[np.float64]
+    products: NDArray[np.float64]
+    total: float
+    spare: int
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """
+    Effects of the groups of places with their covariance but for the variance of a trial.
+
+    ``explained`` is the sum of squares that variants and places explain, ``variants_rank`` and
+    ``places_rank`` are how many terms of either can be told.
+    """
+
+    effects: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    explained: float
+    variants_rank: int
+    places_rank: int
+
+
+def place_term(trials: Sequence[TrialRecord]) -> Interval:
+    """
+    The logarithm of what a trial takes relative to one that was brought up at half its place.
+
+    Below zero where later ones are faster; zero without limits where it cannot be estimated.
+    """
+    moments = _moments(_rows(trials), [math.log2])
+    if len(moments.blocks) < LEAST_BLOCKS:
+        return UNKNOWN
+    found = _solve(moments)
+    if found.places_rank < 1:
+        return UNKNOWN
+    return _interval(moments, found, np.ones(1))
+
+
+def by_place(trials: Sequence[TrialRecord]) -> list[tuple[str, Interval, int]]:
+    """
+    For each place, or range of later ones: its name, its relative effect, and its trials.
+
+    The effect is against the mean of all places, with variants and parts of blocks taken out. Empty
+    where it cannot be estimated.
+    """
+    rows = _rows(trials)
+    groups = _groups(max((row[3] for row in rows), default=0))
+    counts = [sum(row[3] in group for row in rows) for group in groups]
+    groups = [group for group, size in zip(groups, counts, strict=True) if size]
+    sizes = np.array([size for size in counts if size], dtype=np.float64)
+    moments = _moments(rows, [group.__contains__ for group in groups])
+    if len(moments.blocks) < LEAST_BLOCKS or len(groups) < 2:
+        return []
+    found = _solve(moments)
+    # The places of a part add up to all of it, so one of them follows from the others.
+    if found.places_rank < len(groups) - 1:
+        return []
+    against_all = np.eye(len(groups)) - sizes / sizes.sum()
+    return [
+        (
+            str(group[0]) if len(group) == 1 else f"{group[0]}–{group[-1]}",
+            _interval(moments, found, contrast).map(math.expm1),
+            int(size),
+        )
+        for group, contrast, size in zip(groups, against_all, sizes, strict=True)
+    ]
+
+
+def at_equal_place(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """
+    The same trials, with their times as they would be at the mean place of their part.
+
+    That is the times per request, the rates and the mean latencies of all their loads; quantiles
+    are as they were measured. Each block is corrected by the effect in the other blocks,
+    because an estimate that knew the block itself would fit its noise, and make intervals too
+    narrow. Where some block's cannot be estimated, all are as they were measured.
+    """
+    effects = _effects_without(_rows(trials))
+    if not effects:
+        return list(trials)
+    places: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for trial in trials:
+        if trial.block in effects:
+            places[trial.block, trial.part].append(math.log2(trial.position))
+    means = {part: statistics.fmean(own) for part, own in places.items()}
+    return [
+        _without(
+            trial,
+            math.exp(
+                -effects[trial.block] * (math.log2(trial.position) - means[trial.block, trial.part])
+            ),
+        )
+        if trial.block in effects
+        else trial
+        for trial in trials
+    ]
+
+
+def _without(trial: TrialRecord, factor: float) -> TrialRecord:
+    """
+    A trial with the times of its loads multiplied by a factor.
+    """
+    return replace(
+        trial,
+        load=_scaled(trial.load, factor),
+        at_once=_scaled(trial.at_once, factor),
+        loads=[replace(each, us_per_request=each.us_per_request * factor) for each in trial.loads],
+    )
+
+
+def _scaled(load: LoadResult | None, factor: float) -> LoadResult | None:
+    if load is None:
+        return None
+    return replace(
+        load,
+        duration_s=load.duration_s * factor,
+        requests_per_second=load.requests_per_second / factor,
+        latency_mean_us=load.latency_mean_us * factor,
+    )
+
+
+def _rows(trials: Sequence[TrialRecord]) -> tuple[Row, ...]:
+    """
+    The good trials whose answers were good too, because errors are quick.
+    """
+    return tuple(
+        (trial.block, trial.part, trial.variant, trial.position, _log_us(trial, trial.load))
+        for trial in trials
+        if trial.status == OK
+        and trial.load is not None
+        and are_good(trial.load.requests_ok, trial.load.requests)
+    )
+
+
+def _log_us(trial: TrialRecord, load: LoadResult) -> float:
+    if trial.loads:
+        return statistics.fmean(math.log(each.us_per_request) for each in trial.loads)
+    return math.log(1e6 / load.requests_per_second)
+
+
+def _groups(places: int) -> list[range]:
+    """
+    The first places one by one, and the later ones in ranges of about equal size.
+    """
+    single = [range(place, place + 1) for place in range(1, min(places, SINGLE_PLACES) + 1)]
+    later = places - SINGLE_PLACES
+    if later < 1:
+        return single
+    count = min(RANGES, max(1, later // 2))
+    edges = [SINGLE_PLACES + 1 + later * at // count for at in range(count + 1)]
+    return [*single, *(range(*pair) for pair in pairwise(edges))]
+
+
+@lru_cache(maxsize=16)
+def _effects_without(rows: tuple[Row, ...]) -> dict[int, float]:
+    """
+    For each block, the effect of the place in all other blocks; empty if any is unknown.
+    """
+    moments = _moments(rows, [math.log2])
+    if len(moments.blocks) < LEAST_BLOCKS:
+        return {}
+    effects = {}
+    for index, block in enumerate(moments.blocks):
+        found = _solve(moments, without=index)
+        if found.places_rank < 1:
+            return {}
+        effects[block] = float(found.effects[0])
+    return effects
+
+
+def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], float]]) -> _Moments:
+    names = {name: index for index, name in enumerate(dict.fromkeys(row[2] for row in rows))}
+    blocks = sorted({row[0] for row in rows})
+    parts: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row[:2], []).append(row)
+    columns = len(names) + len(groups)
+    squares = np.zeros((len(blocks), columns, columns))
+    products = np.zeros((len(blocks), columns))
+    total = 0.0
+    for (block, _), own in parts.items():
+        design = np.zeros((len(own), columns))
+        for index, (_, _, variant, place, _) in enumerate(own):
+            design[index, names[variant]] = 1
+            design[index, len(names) :] = [group(place) for group in groups]
+        logs = np.array([row[4] for row in own])
+        design -= design.mean(axis=0)
+        logs -= logs.mean()
+        at = blocks.index(block)
+        squares[at] += design.T @ design
+        products[at] += design.T @ logs
+        total += float(logs @ logs)
+    return _Moments(blocks, len(names), squares, products, total, len(rows) - len(parts))
+
+
+def _solve(moments: _Moments, without: int | None = None) -> _Solution:
+    """
+    Least squares over all blocks but one: places as they are once the variants are taken out.
+    """
+    squares, products = moments.squares.sum(axis=0), moments.products.sum(axis=0)
+    if without is not None:
+        squares, products = squares - moments.squares[without], products - moments.products[without]
+    count = moments.variants
+    variants, variants_rank = _inverse(squares[:count, :count])
+    beside = squares[count:, :count]
+    places, places_rank = _inverse(squares[count:, count:] - beside @ variants @ beside.T)
+    rest = products[count:] - beside @ variants @ products[:count]
+    return _Solution(
+        effects=places @ rest,
+        covariance=places,
+        explained=float(products[:count] @ variants @ products[:count] + rest @ places @ rest),
+        variants_rank=variants_rank,
+        places_rank=places_rank,
+    )
+
+
+def _inverse(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """
+    The pseudo-inverse of a symmetric matrix, and its rank.
+    """
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > NOTHING
+    return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T, int(kept.sum())
+
+
+def _interval(moments: _Moments, found: _Solution, contrast: NDArray[np.float64]) -> Interval:
+    estimate = float(contrast @ found.effects)
+    degrees = moments.spare - found.variants_rank - found.places_rank
+    if degrees < 1:
+        return Interval(estimate, None, None)
+    variance = max(0.0, moments.total - found.explained) / degrees
+    error = math.sqrt(variance * float(contrast @ found.covariance @ contrast))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
+    return Interval(estimate, estimate - half, estimate + half)

@@ -1,0 +1,3 @@
+"""
+The answer to the question, in three sentences.
+"""

@@ -1,0 +1,201 @@
+"""
+Calibration by spike recovery: a known cost is put into one arm, and the instrument must find it.
+
+As in analytical chemistry (Thompson, Ellison, Fajgelj, Willetts and Wood, "Harmonised Guidelines
+for the Use of Recovery Information in Analytical Measurement", IUPAC 1999): the slope of what comes
+out against what is put in, and the bias. The block is the replicate here too, so each block has a
+slope and a bias of its own, and their means have Student's intervals. Time is by rounds and at
+equal place, as in every comparison; CPU time is of all loads of a trial.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scipy import stats
+
+from analysis.statistics.estimates import good_shares, pairs_by_block
+from analysis.statistics.intervals import t_interval
+from experiments.records.trials import are_comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analysis.statistics.estimates import Pair
+    from analysis.statistics.intervals import Interval
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
+
+INJECTED = {"burn_us": "CPU time", "sleep_us": "sleep"}
+"""The factors that put something in, and what."""
+
+TIME = "time per request"
+CPU = "CPU time of the services"
+REST = "time beyond that CPU time"
+MEASURES = (TIME, CPU, REST)
+
+COMES_OUT = {
+    ("burn_us", TIME): 1.0,
+    ("burn_us", CPU): 1.0,
+    ("burn_us", REST): 0.0,
+    ("sleep_us", TIME): 1.0,
+    ("sleep_us", CPU): 0.0,
+    ("sleep_us", REST): 1.0,
+}
+"""
+How much of what is put in each measure should show: sleep takes time, and no CPU time.
+
+The rest is what a request takes beyond the CPU time of the services, which is all of it where they
+share one CPU; on more, where they compute side by side, it may be less than nothing.
+"""
+
+
+@dataclass(frozen=True)
+class Dose:
+    """
+    One dose, in microseconds per request, and what was found of it by one measure.
+    """
+
+    injected_us: int
+    recovered_us: Interval
+
+    def holds(self, share: float) -> bool:
+        """
+        Whether the interval holds what should come out; never without an interval.
+        """
+        interval = self.recovered_us
+        if interval.low is None or interval.high is None:
+            return False
+        return interval.low <= share * self.injected_us <= interval.high
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """
+    What came out of all doses of one kind by one measure.
+
+    ``share`` is how much of a dose should come out. ``slope`` is of recovered against injected;
+    ``bias_us`` what came out beyond what should have, on average over the doses.
+    """
+
+    factor: str
+    measure: str
+    share: float
+    blocks: int
+    slope: Interval
+    bias_us: Interval
+    doses: list[Dose]
+
+    @property
+    def held(self) -> int | None:
+        """
+        Of how many doses the interval holds what should come out; None without intervals.
+        """
+        if self.bias_us.low is None:
+            return None
+        return sum(dose.holds(self.share) for dose in self.doses)
+
+
+def recoveries(
+    manifest: Manifest, trials: Sequence[TrialRecord], level: Sequence[TrialRecord]
+) -> list[Recovery]:
+    """
+    Every kind of injection by every measure, as far as blocks have the baseline and all doses.
+
+    ``level`` are the trials at equal place.
+    """
+    found = []
+    for factor in INJECTED:
+        baseline, doses = _doses(manifest, factor)
+        if baseline is None or len(doses) < 2:
+            continue
+        for measure in MEASURES:
+            # CPU time is as measured, and what is beyond it is beyond the time as measured.
+            rows = _rows(baseline, doses, measure, level if measure == TIME else trials)
+            if rows:
+                found.append(_recovery(factor, measure, sorted(doses.values()), rows))
+    return found
+
+
+def _doses(manifest: Manifest, factor: str) -> tuple[str | None, dict[str, int]]:
+    """
+    The first variant with a dose of 0, and the variants that differ from it in the dose alone.
+    """
+    levels = manifest.levels
+    zero = [name for name, own in levels.items() if _is_clean(own)]
+    if not zero:
+        return None, {}
+    base = levels[zero[0]]
+    doses = {
+        name: int(own[factor])
+        for name, own in levels.items()
+        if own.get(factor, "").isdecimal()
+        and int(own[factor]) > 0
+        and {**own, factor: "0"} == dict(base)
+    }
+    return zero[0], doses
+
+
+def _is_clean(levels: Mapping[str, str]) -> bool:
+    return all(levels.get(factor) == "0" for factor in INJECTED)
+
+
+def _rows(
+    baseline: str, doses: Mapping[str, int], measure: str, trials: Sequence[TrialRecord]
+) -> list[dict[int, float]]:
+    """
+    For each block that has everything, what came out of each dose; none where errors make it quick.
+    """
+    by_dose = {dose: pairs_by_block(baseline, name, trials) for name, dose in doses.items()}
+    shares = [good_shares(baseline, name, trials) for name in doses]
+    if not all(by_dose.values()) or not all(map(are_comparable, shares)):
+        return []
+    rows: dict[int, dict[int, float]] = {}
+    for dose, blocks in by_dose.items():
+        for block, pairs in blocks.items():
+            found = [us for pair in pairs if (us := _recovered_us(pair, measure)) is not None]
+            if found:
+                rows.setdefault(block, {})[dose] = statistics.fmean(found)
+    return [row for _, row in sorted(rows.items()) if len(row) == len(by_dose)]
+
+
+def _recovered_us(pair: Pair, measure: str) -> float | None:
+    """
+    Microseconds per request that the second trial took beyond the first; None if nobody looked.
+    """
+    if measure == TIME:
+        return pair.difference_us
+    before, after = _cpu_us(pair.baseline), _cpu_us(pair.treatment)
+    if before is None or after is None:
+        return None
+    return after - before if measure == CPU else pair.difference_us - (after - before)
+
+
+def _cpu_us(trial: TrialRecord) -> float | None:
+    """
+    Microseconds per request of CPU time of a trial's services; None where it was not looked at.
+    """
+    if trial.load is None or trial.cpu is None or trial.facts is None:
+        return None
+    services = [spent for name, spent in trial.cpu.parts.items() if name in trial.facts.services]
+    seconds = sum(spent.user_s + spent.system_s for spent in services)
+    return seconds * 1e6 / trial.load.requests_completed
+
+
+def _recovery(
+    factor: str, measure: str, doses: Sequence[int], rows: Sequence[Mapping[int, float]]
+) -> Recovery:
+    share = COMES_OUT[factor, measure]
+    slopes = [float(stats.linregress(doses, [row[dose] for dose in doses]).slope) for row in rows]
+    biases = [statistics.fmean(row[dose] - share * dose for dose in doses) for row in rows]
+    return Recovery(
+        factor=factor,
+        measure=measure,
+        share=share,
+        blocks=len(rows),
+        slope=t_interval(slopes),
+        bias_us=t_interval(biases),
+        doses=[Dose(dose, t_interval([row[dose] for row in rows])) for dose in doses],
+    )

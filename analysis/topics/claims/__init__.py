@@ -1,0 +1,3 @@
+"""
+The claims of the published report, and what became of each.
+"""

@@ -1,0 +1,3 @@
+"""
+Treatments against their baselines.
+"""

@@ -1,0 +1,3 @@
+"""
+CPU time per request, by where it is spent.
+"""

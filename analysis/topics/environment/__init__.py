@@ -1,0 +1,3 @@
+"""
+The machine, the software, and how to make the run again.
+"""

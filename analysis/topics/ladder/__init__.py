@@ -1,0 +1,3 @@
+"""
+What each single step between two systems costs.
+"""

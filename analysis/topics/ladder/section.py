@@ -1,0 +1,76 @@
+"""
+The ladder: microseconds per request for every single step, and what the steps do not explain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.formatting import (
+    count,
+    microseconds,
+    plus_minus,
+    sentence,
+    short_verdict,
+    table,
+    time_difference,
+)
+from analysis.statistics.verdicts import Kind
+from analysis.topics.ladder.findings import main_first
+
+if TYPE_CHECKING:
+    from analysis.findings import Findings
+    from analysis.topics.ladder.findings import Step
+
+INTRODUCTION = (
+    "Neighbours differ in exactly one factor, which is checked for the declarations and, before "
+    "every load, for what really runs. Each step is the mean difference within blocks, with its "
+    "95 % interval. The verdicts are corrected for the number of steps (Holm), so a step that can "
+    "be told apart from none is one even among so many."
+)
+
+
+def ladder(findings: Findings) -> str:
+    """
+    One table for each ladder, and the remainder of each whole; empty when there is no ladder.
+    """
+    manifest = findings.manifest
+    if not manifest.ladders:
+        return ""
+    parts = ["## Where the cost comes from: the ladder", INTRODUCTION]
+    abouts = manifest.abouts
+    for each in main_first(manifest, findings.ladders):
+        declared = each.ladder
+        foot = declared.steps[0]
+        base = findings.costs.get(foot)
+        stands = f", {plus_minus(base[0])} µs per request" if base else ""
+        rows = [_row(step, abouts[step.upper]) for step in each.steps]
+        headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
+        parts += [
+            f"### {sentence(declared.name)}: {declared.about}",
+            f"From `{foot}` ({abouts[foot]}){stands}.",
+            table([*headers, "Blocks"], rows),
+        ]
+    for left in findings.remainders:
+        names = " and ".join(f"“{name}”" for name in left.declared.ladders)
+        parts.append(
+            f"**What the steps leave unexplained**, {left.declared.name}: the whole is "
+            f"{microseconds(left.whole)}; the steps of {names} add up to "
+            f"{microseconds(left.steps)}; {microseconds(left.unexplained)} remain "
+            f"({count(left.blocks, 'block')}). It holds what the factors cost only together, and "
+            "noise."
+        )
+    return "\n\n".join(parts)
+
+
+def _row(step: Step, about: str) -> list[str]:
+    cells = [f"`{step.upper}`", about, f"{step.factor}: {step.change}"]
+    if step.difference is None:
+        return [*cells, "–", "–", "no block has both", "0"]
+    relative = time_difference(step.difference)
+    cost = microseconds(step.difference.us_per_request) if step.difference.comparable else "–"
+    blocks = str(step.difference.blocks)
+    words = short_verdict(step.verdict)
+    if step.verdict.kind is Kind.CANNOT_TELL and step.difference.us_per_request.excludes_zero:
+        words += "; excludes zero, but unclear once corrected"
+    return [*cells, cost, relative, words, blocks]

@@ -1,0 +1,3 @@
+"""
+Latency, of the closed loop and by schedule.
+"""

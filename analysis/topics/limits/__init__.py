@@ -1,0 +1,3 @@
+"""
+Resource limits: dose and response.
+"""

@@ -1,0 +1,3 @@
+"""
+The metrics of every variant, in the form of the published report.
+"""

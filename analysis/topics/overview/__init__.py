@@ -1,0 +1,3 @@
+"""
+What was run, and the words that the report uses.
+"""

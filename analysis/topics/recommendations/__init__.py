@@ -1,0 +1,3 @@
+"""
+What each change to Docker buys, and what it gives up.
+"""

@@ -1,0 +1,61 @@
+"""
+What each change buys, beside what it gives up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.formatting import sentence, short_verdict, table, time_difference
+
+if TYPE_CHECKING:
+    from analysis.findings import Findings
+    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.recommendations.findings import Left
+
+
+def recommendations(findings: Findings) -> str:
+    """
+    One row for each change; empty where the run measured none.
+    """
+    rows = [
+        [
+            sentence(each.comparison.name),
+            f"`{each.comparison.treatment}` against `{each.comparison.baseline}`",
+            *_bought(each.comparison),
+            _left(each.left),
+            each.gives_up or "not known",
+        ]
+        for each in findings.changes
+    ]
+    if not rows:
+        return ""
+    headers = ["Change", "Measured as", "Time per request", "99th percentile latency", "Verdict"]
+    return "\n\n".join(
+        [
+            "## What each change buys, and what it gives up",
+            (
+                "Relative to the same runtime without the change, with 95 % intervals; less time "
+                "is better. The published report recommends the host's network, gunicorn (here one "
+                "worker of threads in each service) and more resources; the other changes are "
+                "this project's. What is left is against raw namespaces on a bridge with the same "
+                "server, by an interval that is not corrected for their number; what is given up "
+                "is what is known of the change's parts."
+            ),
+            table([*headers, "Left against raw namespaces", "Gives up"], rows),
+        ]
+    )
+
+
+def _bought(each: Comparison) -> list[str]:
+    if each.difference is None:
+        return ["–", "–", "no block has both"]
+    return [
+        time_difference(each.difference),
+        time_difference(each.difference, "latency_p99_us"),
+        short_verdict(each.verdict),
+    ]
+
+
+def _left(left: Left | None) -> str:
+    return "–" if left is None else f"{time_difference(left.difference)} (`{left.baseline}`)"

@@ -1,0 +1,3 @@
+"""
+Threats to validity.
+"""

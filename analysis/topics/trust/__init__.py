@@ -1,0 +1,3 @@
+"""
+How far the numbers of a run can be trusted.
+"""

@@ -1,0 +1,343 @@
+"""
+What other ways to measure would have made of the same loads: simulation on resampled real blocks.
+
+A run measures one thing twice in every block (A/A), so whatever is seen between the two is noise.
+Each protocol draws from those loads as it would have measured, and is asked how often it finds a
+difference where there is none, and how long it takes until its answer is narrow enough.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from scipy import stats
+
+from analysis.statistics.estimates import METRICS, pairs_by_block, shared_rounds
+from analysis.statistics.intervals import t_quantile
+from analysis.statistics.verdicts import SIGNIFICANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.topics.comparisons.findings import Comparison
+    from experiments.records.trials import TrialRecord
+
+    Values = NDArray[np.float64]
+
+REPLICATES = 4000
+SEED = 1
+LEAST_BLOCKS = 10
+"""Of fewer blocks a resample says little more than the blocks themselves."""
+
+IN_A_ROW = 5
+
+WANTED = (0.02, 0.01, 0.005)
+"""The relative half-widths of 95 % that each way is asked its time for."""
+
+REQUESTS_ALONE = 1000
+PHASES_ALONE = ("deploy", "teardown")
+"""What a trial takes that is brought up for itself, and loaded once."""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """
+    The same thing measured twice in each of N blocks, round by round, at equal place.
+
+    ``log_us`` are logarithms of the time per request, of shape (N, most rounds, 2), and NaN beyond
+    a block's own ``rounds``, of shape (N,). ``side_by_side_s`` is a deployment's share of the wall
+    time of a block, and ``alone_s`` what a trial by itself takes with one load of 1000 requests.
+    """
+
+    log_us: Values
+    rounds: NDArray[np.int64]
+    side_by_side_s: float
+    alone_s: float
+
+    @property
+    def ratios(self) -> Values:
+        """
+        The log-ratio of each block, as the mean over its rounds.
+        """
+        means: Values = np.nanmean(self.log_us[:, :, 1] - self.log_us[:, :, 0], axis=1)
+        return means
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """
+    What one protocol made of many resamples: arrays of shape (replicates,), of the log-ratio.
+
+    The truth is zero, and ``half_widths`` are those of intervals of 95 %.
+    """
+
+    estimates: Values
+    half_widths: Values
+
+
+class Way(Protocol):
+    """
+    A way to measure: draws loads of both from the twins, and judges.
+    """
+
+    def __call__(self, twins: Twins, generator: np.random.Generator) -> Judgement:
+        """
+        Judge as many resamples as there are replicates.
+        """
+
+
+@dataclass(frozen=True)
+class Performance:
+    """
+    How one protocol did.
+
+    ``minutes`` is what one use of it takes, ``coverage`` the share of its intervals that hold the
+    truth, and ``false_verdicts`` the share of differences that they show where there is none.
+    ``minutes_needed`` maps each of WANTED to how long it takes until an interval over independent
+    repetitions, which shows such a difference in 5 % of cases, is that narrow.
+    """
+
+    name: str
+    minutes: float
+    coverage: float
+    false_verdicts: float
+    minutes_needed: dict[float, float]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """
+    Whether the project's own estimator keeps what it says, on resampled blocks and rounds.
+
+    ``coverage`` is the share of intervals that hold the truth, and ``false_verdicts`` the share of
+    resamples of which it says *slower* or *faster*.
+    """
+
+    coverage: float
+    false_verdicts: float
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """
+    What comes of resampling one A/A pair: by this project's estimator, and by other protocols.
+    """
+
+    promise: Promise
+    performances: list[Performance]
+
+
+def resampled(
+    compared: Sequence[Comparison], level: Sequence[TrialRecord], margin: float
+) -> list[Resampled]:
+    """
+    The A/A pairs that have enough blocks, resampled; ``level`` are the trials at equal place.
+    """
+    all_twins = [twins_of(each, level) for each in compared if each.control]
+    return [
+        Resampled(promise(twins, margin), performances(twins))
+        for twins in all_twins
+        if twins is not None
+    ]
+
+
+def twins_of(comparison: Comparison, level: Sequence[TrialRecord]) -> Twins | None:
+    """
+    The loads of each block that has two rounds or more of both; None for too few blocks.
+
+    ``level`` are the run's trials at equal place. None too where the two differ in their share of
+    good answers.
+    """
+    if comparison.difference is None or not comparison.difference.comparable:
+        return None
+    blocks = pairs_by_block(comparison.baseline, comparison.treatment, level)
+    rows = [
+        [row for pair in pairs for row in shared_rounds(pair.baseline, pair.treatment)]
+        for pairs in blocks.values()
+    ]
+    rows = [row for row in rows if len(row) > 1]
+    if len(rows) < LEAST_BLOCKS:
+        return None
+    rounds = np.array([len(row) for row in rows])
+    log_us = np.full((len(rows), rounds.max(), 2), np.nan)
+    for block, row in enumerate(rows):
+        log_us[block, : len(row)] = np.log(row)
+    own = [
+        trial
+        for pairs in blocks.values()
+        for pair in pairs
+        for trial in (pair.baseline, pair.treatment)
+    ]
+    return Twins(log_us, rounds, _side_by_side_s(level), statistics.fmean(map(_alone_s, own)))
+
+
+def _side_by_side_s(trials: Sequence[TrialRecord]) -> float:
+    """
+    Seconds from one block's beginning to the next one's, for each of its deployments; the median.
+    """
+    blocks: dict[int, list[float]] = {}
+    for trial in trials:
+        blocks.setdefault(trial.block, []).append(trial.started_at)
+    shares = [
+        (min(after) - min(before)) / len(before)
+        for (_, before), (_, after) in pairwise(sorted(blocks.items()))
+    ]
+    return statistics.median(shares)
+
+
+def _alone_s(trial: TrialRecord) -> float:
+    cost = METRICS["us_per_request"](trial.load) if trial.load is not None else 0.0
+    beside = sum(trial.phases_s.get(phase, 0.0) for phase in PHASES_ALONE)
+    return beside + REQUESTS_ALONE * cost / 1e6
+
+
+def performances(twins: Twins) -> list[Performance]:
+    """
+    Every protocol on the same twins; those in blocks have as many blocks as there are.
+    """
+    blocks = len(twins.rounds)
+    here, alone = twins.side_by_side_s / 60, twins.alone_s / 60
+    ways: list[tuple[str, Way, float, int]] = [
+        ("rounds side by side, {} blocks (as here)", side_by_side, 2 * here, blocks),
+        ("random single trials, paired in {} blocks", single_trials, 2 * alone, blocks),
+        (
+            f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other",
+            in_a_row,
+            2 * IN_A_ROW * alone,
+            1,
+        ),
+        ("one run of each", once_each, 2 * alone, 1),
+    ]
+    return [
+        _performance(name.format(blocks), way, minutes, repeats, twins)
+        for name, way, minutes, repeats in ways
+    ]
+
+
+def _performance(name: str, way: Way, minutes: float, repeats: int, twins: Twins) -> Performance:
+    found = way(twins, np.random.default_rng(SEED))
+    covered = float(np.mean(np.abs(found.estimates) <= found.half_widths))
+    # Of one repetition: what the mean of so many independent ones shows, without their number.
+    spread = math.sqrt(repeats * float(np.mean(found.estimates**2)))
+    return Performance(
+        name=name,
+        minutes=minutes * repeats,
+        coverage=covered,
+        false_verdicts=1 - covered,
+        minutes_needed={
+            wanted: minutes * repetitions_needed(spread, math.log1p(wanted)) for wanted in WANTED
+        },
+    )
+
+
+def repetitions_needed(spread: float, wanted: float) -> int:
+    """
+    The least number of repetitions whose mean has an interval of this half-width, by Student's t.
+    """
+    count = max(2, math.floor((stats.norm.ppf(1 - SIGNIFICANCE / 2) * spread / wanted) ** 2))
+    while t_quantile(1 - SIGNIFICANCE / 2, count) * spread / math.sqrt(count) > wanted:
+        count += 1
+    return count
+
+
+def promise(twins: Twins, margin: float) -> Promise:
+    """
+    Resample blocks, and rounds within blocks, and judge each as a comparison is judged.
+
+    Either of the two may be the treatment, so the truth is zero.
+    """
+    generator = np.random.default_rng(SEED)
+    count = len(twins.rounds)
+    ratios = twins.log_us[:, :, 1] - twins.log_us[:, :, 0]
+    blocks = generator.integers(count, size=(REPLICATES, count, 1))
+    rounds = twins.rounds[blocks]
+    drawn = (generator.random((REPLICATES, count, ratios.shape[1])) * rounds).astype(np.int64)
+    kept = np.arange(ratios.shape[1]) < rounds
+    means = np.where(kept, ratios[blocks, drawn], 0.0).sum(axis=2) / rounds[:, :, 0]
+    found = _by_student(_signs(generator, means.shape) * means)
+    sizes = np.abs(found.estimates)
+    narrower = t_quantile(1 - SIGNIFICANCE, count) / t_quantile(1 - SIGNIFICANCE / 2, count)
+    equivalent = sizes + found.half_widths * narrower < math.log1p(margin)
+    return Promise(
+        coverage=float(np.mean(sizes <= found.half_widths)),
+        false_verdicts=float(np.mean((sizes > found.half_widths) & ~equivalent)),
+    )
+
+
+def side_by_side(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    Blocks of rounds; Student's t on the blocks' mean log-ratios.
+    """
+    count = len(twins.rounds)
+    drawn = generator.integers(count, size=(REPLICATES, count))
+    return _by_student(_signs(generator, drawn.shape) * twins.ratios[drawn])
+
+
+def single_trials(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    Blocks of one load of each, of different rounds; Student's t on their log-ratios.
+    """
+    count = len(twins.rounds)
+    drawn = generator.integers(count, size=(REPLICATES, count))
+    return _by_student(_different_rounds(twins, drawn, generator))
+
+
+def in_a_row(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    Some runs of the one and then as many of the other; Student's t for two samples.
+
+    The runs are of rounds that followed each other, and the first round follows the last one.
+    """
+    rows = twins.log_us[~np.isnan(twins.log_us[:, :, 0])]
+    starts = generator.integers(len(rows), size=REPLICATES)
+    steps = starts[:, None] + np.arange(2 * IN_A_ROW)
+    # Which of the two comes first is drawn.
+    first = generator.integers(2, size=(REPLICATES, 1))
+    one = rows[steps[:, :IN_A_ROW] % len(rows), first]
+    other = rows[steps[:, IN_A_ROW:] % len(rows), 1 - first]
+    errors = np.sqrt((one.var(axis=1, ddof=1) + other.var(axis=1, ddof=1)) / IN_A_ROW)
+    quantile = stats.t.ppf(1 - SIGNIFICANCE / 2, 2 * IN_A_ROW - 2)
+    return Judgement(other.mean(axis=1) - one.mean(axis=1), quantile * errors)
+
+
+def once_each(twins: Twins, generator: np.random.Generator) -> Judgement:
+    """
+    One run of each, judged by the spread of many such, which one who does only this cannot know.
+    """
+    drawn = generator.integers(len(twins.rounds), size=REPLICATES)
+    estimates = _different_rounds(twins, drawn, generator)
+    half = stats.norm.ppf(1 - SIGNIFICANCE / 2) * math.sqrt(float(np.mean(estimates**2)))
+    return Judgement(estimates, np.full(REPLICATES, half))
+
+
+def _different_rounds(
+    twins: Twins, blocks: NDArray[np.int64], generator: np.random.Generator
+) -> Values:
+    """
+    For each drawn block, the log-ratio of a load of either in different rounds of it.
+    """
+    rounds = twins.rounds[blocks]
+    one = (generator.random(blocks.shape) * rounds).astype(np.int64)
+    other = (one + 1 + (generator.random(blocks.shape) * (rounds - 1)).astype(np.int64)) % rounds
+    ratios: Values = twins.log_us[blocks, other, 1] - twins.log_us[blocks, one, 0]
+    return _signs(generator, ratios.shape) * ratios
+
+
+def _signs(generator: np.random.Generator, shape: tuple[int, ...]) -> Values:
+    """
+    Which of the two is the treatment: either may be.
+    """
+    return generator.choice((-1.0, 1.0), size=shape)
+
+
+def _by_student(log_ratios: Values) -> Judgement:
+    count = log_ratios.shape[1]
+    errors = log_ratios.std(axis=1, ddof=1) / math.sqrt(count)
+    return Judgement(log_ratios.mean(axis=1), t_quantile(1 - SIGNIFICANCE / 2, count) * errors)

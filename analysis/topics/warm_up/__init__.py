@@ -1,0 +1,3 @@
+"""
+Cold start and warm-up.
+"""

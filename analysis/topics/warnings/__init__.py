@@ -1,0 +1,3 @@
+"""
+What a reader must know before any number.
+"""

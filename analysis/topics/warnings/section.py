@@ -1,0 +1,105 @@
+"""
+What a reader must know before any number: what disturbed the run, and what it lacks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.formatting import count, percent
+from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
+from analysis.topics.cpu.findings import client_bound
+from experiments.records.manifest import COMPLETE, RUNNING
+from experiments.records.trials import CLIENT_BOUND, ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.findings import Findings
+    from analysis.topics.comparisons.findings import Comparison
+    from experiments.records.manifest import Manifest
+
+STOLEN_SHARE = 0.01
+"""Above this share of a run's CPU time a hypervisor's theft is said at the top."""
+
+BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
+
+
+def warnings(findings: Findings) -> str:
+    """
+    The warnings, as quotations; empty when there is none.
+    """
+    manifest, trials = findings.manifest, findings.trials
+    lines = [*_distrust(findings.comparisons), *_disturbances(manifest)]
+    if manifest.state != COMPLETE:
+        done = sum(trial.status != ERROR for trial in trials)
+        begun = sum(len(part) for block in manifest.order for part in block)
+        # A run that nobody ended still says that it is running.
+        what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
+        lines.append(
+            f"**This run {what}**: {done} of the {begun} trials of its "
+            f"{count(len(manifest.order), 'block')} have a result, and at least "
+            f"{count(manifest.blocks, 'block')} were to be. {manifest.note}"
+        )
+    failed = [trial for trial in trials if trial.status == ERROR]
+    if failed:
+        lines.append(f"**{len(failed)} of {len(trials)} trials failed**; they are listed below.")
+    apart = [trial.placement.pinned and trial.placement.apart for trial in trials]
+    if not all(apart):
+        lines.append(
+            "**Client and stack shared CPUs**: the client's own work is part of every number."
+        )
+    bound = sorted({trial.variant for trial in trials if client_bound(trial)})
+    if bound:
+        lines.append(
+            f"**Client-bound**: in trials of {', '.join(bound)} the client used more than "
+            f"{CLIENT_BOUND * 100:.0f} % of its CPU; those rates are a bound on the client, not on "
+            "the stack."
+        )
+    allowed = sorted({words for trial in trials for words in trial.allowed})
+    if allowed:
+        lines.append(
+            "**Undeclared differences were allowed** between what really ran: "
+            + "; ".join(allowed)
+            + "."
+        )
+    return "\n\n".join(f"> {line.strip()}" for line in lines)
+
+
+def _distrust(compared: Sequence[Comparison]) -> list[str]:
+    lines = []
+    for each in compared:
+        interval = each.trust_interval()
+        if each.control and interval is not None and interval.excludes_zero:
+            found = percent(interval.map(math.expm1))
+            lines.append(
+                f"**This instrument was not trustworthy in this run**: {each.treatment} and "
+                f"{each.baseline} are the same thing, and came out {found} apart, an interval of "
+                f"{TRUST_CONFIDENCE * 100:.0f} %. Read no difference of that size as one."
+            )
+    return lines
+
+
+def _disturbances(manifest: Manifest) -> list[str]:
+    lines = []
+    if manifest.machine.is_emulated:
+        lines.append(
+            "**Emulated machine**: this ran in a VM without hardware virtualisation. It proves the "
+            "procedure, not the performance; no number here says what Docker costs on real CPUs."
+        )
+    share = manifest.environment.stolen_share
+    if share is not None and share > STOLEN_SHARE:
+        lines.append(
+            f"**The hypervisor took {share * 100:.1f} % of the CPU time** for others while "
+            "this ran; that widens the intervals, and the rates would be higher without."
+        )
+    for variant in manifest.variants:
+        state = manifest.network_state.get(variant.name)
+        container = variant.levels.get("runtime") == "container"
+        if state and container and not any(BRIDGE_NETFILTER_ON in s for s in state.sysctls):
+            lines.append(
+                f"**{variant.name} ran without br_netfilter**, which a Docker host has: frames "
+                "between containers passed no firewall rules, so Docker looks cheaper here."
+            )
+    return lines

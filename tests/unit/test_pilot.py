@@ -196,7 +196,7 @@ def test_the_pilot_chooses_rounds_and_requests(tmp_path: Path) -> None:
     assert requests == 250
     assert len(read_trials(tmp_path, PILOT_TRIALS)) == PILOT_DEPLOYMENTS
     assert read_trials(tmp_path) == []
-    assert f"{LEAST_ROUNDS} rounds of 250 requests in each block" in said.getvalue()
+    assert f"{LEAST_ROUNDS} rounds of 250 requests per block" in said.getvalue()
 
 
 def test_a_pilot_without_two_whole_deployments_is_an_error(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_pilot_without_two_whole_deployments_is_an_error(tmp_path: Path) -> No
         return failed_trial(number, 0, variant.name)
 
     pilot, _ = a_pilot(StubStage(tmp_path, measured))
-    with pytest.raises(DeployError, match=r"did not become healthy(.|\n)*; --rounds N does"):
+    with pytest.raises(DeployError, match=r"did not become healthy(.|\n)*; --rounds N skips"):
         pilot.rounds(NETNS, 600, 2, 5)
 
 

@@ -296,12 +296,11 @@ def test_a_user_is_told_when_the_run_will_end() -> None:
     By blocks, by how well differences are known, and by the budget.
     """
     assert until(planned("--variants", "netns,docker,docker-host,docker-gunicorn")) == (
-        "5 blocks or more, until the one difference is known to ±1 %, and 2 more "
-        "as well as their kind asks for; "
-        "no block begins that would not end within 10 min"
+        "5 blocks or more, until the focal difference is known to ±1 %, and 2 more to the target "
+        "of their kind, within 10 min"
     )
     assert until(planned("--variants", "netns,docker", "--blocks", "3", "--minutes", "7")) == (
-        "3 blocks; no block begins that would not end within 7 min"
+        "3 blocks, within 7 min"
     )
 
 

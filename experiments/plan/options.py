@@ -245,14 +245,14 @@ def add_mirror(parser: argparse.ArgumentParser) -> None:
 def _positive_number(text: str) -> int:
     number = _number(text)
     if number == 0:
-        msg = f"{text!r} is not a whole number above zero"
+        msg = f"{text!r} is not a positive integer"
         raise argparse.ArgumentTypeError(msg)
     return number
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        msg = f"{text!r} is not a whole number"
+        msg = f"{text!r} is not a non-negative integer"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
@@ -274,7 +274,7 @@ def _minutes(text: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 < number < float("inf"):
-        msg = f"{text!r} is not a number of minutes above zero"
+        msg = f"{text!r} is not a positive number of minutes"
         raise argparse.ArgumentTypeError(msg)
     return number
 

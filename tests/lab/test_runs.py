@@ -377,7 +377,7 @@ def test_the_lab_is_not_opened_while_something_measures() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--variants", "netsn"], "unknown variant 'netsn'; the known ones are"),
+        (["--variants", "netsn"], "unknown variant 'netsn'; known variants"),
         (["--profile", "slow"], "invalid choice: 'slow'"),
         (["--workload", "none"], "unknown workload 'none'"),
         (["--variants-file", "/dev/null"], "declares no variant"),

@@ -165,7 +165,7 @@ def test_a_memory_for_less_than_two_deployments_is_an_error(fits: int) -> None:
     """
     Nothing could be compared.
     """
-    message = f"{max(fits, 0)} deployments fit into the memory, and what is compared needs two"
+    message = f"{max(fits, 0)} deployments fit in memory, and a comparison needs two"
     with pytest.raises(DeployError, match=message):
         parts_of("ab", [("a", "b")], fits)
 
@@ -429,12 +429,12 @@ def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None
     ("arguments", "message"),
     [
         (["--profile", "slow"], "invalid choice: 'slow'"),
-        (["--blocks", "0"], "'0' is not a whole number above zero"),
-        (["--blocks", "-3"], "'-3' is not a whole number"),
-        (["--minutes", "nan"], "'nan' is not a number of minutes"),
-        (["--minutes", "0"], "'0' is not a number of minutes"),
+        (["--blocks", "0"], "'0' is not a positive integer"),
+        (["--blocks", "-3"], "'-3' is not a non-negative integer"),
+        (["--minutes", "nan"], "'nan' is not a positive number of minutes"),
+        (["--minutes", "0"], "'0' is not a positive number of minutes"),
         (["--variants", ","], "no name is given"),
-        (["--rounds", "0"], "'0' is not a whole number above zero"),
+        (["--rounds", "0"], "'0' is not a positive integer"),
         (["--agreement", ""], "no name is given"),
         (["--half-width", "0"], "'0' is not a percentage above 0"),
         (["--margin", "two"], "'two' is not a percentage"),

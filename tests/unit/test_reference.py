@@ -220,7 +220,7 @@ def test_a_compressed_record_that_is_broken_is_an_error_that_names_it(tmp_path: 
     whole = path.read_bytes()
     for broken in (whole[: len(whole) // 2], b"no xz"):
         path.write_bytes(broken)
-        with pytest.raises(ResultsError, match=r"trials\.jsonl\.xz cannot be read"):
+        with pytest.raises(ResultsError, match=r"cannot read .*trials\.jsonl\.xz"):
             read_trials(kept)
 
 

@@ -334,7 +334,7 @@ def test_a_manifest_that_contradicts_itself_is_an_error_in_one_line(
     run.mkdir()
     write_manifest(run, dataclasses.replace(manifest(), variants=manifest().variants[:1]))
     assert main([str(run)]) == 1
-    words = "error: run 20260101T000000Z has no variant 'docker', which its manifest compares"
+    words = "error: the manifest of run 20260101T000000Z compares 'docker', which is not among its"
     assert words in capsys.readouterr().err
 
 

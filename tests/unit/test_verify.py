@@ -466,7 +466,7 @@ def test_what_is_missing_is_said_and_status_two(
     No run, no such run, no reference, the reference itself, a record of another kind.
     """
     status, text = reported(["--results", tmp_path], capsys)
-    assert (status, "holds no run yet" in text) == (2, True)
+    assert (status, "contains no run yet" in text) == (2, True)
     here = written(run(tmp_path / "20260101T000000Z"))
     status, text = reported([tmp_path / "nowhere", "--results", tmp_path], capsys)
     assert (status, "nowhere/manifest.json cannot be read" in text) == (2, True)

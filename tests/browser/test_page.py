@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from analysis.folders import PAGE_SUFFIX, REFERENCE, REPORT, RESULTS
+from analysis.formatting import table
 from analysis.report.page import page
 
 if TYPE_CHECKING:
@@ -199,23 +201,24 @@ def test_a_click_on_a_header_sorts_by_it(browser: Chrome) -> None:
             assert numbers(texts[: len(before)]) == numbers(texts)
 
 
-def test_a_sorted_table_says_so_to_those_who_press_keys(browser: Chrome) -> None:
+def test_a_sorted_table_says_so_to_those_who_press_keys(browser: Chrome, tmp_path: Path) -> None:
     """
-    The header is a button; one column at a time is the sorted one.
+    The header is a button; one column at a time is the sorted one; numbers in names count as such.
     """
-    show(browser, COMMITTED)
-    table = browser.find_element(By.XPATH, "//table[thead//*[text()='RPS (minimum to maximum)']]")
-    rates = table.find_element(By.XPATH, ".//button[text()='RPS (minimum to maximum)']")
-    variants = table.find_element(By.XPATH, ".//button[text()='Variant']")
-    rates.send_keys("\n")
-    assert [th.text for th in table.find_elements(By.CSS_SELECTOR, "[aria-sort]")] == [rates.text]
-    variants.send_keys("\n")
-    assert [th.text for th in table.find_elements(By.CSS_SELECTOR, "[aria-sort]")] == [
-        variants.text
-    ]
-    names = [each.text for each in table.find_elements(By.CSS_SELECTOR, "tbody th")]
-    assert names.index("netns-cpus-0.25") < names.index("netns-cpus-1")
-    assert names[0] == "bare"
+    rows = [["cpus-10", "+2.5 % [+1, +4]"], ["cpus-2", "–"], ["bare", "-7.1 % [-9, -5]"]]
+    path = tmp_path / "report.html"
+    path.write_text(page(table(["Variant", "Difference"], rows), {}), encoding="utf-8")
+    show(browser, path)
+    names, differences = browser.find_elements(By.CSS_SELECTOR, "thead button")
+    for button, key, order in (
+        (differences, Keys.ENTER, ["bare", "cpus-10", "cpus-2"]),
+        (differences, Keys.SPACE, ["cpus-10", "bare", "cpus-2"]),
+        (names, Keys.ENTER, ["bare", "cpus-2", "cpus-10"]),
+    ):
+        button.send_keys(key)
+        (marked,) = browser.find_elements(By.CSS_SELECTOR, "[aria-sort]")
+        assert marked.text == button.text
+        assert [each.text for each in browser.find_elements(By.CSS_SELECTOR, "tbody th")] == order
 
 
 @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
@@ -229,8 +232,8 @@ def test_hostile_records_neither_run_nor_widen_the_page(
     image = "![dot](http://198.18.0.1/dot.png)"
     long = "x" * 400
     cells = f"| {attack} {long} | {image} `{long}` | {' '.join([long] * 3)} | 1 |"
-    table = f"| Reason | Image | Words | Trial |\n|:--|:--|:--|:--|\n{cells}\n{cells}\n"
-    text = f"# Title {long}\n\n## {long}\n\n{attack} {image} {long}\n\n{attack}\n\n{table}"
+    reasons = f"| Reason | Image | Words | Trial |\n|:--|:--|:--|:--|\n{cells}\n{cells}\n"
+    text = f"# Title {long}\n\n## {long}\n\n{attack} {image} {long}\n\n{attack}\n\n{reasons}"
     path = tmp_path / "report.html"
     path.write_text(page(text, {}), encoding="utf-8")
     show(browser, path, screen)

@@ -58,7 +58,7 @@ def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -
         return _another(read_run(folder), here)
     folders = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
     if not folders:
-        msg = f"{folder} holds no run to compare with; name one with --reference DIR"
+        msg = f"{folder} contains no run to compare with; name one with --reference DIR"
         raise ResultsError(msg)
     own = pairs(here.manifest)
 

@@ -194,6 +194,14 @@ def test_a_value_that_ab_never_prints_is_refused(label: str) -> None:
         parse("".join(damaged))
 
 
+def test_a_breakdown_of_failures_without_numbers_is_refused() -> None:
+    """
+    It is not taken for the row of connection times that has the same name.
+    """
+    with pytest.raises(LoadError, match="Connect"):
+        parse(sample("length-artefact").replace("Connect: 0", "Connect: nan"))
+
+
 def test_two_reports_in_one_text_are_refused() -> None:
     """
     One load prints one report.

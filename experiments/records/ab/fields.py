@@ -119,7 +119,7 @@ def _times(match: re.Match[str]) -> list[Value]:
     columns = dict(zip(TIME_COLUMNS.get(len(numbers), ()), numbers, strict=False))
     readable = {column: number for column, number in columns.items() if number}
     lacking = [f"{row}, {column}" for column in columns if column not in readable]
-    found = [Value("connection_times_ms", row, readable, key)]
+    found = [Value("connection_times_ms", "Connection Times", readable, key)]
     return found + [Value("connection_times_ms", label, None, key) for label in lacking]
 
 

@@ -56,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="where to write the report, and beside it the same as FILE.html. Default: report.md in "
-        "the run's folder; for several runs, pooled-report.md in the last one's folder",
+        help="where to write the report, and beside it the same as FILE.html. Default: report.md "
+        "in the run's folder; for several runs, pooled-report.md in the last one's folder",
     )
     made.add_argument(
         "--results",
@@ -71,8 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Write ``report.md`` and ``report.html`` into the run's folder and say where they are.
-    Write ``report.md`` into the run's folder; print the verdicts and the report's path.
+    Write the report into the run's folder; print the verdicts and where the report is.
     """
     options = parser().parse_args(arguments)
     try:

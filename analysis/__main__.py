@@ -99,10 +99,8 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
     """
     Write the report with its figures and data files; return the findings.
 
-    Raises ResultsError for what cannot be read and for an output that is to be HTML, and OSError
-    for a report that cannot be written.
-    Raises ResultsError for records that cannot be read, and OSError for a report that cannot be
-    written.
+    Raises ResultsError for records that cannot be read and for an output that is to be HTML, and
+    OSError for a report that cannot be written.
     """
     if output.suffix == PAGE_SUFFIX:
         msg = f"--output names the Markdown, and {output} comes beside it; end its name in .md"
@@ -118,7 +116,10 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
     # Stale figures are removed only from a run's folder: another folder is the user's.
     known = FIGURES if output.parent == runs[-1] else ()
     write(drawn, output.parent / directory, known)
-    verdicts = output.with_name(VERDICTS if len(runs) == 1 else f"pooled-{VERDICTS}")
+    # report.md has verdicts.json, pooled-report.md pooled-verdicts.json, mine.md mine-verdicts.json.
+    prefix = output.stem.removesuffix(Path(REPORT).stem)
+    separator = "" if prefix != output.stem else "-"
+    verdicts = output.with_name(f"{prefix}{separator}{VERDICTS}")
     verdicts.write_text(verdicts_json(findings), encoding="utf-8")
     if run.folder is not None:
         csv = trials_csv(run.manifest, run.trials)

@@ -116,7 +116,7 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
     # Stale figures are removed only from a run's folder: another folder is the user's.
     known = FIGURES if output.parent == runs[-1] else ()
     write(drawn, output.parent / directory, known)
-    # report.md has verdicts.json, pooled-report.md pooled-verdicts.json, mine.md mine-verdicts.json.
+    # verdicts.json beside report.md, pooled-verdicts.json, and mine-verdicts.json beside mine.md.
     prefix = output.stem.removesuffix(Path(REPORT).stem)
     separator = "" if prefix != output.stem else "-"
     verdicts = output.with_name(f"{prefix}{separator}{VERDICTS}")

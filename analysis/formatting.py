@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from analysis.topics.comparisons.findings import Comparison
 
 
+MOST_DECIMALS = 4
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     A Markdown table; cells are escaped, and not formatted any further.
@@ -28,28 +31,29 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return tabulate(escaped, headers=list(headers), tablefmt="pipe", disable_numparse=True)
 
 
-def decimals(interval: Interval, most: int) -> int:
+def decimals(interval: Interval, usual: int) -> int:
     """
-    The number of decimals that shows two significant digits of the half-width, at most ``most``.
+    Digits after the point that show two significant digits of the half-width.
 
-    After the "Guide to the Expression of Uncertainty in Measurement" (JCGM 100:2008), 7.2.6.
+    ``usual`` where there is no half-width. After the "Guide to the Expression of Uncertainty in
+    Measurement" (JCGM 100:2008), 7.2.6.
     """
     half = interval.half_width
     if half is None or half == 0:
-        return most
+        return usual
     if math.isinf(half):
         return 0
-    return min(most, max(0, 1 - math.floor(math.log10(half))))
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(half))))
 
 
-def percent(interval: Interval, most: int = 1, sign: str = "+") -> str:
+def percent(interval: Interval, usual: int = 1, sign: str = "+") -> str:
     """
     A relative difference in per cent with its interval.
 
     ``sign`` is "+" to show plus signs or "-" to omit them. The interval decides the number of
-    decimals, at most ``most``.
+    decimals; without one it is ``usual``.
     """
-    return _with_limits(interval.map(lambda share: share * 100), "%", most, sign)
+    return _with_limits(interval.map(lambda share: share * 100), "%", usual, sign)
 
 
 def time_difference(difference: Difference, metric: str = "us_per_request") -> str:
@@ -76,14 +80,15 @@ def microseconds(interval: Interval, sign: str = "+") -> str:
     """
     An absolute difference in microseconds with its interval; ``sign`` as in ``percent``.
     """
-    return _with_limits(interval, "µs", 1 if interval.half_width else 0, sign)
+    return _with_limits(interval, "µs", 0, sign)
 
 
-def _with_limits(interval: Interval, unit: str, most: int, sign: str) -> str:
-    digits = decimals(interval, most)
+def _with_limits(interval: Interval, unit: str, usual: int, sign: str) -> str:
+    digits = decimals(interval, usual)
 
     def text(number: float) -> str:
-        return f"{number:{sign}.{digits}f}"
+        # Without a zero below zero.
+        return f"{round(number, digits) + 0.0:{sign}.{digits}f}"
 
     centre = f"{text(interval.estimate)} {unit}"
     if interval.low is None or interval.high is None:
@@ -98,11 +103,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def plus_minus(interval: Interval, most: int = 0) -> str:
+def plus_minus(interval: Interval, usual: int = 0) -> str:
     """
     A quantity ± the half-width of its interval, which decides the number of decimals.
     """
-    digits = decimals(interval, most)
+    digits = decimals(interval, usual)
     if interval.half_width is None:
         return f"{interval.estimate:.{digits}f}"
     return f"{interval.estimate:.{digits}f} ± {interval.half_width:.{digits}f}"

@@ -9,12 +9,13 @@ import json
 import lzma
 import shutil
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analysis.__main__ import main as report
-from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
+from analysis.folders import PAGE_SUFFIX, REFERENCE, REPORT, RESULTS, TRIALS_CSV
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
 from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
@@ -43,12 +44,13 @@ from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult
 
 COMMITTED = RESULTS / REFERENCE
+PAGE = Path(REPORT).with_suffix(PAGE_SUFFIX).name
+MADE = {REPORT, PAGE, TRIALS_CSV}
 
 
 def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad] = ()) -> Path:
@@ -102,7 +104,7 @@ def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     assert read_trials(kept, SEARCH_TRIALS) == read_trials(run, SEARCH_TRIALS)
     assert read_agreement(kept) == read_agreement(run)
     before, after = files(run), files(kept)
-    made = {name for name in before if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
+    made = {name for name in before if name.startswith("figures/")} | MADE
     assert len(made) > 2
     assert {name: after[name] for name in made} == {name: before[name] for name in made}
     assert set(after) == made | {
@@ -218,7 +220,7 @@ def test_a_compressed_record_that_is_broken_is_an_error_that_names_it(tmp_path: 
     whole = path.read_bytes()
     for broken in (whole[: len(whole) // 2], b"no xz"):
         path.write_bytes(broken)
-        with pytest.raises(ResultsError, match=r"trials\.jsonl\.xz cannot be read"):
+        with pytest.raises(ResultsError, match=r"cannot read .*trials\.jsonl\.xz"):
             read_trials(kept)
 
 
@@ -230,7 +232,7 @@ def test_the_committed_report_is_made_again_to_the_byte(tmp_path: Path) -> None:
     Every figure and table with it, from nothing but the records.
     """
     committed = files(COMMITTED)
-    made = {name for name in committed if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
+    made = {name for name in committed if name.startswith("figures/")} | MADE
     copy = tmp_path / "copy"
     for name in committed.keys() - made:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

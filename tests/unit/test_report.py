@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.__main__ import main
-from analysis.folders import REPORT, TRIALS_CSV
+from analysis.folders import PAGE_SUFFIX, REPORT, TRIALS_CSV
 from analysis.report.gallery import FIGURES, code_of
 from analysis.report.markdown import FIRST, READERS
 from analysis.topics.cpu.findings import cpu_difference
@@ -223,7 +223,27 @@ def test_the_same_folder_gives_the_same_bytes(
     for figure in run.glob("figures/*.svg"):
         assert f"](figures/{figure.name})" in text
         assert f"](figures/{figure.stem}.csv)" in text
-    assert f"report: {run / REPORT}" in capsys.readouterr().out
+    page = (run / REPORT).with_suffix(PAGE_SUFFIX)
+    assert first[page.name].count(b"<img ") == len(list(run.glob("figures/*.svg")))
+    said = capsys.readouterr().out
+    assert f"report: {run / REPORT}\n" in said
+    assert f"{page}\n" in said
+
+
+def test_the_page_cannot_take_the_place_of_the_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Whoever asks for HTML is told which name to give, and nothing is written.
+    """
+    write_manifest(tmp_path, manifest())
+    for record in paired([1.1, 1.2]):
+        append_trial(tmp_path, record)
+    assert main([str(tmp_path), "--output", str(tmp_path / "mine.html")]) == 1
+    assert "end its name in .md" in capsys.readouterr().err
+    assert not list(tmp_path.glob("mine.*"))
+    assert main([str(tmp_path), "--output", str(tmp_path / "mine.md")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("mine.*")) == ["mine.html", "mine.md"]
 
 
 def test_every_figure_has_its_place_and_its_code() -> None:
@@ -314,7 +334,7 @@ def test_a_manifest_that_contradicts_itself_is_an_error_in_one_line(
     run.mkdir()
     write_manifest(run, dataclasses.replace(manifest(), variants=manifest().variants[:1]))
     assert main([str(run)]) == 1
-    words = "error: run 20260101T000000Z has no variant 'docker', which its manifest compares"
+    words = "error: the manifest of run 20260101T000000Z compares 'docker', which is not among its"
     assert words in capsys.readouterr().err
 
 

@@ -135,7 +135,7 @@ def test_a_correction_never_makes_a_p_value_smaller(p_values: list[float]) -> No
     adjusted = [value for value in holm(p_values) if value is not None]
     assert all(after >= before for before, after in zip(p_values, adjusted, strict=True))
     ranks = sorted(range(len(p_values)), key=p_values.__getitem__)
-    assert [adjusted[rank] for rank in ranks] == sorted(adjusted)
+    assert [adjusted[has_primitive] for has_primitive in ranks] == sorted(adjusted)
 
 
 def test_among_many_comparisons_one_that_is_hardly_clear_is_not_told() -> None:

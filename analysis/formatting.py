@@ -147,14 +147,14 @@ def verdict(comparison: Comparison) -> str:
         words = f"{short_verdict(judged)}; {cost}"
         if judged.kind is Kind.CANNOT_TELL and relative.excludes_zero:
             words += (
-                "; its interval excludes zero, but among "
-                f"{count(comparison.family, 'comparison')} one such is no surprise (Holm)"
+                "; its interval excludes zero, but its p-value does not stand after Holm's "
+                f"correction for {count(comparison.family, 'comparison')}"
             )
     sentence_of = f"{name}: {words} ({blocks})."
     if judged.methods_disagree and judged.kind in {Kind.SLOWER, Kind.FASTER}:
         sentence_of += (
             f" **The bootstrap disagrees about zero: {percent(difference.bootstrapped)}, so do not "
-            "lean on this one.**"
+            "rely on this verdict.**"
         )
     return sentence_of
 

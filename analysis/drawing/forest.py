@@ -142,5 +142,5 @@ def _legend(canvas: Canvas, margin: float) -> None:
         kind.word: Line2D([], [], ls="", marker=marker, mec=edge, mfc=face, mew=1.4, ms=7)
         for kind, (marker, edge, face) in MARKS.items()
     }
-    samples[f"±{margin * 100:g} %, taken to be none"] = Line2D([], [], color=BAND, linewidth=9)
+    samples[f"equivalence margin ±{margin * 100:g} %"] = Line2D([], [], color=BAND, linewidth=9)
     legend(canvas, samples, columns=5, length=1.0)

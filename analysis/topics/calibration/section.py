@@ -27,9 +27,9 @@ AGREEMENT = (
     "**Do short loads of thawed deployments stand for long loads?** The reference is one long "
     "load of a deployment that stands alone and was never frozen. The table shows how much longer "
     "a request takes, paired within deployments: the mean log-ratio over {repetitions} "
-    "deployments with its 95 % interval. What all variants share is no difference between them. "
-    "The deployment that is never frozen is brought up first; the effect of that place is taken "
-    "off rows two and four."
+    "deployments with its 95 % interval. A shift that all variants share cancels in their "
+    "differences. The deployment that is never frozen is brought up first; rows two and four are "
+    "corrected for the effect of that place."
 )
 ASKED = {
     "length": "{short} requests against {long}, both alone and never frozen",
@@ -73,7 +73,7 @@ def _injected(found: Sequence[Recovery]) -> list[str]:
                 "Slope",
                 "Expected slope",
                 "Bias",
-                "Intervals that hold it",
+                "Intervals with the expected cost",
                 "Blocks",
             ],
             [_row(each) for each in found],

@@ -225,13 +225,13 @@ def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
     if not rows:
         measured = "No stack was loaded before it was up in this run; the sum above stands alone."
         return Claim(each.claim, supported, measured, Holds.NO)
-    measured = "Of a stack that was loaded before it was up " + "; ".join(
+    measured = "For a stack that was loaded before it was up, " + "; ".join(
         f"ab {'with' if row.any_length else 'without'} `-l` counts {row.failed} of "
-        f"{row.requests} as failed, and {row.non_2xx} not 2xx"
+        f"{row.requests} as failed and {row.non_2xx} as not 2xx"
         for row in rows
     )
     shown = any(row.is_artefact for row in rows)
-    measured += ": the same artefact." if shown else "; that is not the artefact."
+    measured += ". This is the same artefact." if shown else ". This is not the artefact."
     return Claim(each.claim, supported, measured, Holds.NO)
 
 

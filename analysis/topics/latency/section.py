@@ -31,11 +31,11 @@ INTRODUCTION = (
     "each other. Latency counts from the scheduled start, so it includes the delay behind a "
     "stall; “uncorrected” counts from the actual send, which leaves that out. A failed request "
     f"counts as slower than all others. A stack that answers less than {OVERLOAD_SHARE * 100:g} % "
-    "of the requested rate is overloaded, and its latency says only how long that lasted. "
+    "of the requested rate is overloaded, and its latency only shows for how long. "
     "Milliseconds with 95 % intervals: the geometric mean over trials of each trial's quantile "
     f"(Student's t). Marked *: a single trial has fewer than {LEAST_BEYOND} requests beyond the "
-    "quantile, so it is that of all requests, by a bootstrap of whole trials. “–”: all requests "
-    "together have fewer."
+    "quantile, so the quantile is that of all requests, with the interval of a bootstrap of whole "
+    "trials. “–”: all requests together have fewer."
 )
 
 

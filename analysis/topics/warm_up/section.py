@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
 
 COLD = (
-    "The first good answer is timed from the start of the deployment, networks included; a Docker "
-    "daemon ran already. {at_once} It follows the health checks, which run ten times a second. "
-    "Compose polls them twice a second, so Docker's time is too long by 0.25 s on average. The "
-    "first requests are the first {requests} of a fresh deployment, before any warm-up. How much "
-    "longer they take than those of the rounds is the mean log-ratio within trials, ramp-up and "
-    "ramp-down included."
+    "The first good answer is timed from the start of the deployment, networks included; the "
+    "Docker daemon was already running. {at_once} This answer follows the health checks, which run "
+    "ten times a second. Compose polls them twice a second, so Docker's time is too long by 0.25 s "
+    "on average. The first requests are the first {requests} of a fresh deployment, before any "
+    "warm-up. How much longer they take than those of the rounds is the mean log-ratio within "
+    "trials, ramp-up and ramp-down included."
 )
 COMPARED = (
     "Treatment against baseline, paired within blocks, with 95 % intervals that are not corrected "

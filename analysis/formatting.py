@@ -82,7 +82,8 @@ def _with_limits(interval: Interval, unit: str, most: int, sign: str) -> str:
     digits = decimals(interval, most)
 
     def text(number: float) -> str:
-        return f"{number:{sign}.{digits}f}"
+        # What rounds to zero has no direction, so there is no minus before it.
+        return f"{number:{sign}z.{digits}f}"
 
     centre = f"{text(interval.estimate)} {unit}"
     if interval.low is None or interval.high is None:
@@ -103,8 +104,8 @@ def plus_minus(interval: Interval, most: int = 0) -> str:
     """
     digits = decimals(interval, most)
     if interval.half_width is None:
-        return f"{interval.estimate:.{digits}f}"
-    return f"{interval.estimate:.{digits}f} ± {interval.half_width:.{digits}f}"
+        return f"{interval.estimate:z.{digits}f}"
+    return f"{interval.estimate:z.{digits}f} ± {interval.half_width:.{digits}f}"
 
 
 def sentence(text: str) -> str:

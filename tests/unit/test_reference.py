@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis.__main__ import main as report
-from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
+from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV, VERDICTS
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
 from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
@@ -42,7 +42,7 @@ from experiments.records.trials import AgreementLoad, OpenLoad
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from experiments.records.manifest import Manifest
@@ -91,6 +91,14 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+def made_of(names: Iterable[str]) -> set[str]:
+    """
+    What of a folder is made from its records, and can be made again.
+    """
+    figures = {name for name in names if name.startswith("figures/")}
+    return figures | {REPORT, TRIALS_CSV, VERDICTS}
+
+
 def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     """
     Figures and tables too; from compressed records, whose trials are the same.
@@ -102,8 +110,8 @@ def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     assert read_trials(kept, SEARCH_TRIALS) == read_trials(run, SEARCH_TRIALS)
     assert read_agreement(kept) == read_agreement(run)
     before, after = files(run), files(kept)
-    made = {name for name in before if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
-    assert len(made) > 2
+    made = made_of(before)
+    assert len(made) > 3
     assert {name: after[name] for name in made} == {name: before[name] for name in made}
     assert set(after) == made | {
         *(MANIFEST, RAW_ARCHIVE),
@@ -230,7 +238,7 @@ def test_the_committed_report_is_made_again_to_the_byte(tmp_path: Path) -> None:
     Every figure and table with it, from nothing but the records.
     """
     committed = files(COMMITTED)
-    made = {name for name in committed if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
+    made = made_of(committed)
     copy = tmp_path / "copy"
     for name in committed.keys() - made:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

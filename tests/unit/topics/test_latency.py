@@ -5,14 +5,12 @@ Latency by schedule: known requests in, known quantiles, intervals and labels ou
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from analysis import bench_records
 from analysis.statistics.intervals import t_interval
 from analysis.topics.latency.findings import (
     FAILED_US,
@@ -27,6 +25,7 @@ from analysis.topics.latency.findings import (
 from analysis.topics.latency.section import latency
 from experiments.errors import ResultsError
 from experiments.records.trials import OpenLoad
+from tests.unit.reading import columns_of, rows_of
 from tests.unit.samples import failed_trial, findings, manifest, trial
 
 if TYPE_CHECKING:
@@ -263,8 +262,8 @@ def test_overload_is_a_label_and_not_a_latency(tmp_path: Path) -> None:
     assert level.cells[1].achieved_share == pytest.approx(10 / 11)
     assert level.cells[1].corrected == {}
     text = latency(findings(open_manifest(), trials, tmp_path))
-    assert "overload: achieved 90.9 % of 100.0/s" in text
-    assert "overload: docker" in text
+    assert columns_of(text, "docker")["p50"] == "overload: achieved 90.9 % of 100.0/s"
+    assert columns_of(text, "matched")["p50"] == "overload: docker"
 
 
 def test_a_stall_that_ends_is_no_overload(tmp_path: Path) -> None:
@@ -305,13 +304,14 @@ def test_the_section_has_a_table_for_each_level(tmp_path: Path) -> None:
         failed_trial(4, 2, "docker"),
     ]
     text = latency(findings(open_manifest([0.3, 0.6]), trials, tmp_path))
-    assert text.startswith("## Latency by schedule (open loop)\n\n")
-    assert "### At 30 % of each trial's own capacity" in text
-    assert "At 60 %" not in text
-    assert "### At the same rate for all, 100.0 per second" in text
-    assert "| netns     | 100.0" in text
-    assert "12.0" in text
-    assert "Comparison" not in text
+    first, second = [part for part in text.split("### ") if part.startswith("At ")]
+    assert "30 %" in first.splitlines()[0]
+    assert [row[0] for row in rows_of(first)] == ["netns", "docker"]
+    assert "100.0 per second" in second.splitlines()[0]
+    row = columns_of(second, "netns")
+    assert (row["Asked per second"], row["p50"]) == ("100.0", "12.00")
+    assert row["Failed"] == "0 of 1000"
+    assert rows_of(text, "matched") == []
 
 
 def test_the_section_is_empty_without_such_loads(tmp_path: Path) -> None:
@@ -319,16 +319,6 @@ def test_the_section_is_empty_without_such_loads(tmp_path: Path) -> None:
     And needs the logs.
     """
     assert latency(findings(manifest(), [trial(1, 1, "netns", 250)], tmp_path)) == ""
-    text = latency(findings(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)]))
-    assert "It is in the report of each single run" in text
-
-
-def test_the_bench_reads_what_it_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    Every request, and says how it stands to its targets.
-    """
-    assert bench_records.main(["--records", "17000"]) == 0
-    line = json.loads(capsys.readouterr().out)
-    assert line["records"] == 17000
-    assert line["duration_s"] < line["target_s"]
-    assert line["peak_bytes"] < line["target_bytes"]
+    pooled = latency(findings(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)]))
+    assert "each single run" in pooled
+    assert rows_of(pooled) == []

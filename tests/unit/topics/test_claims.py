@@ -7,14 +7,18 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analysis.topics.claims.findings import PUBLISHED, TESTS, Claim, Holds
+from analysis.topics.claims.section import published_claims
 from experiments.declare.variants import MATCHED, Comparison, Ladder, Variant
 from experiments.declare.variants import PUBLISHED as AS_PUBLISHED
-from tests.unit.samples import details, findings, load, manifest, report, trial
+from experiments.declare.workloads import choose_workload
+from tests.unit.reading import row_of, rows_of
+from tests.unit.samples import details, findings, load, manifest, trial
+from tests.unit.topics.samples import with_twin
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -149,10 +153,25 @@ def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None
         dataclasses.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
         dataclasses.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
     ]
-    text = report(made, trials, cold_starts=starts)
-    assert "ab without `-l` counts 993 of 1000 as failed, and 7 not 2xx" in text
-    assert "| Really good " in text
-    assert "993 (99.3 %)" in text
+    section = published_claims(findings(made, trials, cold_starts=starts))
+    assert "counts 993 of 1000 as failed, and 7 not 2xx" in section
+    assert row_of(section, "“Failed requests”")[1:] == ["993", "0"]
+    assert row_of(section, "Non-2xx responses")[1:] == ["7", "1"]
+    assert row_of(section, "Good answers")[1:] == ["993 (99.3 %)", "999 (99.9 %)"]
+
+
+def test_every_claim_stands_in_the_table_with_its_verdict_and_has_its_grounds() -> None:
+    """
+    By its number, the same in both; without a cold start there is no table of one.
+    """
+    found = findings(*run_of(1.5))
+    section = published_claims(found)
+    assert [row[1:] for row in rows_of(section)] == [
+        [each.claim, f"**{each.verdict.value}**"] for each in found.claims
+    ]
+    for number, each in enumerate(found.claims, start=1):
+        assert f"\n{number}. {each.claim}\n" in section
+        assert each.measured in section
 
 
 def test_reliability_is_counted_in_every_trial() -> None:
@@ -309,4 +328,43 @@ def test_without_the_published_systems_there_is_nothing_to_test() -> None:
     made, trials = run_of(1.5)
     alone = dataclasses.replace(made, comparisons=[])
     assert judged(alone, trials) == []
-    assert "published claims" not in report(alone, trials)
+    assert published_claims(findings(alone, trials)) == ""
+
+
+@pytest.mark.parametrize(
+    "change", [{"concurrency": 10}, {"workload": choose_workload("orders")}], ids=["load", "path"]
+)
+def test_another_load_is_another_question(change: dict[str, Any]) -> None:
+    """
+    Nothing published is tested by it.
+    """
+    made, trials = run_of(1.5)
+    assert judged(dataclasses.replace(made, **change), trials) == []
+
+
+def test_the_published_pair_is_known_by_its_role() -> None:
+    """
+    A user's own two systems are held against the claims, whatever they are called.
+    """
+    made, trials = run_of(54.07 / 29.21)
+    names = dict(zip(PAIR, ("plain", "mine"), strict=True))
+    own = dataclasses.replace(
+        made,
+        variants=[dataclasses.replace(each, name=names[each.name]) for each in made.variants],
+        comparisons=[Comparison("my question", "", "plain", "mine", role=AS_PUBLISHED)],
+    )
+    renamed = [dataclasses.replace(each, variant=names[each.variant]) for each in trials]
+    assert judged(own, renamed) == judged(made, trials)
+    assert found((own, renamed), RATE).verdict is Holds.YES
+    aside = dataclasses.replace(own, comparisons=[dataclasses.replace(own.comparisons[0], role="")])
+    assert judged(aside, renamed) == []
+
+
+def test_an_instrument_that_sees_what_is_not_there_tests_no_claim() -> None:
+    """
+    Whatever its numbers are.
+    """
+    made, trials = run_of(1.5)
+    twice, again = with_twin(made, [1.25 + 0.001 * block for block in range(9)])
+    claims = judged(twice, [*trials, *again])
+    assert {each.verdict for each in claims} == {Holds.UNTESTED}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.statistics.intervals import Interval  # noqa: TC001 - the schema is made from it
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Raised when a field changes its name or its meaning."""
+
+DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,21 @@ def _effect(
 
 def verdicts_json(findings: Findings) -> str:
     """
-    The whole file, the same to the byte for the same run.
+    The whole file, the same to the byte for the same run; computed numbers are rounded for that.
     """
-    return json.dumps(asdict(verdicts_of(findings)), indent=1, ensure_ascii=False) + "\n"
+    # When a run was made is no computed number.
+    whole = rounded(asdict(verdicts_of(findings))) | {"created_at": findings.manifest.created_at}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def rounded(content: Any) -> Any:  # noqa: ANN401 - whatever is in a file
+    """
+    The same content with every number to six significant digits.
+
+    What comes after them depends on the interpreter and on the CPU that add up.
+    """
+    if isinstance(content, dict):
+        return {key: rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [rounded(value) for value in content]
+    return float(f"{content:.{DIGITS}g}") if isinstance(content, float) else content

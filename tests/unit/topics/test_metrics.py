@@ -39,7 +39,7 @@ def first(cell: str) -> float:
     """
     The number that a cell begins with.
     """
-    return float(cell.split(" ")[0])
+    return float(cell.partition(" ")[0])
 
 
 def test_a_pair_has_the_published_rows() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.topics.warnings.section import warnings
 from experiments.records.manifest import MachineRecord, NetworkState
-from tests.unit.samples import failed_trial, findings, manifest, trial
+from tests.unit.samples import PLACEMENT, failed_trial, findings, manifest, trial
 from tests.unit.topics.samples import pair_of, with_cpu, with_twin
 
 if TYPE_CHECKING:
@@ -56,15 +56,13 @@ def test_failed_trials_are_counted() -> None:
     assert line.startswith("**1 of 3 trials failed**")
 
 
-@pytest.mark.parametrize("change", [{"apart": False}, {"pinned": False}])
-def test_a_client_on_the_stack_s_cpus_is_said(change: dict[str, bool]) -> None:
+@pytest.mark.parametrize(("apart", "pinned"), [(False, True), (True, False)])
+def test_a_client_on_the_stack_s_cpus_is_said(*, apart: bool, pinned: bool) -> None:
     """
     Its work is then part of every number.
     """
-    shared = [
-        dataclasses.replace(each, placement=dataclasses.replace(each.placement, **change))
-        for each in pair_of([1.1, 1.2])
-    ]
+    placement = dataclasses.replace(PLACEMENT, apart=apart, pinned=pinned)
+    shared = [dataclasses.replace(each, placement=placement) for each in pair_of([1.1, 1.2])]
     (line,) = warned(manifest(), shared)
     assert line.startswith("**Client and stack shared CPUs**")
 

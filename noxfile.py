@@ -189,7 +189,7 @@ def runs(results: Path) -> set[Path]:
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
     """
-    Make report.md again from the latest run's records, or from the run named after --; no root.
+    Make report.md and report.html again from the latest run's records, or those named; no root.
     """
     install(session, "host")
     session.run("python", "-m", "analysis", *session.posargs)
@@ -284,9 +284,18 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """
+    Look at report.html in Chromium, which is installed if it is missing; a minute; root for that.
+    """
+    install(session, "dev")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Check style, types, units, the real lab, the main command on a clean clone; 20 minutes; root.
+    Check style, types, units, page, lab, the main command on a clean clone; 20 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")
@@ -297,6 +306,7 @@ def tests(session: nox.Session) -> None:
         session.error(
             "the lab's tests need root on Linux; `nox -s lint unit` is what needs neither"
         )
+    session.run("pytest", "tests/browser")
     session.run("python", "-m", "experiments", "userland")
     session.run("pytest", "tests/lab")
     pure = Path(session.create_tmp()) / "pytest"

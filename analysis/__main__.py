@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from analysis.drawing.figure import DIRECTORY, write
 from analysis.findings import Findings
 from analysis.folders import (
+    PAGE_SUFFIX,
     POOLED_REPORT,
     REPORT,
     RESULTS,
@@ -21,6 +22,7 @@ from analysis.folders import (
 )
 from analysis.report.gallery import FIGURES, figures
 from analysis.report.markdown import render
+from analysis.report.page import page
 from analysis.report.trials_csv import trials_csv
 from analysis.report.verdicts_json import verdicts_json
 from analysis.run import read_runs
@@ -54,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="where the report is written. Default: report.md in the run's folder, or "
-        "pooled-report.md in that of the last of several",
+        help="where the report is written, and beside it the same as FILE.html. Default: "
+        "report.md in the run's folder, or pooled-report.md in that of the last of several",
     )
     made.add_argument(
         "--results",
@@ -69,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Write ``report.md`` into the run's folder and say where it is.
+    Write ``report.md`` and ``report.html`` into the run's folder and say where they are.
     """
     options = parser().parse_args(arguments)
     try:
@@ -89,6 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     for line in verdict_lines(found):
         print(f"- {line}")
     print(f"report: {output}")
+    print(f"the same for a browser: {output.with_suffix(PAGE_SUFFIX)}")
     return 0
 
 
@@ -96,14 +99,20 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
     """
     Write the report of the runs, and the figures and data that belong to it; what was found.
 
-    Raises ResultsError for what cannot be read, and OSError for a report that cannot be written.
+    Raises ResultsError for what cannot be read and for an output that is to be HTML, and OSError
+    for a report that cannot be written.
     """
+    if output.suffix == PAGE_SUFFIX:
+        msg = f"--output names the Markdown, and {output} comes beside it; end its name in .md"
+        raise ResultsError(msg)
     run = read_runs(runs)
     found = Findings.of(run)
     directory = DIRECTORY if len(runs) == 1 else f"pooled-{DIRECTORY}"
     drawn = figures(found)
     text = render(found, drawn, directory)
     output.write_text(text, encoding="utf-8")
+    drawings = {f"{directory}/{figure.name}.svg": figure.svg for figure in drawn}
+    output.with_suffix(PAGE_SUFFIX).write_text(page(text, drawings), encoding="utf-8")
     # What else lies beside a report that a user put elsewhere is not ours.
     known = FIGURES if output.parent == runs[-1] else ()
     write(drawn, output.parent / directory, known)

@@ -13,6 +13,9 @@ REFERENCE = "reference"
 
 REPORT = "report.md"
 POOLED_REPORT = "pooled-report.md"
+PAGE_SUFFIX = ".html"
+"""The same report for a browser is beside it, under the same name with this suffix."""
+
 TRIALS_CSV = "trials.csv"
 VERDICTS = "verdicts.json"
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from analysis.topics.comparisons.findings import Comparison
 
 
+MOST_DECIMALS = 4
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     A Markdown table of cells that are formatted already.
@@ -28,27 +31,28 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return tabulate(escaped, headers=list(headers), tablefmt="pipe", disable_numparse=True)
 
 
-def decimals(interval: Interval, most: int) -> int:
+def decimals(interval: Interval, usual: int) -> int:
     """
-    Digits after the point: those that show two significant digits of the half-width, or ``most``.
+    Digits after the point that show two significant digits of the half-width.
 
-    After the "Guide to the Expression of Uncertainty in Measurement" (JCGM 100:2008), 7.2.6.
+    ``usual`` where there is no half-width. After the "Guide to the Expression of Uncertainty in
+    Measurement" (JCGM 100:2008), 7.2.6.
     """
     half = interval.half_width
     if half is None or half == 0:
-        return most
+        return usual
     if math.isinf(half):
         return 0
-    return min(most, max(0, 1 - math.floor(math.log10(half))))
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(half))))
 
 
-def percent(interval: Interval, most: int = 1, sign: str = "+") -> str:
+def percent(interval: Interval, usual: int = 1, sign: str = "+") -> str:
     """
     A relative difference in per cent with its interval; ``sign`` is "+" or, for none, "-".
 
-    It has as many decimals as the interval supports, at the most ``most``.
+    It has as many decimals as the interval supports, or ``usual`` without one.
     """
-    return _with_limits(interval.map(lambda share: share * 100), "%", most, sign)
+    return _with_limits(interval.map(lambda share: share * 100), "%", usual, sign)
 
 
 def time_difference(difference: Difference, metric: str = "us_per_request") -> str:
@@ -75,14 +79,14 @@ def microseconds(interval: Interval, sign: str = "+") -> str:
     """
     An absolute difference in microseconds with its interval; ``sign`` is "+" or, for none, "-".
     """
-    return _with_limits(interval, "µs", 1 if interval.half_width else 0, sign)
+    return _with_limits(interval, "µs", 0, sign)
 
 
-def _with_limits(interval: Interval, unit: str, most: int, sign: str) -> str:
-    digits = decimals(interval, most)
+def _with_limits(interval: Interval, unit: str, usual: int, sign: str) -> str:
+    digits = decimals(interval, usual)
 
     def text(number: float) -> str:
-        # What rounds to zero has no direction, so there is no minus before it.
+        # Without a zero below zero.
         return f"{number:{sign}z.{digits}f}"
 
     centre = f"{text(interval.estimate)} {unit}"
@@ -98,11 +102,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def plus_minus(interval: Interval, most: int = 0) -> str:
+def plus_minus(interval: Interval, usual: int = 0) -> str:
     """
     A quantity with half the width of its interval, and as many decimals as that supports.
     """
-    digits = decimals(interval, most)
+    digits = decimals(interval, usual)
     if interval.half_width is None:
         return f"{interval.estimate:z.{digits}f}"
     return f"{interval.estimate:z.{digits}f} ± {interval.half_width:.{digits}f}"

@@ -1,3 +1,3 @@
 """
-How a variant is deployed, loaded and measured.
+Deploying, loading and measuring the variants of the stack.
 """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.errors import BridgetollError
 
 LAST_LINES = 20
-"""Lines of a command's output that an error quotes."""
+"""Lines of an output or a log that an error quotes."""
 
 NOT_FOUND = 127
 """The status of a command whose program is missing, as shells have it."""
@@ -56,8 +56,7 @@ class Ended:
         """
         The last lines of its standard error, or of its output if standard error is empty.
         """
-        said = self.errors.decode(errors="replace").strip() or self.text.strip()
-        return "\n".join(said.splitlines()[-LAST_LINES:])
+        return last_lines(self.errors) or last_lines(self.output)
 
     def failure(self, name: str = "") -> str:
         """
@@ -67,12 +66,27 @@ class Ended:
         if self.status is None:
             how = f"did not end within {self.limit_s:g} s"
         elif self.status < 0:
-            how = f"was ended by signal {signal.Signals(-self.status).name}"
+            how = f"was ended by signal {_signal_name(-self.status)}"
         else:
             how = f"failed with status {self.status}"
         words = self.last_words
         separator = ":\n" if "\n" in words else ": "
         return f"{subject} {how}" + (f"{separator}{words}" if words else "")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        # A real-time signal has no name.
+        return str(number)
+
+
+def last_lines(said: bytes, count: int = LAST_LINES) -> str:
+    """
+    The last lines of an output or a log, without the empty space around them.
+    """
+    return "\n".join(said.decode(errors="replace").strip().splitlines()[-count:])
 
 
 def run_command(

@@ -1,3 +1,3 @@
 """
-What can be measured: factors, variants, workloads and profiles, as declarations.
+Declarations: factors, variants, workloads and profiles.
 """

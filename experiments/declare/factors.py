@@ -1,5 +1,5 @@
 """
-Factors: what can differ between two deployments, their levels, and what realises each level.
+Factors: the properties in which deployments can differ, their levels, and their Compose files.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ NOT_INJECTED = "none"
 @dataclass(frozen=True)
 class Factor:
     """
-    One thing that can differ.
+    One property in which deployments can differ.
 
-    ``levels`` are its values, the plainest first; a factor with a ``pattern`` takes any value that
-    it matches too. ``default`` is the level for each runtime where a variant names none; a factor
-    without one must be named. ``overlays`` are the Compose override files, in services/, that
-    realise levels; ``variable`` is the variable of theirs that the level is put into.
+    ``levels`` are its values, the plainest first; a ``pattern`` also allows every value that it
+    matches. ``default`` maps runtimes to the level of a variant that names none; a factor without a
+    default must be named. ``overlays`` maps levels to Compose override files in services/;
+    ``pattern_overlay`` is the file for values of the pattern. The level is the value of the
+    Compose variable ``variable``.
     """
 
     about: str
@@ -36,21 +37,21 @@ class Factor:
 
     def allows(self, level: str) -> bool:
         """
-        Whether this is one of the factor's levels.
+        Whether the factor has this level.
         """
         matches = bool(self.pattern) and re.fullmatch(self.pattern, level) is not None
         return level in self.levels or matches
 
     def choices(self) -> str:
         """
-        The levels, for the reader of an error.
+        The allowed levels, in the words of an error message.
         """
         listed = ", ".join(self.levels)
-        return f"{listed}, or what matches {self.pattern}" if self.pattern else listed
+        return f"{listed}, or a value that matches {self.pattern}" if self.pattern else listed
 
     def overlay(self, level: str) -> str | None:
         """
-        The override file that realises the level; None when the base file does.
+        The override file for a level; None if the base file is enough.
         """
         if level in self.levels:
             return self.overlays.get(level)
@@ -59,42 +60,41 @@ class Factor:
 
 def both(level: str) -> dict[str, str]:
     """
-    One default for both runtimes.
+    The same default for both runtimes.
     """
     return {"process": level, "container": level}
 
 
 FACTORS: dict[str, Factor] = {
     "runtime": Factor(
-        "who starts the services: the lab itself, or Docker", ("process", "container")
+        "what starts the services: the lab itself, or Docker", ("process", "container")
     ),
     "network": Factor(
-        "host: the host's own namespace, over loopback; veth: a namespace each, every two joined "
-        "by a pair; bridge: joined by one bridge; tiers: three bridges, routed between",
+        "host: all services in the host's namespace, over loopback; veth: one namespace per "
+        "service, a veth pair between any two; bridge: one bridge; tiers: three routed bridges",
         ("host", "veth", "bridge", "tiers"),
         overlays={"host": "host-network.yaml", "tiers": "tiers.yaml"},
     ),
     "entry": Factor(
-        "direct: to the gateway's own address; external: from a namespace of the client's own to "
-        "the host's port, by DNAT; published: from the host itself to the port at 127.0.0.1",
+        "direct: to the gateway's address; external: from a namespace of the client to the host's "
+        "port, by DNAT; published: from the host to the published port at 127.0.0.1",
         ("direct", "external", "published"),
         overlays={"external": "external.yaml", "published": "published.yaml"},
     ),
     "discovery": Factor(
-        "how services find each other: fixed addresses, or names that Docker's DNS resolves",
+        "how services find each other: by fixed addresses, or by names from Docker's DNS",
         ("addresses", "names"),
         overlays={"names": "names.yaml"},
     ),
     "confinement": Factor(
-        "the primitives of a container, each level with all before it: a control group of its own; "
-        "PID, mount, UTS and IPC namespaces; an overlay as its root; Docker's few capabilities; "
-        "Docker's seccomp filter",
+        "the primitives of a container, cumulative: a control group; PID, mount, UTS and IPC "
+        "namespaces; an overlay root; Docker's default capabilities; Docker's seccomp filter",
         ("none", "cgroups", "namespaces", "overlay", "capabilities", "seccomp"),
         default={"process": "none", "container": "seccomp"},
     ),
     "stdio": Factor(
-        "where stdout and stderr go: nowhere, a file, a pipe to a reader that writes a file, or "
-        "Docker's shim with a log driver",
+        "destination of stdout and stderr: /dev/null, a file, a pipe to a process that writes a "
+        "file, or Docker's shim with a log driver",
         ("null", "file", "pipe", "docker-none", "docker-local", "docker-json-file"),
         default={"process": "file", "container": "docker-json-file"},
         overlays={
@@ -104,7 +104,7 @@ FACTORS: dict[str, Factor] = {
         },
     ),
     "request_log": Factor(
-        "whether services print a line for every request",
+        "whether services log every request",
         ("on", "off"),
         default=both("on"),
         overlays={"off": "quiet.yaml"},
@@ -116,20 +116,20 @@ FACTORS: dict[str, Factor] = {
         overlays={"gunicorn": "gunicorn.yaml"},
     ),
     "workers": Factor(
-        "gunicorn's workers in each service",
+        "number of gunicorn workers per service",
         ("1",),
         pattern=r"[1-9][0-9]?",
         default=both("1"),
         variable="GUNICORN_WORKERS",
     ),
     "worker_class": Factor(
-        "gunicorn's workers: threads, or one request at a time",
+        "class of gunicorn workers: threads, or one request at a time",
         ("gthread", "sync"),
         default=both("gthread"),
         variable="GUNICORN_CLASS",
     ),
     "cpus": Factor(
-        "how many CPUs' time each service may take",
+        "CPU limit of each service, in CPUs",
         (UNLIMITED,),
         pattern=r"[0-9]+(\.[0-9]+)?",
         default=both(UNLIMITED),
@@ -137,7 +137,7 @@ FACTORS: dict[str, Factor] = {
         pattern_overlay="limit-cpus.yaml",
     ),
     "memory": Factor(
-        "how much memory each service may take",
+        "memory limit of each service",
         (UNLIMITED,),
         pattern=r"[0-9]+[mg]",
         default=both(UNLIMITED),
@@ -145,17 +145,17 @@ FACTORS: dict[str, Factor] = {
         pattern_overlay="limit-memory.yaml",
     ),
     "userland_proxy": Factor(
-        "whether dockerd serves published ports by docker-proxy too, as it does by default",
+        "whether dockerd also starts docker-proxy for published ports, as it does by default",
         ("on", "off"),
         default=both("on"),
     ),
     "beside": Factor(
-        "what else is on the host: nothing, or a dockerd that has nothing to do",
+        "what else runs on the host: nothing, or an idle dockerd",
         ("nothing", "dockerd"),
         default=both("nothing"),
     ),
     "burn_us": Factor(
-        "CPU time in microseconds that the gateway burns for every request, to test the instrument",
+        "CPU time in microseconds that the gateway burns per request, to test the instrument",
         (NOT_INJECTED,),
         pattern=r"[0-9]+",
         default=both(NOT_INJECTED),
@@ -163,7 +163,7 @@ FACTORS: dict[str, Factor] = {
         pattern_overlay="burn.yaml",
     ),
     "sleep_us": Factor(
-        "microseconds for which the gateway sleeps in every request, to test the instrument",
+        "microseconds that the gateway sleeps per request, to test the instrument",
         (NOT_INJECTED,),
         pattern=r"[0-9]+",
         default=both(NOT_INJECTED),
@@ -184,30 +184,30 @@ IMPOSSIBLE: tuple[tuple[dict[str, tuple[str, ...]], str], ...] = (
     ),
     (
         {"runtime": ("container",), "network": ("tiers",)},
-        "Docker keeps its bridges apart, so tiers would not reach each other; use 'bridge'",
+        "Docker isolates its bridges, so the tiers could not connect; use 'bridge'",
     ),
     (
         {"runtime": ("container",), "network": ("veth",)},
-        "Docker joins containers by a bridge; use 'bridge' or 'host'",
+        "Docker connects containers by a bridge; use 'bridge' or 'host'",
     ),
     (
         {"network": ("host",), "entry": ("external", "published")},
-        "a service on the host's network has the port itself and publishes none; use 'direct'",
+        "a service on the host network listens on the port itself and publishes none; use 'direct'",
     ),
     (
         {"network": ("host",), "discovery": ("names",)},
-        "Docker's DNS serves its own networks only; use discovery = 'addresses'",
+        "Docker's DNS serves user-defined networks only; use discovery = 'addresses'",
     ),
     (
         {
             "runtime": ("container",),
             "confinement": ("none", "cgroups", "namespaces", "overlay", "capabilities"),
         },
-        "Docker confines by all of the primitives; use 'seccomp'",
+        "Docker always uses all primitives; use 'seccomp'",
     ),
     (
         {"runtime": ("container",), "stdio": ("file", "pipe")},
-        "Docker's shim takes what a container prints; use 'null' or one of the docker- levels",
+        "Docker's shim reads the output of a container; use 'null' or one of the docker- levels",
     ),
     (
         {"runtime": ("process",), "stdio": ("docker-none", "docker-local", "docker-json-file")},
@@ -215,35 +215,35 @@ IMPOSSIBLE: tuple[tuple[dict[str, tuple[str, ...]], str], ...] = (
     ),
     (
         {"runtime": ("process",), "userland_proxy": ("off",)},
-        "raw namespaces have no docker-proxy to switch off; leave it out",
+        "raw namespaces have no docker-proxy; leave userland_proxy out",
     ),
     (
         {"entry": ("direct",), "userland_proxy": ("off",)},
-        "nothing is published, so there is no docker-proxy to switch off; leave it out",
+        "no port is published, so there is no docker-proxy; leave userland_proxy out",
     ),
     (
         {"runtime": ("container",), "beside": ("dockerd",)},
-        "a container has its dockerd anyway; use beside = 'nothing'",
+        "a container always has a dockerd; use beside = 'nothing'",
     ),
     (
         {"server": ("werkzeug",), "worker_class": ("sync",)},
         "Flask's development server has no worker classes; use server = 'gunicorn'",
     ),
 )
-"""Combinations that no deployment can realise, with the reason."""
+"""Impossible combinations of levels, and the reason."""
 
 
 def impossible(levels: Mapping[str, str]) -> str:
     """
-    Why no deployment can have these levels, with the factors; empty when one can.
+    The reason why a combination of levels is impossible; empty if it is possible.
     """
     for combination, reason in IMPOSSIBLE:
         if all(levels[factor] in wrong for factor, wrong in combination.items()):
             named = " with ".join(f"{factor} = {levels[factor]!r}" for factor in combination)
-            return f"{named} cannot be: {reason}"
+            return f"{named} is impossible: {reason}"
     if levels["server"] == "werkzeug" and levels["workers"] != "1":
         return (
-            f"workers = {levels['workers']!r} with server = 'werkzeug' cannot be: Flask's "
+            f"workers = {levels['workers']!r} with server = 'werkzeug' is impossible: Flask's "
             "development server is one process; use server = 'gunicorn'"
         )
     return ""
@@ -251,6 +251,6 @@ def impossible(levels: Mapping[str, str]) -> str:
 
 def different(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
     """
-    The factors in whose levels two variants differ.
+    The names of the factors with different levels.
     """
     return [name for name in FACTORS if one.get(name) != other.get(name)]

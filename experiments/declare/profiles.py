@@ -1,5 +1,5 @@
 """
-How much of everything a run has, unless the user asks for more or less.
+The defaults of a run: profiles, and the number of requests, rounds and blocks.
 """
 
 from __future__ import annotations
@@ -7,25 +7,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CONCURRENCY = 50
-"""Requests under way at once, as published."""
+"""Concurrent requests in the closed loop, as published."""
 
 REQUESTS = 250
-"""Requests in each short load: about half a second on the machine that this was built on."""
+"""Requests per load: about half a second on the machine that this project was developed on."""
 
 ROUNDS = 6
-"""Short loads of each deployment, where no pilot chooses."""
+"""Loads per deployment, if no pilot chooses the number."""
 
 REQUESTS_AT_ONCE = 1000
 """Requests in one load, as published."""
 
 AT_ONCE_EVERY = 2
-"""Every so many blocks have such a load, the first one included: it is as long as four others."""
+"""Every second block has such a load, starting with the first: it takes as long as four others."""
 
 WARMUP_REQUESTS = 200
-"""Requests before those that count; the published report had none, and measured a cold start."""
+"""Requests before the first load that counts; the published report had none: a cold start."""
 
 OPEN_FRACTIONS = (0.3, 0.5, 0.7, 0.9)
-"""Shares of a deployment's own capacity at which it is loaded by schedule."""
+"""Rates of the open loop, as shares of the deployment's capacity."""
 
 OPEN_REQUESTS = 1000
 
@@ -35,10 +35,10 @@ DEFAULT_SEED = 1
 @dataclass(frozen=True)
 class Profile:
     """
-    How long a run goes on: for at least ``blocks`` blocks, as far as they end within ``minutes``.
+    How long a run takes: at least ``blocks`` blocks, as far as they end within ``minutes``.
 
-    With a ``half_width`` it then goes on until the focal comparisons have one as small as that, and
-    others one as small as WIDER says.
+    With a ``half_width`` (a share, 0.01 is 1 %), the run continues until the confidence interval of
+    every focal comparison is that narrow; WIDER says how narrow the other intervals must be.
     """
 
     name: str
@@ -51,9 +51,11 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 3, 5, None, "a look: does it work here, and roughly what comes out"),
-        Profile("standard", 5, 10, 0.01, "the default: intervals that mean something"),
-        Profile("full", 10, 60, 0.005, "narrow intervals, for results that are to be published"),
+        Profile(
+            "quick", 3, 5, None, "a first look: does it work here, and what is the rough result"
+        ),
+        Profile("standard", 5, 10, 0.01, "intervals narrow enough for an answer"),
+        Profile("full", 10, 60, 0.005, "narrow intervals, for publication"),
     )
 }
 
@@ -61,6 +63,6 @@ DEFAULT_PROFILE = "standard"
 
 WIDER = {"focal": 1.0, "step": 1.5, "comparison": 2.0, "dose": 5.0, "injected": 0.5}
 """
-How many times as wide as a focal comparison's an interval may be: of a ladder's step, of the dose
-of a limit, and so on.
+The allowed half-width of an interval as a multiple of a focal comparison's, by the kind of
+comparison.
 """

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 VARIANTS_FILE = Path(__file__).with_name("variants.toml")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""What a variant may be called: its name is part of the names of folders."""
+"""Allowed names of variants: a name is part of the names of folders."""
 
 
 def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
     """
     Read and validate a variants file.
 
-    Raises UsageError that names the file, the variant, the key and the value that is wrong.
+    Raises UsageError with the file, the variant, the key and the wrong value.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
         msg = f"there is no variants file {path}"
         raise UsageError(msg) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} cannot be read as TOML: {error}"
+        msg = f"cannot read {path} as TOML: {error}"
         raise UsageError(msg) from error
     known_keys = {"variants", "groups", "comparisons", "ladders", "wholes", "search"}
     _only_keys(content, known_keys, str(path))
@@ -87,9 +87,9 @@ def _inherited(
     name: str, tables: dict[str, dict[str, Any]], path: Path, seen: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """
-    A variant's table over that of the one it is like; the text and the files are its own.
+    A variant's table, with missing levels taken from the variant that ``like`` names.
 
-    A user's file may build on what the project's own declares.
+    ``like`` may also name a variant of the project's own file.
     """
     table = dict(tables[name])
     like = table.pop("like", None)
@@ -99,11 +99,11 @@ def _inherited(
     if like not in tables:
         shipped = _shipped() if path != VARIANTS_FILE else {}
         if like not in shipped:
-            msg = f"{where}: it is like {like!r}, which is not declared"
+            msg = f"{where}: like = {like!r} names no declared variant"
             raise UsageError(msg)
         return _levels(_inherited(like, shipped, VARIANTS_FILE)) | table
     if like in (*seen, name):
-        msg = f"{where}: it is like {like!r}, which is like it in turn"
+        msg = f"{where}: like = {like!r} leads back to the variant itself"
         raise UsageError(msg)
     return _levels(_inherited(like, tables, path, (*seen, name))) | table
 
@@ -114,7 +114,7 @@ def _levels(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shipped() -> dict[str, dict[str, Any]]:
     """
-    The variants that the project itself declares, as they stand in its file.
+    The tables of the project's own variants.
     """
     found: dict[str, dict[str, Any]] = tomllib.loads(VARIANTS_FILE.read_text(encoding="utf-8"))[
         "variants"
@@ -125,7 +125,7 @@ def _shipped() -> dict[str, dict[str, Any]]:
 def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
     where = f"{path}: variants.{name}"
     if not NAME.fullmatch(name):
-        msg = f"{where}: a variant's name has letters, digits, '.', '_' and '-' only"
+        msg = f"{where}: the name of a variant may contain letters, digits, '.', '_' and '-' only"
         raise UsageError(msg)
     _only_keys(table, {"about", "overlays", "every", "like", *FACTORS}, where)
     levels: dict[str, str] = {}
@@ -133,7 +133,7 @@ def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
         default = factor.default.get(levels.get("runtime", ""))
         level = table.get(name_of_factor, default)
         if level is None:
-            msg = f"{where} has no {name_of_factor}; choose one of: {factor.choices()}"
+            msg = f"{where}: {name_of_factor} is missing; choose one of: {factor.choices()}"
             raise UsageError(msg)
         if not isinstance(level, str) or not factor.allows(level):
             msg = f"{where}: {name_of_factor} is {level!r}; it must be one of: {factor.choices()}"
@@ -212,8 +212,8 @@ def _ladder(table: dict[str, Any], variants: dict[str, Variant], where: str) -> 
         if len(factors) != 1 or variants[lower].overlays != variants[upper].overlays:
             what = ", ".join(factors) or "none"
             msg = (
-                f"{where}: {lower} and {upper} are neighbours, and differ in these factors: "
-                f"{what}; neighbours differ in exactly one, and in no override file"
+                f"{where}: the neighbours {lower} and {upper} differ in these factors: {what}; "
+                "neighbours must differ in exactly one factor and in no override file"
             )
             raise UsageError(msg)
     return ladder
@@ -241,7 +241,7 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
     words = _words(table, ("name", "about", "start"), others, where)
     _declared(words["start"], variants, f"{where}: start")
     if words["name"] in variants:
-        msg = f"{where}: {words['name']!r} is a variant already; give the search another name"
+        msg = f"{where}: {words['name']!r} is already a variant; give the search another name"
         raise UsageError(msg)
     also = _strings(table.get("also", []), f"{where}: also")
     for name in also:
@@ -253,7 +253,7 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
     for change in changes:
         for name, level in _table(change, f"{where}: changes").items():
             if name not in FACTORS or not FACTORS[name].allows(level):
-                msg = f"{where}: changes: {name} = {level!r} is no level of a factor"
+                msg = f"{where}: changes: {name} = {level!r} is not a level of a factor"
                 raise UsageError(msg)
     return Search(
         **words,
@@ -268,7 +268,7 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
 def _positive(table: dict[str, Any], key: str, where: str, default: int = 1) -> int:
     number = table.get(key, default)
     if type(number) is not int or number < 1:
-        msg = f"{where}: {key} is {number!r}; it must be a whole number above zero"
+        msg = f"{where}: {key} is {number!r}; it must be a positive integer"
         raise UsageError(msg)
     return number
 

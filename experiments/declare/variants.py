@@ -1,5 +1,5 @@
 """
-Variants, and what is compared with what: declarations only.
+Variants, and the comparisons, ladders and searches over them: declarations only.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Variant:
     """
     One level of every factor, under a name.
 
-    ``overlays`` are paths of Compose override files of the user's own, in a run relative to it and
-    with their SHA-256; a variant with ``every`` N has a trial in every N-th block only. ``twin_of``
-    names the one that it was added to be the same as; it is declared nowhere.
+    ``overlays`` are the user's Compose override files; in a run their paths are relative to it,
+    and ``overlays_sha256`` are their digests. A variant with ``every`` N has a trial in every N-th
+    block. ``twin_of`` is set for the copy of a baseline that the A/A comparison adds.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Variant:
 
     def variables(self) -> dict[str, str]:
         """
-        What Compose puts in for the variables of the override files.
+        The values of the Compose variables in the override files.
         """
         return {
             factor.variable: self.levels[name]
@@ -56,17 +56,17 @@ MATCHED = "matched"
 PUBLISHED = "published"
 ROLES = (MATCHED, PUBLISHED)
 """
-What a comparison can be for the answer: of systems alike in all but the runtime, or as published.
+The roles of a comparison in the answer: both systems equal but for the runtime, or as published.
 """
 
 
 @dataclass(frozen=True)
 class Comparison:
     """
-    Two variants to compare: what the treatment differs by from the baseline.
+    A comparison of a treatment with its baseline.
 
-    A run goes on until its ``focal`` comparisons are known well enough. ``role`` is one of ROLES,
-    or empty; the report's answer is about the comparisons in these roles.
+    The stopping rule waits for the ``focal`` comparisons. ``role`` is one of ROLES or empty; the
+    report's answer uses the comparisons with a role.
     """
 
     name: str
@@ -80,10 +80,10 @@ class Comparison:
 @dataclass(frozen=True)
 class Group:
     """
-    What a session of this name stands for.
+    The variants that the session of this name measures.
 
-    ``minutes`` maps profiles to budgets of its own, for groups that need more than a profile gives.
-    By the variants of ``agreement`` short loads are held against what they stand for.
+    ``minutes`` maps profiles to time budgets, for groups that need more than the profile's.
+    ``agreement`` names variants whose short loads are compared with the load that they represent.
     """
 
     variants: tuple[str, ...]
@@ -94,7 +94,7 @@ class Group:
 @dataclass(frozen=True)
 class Ladder:
     """
-    Variants in order, of which neighbours differ in exactly one factor.
+    Variants in order; neighbours differ in exactly one factor.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Ladder:
 
     def pairs(self) -> list[tuple[str, str]]:
         """
-        Neighbours, the lower one first.
+        The pairs of neighbours, the lower one first.
         """
         return list(zip(self.steps, self.steps[1:], strict=False))
 
@@ -111,7 +111,7 @@ class Ladder:
 @dataclass(frozen=True)
 class Whole:
     """
-    A difference that the steps of some ladders should add up to; what they leave is unexplained.
+    A difference that the steps of some ladders should add up to; the rest is unexplained.
     """
 
     name: str
@@ -123,11 +123,11 @@ class Whole:
 @dataclass(frozen=True)
 class Search:
     """
-    A search for the best configuration: from a variant, by changes, step by step.
+    A search for the best configuration: it starts from a variant and changes it step by step.
 
-    All candidates of a step are measured in the same ``blocks``, in so many ``rounds``; in the
-    first step they include ``also``, variants that are to be beaten. What it finds becomes the
-    variant ``name``, with a trial in every so many blocks.
+    All candidates of a step are measured in the same ``blocks`` with ``rounds`` rounds each. The
+    candidates of the first step include the variants ``also``. The result is the variant ``name``,
+    which has a trial in every ``every``-th block.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Search:
 @dataclass(frozen=True)
 class VariantsFile:
     """
-    Everything that a variants file declares.
+    The declarations of a variants file.
     """
 
     variants: dict[str, Variant]
@@ -155,22 +155,22 @@ class VariantsFile:
 
     def choose(self, names: list[str]) -> list[Variant]:
         """
-        The variants of these names, each once, in this order.
+        The variants of these names in this order, without duplicates.
 
-        Raises UsageError for a name that is not declared.
+        Raises UsageError for an unknown name.
         """
         for name in names:
             if name not in self.variants:
                 known = ", ".join(self.variants)
-                msg = f"unknown variant {name!r}; the known ones are: {known}"
+                msg = f"unknown variant {name!r}; known variants: {known}"
                 raise UsageError(msg)
         return [self.variants[name] for name in dict.fromkeys(names)]
 
     def comparisons_among(self, names: list[str]) -> list[Comparison]:
         """
-        The declared comparisons between chosen variants.
+        The declared comparisons between these variants.
 
-        Where neither those nor a ladder compare anything, everything is compared with the first.
+        If there is neither a comparison nor a ladder, every variant is compared with the first.
         """
         declared = [
             comparison
@@ -186,13 +186,13 @@ class VariantsFile:
 
     def ladders_among(self, names: list[str]) -> list[Ladder]:
         """
-        The declared ladders of which all steps were chosen.
+        The declared ladders whose steps are all among these variants.
         """
         return [ladder for ladder in self.ladders if set(ladder.steps) <= set(names)]
 
     def wholes_among(self, names: list[str]) -> list[Whole]:
         """
-        The declared wholes whose two ends and ladders were chosen.
+        The declared wholes whose ends and ladders are all among these variants.
         """
         ladders = {ladder.name for ladder in self.ladders_among(names)}
         return [
@@ -205,7 +205,7 @@ class VariantsFile:
 @dataclass(frozen=True)
 class Target:
     """
-    A pair, and the half-width that its interval is to reach.
+    A pair of variants and the half-width that its confidence interval must reach.
     """
 
     baseline: str
@@ -224,11 +224,11 @@ def with_control(
     searched: str = "",
 ) -> tuple[list[Variant], list[Comparison]]:
     """
-    Variants and comparisons, with a baseline twice: what the instrument makes of no difference.
+    Variants and comparisons, extended by an A/A comparison: a baseline with its copy.
 
-    That is the first comparison's, or the foot of the first ladder, but not what is ``searched``
-    for, whose levels are not known yet. Nothing is added where a comparison is of two equal
-    variants already, or where nothing is compared at all.
+    The baseline is that of the first comparison, or the first step of the first ladder, but never
+    the variant ``searched``, whose levels are unknown before the search. Nothing is added if two
+    equal variants are compared already, or if nothing is compared.
     """
     levels = {each.name: (each.levels, each.overlays) for each in variants}
     equal = [
@@ -258,9 +258,9 @@ def with_control(
 
 def doses(variants: Sequence[Variant], factors: Sequence[str]) -> list[tuple[str, str]]:
     """
-    Pairs of a variant with a dose of one of these factors, after the one that differs in it alone.
+    Pairs of a variant without and a variant with a dose of one of these factors, otherwise equal.
 
-    That has the factor's plainest level, or "0" where another dose of its kind has.
+    Without a dose means the plainest level of each factor, or a dose of "0".
     """
 
     def without(levels: Mapping[str, str]) -> dict[str, str]:
@@ -283,9 +283,9 @@ def focal_pairs(
     comparisons: Sequence[Comparison], ladders: Sequence[Ladder]
 ) -> list[tuple[str, str]]:
     """
-    Pairs of baseline and treatment that a run is for: focal comparisons and the ladders' steps.
+    The pairs (baseline, treatment) of the focal comparisons and of the ladders' steps.
 
-    Where no comparison is focal and there is no ladder, all of them are.
+    If there are none, the pairs of all comparisons.
     """
     chosen = [(each.baseline, each.treatment) for each in comparisons if each.focal]
     chosen += [pair for ladder in ladders for pair in ladder.pairs()]

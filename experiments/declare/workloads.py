@@ -1,5 +1,5 @@
 """
-Workloads: an endpoint, how it is loaded, and the services that it needs.
+Workloads: an endpoint, its request, and the services that it needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WORKLOADS_FILE = Path(__file__).with_name("workloads.toml")
 
 ENTRY_SERVICE = "gateway"
 ENTRY_PORT = 3000
-"""The service that clients call and its port inside its own network namespace, as published."""
+"""The service that clients call, and its port in its network namespace, as published."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Workload:
     """
     One workload.
 
-    ``post_json`` is the body of every request, or None for GET; ``expect_json`` is what the answer
-    must contain.
+    ``post_json`` is the body of a POST, or None for GET; ``expect_json`` is what every answer must
+    contain.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Workload:
 
 def load_workloads(path: Path = WORKLOADS_FILE) -> dict[str, Workload]:
     """
-    Read the workloads, by name.
+    Read the workloads by name.
 
-    Raises UsageError for a file that cannot be read or lacks a key.
+    Raises UsageError if the file cannot be read or a key is missing.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))["workloads"]
@@ -60,20 +60,20 @@ def load_workloads(path: Path = WORKLOADS_FILE) -> dict[str, Workload]:
 
 def choose_workload(name: str) -> Workload:
     """
-    The workload of that name.
+    The workload of this name.
 
-    Raises UsageError when there is none.
+    Raises UsageError for an unknown name.
     """
     workloads = load_workloads()
     if name not in workloads:
-        msg = f"unknown workload {name!r}; the known ones are: {', '.join(workloads)}"
+        msg = f"unknown workload {name!r}; known workloads: {', '.join(workloads)}"
         raise UsageError(msg)
     return workloads[name]
 
 
 def contains(actual: object, expected: object) -> bool:
     """
-    Whether a JSON value holds what is expected: objects by the expected keys, the rest exactly.
+    Whether a JSON value contains another: objects need the expected keys, the rest must be equal.
     """
     if isinstance(expected, dict):
         return isinstance(actual, dict) and all(

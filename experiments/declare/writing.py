@@ -1,5 +1,5 @@
 """
-A variants file from declarations, for a run to keep.
+The text of a variants file, which a run keeps so that it can be repeated.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def variants_toml(
     search: Search | None = None,
 ) -> str:
     """
-    A variants file that declares these.
+    A variants file with these declarations.
     """
 
     def toml(value: object) -> str:
-        # What JSON writes for strings, numbers and lists of them is TOML too.
+        # JSON strings, numbers and lists of them are valid TOML.
         if isinstance(value, dict):
             return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
         if isinstance(value, list | tuple):
@@ -34,13 +34,13 @@ def variants_toml(
         return json.dumps(value, ensure_ascii=False)
 
     lines = []
-    # A twin is added again wherever it is needed.
+    # A new plan adds its own twin.
     twins = {variant.name for variant in variants if variant.twin_of}
     variants = [variant for variant in variants if variant.name not in twins]
     comparisons = [pair for pair in comparisons if pair.treatment not in twins]
     known = {variant.name for variant in variants}
     if search and search.start not in known:
-        # Without what it starts from it is no search, and its variant is one like the others.
+        # Without its starting point there is no search, and its variant is an ordinary one.
         search = None
     for variant in variants:
         if search and variant.name == search.name:

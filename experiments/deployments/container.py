@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException
 
-from experiments.commands import run_command
+from experiments.commands import LAST_LINES, run_command
 from experiments.deployments import DAEMON, Part
 from experiments.deployments.compose import compose_command
-from experiments.deployments.idle_daemon import idle_daemon
+from experiments.deployments.private_daemon import private_daemon
 from experiments.errors import DeployError
 from experiments.lab.uplink import UPLINK_ADDRESS
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from experiments.deployments.compose import ComposeProject
     from experiments.lab.cgroups import ControlGroup
 
-LOG_TAIL_LINES = 15
 UP_TIMEOUT_S = 180
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
@@ -55,7 +54,7 @@ class ContainerDeployment:
         """
         try:
             proxy = self._levels["userland_proxy"] == "on"
-            daemon = idle_daemon(self._site, userland_proxy=proxy)
+            daemon = private_daemon(self._site, userland_proxy=proxy)
             self._daemon = self._stack.enter_context(daemon)
             self.started_at = time.monotonic()
             self._up()
@@ -153,7 +152,7 @@ class ContainerDeployment:
                 state = container.attrs["State"]
                 condition = state.get("Health", {}).get("Status", state["Status"])
                 if condition not in {"healthy", "running"}:
-                    text = container.logs(tail=LOG_TAIL_LINES).decode(errors="replace").strip()
+                    text = container.logs(tail=LAST_LINES).decode(errors="replace").strip()
                     parts.append(f"{container.name} is {condition}; its last lines:\n{text}")
         except (DockerException, DeployError) as error:
             parts.append(f"(the daemon does not say more: {error})")

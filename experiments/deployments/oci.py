@@ -11,10 +11,12 @@ import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.commands import output_of
+from docker.errors import DockerException
+
 from experiments.declare.factors import FACTORS
 from experiments.errors import DeployError
 from experiments.lab.daemon import DockerDaemon
+from experiments.lab.docker_layout import bundle
 from experiments.lab.image import IMAGE
 from experiments.lab.network import NetworkNamespace
 
@@ -24,18 +26,13 @@ if TYPE_CHECKING:
     from experiments.deployments import Site
     from experiments.deployments.compose_services import Service
 
-BUNDLES = "run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby"
-"""Where dockerd's containerd keeps the specification of every container that runs."""
 
-DOCKER_TIMEOUT_S = 60
-
-
-def rank(level: str, wanted: str) -> bool:
+def has_primitive(confinement: str, primitive: str) -> bool:
     """
-    Whether a level of confinement has the primitive of the wanted level.
+    Whether a confinement, which is named by its last primitive, includes this primitive.
     """
-    levels = FACTORS["confinement"].levels
-    return levels.index(level) >= levels.index(wanted)
+    primitives = FACTORS["confinement"].levels
+    return primitives.index(confinement) >= primitives.index(primitive)
 
 
 def docker_spec(site: Site) -> dict[str, Any]:
@@ -56,18 +53,18 @@ def docker_spec(site: Site) -> dict[str, Any]:
             store=site.image_store,
         ) as daemon,
     ):
-        docker = ["docker", "--host", daemon.socket, "run", "--detach", "--network", "host"]
-        container = output_of(
-            [*docker, IMAGE, "sleep", "60"],
-            limit_s=DOCKER_TIMEOUT_S,
-            error=DeployError,
-            name="starting the container that is to be imitated",
-        ).strip()
-        bundle = Path(f"/proc/{daemon.first_process()}/root") / BUNDLES / container
-        if not (bundle / "config.json").exists():
-            msg = f"Docker keeps no specification of its container in {bundle}"
+        try:
+            container = daemon.client.containers.run(
+                IMAGE, ["sleep", "60"], detach=True, network_mode="host"
+            )
+        except DockerException as error:
+            msg = f"Docker cannot start a container to imitate: {error}"
+            raise DeployError(msg) from error
+        found = bundle(Path(f"/proc/{daemon.first_process()}/root"), str(container.id))
+        if not (found / "config.json").exists():
+            msg = f"Docker keeps no specification of its container in {found}"
             raise DeployError(msg)
-        content: dict[str, Any] = json.loads((bundle / "config.json").read_text())
+        content: dict[str, Any] = json.loads((found / "config.json").read_text())
         return content
 
 
@@ -131,9 +128,9 @@ def bundle_config(
         {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": options.split(",")}
         for target, options in service.tmpfs.items()
     ]
-    if not rank(confinement, "seccomp"):
+    if not has_primitive(confinement, "seccomp"):
         linux.pop("seccomp", None)
-    if not rank(confinement, "capabilities"):
+    if not has_primitive(confinement, "capabilities"):
         every = capability_names()
         process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), every)
     return config

@@ -12,13 +12,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
-from experiments.commands import run_command
+from experiments.commands import LAST_LINES, last_lines, run_command
 from experiments.deployments import DAEMON, LOG_READER, Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
-from experiments.deployments.idle_daemon import idle_daemon, let_bridges_pass
+from experiments.deployments.private_daemon import let_bridges_pass, private_daemon
 from experiments.deployments.starters import Place, Starter
-from experiments.deployments.topology import Instance, instances, pass_no_firewall, settle, wire
+from experiments.deployments.topology import (
+    Instance,
+    await_links,
+    instances,
+    pass_no_firewall,
+    wire,
+)
 from experiments.errors import ComposeError, DeployError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
     from experiments.lab.daemon import DockerDaemon
 
-LOG_TAIL_LINES = 15
 POLL_S = 0.01
 
 
@@ -83,7 +88,7 @@ class ProcessDeployment:
         host = self._site.network_namespace
         try:
             if self._levels["beside"] == "dockerd":
-                self._daemon = self._stack.enter_context(idle_daemon(self._site))
+                self._daemon = self._stack.enter_context(private_daemon(self._site))
             self._starter.make_shared_group()
             self._starter.mount_tmpfs(self._services.values())
             self.started_at = time.monotonic()
@@ -94,7 +99,7 @@ class ProcessDeployment:
             else:
                 let_bridges_pass(host, [network.bridge for network in self._networks.values()])
             self._start_all()
-            settle(sorted({host, *(instance.namespace for instance in self._instances)}))
+            await_links(sorted({host, *(instance.namespace for instance in self._instances)}))
         except BaseException:
             self._tear_down()
             raise
@@ -205,7 +210,9 @@ class ProcessDeployment:
                 output = reader.stdin or file
             place = self._place(instance, group)
             command = [*become_user(service.user), *service.command]
-            process = self._starter.start(service, place, command, environment(service), output)
+            process = self._starter.start(
+                service, place, command, service_environment(service), output
+            )
             if reader is not None and reader.stdin is not None:
                 # Only the service's end is left, so that the reader ends with it.
                 reader.stdin.close()
@@ -258,11 +265,11 @@ class ProcessDeployment:
         return run_command(
             self._starter.command(service, place, command),
             limit_s=check.timeout_s,
-            environment=environment(service),
+            environment=service_environment(service),
         ).ok
 
 
-def environment(service: Service) -> dict[str, str]:
+def service_environment(service: Service) -> dict[str, str]:
     """
     The whole environment of a service: what Docker sets by default, then the file's own.
     """
@@ -300,9 +307,8 @@ def _refuse_ended(running: _Running, when: str) -> None:
 
 
 def _unhealthy(what: str, running: _Running) -> DeployError:
-    return DeployError(f"{what}; its last lines:\n{_tail(running.log, LOG_TAIL_LINES)}")
+    return DeployError(f"{what}; its last lines:\n{_tail(running.log)}")
 
 
-def _tail(path: Path, lines: int) -> str:
-    text = path.read_text(errors="replace")
-    return "\n".join(text.splitlines()[-lines:]) or "(nothing was printed)"
+def _tail(path: Path, lines: int = LAST_LINES) -> str:
+    return last_lines(path.read_bytes(), lines) or "(nothing was printed)"

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from experiments.commands import output_of, run_command
-from experiments.deployments.oci import bundle_config, rank
+from experiments.deployments.oci import bundle_config, has_primitive
 from experiments.errors import DeployError
+from experiments.lab.docker_layout import layer
 from experiments.lab.launch import launch_command
 from experiments.lab.mounts import MOUNT_TIMEOUT_S, Mount, mount
-from experiments.lab.plain_root import layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -175,7 +175,7 @@ class Starter:
         wanted = {
             target: options for service in services for target, options in service.tmpfs.items()
         }
-        if not wanted or rank(self._confinement, "namespaces"):
+        if not wanted or has_primitive(self._confinement, "namespaces"):
             return
         root = self._mounted_root(
             self._site.network_namespace,
@@ -190,7 +190,7 @@ class Starter:
         A control group for the instance: where the level has one, or a limit needs one.
         """
         limited = service.cpus is not None or service.memory_bytes is not None
-        if not rank(self._confinement, "cgroups") and not limited:
+        if not has_primitive(self._confinement, "cgroups") and not limited:
             return None
         group = self._site.group.child(name)
         group.create()
@@ -211,7 +211,7 @@ class Starter:
 
         Raises DeployError, with runc's words, when runc refuses.
         """
-        if rank(self._confinement, "namespaces"):
+        if has_primitive(self._confinement, "namespaces"):
             return self._run_container(service, place, environment, output)
         return subprocess.Popen(
             self.command(service, place, command),
@@ -274,7 +274,7 @@ class Starter:
         The root that a container gets: the plain one, or an overlay of the same files.
         """
         root = ROOTS / f"{self._site.network_namespace}-{bundle.name}"
-        if rank(self._confinement, "overlay"):
+        if has_primitive(self._confinement, "overlay"):
             for name in ("upper", "work"):
                 (bundle / name).mkdir()
             layers = f"lowerdir={layer(self._site.image_store)}"

@@ -100,7 +100,7 @@ def wire(
 
     With ``bridged`` there is a bridge for every network in the namespace ``host``, else a veth pair
     between every two. The namespaces made are handed to ``stack``; the links end with them. They
-    are up some time later: see ``settle``.
+    are up some time later: see await_links.
     """
     apart = [instance for instance in wanted if not instance.service.host_network]
     for instance in apart:
@@ -181,7 +181,7 @@ def _assign(ipr: IPRoute, link: int, address: ipaddress.IPv4Address, prefix_leng
     ipr.link("set", index=link, state="up")
 
 
-def settle(namespaces: Sequence[str]) -> None:
+def await_links(namespaces: Sequence[str]) -> None:
     """
     Wait until every link of these namespaces is up; a veth is up when its peer is.
 

@@ -1,3 +1,3 @@
 """
-What the user's host does: the command line, and one measurement from start to end.
+The host's side: the command line, and one measurement from start to end.
 """

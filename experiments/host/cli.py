@@ -1,5 +1,5 @@
 """
-The command line behind the sessions: ``python -m experiments COMMAND …``, on the host.
+The command line behind the nox sessions: ``python -m experiments COMMAND …``, on the host.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
 from experiments.machines.vm_needs import find_or_build_box
 from experiments.paths import PROJECT
-from experiments.plan.draft import plan
+from experiments.plan.draft import draft_manifest
 from experiments.plan.options import add_mirror, measure_parser
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 def run_measure(arguments: Sequence[str]) -> int:
     """
-    Plan a run and run it on the chosen machine.
+    Plan a run and execute it on the chosen machine.
     """
     options = measure_parser().parse_args(arguments)
-    manifest = plan(options, git_state())
+    manifest = draft_manifest(options, git_state())
     machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])
@@ -41,14 +41,14 @@ def run_measure(arguments: Sequence[str]) -> int:
 
 def become_root(arguments: Sequence[str]) -> int:
     """
-    Run the same command under sudo; its exit status.
+    Run the same command under sudo and return its exit status.
 
-    Raises HostError when there is no sudo.
+    Raises HostError if there is no sudo.
     """
     if shutil.which("sudo") is None:
-        msg = "the lab needs root, to make namespaces, and there is no sudo; run this as root"
+        msg = "the lab needs root to create namespaces, and there is no sudo; run this as root"
         raise HostError(msg)
-    print("the lab needs root, to make namespaces; asking sudo for it", flush=True)
+    print("the lab needs root to create namespaces: running sudo", flush=True)
     keep = "--preserve-env=BRIDGETOLL_CACHE,XDG_CACHE_HOME,TERM,NO_COLOR"
     command = ["sudo", keep, sys.executable, "-m", "experiments", *arguments]
     with subprocess.Popen(command, cwd=PROJECT) as process:
@@ -56,18 +56,18 @@ def become_root(arguments: Sequence[str]) -> int:
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                # The terminal has told the command too, and this process may not signal root's.
+                # The terminal signals the command too; this process may not signal root.
                 continue
 
 
 def enter_lab(arguments: Sequence[str]) -> int:
     """
-    Run a command, or a shell, inside the lab.
+    Run a command or a shell in the lab.
     """
     parser = argparse.ArgumentParser(
         prog="nox -s lab",
         usage="nox -s lab -- [--mirror URL] [COMMAND …]",
-        description="Run a command inside the lab, or a shell when none is given.",
+        description="Run a command in the sealed lab; without a command, a shell.",
     )
     add_mirror(parser)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -82,12 +82,12 @@ def enter_lab(arguments: Sequence[str]) -> int:
 
 def build_userland(arguments: Sequence[str]) -> int:
     """
-    Build the userland if it is not there yet, and say what it is.
+    Build the userland if the cache does not have it, and print its identity.
     """
     parser = argparse.ArgumentParser(
         prog="nox -s userland",
         usage="nox -s userland -- [--mirror URL]",
-        description="Build the root file system that every arm uses, if it is not there yet.",
+        description="Build the root file system of all variants, if it is not in the cache.",
     )
     add_mirror(parser)
     options = parser.parse_args(arguments)
@@ -96,9 +96,9 @@ def build_userland(arguments: Sequence[str]) -> int:
     with RunLock():
         machine = LocalMachine(cache_directory(), options.mirror)
         machine.up()
-    found = machine.userland
-    print(f"userland {found.digest}: {len(found.packages)} packages, in {found.directory}")
-    print(f"content sha256 {found.content_sha256}")
+    userland = machine.userland
+    print(f"userland {userland.digest}: {len(userland.packages)} packages, {userland.directory}")
+    print(f"content sha256 {userland.content_sha256}")
     return 0
 
 
@@ -106,7 +106,7 @@ def run_bench(arguments: Sequence[str]) -> int:
     """
     Time every phase; see ``experiments.host.bench``.
     """
-    # Imported here, because only this command needs what makes tables.
+    # Imported here, because only this command needs tabulate.
     from experiments.host.bench import bench  # noqa: PLC0415
 
     return bench(arguments, cache_directory())
@@ -114,7 +114,7 @@ def run_bench(arguments: Sequence[str]) -> int:
 
 def machine_parser(session: str, description: str) -> argparse.ArgumentParser:
     """
-    The parser of the sessions that are about the VM alone.
+    The parser of a session that only concerns the VM.
     """
     parser = argparse.ArgumentParser(
         prog=f"nox -s {session}",
@@ -127,30 +127,32 @@ def machine_parser(session: str, description: str) -> argparse.ArgumentParser:
 
 def build_box(arguments: Sequence[str]) -> int:
     """
-    Build the VM's box if it is not there yet, and say what it is.
+    Build the VM's box if the cache does not have it, and print its identity.
     """
-    description = "Build the box of the VM, with the userland in it, if it is not there yet."
+    description = "Build the VM's box, which contains the userland, if the cache does not have it."
     options = machine_parser("box", description).parse_args(arguments)
     if os.geteuid() != 0:
         return become_root(["box", *arguments])
     with RunLock():
-        found = find_or_build_box(cache_directory(), options.mirror)
-    print(f"box {found.version}: {found.size_bytes / 1e6:.0f} MB, {found.file}")
-    print(f"sha256 {found.sha256}; {len(found.packages)} packages, kernel {found.kernel}")
-    print(f"userland {found.userland_digest}, content sha256 {found.userland_content_sha256}")
+        box = find_or_build_box(cache_directory(), options.mirror)
+    print(f"box {box.version}: {box.size_bytes / 1e6:.0f} MB, {box.file}")
+    print(f"sha256 {box.sha256}; {len(box.packages)} packages, kernel {box.kernel}")
+    print(f"userland {box.userland_digest}, content sha256 {box.userland_content_sha256}")
     return 0
 
 
 def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]:
     """
-    The command behind a session that does one thing to the VM.
+    The command of a session that starts, stops, empties or removes the VM.
     """
 
     def run(arguments: Sequence[str]) -> int:
         parser = machine_parser(session, description)
         if session == "destroy":
             parser.add_argument(
-                "--discard", action="store_true", help="with runs in it that were not fetched"
+                "--discard",
+                action="store_true",
+                help="also delete runs in the VM that were not pulled",
             )
         options = parser.parse_args(arguments)
         if os.geteuid() != 0 and shutil.which("sudo"):
@@ -163,7 +165,7 @@ def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]
             elif session == "pull":
                 for run in machine.pull_all():
                     give_back(run.parent, run)
-                    print(f"pulled {run}; `nox -s report -- {run}` makes its report")
+                    print(f"pulled {run}; `nox -s report -- {run}` writes its report")
             elif session == "halt":
                 machine.halt()
             else:
@@ -179,16 +181,16 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "userland": build_userland,
     "bench": run_bench,
     "box": build_box,
-    "up": vm_command("up", "Start the VM; build its box first, if it is not there yet."),
-    "pull": vm_command("pull", "Fetch what is still in the VM of runs that broke off."),
+    "up": vm_command("up", "Start the VM; build its box first if the cache does not have it."),
+    "pull": vm_command("pull", "Copy the runs that are still in the VM to the host."),
     "halt": vm_command("halt", "Shut the VM down; its disk stays."),
-    "destroy": vm_command("destroy", "Remove the VM and all that it brought to this host."),
+    "destroy": vm_command("destroy", "Remove the VM with its disk, network, storage pool and box."),
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Run a command; its exit status. Errors that a user can mend are printed without a traceback.
+    Run a command and return its exit status; a BridgetollError is printed without a traceback.
     """
     try:
         if not arguments or arguments[0] not in COMMANDS:

@@ -1,5 +1,5 @@
 """
-One measurement as the host sees it: plan, folder, machine, and what became of it.
+One measurement from the host's side: folder, machine, execution, and outcome.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ GIT_TIMEOUT_S = 60
 
 def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) -> int:
     """
-    Bring the machine up, make the run's folder, run the plan; the exit status.
+    Create the run's folder, bring the machine up, run the plan; return the exit status.
 
-    ``reason`` says which machine it is and why. Raises BridgetollError for what is missing, and
-    leaves no folder then.
+    ``reason`` says which machine was chosen and why. Raises BridgetollError if the machine cannot
+    come up; the folder is then removed.
     """
-    # Made first, so that a folder that cannot be written shows before minutes of building.
+    # First, so that a folder without write permission fails before minutes of building.
     run = new_run(results, manifest.run)
     try:
         machine.up()
@@ -69,14 +69,14 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
 
 def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     """
-    Run the plan and say what became of it.
+    Run the plan, fetch its results, and print the outcome; return the exit status.
     """
-    rounds = f"{manifest.rounds} rounds of {manifest.requests} requests"
+    rounds = f"{manifest.rounds} rounds of {manifest.requests} requests per block"
     if manifest.pilot.wanted == ROUNDS_WANTED:
-        rounds = "as many rounds as a pilot finds to be worth it"
+        rounds = "a pilot chooses the number of rounds"
     print(
-        f"run {run.name}: {len(manifest.variants)} variants side by side, {rounds} in each block; "
-        f"{until(manifest)}; Ctrl-C stops it and keeps what is done",
+        f"run {run.name}: {len(manifest.variants)} variants side by side, {rounds}; "
+        f"{until(manifest)}; Ctrl-C stops the run and keeps finished trials",
         flush=True,
     )
     reason = ""
@@ -87,12 +87,12 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         status, reason = error.exit_status, str(error)
         print(f"error: {reason}", file=sys.stderr)
     if status == INTERRUPTED_STATUS:
-        # Impatience must not break off what is left to do, which is not much.
+        # A second Ctrl-C must not interrupt the rest, which is short.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         machine.pull(run)
     except HostError as error:
-        # What is only on the machine's disk is not lost: the message says how to fetch it.
+        # The results are still on the machine's disk; the message says how to fetch them.
         reason = reason or str(error)
         status = status or error.exit_status
         print(f"error: {error}", file=sys.stderr)
@@ -100,38 +100,39 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     if reason:
         write_manifest(run, dataclasses.replace(after, state=FAILED, note=reason))
     elif after.state == RUNNING:
-        note = f"the run ended early, with status {status}"
+        note = f"the run ended early with status {status}"
         state = INTERRUPTED if status == INTERRUPTED_STATUS else FAILED
         write_manifest(run, dataclasses.replace(after, state=state, note=note))
     done = [trial for trial in read_trials(run) if trial.load is not None]
     failed = len(read_trials(run)) - len(done)
     trials = sum(len(part) for parts in after.order for part in parts)
-    print(f"{len(done)} of {trials} trials are in {run}" + (f"; {failed} failed" if failed else ""))
+    print(f"{len(done)} of {trials} trials succeeded" + (f", {failed} failed" if failed else ""))
+    print(f"results: {run}")
     if status == 0 and failed and after.state == COMPLETE:
-        print("some trials failed; the report names each with its reason")
+        print("the report names each failed trial and the reason")
         return 1
     return status
 
 
 def until(manifest: Manifest) -> str:
     """
-    When the run will end, in words.
+    The end of the run, in words: blocks, target and time budget.
     """
     blocks = f"{manifest.blocks} blocks"
     if manifest.half_width is not None:
         focal = len(manifest.focal)
-        pairs = "the one difference" if focal == 1 else f"each of {focal} differences"
+        pairs = "the focal difference" if focal == 1 else f"each of {focal} focal differences"
         blocks += f" or more, until {pairs} is known to ±{manifest.half_width * 100:g} %"
         more = len(manifest.targets) - focal
-        blocks += f", and {more} more as well as their kind asks for" if more > 0 else ""
-    return f"{blocks}; no block begins that would not end within {manifest.minutes:g} min"
+        blocks += f", and {more} more to the target of their kind" if more > 0 else ""
+    return f"{blocks}, within {manifest.minutes:g} min"
 
 
 def new_run(results: Path, name: str) -> Path:
     """
-    Make the folder of a new run.
+    Create the folder of a new run.
 
-    Raises ResultsError when it cannot be made or written.
+    Raises ResultsError if that is not possible.
     """
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -142,21 +143,21 @@ def new_run(results: Path, name: str) -> Path:
             number += 1
         run.mkdir()
     except OSError as error:
-        msg = f"no run can be made in {results}: {error.strerror}; name another with --results"
+        msg = f"cannot create a run in {results}: {error.strerror}; choose another with --results"
         raise ResultsError(msg) from error
     return run
 
 
 def keep_variants(run: Path, manifest: Manifest) -> Manifest:
     """
-    Copy what the user's own variants consist of into the run, where it can be run from again.
+    Copy the user's variants file and override files into the run, so that it can be repeated.
 
-    Raises ResultsError when that cannot be done.
+    Raises ResultsError if a file cannot be copied.
     """
     try:
         return _keep_variants(run, manifest)
     except OSError as error:
-        msg = f"{error.filename} cannot be copied into {run}: {error.strerror}"
+        msg = f"cannot copy {error.filename} into {run}: {error.strerror}"
         raise ResultsError(msg) from error
 
 
@@ -184,7 +185,7 @@ def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
 
 def keep_overlays(run: Path, variant: Variant) -> tuple[Path, ...]:
     """
-    Copy a variant's override files into the run; their paths relative to it.
+    Copy a variant's override files into the run; return their paths relative to the run.
     """
     kept = []
     for number, overlay in enumerate(variant.overlays, start=1):
@@ -197,7 +198,7 @@ def keep_overlays(run: Path, variant: Variant) -> tuple[Path, ...]:
 
 def git_state() -> Source | None:
     """
-    The commit of the checkout and whether files differ from it; None outside of a repository.
+    The checkout's commit and whether files differ from it; None outside a git repository.
     """
     git = ["git", "-c", "safe.directory=*", "-C", str(PROJECT)]
     commit = run_command([*git, "rev-parse", "HEAD"], limit_s=GIT_TIMEOUT_S)
@@ -209,7 +210,7 @@ def git_state() -> Source | None:
 
 def give_back(results: Path, run: Path) -> None:
     """
-    Under sudo, give what was written to the user who asked.
+    Under sudo, make the invoking user the owner of the run.
     """
     user, group = (os.environ.get(name) for name in ("SUDO_UID", "SUDO_GID"))
     if user and group:

@@ -4,6 +4,9 @@ A private Docker daemon inside the lab, in namespaces of its own, that leaves no
 It runs in the network namespace it is given and in a mount and PID namespace of its own, with a
 data root in memory, so that ending its first process ends containerd, the shims and every
 container too. Images come from a store that was filled once; its layers are only bind-mounted.
+
+The Docker SDK (``client``) starts, lists and reads containers. The ``docker`` command is used for
+what the SDK lacks: Compose, and an import that reports its own errors.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from typing import TYPE_CHECKING, Self
 
 import docker
 
+from experiments.commands import last_lines
 from experiments.errors import DeployError
 from experiments.lab.cgroups import hierarchies
+from experiments.lab.docker_layout import STORAGE_DRIVER, contents, descriptions
 from experiments.lab.launch import launch_command
 from experiments.lab.mounts import Mount, bind, cgroup_mounts, script
 
@@ -34,7 +39,6 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.02
 PING_TIMEOUT_S = 5
-LOG_TAIL_LINES = 15
 
 SOCKET = "docker.sock"
 DATA_ROOT = "/var/lib/docker"
@@ -102,8 +106,8 @@ class DockerDaemon:
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__(None, None, None)
-                tail = "\n".join(self.log.read_text().splitlines()[-LOG_TAIL_LINES:])
-                msg = f"the lab's dockerd did not start; its last lines:\n{tail}"
+                words = last_lines(self.log.read_bytes())
+                msg = f"the lab's dockerd did not start; its last lines:\n{words}"
                 raise DeployError(msg)
             time.sleep(POLL_S)
         return self
@@ -190,7 +194,7 @@ class DockerDaemon:
         if self.store is not None:
             mounts += [
                 bind(diff, f"{DATA_ROOT}/{diff.relative_to(self.store)}")
-                for diff in sorted(self.store.glob("overlay2/*/diff"))
+                for diff in contents(self.store)
             ]
         return mounts
 
@@ -199,11 +203,9 @@ class DockerDaemon:
         # gets a copy of them; only the layers' contents are used in place.
         if self.store is None:
             return []
-        small = [self.store / "image", self.store / "overlay2" / "l"]
-        small += sorted(path for path in self.store.glob("overlay2/*/*") if path.is_file())
         return [
             shlex.join(["cp", "-r", str(path), f"{DATA_ROOT}/{path.relative_to(self.store)}"])
-            for path in small
+            for path in descriptions(self.store)
         ]
 
     def _daemon_arguments(self) -> list[str]:
@@ -213,7 +215,7 @@ class DockerDaemon:
             *("--data-root", DATA_ROOT),
             *("--exec-root", "/run/docker"),
             *("--pidfile", "/run/docker/dockerd.pid"),
-            *("--storage-driver", "overlay2"),
+            *("--storage-driver", STORAGE_DRIVER),
             *("--bip", DEFAULT_BRIDGE),
             *("--default-address-pool", ADDRESS_POOL),
             *("--cgroup-parent", f"/{self.container_group.path}"),

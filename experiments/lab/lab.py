@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import IO
 
-CHECKOUT = "/srv/bridgetoll"
-"""Where the lab sees the project's own files, read-only."""
-
 SCRATCH_SHARE = "75%"
 """How much of the memory the lab's scratch file system may take at most."""
 

@@ -9,24 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.errors import HostError
+from experiments.lab.docker_layout import layer
 from experiments.lab.mounts import Mount, bind, mount
 
 PLAIN_ROOT = Path("/mnt")
 SHARED = ("/dev", "/proc", "/sys", "/run", "/tmp", "/srv")  # noqa: S108 - in the lab
-
-
-def layer(image_store: Path) -> Path:
-    """
-    The one layer of the image in the store: the userland's files.
-
-    Raises HostError when there is not exactly one.
-    """
-    layers = sorted(image_store.glob("overlay2/*/diff"))
-    if len(layers) != 1:
-        msg = f"the image store {image_store} holds {len(layers)} layers, and should hold one"
-        raise HostError(msg)
-    return layers[0]
 
 
 def make_plain_root(image_store: Path) -> Path:

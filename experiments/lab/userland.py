@@ -33,10 +33,10 @@ from experiments.lab.bootstrap import (
     walk,
 )
 from experiments.lab.cached_build import CachedBuild, read_marker
-from experiments.lab.image_store import settle
-from experiments.lab.lab import CHECKOUT, Lab
+from experiments.lab.docker_layout import make_reproducible
+from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
-from experiments.paths import PROJECT
+from experiments.paths import PROJECT, PROJECT_IN_LAB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PACKAGES_FILE = HERE / "userland-packages.txt"
 SETUP_FILE = HERE / "userland-setup.sh"
-LOCK_FILE = PROJECT / "requirements" / "userland.txt"
+WHEELS_LOCK = PROJECT / "requirements" / "userland.txt"
 
 PYTHON_VERSION = "3.13"
 """The version of the suite's own interpreter, for which the wheels are chosen."""
@@ -104,7 +104,7 @@ def digest_of(mirror: str) -> str:
         "format": FORMAT,
         "bootstrap": bootstrap_command("", mirror, ""),
         "setup": SETUP_FILE.read_text(),
-        "lock": LOCK_FILE.read_text(),
+        "lock": WHEELS_LOCK.read_text(),
         "machine": platform.machine(),
         "epoch": EPOCH_S,
     }
@@ -120,9 +120,9 @@ def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
         'mkdir -p "$1/etc/postgresql-common" && '
         'echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
     )
-    setup = f'{SETUP_FILE.name} "$1" "{wheels}" "{LOCK_FILE.name}"'
+    setup = f'{SETUP_FILE.name} "$1" "{wheels}" "{WHEELS_LOCK.name}"'
     if root:
-        setup = f'"{SETUP_FILE}" "$1" "{wheels}" "{LOCK_FILE}"'
+        setup = f'"{SETUP_FILE}" "$1" "{wheels}" "{WHEELS_LOCK}"'
     hooks = [f"--essential-hook={no_cluster}", f"--customize-hook={setup}"]
     return mmdebstrap_command(root, mirror, PACKAGES_FILE, hooks)
 
@@ -147,7 +147,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
     made = CachedBuild(cache, KIND, digest, NEEDED_BYTES, say)
     root, store = made.partial / "root", made.partial / "store"
     store.mkdir()
-    wheels = cache / "wheels" / hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:16]
+    wheels = cache / "wheels" / hashlib.sha256(WHEELS_LOCK.read_bytes()).hexdigest()[:16]
     made.step("fetching the locked wheels", lambda: fetch_wheels(wheels))
     started = time.time()
     made.step(
@@ -165,7 +165,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
         mirror=mirror,
         packages=packages,
         wheels=wheel_versions,
-        layer=settle(store),
+        layer=make_reproducible(store),
         directory=made.directory,
     )
     made.finish(MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"})
@@ -185,7 +185,7 @@ def fetch_wheels(wheels: Path) -> None:
     # The lock is complete, and pip would take the markers of the interpreter it runs in.
     command += ["--no-deps", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
     command += [f"--platform={name}_{machine}" for name in WHEEL_PLATFORMS]
-    run_step([*command, f"--dest={partial}", f"--requirement={LOCK_FILE}"], WHAT)
+    run_step([*command, f"--dest={partial}", f"--requirement={WHEELS_LOCK}"], WHAT)
     partial.rename(wheels)
 
 
@@ -198,11 +198,11 @@ def make_image(root: Path, store: Path, cache: Path) -> None:
         state=cache / "labs",
         command=["python3", "-m", "experiments.lab.image"],
         mounts=[
-            bind(PROJECT, CHECKOUT),
+            bind(PROJECT, PROJECT_IN_LAB),
             bind(root, "/userland"),
             bind(store, "/store", writable=True),
         ],
-        environment={"PYTHONPATH": CHECKOUT, "PYTHONDONTWRITEBYTECODE": "1"},
+        environment={"PYTHONPATH": PROJECT_IN_LAB, "PYTHONDONTWRITEBYTECODE": "1"},
     ) as lab:
         status = lab.wait(BUILD_TIMEOUT_S)
     if status:

@@ -74,7 +74,7 @@ KERNEL_FILE = "vmlinuz"
 
 
 @dataclass(frozen=True)
-class Box:
+class BuiltBox:
     """
     A whole box in the cache.
 
@@ -141,18 +141,18 @@ def bootstrap_command(root: str, mirror: str) -> list[str]:
     return mmdebstrap_command(root, mirror, PACKAGES_FILE, [setup])
 
 
-def find(cache: Path, mirror: str = "") -> Box | None:
+def find(cache: Path, mirror: str = "") -> BuiltBox | None:
     """
     The whole box for this checkout in the cache, or None.
     """
     directory = cache / KIND / digest_of(mirror)
     content = read_marker(directory, MARKER)
-    return None if content is None else Box(**content, directory=directory)
+    return None if content is None else BuiltBox(**content, directory=directory)
 
 
 def build(
     cache: Path, contents: Userland, mirror: str = "", say: Callable[[str], None] = print
-) -> Box:
+) -> BuiltBox:
     """
     Build the box with this userland in it into the cache; takes about a minute.
 
@@ -182,7 +182,7 @@ def build(
     made.step("compressing it (about 15 s)", lambda: compress(work))
     file = made.partial / BOX_FILE
     pack(work / IMAGE_IN_BOX, file)
-    whole = Box(
+    whole = BuiltBox(
         digest=digest,
         version=version_of(digest),
         sha256=sha256_of(file),
@@ -323,7 +323,7 @@ def pack(image: Path, box: Path) -> None:
         archive.add(image, IMAGE_IN_BOX, filter=anonymous)
 
 
-def catalog(box: Box) -> dict[str, Any]:
+def catalog(box: BuiltBox) -> dict[str, Any]:
     """
     The box catalogue in Vagrant's format, with one version and its checksum.
     """

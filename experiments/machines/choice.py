@@ -26,7 +26,7 @@ DESCRIPTIONS = {
 }
 
 
-def kvm_refusal(cache: Path, mirror: str) -> str:
+def kvm_refusal_of_host(cache: Path, mirror: str) -> str:
     """
     Why this host has no hardware virtualisation to use; empty when it has.
 
@@ -48,7 +48,7 @@ def vm_refusal(cache: Path, mirror: str) -> str:
             return f"{need.package} is not installed"
     if not libvirt.usable():
         return "libvirt does not answer"
-    return kvm_refusal(cache, mirror)
+    return kvm_refusal_of_host(cache, mirror)
 
 
 def vagrant_machine(cache: Path, mirror: str) -> tuple[VagrantMachine, str]:
@@ -59,7 +59,7 @@ def vagrant_machine(cache: Path, mirror: str) -> tuple[VagrantMachine, str]:
     if there is not None:
         words = DESCRIPTIONS[KVM] if there == KVM else f"{DESCRIPTIONS[EMULATION]} it was made so"
         return VagrantMachine(cache, mirror, there), f"{words} (a VM as asked)"
-    why_no_kvm = kvm_refusal(cache, mirror)
+    why_no_kvm = kvm_refusal_of_host(cache, mirror)
     if why_no_kvm:
         words = f"{DESCRIPTIONS[EMULATION]} {why_no_kvm} (a VM as asked)"
         return VagrantMachine(cache, mirror, EMULATION), words

@@ -14,21 +14,16 @@ from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.freezer import check_freezer
-from experiments.lab.lab import CHECKOUT, Lab
+from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
-from experiments.paths import PROJECT
+from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
 from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-
-RUN = "/srv/run"
-"""Where the lab sees the folder of the run, the only place of the host that it can write to."""
-
-IMAGE_STORE = "/srv/image-store"
 
 STOPPING = "stopping: what is up is taken down, then the report is made"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -110,8 +105,8 @@ class LocalMachine:
         """
         Run the plan inside the lab.
         """
-        mounts_of_run = bind(run.resolve(), RUN, writable=True)
-        return self.enter(["python3", "-m", "experiments.run.runner", RUN], [mounts_of_run])
+        mounts_of_run = bind(run.resolve(), RUN_IN_LAB, writable=True)
+        return self.enter(["python3", "-m", "experiments.run.runner", RUN_IN_LAB], [mounts_of_run])
 
     def enter(
         self, command: Sequence[str], mounts: Sequence[Any] = (), *, ask: bool = False
@@ -127,12 +122,12 @@ class LocalMachine:
             state=self._cache / "labs",
             command=command,
             mounts=[
-                bind(PROJECT, CHECKOUT),
-                bind(self.userland.image_store, IMAGE_STORE),
+                bind(PROJECT, PROJECT_IN_LAB),
+                bind(self.userland.image_store, str(IMAGE_STORE_IN_LAB)),
                 *mounts,
             ],
             environment={
-                "PYTHONPATH": CHECKOUT,
+                "PYTHONPATH": PROJECT_IN_LAB,
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "HOME": "/root",
                 **{name: os.environ[name] for name in ("TERM", "NO_COLOR") if name in os.environ},

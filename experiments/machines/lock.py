@@ -14,7 +14,7 @@ from experiments.errors import HostError, LockedError
 if TYPE_CHECKING:
     from types import TracebackType
 
-LOCK_FILE = Path("/run/lock/bridgetoll.lock")
+RUN_LOCK = Path("/run/lock/bridgetoll.lock")
 
 
 class RunLock:
@@ -22,7 +22,7 @@ class RunLock:
     A lock on the whole machine, as a context; the kernel frees it when its holder dies.
     """
 
-    def __init__(self, path: Path = LOCK_FILE) -> None:
+    def __init__(self, path: Path = RUN_LOCK) -> None:
         """
         Nothing is locked before the context is entered.
         """

@@ -10,6 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from experiments.commands import last_lines
 from experiments.errors import HostError
 from experiments.machines.settings import VM
 from experiments.paths import PROJECT
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 PROVIDER = "libvirt"
 LOG_FILE = "vagrant.log"
-LOG_TAIL_LINES = 12
 
 LOCKED = "another process is already executing an action"
 """Vagrant's own words for a VM that another Vagrant works on."""
@@ -141,7 +141,5 @@ class VagrantClient:
             said = b""
             if self._log.exists():
                 said = self._log.read_bytes()[before:]
-            text = said.decode(errors="replace").strip()
-            tail = "\n".join(text.splitlines()[-LOG_TAIL_LINES:]) or str(error)
-            msg = f"{what} failed; Vagrant said:\n{tail}"
+            msg = f"{what} failed; Vagrant said:\n{last_lines(said) or error}"
             raise HostError(msg) from error

@@ -20,7 +20,7 @@ from experiments.errors import HostError
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
-from experiments.machines.lock import LOCK_FILE
+from experiments.machines.lock import RUN_LOCK
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_client import VagrantClient
@@ -47,7 +47,7 @@ PLUGIN = "vagrant-libvirt"
 STATE = PROJECT / ".vagrant"
 """Vagrant's own folder in the checkout; what is noted here is beside what Vagrant notes."""
 
-CHECKOUT_IN_VM = "/srv/bridgetoll"
+PROJECT_IN_VM = "/srv/bridgetoll"
 RUNS_IN_VM = "/var/lib/bridgetoll/runs"
 ORIGINS_IN_VM = "/var/lib/bridgetoll/origins"
 
@@ -99,7 +99,7 @@ class VagrantMachine:
             else:
                 self._start()
         keep_out = ["--filter=:- .gitignore", "--exclude=/.git"]
-        self._remote.push(PROJECT, CHECKOUT_IN_VM, keep_out)
+        self._remote.push(PROJECT, PROJECT_IN_VM, keep_out)
 
     def _refuse_outdated(self) -> None:
         """
@@ -311,7 +311,7 @@ class VagrantMachine:
         """
         seconds = str(ORDERLY_STOP_S)
         timeout_s = ORDERLY_STOP_S + 30
-        self._remote.output(["flock", "--timeout", seconds, str(LOCK_FILE), "true"], timeout_s)
+        self._remote.output(["flock", "--timeout", seconds, str(RUN_LOCK), "true"], timeout_s)
 
     def _fetch(self, name: str, target: Path) -> None:
         self._remote.pull(f"{RUNS_IN_VM}/{name}", target)
@@ -365,7 +365,7 @@ class VagrantMachine:
     def _command(self, *arguments: str) -> list[str]:
         own = {
             "BRIDGETOLL_CACHE": box.CACHE_IN_VM,
-            "PYTHONPATH": CHECKOUT_IN_VM,
+            "PYTHONPATH": PROJECT_IN_VM,
             "PYTHONUNBUFFERED": "1",
         }
         mirror = ["--mirror", self._mirror] if self._mirror else []

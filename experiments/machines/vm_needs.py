@@ -18,7 +18,7 @@ from experiments.machines.settings import VM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.machines.box import Box
+    from experiments.machines.box import BuiltBox
 
 SPARE_MEMORY_MIB = 256
 """What the host must have free beside the VM's memory, for QEMU itself."""
@@ -27,7 +27,7 @@ NEEDED_POOL_BYTES = 3 * 10**9
 """Free space for the box's image and what the VM writes over it."""
 
 
-def find_or_build_box(cache: Path, mirror: str) -> Box:
+def find_or_build_box(cache: Path, mirror: str) -> BuiltBox:
     """
     The box of this checkout; built, with the userland in it, when it is not in the cache.
     """
@@ -42,7 +42,7 @@ def find_or_build_box(cache: Path, mirror: str) -> Box:
     return found
 
 
-def refuse_damaged(whole: Box) -> None:
+def refuse_damaged(whole: BuiltBox) -> None:
     """
     Raises HostError when a box file is not the one that was built.
     """

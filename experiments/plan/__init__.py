@@ -1,3 +1,3 @@
 """
-What a run is to do: its options, its manifest, orders, sizes and when it has enough.
+The plan of a run: options, manifest, orders, sizes, and the stopping rule.
 """

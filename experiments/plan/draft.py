@@ -1,5 +1,5 @@
 """
-The plan of a run: a manifest that is drawn up from the options before anything is measured.
+The plan of a run: a manifest made from the options, before anything is measured.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from experiments.declare.variants import Comparison
 
 
-def plan(options: argparse.Namespace, source: Source | None) -> Manifest:
+def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manifest:
     """
-    The manifest of a run that has not begun.
+    The manifest of a run that has not begun; ``source`` is the state of the checkout.
 
-    Raises UsageError for names that are not known.
+    Raises UsageError for unknown variants and workloads.
     """
     declared = load_variants(options.variants_file)
     names = list(dict.fromkeys(options.variants or declared.variants))
@@ -62,7 +62,7 @@ def plan(options: argparse.Namespace, source: Source | None) -> Manifest:
     )
     for name in options.agreement or []:
         if name not in names:
-            msg = f"--agreement {name}: no such variant is measured; they are {', '.join(names)}"
+            msg = f"--agreement {name}: not a variant of this run; its variants: {', '.join(names)}"
             raise UsageError(msg)
     workload = choose_workload(options.workload)
     profile = PROFILES[options.profile]
@@ -141,7 +141,7 @@ def plan(options: argparse.Namespace, source: Source | None) -> Manifest:
 
 def targets(pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float) -> list[Target]:
     """
-    How well each pair is to be known, by the narrowest of its kinds.
+    The target of every pair; a pair of several kinds gets the narrowest target.
     """
     found: dict[tuple[str, str], float] = {}
     for kind, wanted in pairs.items():

@@ -1,5 +1,5 @@
 """
-A plan that fits the machine: blocks in parts where memory is short, no variant without its CPUs.
+Fitting a plan to the machine: blocks in parts if memory is short, no limit above its CPUs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 def parts_of(names: Sequence[str], pairs: Sequence[Sequence[str]], fits: int) -> list[list[str]]:
     """
-    A block's variants in parts of at most ``fits``, so that both of each pair stand in one of them.
+    A block's variants in parts of at most ``fits``; both variants of a pair share a part.
 
-    One part where all fit. Else a variant may be in several parts, and has a trial in each.
-    Raises DeployError when not even two fit.
+    If not all variants fit in one part, a variant may be in several and has a trial in each.
+    Raises DeployError if fewer than two fit.
     """
     if len(names) <= fits:
         return [list(names)]
     if fits < 2:
-        msg = f"{max(fits, 0)} deployments fit into the memory, and what is compared needs two"
+        msg = f"{max(fits, 0)} deployments fit in memory, and a comparison needs two; free some"
         raise DeployError(msg)
     wanted = [set(pair) for pair in pairs if set(pair) <= set(names)]
     found: list[set[str]] = []
@@ -48,7 +48,7 @@ def parts_of(names: Sequence[str], pairs: Sequence[Sequence[str]], fits: int) ->
 
 def too_many_cpus(manifest: Manifest, cpus: int) -> list[str]:
     """
-    The variants whose services may each take more CPUs than the stack has.
+    The variants whose CPU limit is above the number of CPUs of the stack.
     """
     limits = {name: levels["cpus"] for name, levels in manifest.levels.items()}
     return [
@@ -60,7 +60,7 @@ def too_many_cpus(manifest: Manifest, cpus: int) -> list[str]:
 
 def leave_out(manifest: Manifest, names: Collection[str]) -> Manifest:
     """
-    The same plan without some variants, and without what compares or climbs them.
+    The same plan without some variants, and without their comparisons and ladders.
     """
     there = {each.name for each in manifest.variants} - set(names)
     ladders = [each for each in manifest.ladders if there >= set(each.steps)]

@@ -1,5 +1,7 @@
 """
-The options that a user gives after ``--``, for every session alike. Standard library only.
+The options that a user gives after ``--``, the same for every session that measures.
+
+Standard library only: nox imports this module with its own interpreter.
 """
 
 from __future__ import annotations
@@ -31,20 +33,20 @@ MACHINES = ("auto", "local", "vagrant")
 
 EXAMPLES = """\
 examples:
-  nox -s netns docker optimized                the main job, in 15 minutes
-  nox -s netns docker -- --profile quick       a look at the two systems, in three minutes
-  nox -s ladder                                what each single step costs, in 45 minutes
-  nox -s netns docker -- --workload fixed      the network path alone, no application behind it
-  nox -s latency                               latency by schedule, in 35 minutes
-  nox -s calibrate                             whether what is put in comes out, in 15 minutes
-  nox -s measure -- --variants netns,docker    just these two
-  nox -s report                                the report of the latest run, made again
+  nox -s netns docker optimized                the main measurement, 15 minutes
+  nox -s netns docker -- --profile quick       a first look at both systems, 3 minutes
+  nox -s ladder                                the cost of each step, 45 minutes
+  nox -s netns docker -- --workload fixed      the network path without an application
+  nox -s latency                               latency in an open loop, 35 minutes
+  nox -s calibrate                             recovery of injected costs, 15 minutes
+  nox -s measure -- --variants netns,docker    only these two variants
+  nox -s report                                rewrite the report of the latest run
 """
 
 
 class _Parser(argparse.ArgumentParser):
     """
-    A parser whose mistakes are this project's errors, and whose words fit ``nox``.
+    A parser that raises UsageError and refers to the nox session's own ``--help``.
     """
 
     def error(self, message: str) -> NoReturn:
@@ -54,19 +56,19 @@ class _Parser(argparse.ArgumentParser):
 
 def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     """
-    The parser of everything that measures.
+    The parser of the sessions that measure.
     """
     parser = _Parser(
         prog=f"nox -s {session}",
         usage=f"nox -s {session} -- [OPTION …]",
-        description="Measure variants of the stack, side by side in blocks, loaded in turn.",
+        description="Measure variants of the stack side by side, in blocks, under load in turn.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     profiles = "; ".join(
         f"{p.name}: {p.blocks} blocks"
         + (f" or more, until ±{p.half_width * 100:g} %%" if p.half_width else "")
-        + f", {p.minutes:g} min at most ({p.about})"
+        + f", at most {p.minutes:g} min ({p.about})"
         for p in PROFILES.values()
     )
     parser.add_argument(
@@ -77,152 +79,151 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--blocks",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
-        help="so many blocks, and no more unless --half-width is given too; instead of the "
-        "profile's",
+        help="number of blocks, instead of the profile's; with --half-width, the minimum number",
     )
     parser.add_argument(
         "--half-width",
         type=_percent,
         metavar="PERCENT",
-        help="go on until the intervals of the focal comparisons reach no further than this to "
-        f"either side (a ladder's steps: {WIDER['step']:g} times as far; other comparisons: "
-        f"{WIDER['comparison']:g} times; doses of limits: {WIDER['dose']:g} times); never looks at "
-        "what they say",
+        help="run blocks until the confidence interval of every focal comparison has at most this "
+        f"half-width (steps of a ladder: {WIDER['step']:g} times as much; other comparisons: "
+        f"{WIDER['comparison']:g} times; doses of limits: {WIDER['dose']:g} times). The decision "
+        "depends on the width alone, never on the estimate",
     )
     parser.add_argument(
         "--margin",
         type=_percent,
         default=MARGIN,
         metavar="PERCENT",
-        help="a difference as small as this counts as none: the report says 'equivalent' where it "
-        "is sure of that. Default: 2",
+        help="equivalence margin: the report says 'equivalent' if the whole confidence interval "
+        "lies within it. Default: 2",
     )
     parser.add_argument(
         "--minutes",
         type=_minutes,
         metavar="M",
-        help="begin no block that would not end within so many minutes, instead of the profile's",
+        help="time budget in minutes, instead of the profile's; no block starts that exceeds it",
     )
     parser.add_argument(
         "--seed",
         type=int,
         default=DEFAULT_SEED,
         metavar="N",
-        help="decides the order of variants in each block and of loads in each round. "
+        help="seed of the random order of variants in a block and of loads in a round. "
         "Default: %(default)s",
     )
     parser.add_argument(
         "--machine",
         choices=MACHINES,
         default="auto",
-        help="where to measure: in a Vagrant VM, or on this host's kernel in the sealed lab; "
-        "auto takes what is usable. Default: %(default)s",
+        help="where to measure: in a Vagrant VM, or in the sealed lab on this host's kernel; auto "
+        "takes the VM if this host has hardware virtualisation. Default: %(default)s",
     )
     parser.add_argument(
         "--workload",
         default="products",
         metavar="NAME",
-        help="products (the published one), orders, or fixed; experiments/declare/workloads.toml "
+        help="products (as published), orders, or fixed; experiments/declare/workloads.toml "
         "describes them. Default: %(default)s",
     )
     parser.add_argument(
         "--variants",
         type=_names,
         metavar="NAME[,NAME…]",
-        help="measure exactly these, instead of what the sessions stand for",
+        help="measure exactly these variants, instead of those of the sessions",
     )
     parser.add_argument(
         "--variants-file",
         type=Path,
         default=VARIANTS_FILE,
         metavar="FILE",
-        help="take the variants from this file. Default: experiments/declare/variants.toml",
+        help="file that declares the variants. Default: experiments/declare/variants.toml",
     )
     parser.add_argument(
         "--requests",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
-        help=f"requests in each short load. Default: {REQUESTS}; where a pilot runs, as many as "
-        "take about half a second",
+        help=f"requests per load. Default: {REQUESTS}; if a pilot runs, as many as take about "
+        "half a second",
     )
     parser.add_argument(
         "--rounds",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
-        help=f"short loads of each deployment in a block. Default: {ROUNDS}; where the run goes on "
-        "until its intervals are narrow enough, as many as a pilot finds a deployment to be worth",
+        help=f"loads of each deployment in a block. Default: {ROUNDS}; if the run has a target "
+        "half-width, a pilot chooses the number that reaches it soonest",
     )
     parser.add_argument(
         "--agreement",
         type=_names,
         metavar="NAME[,NAME…]",
-        help="after each block hold short loads of one of these against what they stand for: "
-        f"{REQUESTS_AT_ONCE} requests at once to a deployment that stands alone and was never "
-        "frozen. `nox -s calibrate` does so",
+        help="after each block, compare the short loads of one of these variants with "
+        f"{REQUESTS_AT_ONCE} requests in one load to a deployment that runs alone and is never "
+        "frozen. `nox -s calibrate` does this",
     )
     parser.add_argument(
         "--warmup-requests",
-        type=_whole_or_none,
+        type=_number,
         default=WARMUP_REQUESTS,
         metavar="N",
-        help="requests before those that count; 0 for a cold start. Default: %(default)s",
+        help="requests before the first load that counts; 0 for a cold start. Default: %(default)s",
     )
     parser.add_argument(
         "--open-loop",
         action="store_true",
-        help="after its loads, load each deployment by a seeded schedule with exponential gaps, at "
-        "30, 50, 70 and 90 %% of its own capacity and at a rate common to all: latency that "
-        "no stall can hide from. `nox -s latency` does so",
+        help="then measure latency in an open loop: requests follow a seeded schedule with "
+        "exponential gaps, at 30, 50, 70 and 90 %% of the deployment's capacity and at a rate "
+        "common to all variants, so that stalls count in full. `nox -s latency` does this",
     )
     parser.add_argument(
         "--open-requests",
-        type=_whole,
+        type=_positive_number,
         default=OPEN_REQUESTS,
         metavar="N",
-        help="requests at each of those rates. Default: %(default)s",
+        help="requests at each rate of the open loop. Default: %(default)s",
     )
     parser.add_argument(
         "--common-rate",
-        type=_whole,
+        type=_positive_number,
         metavar="N",
-        help="the rate common to all, in requests per second. Default: half of what the slowest "
-        "variant does in a pilot",
+        help="common rate of the open loop, in requests per second. Default: half the capacity of "
+        "the slowest variant, measured by a pilot",
     )
     parser.add_argument(
         "--concurrency",
-        type=_whole,
+        type=_positive_number,
         default=CONCURRENCY,
         metavar="N",
-        help="requests under way at once. Default: %(default)s, as published",
+        help="concurrent requests in the closed loop. Default: %(default)s, as published",
     )
     parser.add_argument(
         "--same-length",
         action="store_true",
-        help="let ab count an answer of another length than the first as failed (ab without -l, "
-        "as published), although the first may have been the bad one",
+        help="run ab without -l, as published: answers whose length differs from the first one "
+        "count as failed, even if the first one was the error",
     )
     parser.add_argument(
         "--allow",
         type=_names,
         metavar="FACT[,FACT…]",
-        help="facts in which trials may differ without their variants' declaring it; the report "
-        "then labels them. An error about parity names the fact",
+        help="facts in which trials may differ although their variants do not; the report "
+        "labels them. A parity error names the fact to give here",
     )
     parser.add_argument(
         "--probes",
         choices=PROBES,
         default="on",
-        help="look at parity, path and CPU cost in every trial, in none, or in every other one, to "
-        "see what looking costs. Default: %(default)s",
+        help="probe parity, path and CPU time in every trial, in none, or in every other trial, "
+        "which shows the cost of the probes. Default: %(default)s",
     )
     parser.add_argument(
         "--results",
         type=Path,
         default=RESULTS,
         metavar="DIR",
-        help="where the run's folder is made. Default: results/",
+        help="folder in which the run's folder is created. Default: results/",
     )
     add_mirror(parser)
     return parser
@@ -236,22 +237,22 @@ def add_mirror(parser: argparse.ArgumentParser) -> None:
         "--mirror",
         default="",
         metavar="URL",
-        help="the Debian mirror that the userland is built from; a dated snapshot makes the build "
-        "reproducible to the bit. Default: Debian's own",
+        help="Debian mirror for building the userland; with a dated snapshot the build is "
+        "reproducible bit for bit. Default: deb.debian.org",
     )
 
 
-def _whole(text: str) -> int:
-    number = _whole_or_none(text)
+def _positive_number(text: str) -> int:
+    number = _number(text)
     if number == 0:
-        msg = f"{text!r} is not a whole number above zero"
+        msg = f"{text!r} is not a positive integer"
         raise argparse.ArgumentTypeError(msg)
     return number
 
 
-def _whole_or_none(text: str) -> int:
+def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        msg = f"{text!r} is not a whole number"
+        msg = f"{text!r} is not a non-negative integer"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
@@ -273,7 +274,7 @@ def _minutes(text: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 < number < float("inf"):
-        msg = f"{text!r} is not a number of minutes above zero"
+        msg = f"{text!r} is not a positive number of minutes"
         raise argparse.ArgumentTypeError(msg)
     return number
 

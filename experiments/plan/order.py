@@ -1,5 +1,5 @@
 """
-The order of a block: of its deployments, and of the loads in each of its rounds.
+Random orders: of the deployments in a block, and of the loads in a round.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     """
-    The variants of a block, counted from 1, in the order in which they are brought up.
+    The variants of a block (counted from 1) in the order in which they are brought up.
 
-    ``every`` maps the variants to 1, or to N for those that every N-th block has, the first one
-    included. What is brought up earlier is slower for as long as it lives, so the order is drawn
-    from the seed once and turned from block to block: each variant stands in each place equally
-    often, and in a few blocks already in places all over the order. (The loads of a round have a
-    random order of their own; see Abedi and Brecht, "Conducting Repeatable Experiments in Highly
-    Variable Cloud Computing Environments", ICPE 2017.)
+    ``every`` maps each variant to N if it has a trial in every N-th block, starting with the first.
+    A deployment that is brought up earlier is slower throughout. So the order is drawn from the
+    seed once and rotated from block to block: every variant takes every place equally often, and
+    its first few places are spread over the order. The loads of a round have their own random order
+    (Abedi and Brecht, "Conducting Repeatable Experiments in Highly Variable Cloud Computing
+    Environments", ICPE 2017).
     """
     generator = random.Random(seed)  # noqa: S311 - an order needs no cryptography
     drawn = generator.sample(list(every), len(every))
     count = max(1, len(drawn))
-    # One more at each new turn, so that what only some blocks have sees all places too.
+    # Each full rotation starts one later, so that variants of every N-th block see all places.
     first = ((block - 1) * stride(count) + (block - 1) // count) % count
     return [name for name in drawn[first:] + drawn[:first] if (block - 1) % every[name] == 0]
 
 
 def stride(count: int) -> int:
     """
-    By how many of ``count`` places the order turns: so that all come, and few already lie apart.
+    The rotation per block: coprime to ``count``, so that all places occur, and spread out early.
 
-    The number without a common divisor that is nearest to the golden section (Knuth, "The Art of
-    Computer Programming", volume 3, section 6.4, on multiples of it).
+    The coprime number nearest to the golden section of ``count`` (Knuth, "The Art of Computer
+    Programming", volume 3, section 6.4).
     """
     golden = count * (math.sqrt(5) - 1) / 2
     coprime = [number for number in range(1, count + 1) if math.gcd(number, count) == 1]
@@ -50,12 +50,11 @@ def round_order(
     closest: Sequence[Sequence[str]] = (),
 ) -> list[str]:
     """
-    A round's loads in a random order in which those that are compared mostly follow each other.
+    A round's loads in a random order; the loads of a compared pair mostly follow each other.
 
-    A machine's speed ten seconds later tells little of its speed now. So the order is a walk
-    through what is compared: depth first, from a random start, to random neighbours, the other one
-    of a ``closest`` pair first, and forwards or backwards. Either of a pair comes first equally
-    often.
+    The speed of a machine changes within seconds. So the order is a walk through the graph of
+    pairs: depth first, from a random start to random neighbours, with a neighbour from ``closest``
+    first, and reversed half of the time. Either variant of a pair comes first equally often.
     """
     near = {frozenset(pair) for pair in closest}
     joined: dict[str, list[str]] = {name: [] for name in names}
@@ -71,7 +70,7 @@ def round_order(
             if name not in order:
                 order[name] = None
                 drawn = generator.sample(joined[name], len(joined[name]))
-                # What comes last is taken first.
+                # The stack is taken from its end.
                 ahead += [other for other in drawn if {name, other} not in near]
                 ahead += [other for other in drawn if {name, other} in near]
     found = list(order)

@@ -1,9 +1,10 @@
 """
-How many rounds and requests a deployment is worth, from what a pilot saw.
+The number of rounds and requests, computed from the pilot.
 
-More rounds lower the noise of a trial's own loads, and only more trials that between deployments.
-How many loads a deployment is worth follows from what both cost and how much both vary (Kalibera
-and Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013).
+More rounds reduce the variance between loads of one deployment; only more trials reduce the
+variance between deployments. The best number of rounds follows from both variances and from the
+cost of a load and of a deployment (Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time",
+ISMM 2013).
 """
 
 from __future__ import annotations
@@ -16,21 +17,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEPLOYMENTS = 4
-
-ROUNDS = 8
-"""So many deployments, each loaded in so many rounds."""
+PILOT_DEPLOYMENTS = 4
+PILOT_ROUNDS = 8
 
 LOAD_S = 0.5
-"""What a short load should take: shorter ones are mostly ramps, longer ones lie further apart."""
+"""The aim for one load: a shorter load is mostly ramp; longer loads are further apart in time."""
 
-REQUESTS = (100, 250, 500, 1000)
-"""The lengths of load that there are: few, so that runs on like machines have the same."""
+REQUESTS_PER_LOAD = (100, 250, 500, 1000)
+"""The possible lengths of a load: few, so that runs on similar machines get the same one."""
 
 LEAST_ROUNDS, MOST_ROUNDS = 6, 16
 
 COMMON_SHARE = 0.5
-"""The rate that is the same for all variants is this share of the capacity of the slowest one."""
+"""The common rate, as a share of the capacity of the slowest variant."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Noise:
     """
     Standard deviations of the logarithm of the time per request.
 
-    ``own_sd`` is between loads of one deployment beside the others of their round, ``between_sd``
-    between deployments beyond that.
+    ``own_sd`` is between loads of one deployment after the effect of the round is removed;
+    ``between_sd`` is between deployments, without the part that ``own_sd`` explains.
     """
 
     own_sd: float
@@ -49,7 +48,7 @@ class Noise:
 @dataclass(frozen=True)
 class Costs:
     """
-    Seconds of wall time: of one deployment in company with all but its rounds, and of one load.
+    Wall time in seconds: of a deployment without its rounds, and of one load.
     """
 
     deployment_s: float
@@ -58,10 +57,10 @@ class Costs:
 
 def noise(rows: Sequence[Sequence[float]]) -> Noise:
     """
-    The noise in times per request (µs): a row for each deployment, a column for each round.
+    The noise in times per request (µs): one row per deployment, one column per round.
 
-    The components of a two-way analysis of variance, in which a round changes all alike and so
-    counts for nothing; what lies between deployments is none where the estimate would be negative.
+    The variance components of a two-way analysis of variance with deployments and rounds. A
+    negative estimate of the variance between deployments counts as zero.
     """
     logs = [[math.log(value) for value in row] for row in rows]
     deployments, rounds = len(logs), len(logs[0])
@@ -80,7 +79,7 @@ def noise(rows: Sequence[Sequence[float]]) -> Noise:
 
 def rounds_wanted(found: Noise, costs: Costs) -> int:
     """
-    As many loads as a deployment is worth, within bounds.
+    The number of rounds with the smallest variance of a comparison for a given time, in bounds.
     """
     if found.between_sd == 0:
         return MOST_ROUNDS
@@ -90,7 +89,7 @@ def rounds_wanted(found: Noise, costs: Costs) -> int:
 
 def rounds_in_time(seconds: float, deployments: int, blocks: int, costs: Costs) -> int:
     """
-    The most rounds with which so many blocks of so many deployments end in time, from the bound on.
+    The largest number of rounds for which the blocks take at most ``seconds``, or LEAST_ROUNDS.
     """
     of_block = seconds / blocks / deployments - costs.deployment_s
     return max(LEAST_ROUNDS, math.floor(of_block / costs.load_s))
@@ -98,13 +97,15 @@ def rounds_in_time(seconds: float, deployments: int, blocks: int, costs: Costs) 
 
 def requests_wanted(us_per_request: float) -> int:
     """
-    The length of load whose duration is nearest to LOAD_S, as a ratio.
+    The length of a load whose duration is nearest to LOAD_S, on a logarithmic scale.
     """
-    return min(REQUESTS, key=lambda count: abs(math.log(count * us_per_request / 1e6 / LOAD_S)))
+    return min(
+        REQUESTS_PER_LOAD, key=lambda count: abs(math.log(count * us_per_request / 1e6 / LOAD_S))
+    )
 
 
 def common_rate_per_s(capacities_per_s: Sequence[float]) -> float:
     """
-    A rate that every variant can bear, in whole requests per second.
+    The common rate, in whole requests per second.
     """
     return float(max(1, math.floor(COMMON_SHARE * min(capacities_per_s))))

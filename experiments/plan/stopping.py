@@ -1,11 +1,12 @@
 """
-When a run has enough blocks: by the width of its intervals, and never by what they say.
+The stopping rule: a run has enough blocks when its confidence intervals are narrow enough.
 
-Stopping as soon as a difference is significant would find one far too often; the width of an
-interval knows nothing of the difference. It is not quite for nothing: a run that ends because its
-spread looks small has intervals that miss the truth about six times in a hundred and not five.
-The intervals here are the report's, but for the term of the place: Student's t on the log-ratios of
-the time per request, one for each block, each the mean over its rounds.
+The rule looks at the width of an interval only, never at the estimate. A run that stopped at the
+first significant difference would report far too many differences. The rule has a small price:
+a run that stops because its spread looks small has 95 % intervals that cover the truth about 94
+times in a hundred. The intervals are those of the report without the adjustment for the place in a
+block: Student's t on the log-ratios of the time per request, one value per block, each the mean
+over the rounds.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ T_QUANTILES = (
 """
 The 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom, to four decimals.
 
-The lab has no library of statistics, which would be larger than the rest of the userland's
-packages. For more degrees of freedom the last one is taken, which is wider by 4 % at most.
+The lab has no statistics library, which would be larger than the rest of its packages. For more
+degrees of freedom the last quantile is used, which widens an interval by at most 4 %.
 """
 
 MOST_BLOCKS = 9999
-"""As many blocks as are ever said to be needed; also where nobody can know."""
+"""The largest number of blocks that is announced, also if the number is unknown."""
 
 
 @dataclass(frozen=True)
 class Width:
     """
-    What is known so far of one comparison: relative difference, its limits, and the half-width.
+    The estimate of one comparison so far: relative difference, limits, and half-width.
 
-    The half-width is of the logarithm's interval, which for small differences is the relative one;
-    it and the limits are None for fewer than two blocks. ``comparable`` says that about as many
-    answers of both were good.
+    The half-width is that of the interval of the logarithm; for small differences it equals the
+    relative one. It and the limits are None for fewer than two blocks. ``comparable`` says whether
+    both variants have about the same share of good answers.
     """
 
     blocks: int
@@ -61,7 +62,7 @@ class Width:
 
 def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
     """
-    The mean log-ratio of the times per request over the rounds that both have; None without any.
+    The mean log-ratio of the time per request over common rounds; None without a common round.
     """
     earlier = {load.round: load.us_per_request for load in before.loads if load.is_whole}
     logs = [
@@ -74,12 +75,12 @@ def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
 
 class Widths:
     """
-    The intervals of a run so far, from its trials as they end.
+    The intervals of a run so far; trials are added as they end.
     """
 
     def __init__(self) -> None:
         """
-        Nothing is known before the first trial.
+        There are no trials yet.
         """
         self._trials: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
@@ -87,7 +88,7 @@ class Widths:
 
     def add(self, record: TrialRecord) -> None:
         """
-        Take a trial in; one without a result says nothing but how many requests it lost.
+        Add a trial; of a trial without a result only the lost requests count.
         """
         self._asked[record.variant] += record.requests_lost
         if record.status == OK and record.load is not None and record.loads:
@@ -97,7 +98,7 @@ class Widths:
 
     def of(self, baseline: str, treatment: str) -> Width | None:
         """
-        What is known of a pair; None when no block has both.
+        The estimate of a pair; None if no block has both variants.
         """
         pairs = {
             where: (trials[baseline], trials[treatment])
@@ -133,7 +134,7 @@ class Widths:
 @dataclass(frozen=True)
 class Standing:
     """
-    How well a target's pair is known: ``half_width`` so far, which is None without an interval.
+    The state of a target: the ``half_width`` so far, or None if there is no interval yet.
     """
 
     target: Target
@@ -142,7 +143,7 @@ class Standing:
     @property
     def times_too_wide(self) -> float:
         """
-        How many times as wide as it should be; infinite without an interval.
+        The half-width as a multiple of the target; infinite without an interval.
         """
         return math.inf if self.half_width is None else self.half_width / self.target.half_width
 
@@ -150,9 +151,9 @@ class Standing:
 @dataclass(frozen=True)
 class Rule:
     """
-    A run has at least ``blocks`` blocks, and then goes on until every target is reached.
+    A run has at least ``blocks`` blocks and ends when every target is reached.
 
-    Without targets it ends after its blocks.
+    Without targets it ends after ``blocks`` blocks.
     """
 
     blocks: int
@@ -160,7 +161,7 @@ class Rule:
 
     def is_enough(self, begun: int, widths: Widths) -> bool:
         """
-        Whether so many blocks are enough.
+        Whether the run can end after this many blocks.
         """
         if begun < self.blocks:
             return False
@@ -168,7 +169,7 @@ class Rule:
 
     def expected_blocks(self, begun: int, widths: Widths) -> int:
         """
-        About how many blocks the run will have: an interval shrinks with the root of their number.
+        The expected number of blocks: an interval shrinks with the square root of the number.
         """
         if self.is_enough(begun, widths):
             return begun
@@ -179,7 +180,7 @@ class Rule:
 
     def standing(self, widths: Widths) -> str:
         """
-        The target that is furthest from being reached, and how far; "" without targets.
+        The target that is furthest from being reached, in words; empty without targets.
         """
         standings = self._standings(widths)
         if not standings:
@@ -187,19 +188,19 @@ class Rule:
         unknown = [each for each in standings if each.half_width is None]
         if unknown:
             pair = unknown[0].target
-            return f"no interval yet of {pair.treatment} against {pair.baseline}"
+            return f"no interval yet for {pair.treatment} against {pair.baseline}"
         worst = max(standings, key=lambda each: each.times_too_wide)
         pair, reached = worst.target, worst.half_width or 0.0
         return (
-            f"furthest from its target: {pair.treatment} against {pair.baseline}, known to "
-            f"±{reached * 100:.1f} %; the target is ±{pair.half_width * 100:g} %"
+            f"furthest from its target: {pair.treatment} against {pair.baseline}, "
+            f"±{reached * 100:.1f} %; target ±{pair.half_width * 100:g} %"
         )
 
     def _standings(self, widths: Widths) -> list[Standing]:
         found = []
         for target in self.targets:
             width = widths.of(target.baseline, target.treatment)
-            # What cannot be compared gets no verdict, however long it is waited for.
+            # A pair that is not comparable gets no verdict, however long the run continues.
             if width is None or width.comparable:
                 found.append(Standing(target, width.half_width if width else None))
         return found

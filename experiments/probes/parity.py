@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from experiments.declare.factors import UNLIMITED, different
-from experiments.deployments.oci import rank
+from experiments.deployments.oci import has_primitive
 from experiments.errors import ProofError
 from experiments.probes.facts import NAMESPACES
 
@@ -187,7 +187,7 @@ def expected_facts(levels: Mapping[str, str], facts: ServiceFacts) -> dict[str, 
     """
     What the levels say about one service; ``facts`` tell which kind of service it is.
     """
-    level = levels["confinement"]
+    confinement = levels["confinement"]
     stream = {"null": "null", "file": "file"}.get(levels["stdio"], "pipe")
     limited = {levels["cpus"], levels["memory"]} != {UNLIMITED}
     expected: dict[str, Any] = {
@@ -195,13 +195,13 @@ def expected_facts(levels: Mapping[str, str], facts: ServiceFacts) -> dict[str, 
         "stderr": stream,
         "cpu_limit": None if levels["cpus"] == UNLIMITED else float(levels["cpus"]),
         "memory_limit_bytes": memory_bytes(levels["memory"]),
-        "own_group": rank(level, "cgroups") or limited,
-        "namespaces": list(NAMESPACES) if rank(level, "namespaces") else [],
-        "root": "overlay" if rank(level, "overlay") else "plain",
-        "seccomp": FILTERED if rank(level, "seccomp") else UNFILTERED,
+        "own_group": has_primitive(confinement, "cgroups") or limited,
+        "namespaces": list(NAMESPACES) if has_primitive(confinement, "namespaces") else [],
+        "root": "overlay" if has_primitive(confinement, "overlay") else "plain",
+        "seccomp": FILTERED if has_primitive(confinement, "seccomp") else UNFILTERED,
         "others": [],
     }
-    if facts.user == ROOT_USER and rank(level, "capabilities"):
+    if facts.user == ROOT_USER and has_primitive(confinement, "capabilities"):
         expected["capabilities"] = DOCKER_CAPABILITIES
     if any("services." in word for word in facts.command):
         by_gunicorn = levels["server"] == "gunicorn"

@@ -1,17 +1,18 @@
 """
-What is stored: the manifest of a run and one record per trial, versioned.
+The stored results: the manifest of a run and one record per trial, with a schema version.
 
-A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record a line, appended and flushed
-when its trial ends), and ``raw/<trial>/`` with what the tools printed. In a run that is kept the
-records are compressed (``trials.jsonl.xz``). The types are dataclasses and need no library; only
-``store``, which reads and writes them, does. This package is all that the analysis knows of the
-experiments, and depends on nothing of them but declarations and the reading of ab's output.
+A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record per line, flushed to disk
+when its trial ends), and ``raw/<trial>/`` with the output of the tools. The records of the
+reference run are compressed (``trials.jsonl.xz``). The types are dataclasses without dependencies;
+only ``store``, which reads and writes them, needs a library. The analysis imports nothing else of
+the experiments but declarations and errors. ``ab`` reads the output of ab.
 
 Schema history:
     1  the first.
-    2  factors of the ladder; facts, path and CPU cost of a trial; ladders and wholes of a run.
-    3  the rule by which a run ends, and how it ended; the order holds the blocks that were begun.
-    4  the pulse of a load, the first requests and the first answer, loads by schedule, the pilot.
-    5  the loads of a trial, one a round; the parts of a block; the load at once; no pulse any more.
-    6  every part of a record has a type of its own.
+    2  factors of the ladder; facts, path and CPU time of a trial; ladders and wholes of a run.
+    3  the stopping rule and the ending of a run; the order holds the blocks that were begun.
+    4  the pulse of a load, the first requests and the first answer, the open loop, the pilot.
+    5  the loads of a trial, one per round; parts of a block; the load at once; the pulse goes.
+    6  every part of a record has its own type.
+    7  the role of a comparison.
 """

@@ -1,5 +1,5 @@
 """
-The files of a run by their names, and the version of what is in them.
+The names of a run's files, and the version of their schema.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ AGREEMENT_LOADS = "agreement.jsonl"
 RAW = "raw"
 
 COMPRESSED = ".xz"
-"""What the names of a kept run's records end with: a record file may be compressed by xz."""
+"""The suffix of a record file that is compressed by xz."""
 
 
 def latest_run(results: Path) -> Path:
     """
-    The run that was begun last, by its name, which begins with its date and time.
+    The latest run by its name, which begins with date and time.
 
-    Raises ResultsError when there is none.
+    Raises ResultsError if there is no run.
     """
     runs = sorted(path.parent for path in results.glob(f"[0-9]*/{MANIFEST}"))
     if not runs:
-        msg = f"{results} holds no run yet; `nox -s netns docker` makes one"
+        msg = f"{results} contains no run yet; `nox -s netns docker` makes one"
         raise ResultsError(msg)
     return runs[-1]

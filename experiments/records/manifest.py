@@ -1,5 +1,5 @@
 """
-The manifest of a run: what was planned, on what it ran, and how it ended.
+The manifest of a run: its plan, its machine, and its ending.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ COMPLETE = "complete"
 INTERRUPTED = "interrupted"
 FAILED = "failed"
 RUNNING = "running"
-"""States of a run; one that is still ``running`` when nobody runs it was killed."""
+"""States of a run; ``running`` without a running process means that the run was killed."""
 
 PROBES: dict[str, Callable[[int], bool]] = {
     "on": lambda _: True,
     "off": lambda _: False,
     "alternate": lambda number: number % 2 == 1,
 }
-"""Ways to choose the trials, by their number, of which parity, path and CPU cost are looked at."""
+"""Which trials are probed (parity, path, CPU time), by their number."""
 
 ROUNDS_WANTED = "rounds"
 RATE_WANTED = "rate"
-"""What a plan may leave to a pilot, under ``wanted``."""
+"""Values of ``wanted``: what the plan leaves to a pilot."""
 
 MARGIN = 0.02
-"""A relative difference that is taken to be none, unless a user says otherwise."""
+"""The default equivalence margin, as a relative difference."""
 
 
 @dataclass(frozen=True)
 class Box:
     """
-    The box of a VM; ``digest`` is of what it was built from.
+    The box of a VM; ``digest`` is the digest of its inputs.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Box:
 @dataclass(frozen=True)
 class Host:
     """
-    What a VM runs on.
+    The host of a VM.
     """
 
     kernel: str
@@ -62,7 +62,7 @@ class Host:
 @dataclass(frozen=True)
 class MachineRecord:
     """
-    Which machine it was and the ``reason`` why it was taken; the rest is None but of a VM.
+    The machine and the ``reason`` for its choice; the other fields are None unless it is a VM.
     """
 
     name: str | None = None
@@ -76,7 +76,7 @@ class MachineRecord:
     @property
     def is_emulated(self) -> bool:
         """
-        Whether it has no real CPUs, so that its numbers say nothing of any.
+        Whether its CPUs are emulated, so that its times say nothing about real CPUs.
         """
         return self.acceleration == "emulation"
 
@@ -84,7 +84,7 @@ class MachineRecord:
 @dataclass(frozen=True)
 class UserlandRecord:
     """
-    The userland by what it was built from and what is in it; packages and wheels by their versions.
+    The userland: digests of its inputs and contents, versions of its packages and wheels.
     """
 
     digest: str | None = None
@@ -97,7 +97,7 @@ class UserlandRecord:
 @dataclass(frozen=True)
 class Source:
     """
-    The commit of the project, and whether its files had been ``changed`` since.
+    The project's commit, and whether its files were ``changed`` since.
     """
 
     commit: str
@@ -107,9 +107,9 @@ class Source:
 @dataclass(frozen=True)
 class MemoryRecord:
     """
-    How many deployments fit side by side, from the bytes that there are and that one takes.
+    Memory in bytes: available, per process and container deployment; and how many deployments fit.
 
-    None for what was not measured.
+    A value that was not measured is None.
     """
 
     available_bytes: int
@@ -121,12 +121,12 @@ class MemoryRecord:
 @dataclass(frozen=True)
 class Environment:
     """
-    What was seen inside the lab; None for what the kernel does not tell, or nobody looked at.
+    The machine as seen from the lab; a value that the kernel does not tell is None.
 
-    ``cpus`` are those that the lab may use, ``brought_up_at_once`` is how many deployments came up
-    at the same time, and ``left_out`` names variants that need more than the machine has.
-    ``stolen_s`` are CPU seconds that the hypervisor gave to others in the ``observed_s`` seconds
-    of the run, of which ``under_load_s`` were under a load that counts.
+    ``cpus`` are the CPUs that the lab may use, ``brought_up_at_once`` is the number of deployments
+    that are brought up concurrently, and ``left_out`` names variants that need more CPUs than there
+    are. ``observed_s`` is the duration of the run in seconds, ``under_load_s`` the part of it under
+    loads that count, and ``stolen_s`` the CPU time that the hypervisor gave to others.
     """
 
     kernel: str | None = None
@@ -155,7 +155,7 @@ class Environment:
     @property
     def stolen_share(self) -> float | None:
         """
-        The share of all CPU time that the hypervisor gave to others; None where nobody counted.
+        The share of CPU time that the hypervisor gave to others; None if it was not counted.
         """
         if self.stolen_s is None or not self.observed_s or not self.cpus_online:
             return None
@@ -165,7 +165,7 @@ class Environment:
 @dataclass(frozen=True)
 class NetworkState:
     """
-    What the network of a deployment consists of, in lines as its own tools print them.
+    The network of a deployment, as the output lines of the network tools.
     """
 
     links: list[str]
@@ -178,11 +178,12 @@ class NetworkState:
 @dataclass(frozen=True)
 class RoundsPilot:
     """
-    What a pilot found of noise and costs.
+    Noise and costs, measured by a pilot.
 
-    ``own_sd`` and ``between_sd`` are standard deviations of the logarithm of the time per request,
-    between loads of one of its ``deployments`` and between these beyond that; ``deployment_s`` and
-    ``load_s`` are seconds of wall time. ``wanted_rounds`` would be best; there may not be time.
+    ``own_sd`` and ``between_sd`` are standard deviations of the logarithm of the time per request:
+    between loads of one deployment, and between the ``deployments``. ``deployment_s`` and
+    ``load_s`` are wall times in seconds. ``wanted_rounds`` is the best number of rounds, for which
+    there may not be time.
     """
 
     variant: str
@@ -199,10 +200,11 @@ class RoundsPilot:
 @dataclass(frozen=True)
 class PilotPlan:
     """
-    What a pilot is to find before the first block, and what it found.
+    The task of the pilot before the first block, and its result.
 
-    ``wanted`` is ROUNDS_WANTED, RATE_WANTED, or nothing; ``requests_asked`` are those of a load
-    where the user names them. ``capacities_per_s`` are requests per second by variant.
+    ``wanted`` is ROUNDS_WANTED, RATE_WANTED or empty; ``requests_asked`` is the number of requests
+    per load that the user asked for, if any. ``capacities_per_s`` maps variants to requests per
+    second.
     """
 
     wanted: str = ""
@@ -214,11 +216,11 @@ class PilotPlan:
 @dataclass
 class Candidate:
     """
-    One configuration of a step of the search.
+    One candidate of a step of the search.
 
-    ``log_ratios`` are of its time per request to that of what was best before, one for each block;
-    ``good_share`` is the share of its requests that were answered as they should be. A ``note``
-    says why it cannot be chosen.
+    ``log_ratios`` compare its time per request with that of the best configuration so far, one
+    value per block; ``good_share`` is its share of good answers. A ``note`` gives the reason why
+    it cannot be chosen.
     """
 
     change: dict[str, str]
@@ -231,7 +233,7 @@ class Candidate:
 @dataclass
 class SearchStep:
     """
-    What was tried on what was best so far, and which of it was kept: an index, or None.
+    The candidates of one step, and the index of the chosen one, or None.
     """
 
     candidates: list[Candidate]
@@ -241,7 +243,7 @@ class SearchStep:
 @dataclass(frozen=True)
 class Found:
     """
-    What a search came to: the best levels, and every step on the way.
+    The result of a search: the best levels, and all steps.
     """
 
     levels: dict[str, str]
@@ -251,30 +253,31 @@ class Found:
 @dataclass(frozen=True)
 class Manifest:
     """
-    Everything about a run that is not a trial.
+    The plan and the circumstances of a run: everything but its trials.
 
-    ``variants``, ``comparisons``, ``ladders`` and ``wholes`` are as declared, ``allowed`` names
-    facts in which trials may differ undeclared, and ``probes`` is one of PROBES. ``search`` is as
-    declared, and ``found`` what it came to; its trials are in a file of their own.
-    ``order`` has the blocks that were begun, each a list of its parts, each part a list of variant
-    names in the order of their bringing up. ``side_by_side`` are pairs of which both stand in one
-    part. ``blocks`` is how many there are to be at least; ``half_width`` is the half-width (of the
-    logarithm of a ratio) that the comparisons in ``focal``, pairs of baseline and treatment, are to
-    reach then, within ``minutes`` minutes, or None where the number of blocks is all that was asked
-    for. ``targets`` are all that is waited for; ``ending`` says why no further block was begun.
-    ``margin`` is the relative difference that is taken to be none.
+    ``variants``, ``comparisons``, ``ladders``, ``wholes`` and ``search`` are as declared.
+    ``found`` is the result of the search, whose trials are in a separate file. ``allowed`` names
+    facts in which trials may differ without a declaration; ``probes`` is one of PROBES.
+    ``order`` lists the blocks that were begun; a block is a list of parts, and a part is a list of
+    variant names in the order in which they are brought up. ``side_by_side`` are pairs of variants
+    that share a part.
 
-    Each of ``rounds`` rounds loads every deployment once with ``requests`` requests. ``at_once``
-    names the variants that are loaded once besides with ``requests_at_once`` requests at once.
-    ``open_fractions`` of each trial's own capacity, and ``common_rate_per_s``, are loaded by
-    schedule, ``open_requests`` requests each; ``pilot`` is what is looked for before the first
-    block, and what was found.
-    ``artefact`` is the variant that is loaded before it is up, and ``agreement`` are those by which
-    short loads are held against what they stand for; "" and none where there is no such thing.
-    ``any_length`` says that an answer may have another length than the first one without being
-    counted as failed. ``variants_file`` is empty for the project's own variants, else the name of a
-    file in the run that declares these. ``git`` is None outside of a repository, and
-    ``network_state`` is by variant.
+    ``blocks`` is the least number of blocks. ``half_width`` is the target half-width (of the
+    logarithm of a ratio) of the comparisons in ``focal``, which are pairs of baseline and
+    treatment; it is None if only the number of blocks was asked for. ``targets`` are all targets of
+    the stopping rule, ``minutes`` is the time budget, and ``ending`` says why the run ended.
+    ``margin`` is the equivalence margin, as a relative difference.
+
+    Each of ``rounds`` rounds loads every deployment once with ``requests`` requests. The variants
+    in ``at_once`` also get one load of ``requests_at_once`` requests. The open loop has rates of
+    ``open_fractions`` of each trial's capacity and ``common_rate_per_s``, with ``open_requests``
+    requests each. ``pilot`` is the task and the result of the pilot.
+
+    ``artefact`` is the variant of the length artefact, or empty. ``agreement`` names the variants
+    whose short loads are compared with the load that they represent. ``any_length`` says that
+    answers of different lengths do not count as failed. ``variants_file`` is the name of the
+    variants file in the run, or empty for the project's own variants. ``git`` is None outside a
+    repository; ``network_state`` maps variants to their networks.
     """
 
     run: str
@@ -327,24 +330,24 @@ class Manifest:
         """
         The variant of this name.
 
-        Raises ResultsError when the run has none.
+        Raises ResultsError if the run has no such variant.
         """
         for each in self.variants:
             if each.name == name:
                 return each
-        msg = f"run {self.run} has no variant {name!r}, which its manifest compares"
+        msg = f"the manifest of run {self.run} compares {name!r}, which is not among its variants"
         raise ResultsError(msg)
 
     @property
     def levels(self) -> dict[str, dict[str, str]]:
         """
-        The levels of every variant, by its name.
+        The levels of every variant by its name.
         """
         return {each.name: each.levels for each in self.variants}
 
     @property
     def abouts(self) -> dict[str, str]:
         """
-        What every variant is, by its name.
+        The description of every variant by its name.
         """
         return {each.name: each.about for each in self.variants}

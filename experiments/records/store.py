@@ -1,5 +1,5 @@
 """
-Reading and writing what is stored; see the package for the files of a run.
+Reading and writing the records; the package describes the files of a run.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ T = TypeVar("T")
 
 def write_manifest(run: Path, manifest: Manifest) -> None:
     """
-    Write the manifest so that a crash leaves the old one or the new one, whole.
+    Replace the manifest in one step: a crash leaves the old or the new one.
 
-    Raises ResultsError when the folder cannot be written.
+    Raises ResultsError if the folder cannot be written.
     """
     partial = run / f"{MANIFEST}.partial"
     try:
         partial.write_bytes(msgspec.json.format(encoded(manifest), indent=1) + b"\n")
         partial.replace(run / MANIFEST)
     except OSError as error:
-        msg = f"{run} cannot be written: {error.strerror}; free space there, or use --results"
+        msg = f"cannot write to {run}: {error.strerror}; free some space, or use --results"
         raise ResultsError(msg) from error
 
 
@@ -41,7 +41,7 @@ def read_manifest(run: Path) -> Manifest:
     """
     Read a run's manifest.
 
-    Raises ResultsError when it is missing, broken, or of a schema this version does not know.
+    Raises ResultsError if it is missing, invalid, or of an unknown schema version.
     """
     path = run / MANIFEST
     return decoded(Manifest, _read(path), str(path))
@@ -49,9 +49,9 @@ def read_manifest(run: Path) -> Manifest:
 
 def append_trial(run: Path, record: TrialRecord, file_name: str = TRIALS) -> None:
     """
-    Append one record to a file of the run and see to it that it is on the disk.
+    Append one record to a file of the run and flush it to disk.
 
-    Raises ResultsError when it cannot be written.
+    Raises ResultsError if it cannot be written.
     """
     _append(run / file_name, record)
 
@@ -134,7 +134,7 @@ def encoded(record: object) -> bytes:
 
 
 def _plain(record: object) -> object:
-    # Keys that are numbers become text, because only text can be put in order.
+    # Numbers as keys become text, because keys are sorted.
     plain: object = msgspec.to_builtins(record, enc_hook=str, str_keys=True)
     return plain
 
@@ -142,7 +142,7 @@ def _plain(record: object) -> object:
 def _decode_path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    msg = f"a {kind.__name__} cannot be read from {value!r}"
+    msg = f"cannot read a {kind.__name__} from {value!r}"
     raise TypeError(msg)
 
 
@@ -153,13 +153,13 @@ def _append(path: Path, record: object) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror}; free space there"
+        msg = f"cannot write {path}: {error.strerror}; free some space"
         raise ResultsError(msg) from error
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """
-    The whole lines of a file of records, each with where it stands; none where there is no file.
+    The complete lines of a record file with their places; none if there is no file.
     """
     if not path.exists():
         path = path.with_name(f"{path.name}{COMPRESSED}")
@@ -174,12 +174,12 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
         return _decompressed(content) if path.suffix == COMPRESSED else content
     except OSError as error:
-        msg = f"{path} cannot be read: {error}"
+        msg = f"cannot read {path}: {error}"
         raise ResultsError(msg) from error
 
 
 def _decompressed(content: bytes) -> bytes:
-    # Only where it is needed, because there are interpreters that were built without it.
+    # Imported on demand, because some interpreters are built without it.
     import lzma  # noqa: PLC0415
 
     try:

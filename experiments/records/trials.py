@@ -1,5 +1,5 @@
 """
-One trial as it is stored: its loads, and what was seen of it before, during and after them.
+The record of one trial: its loads, and what the probes saw before, during and after them.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.load.ab_output import AbReport  # noqa: TC001 - the loader looks it up
+from experiments.records.ab.report import AbReport  # noqa: TC001 - the loader looks it up
 from experiments.records.files import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -15,53 +15,53 @@ if TYPE_CHECKING:
 
 OK = "ok"
 ERROR = "error"
-"""States of a trial; an error is never a number."""
+"""States of a trial; a trial with an error has no result."""
 
 GOOD_SHARE_MARGIN = 0.001
 """
-Two arms whose shares of good answers differ by more than this have no difference in time.
+Variants whose shares of good answers differ by more than this are not comparable in time.
 
-Errors are quick, so that an arm with a share of them looks faster by up to that share. This much is
-a twentieth of MARGIN.
+An error is a fast answer, so a share of errors makes a variant look faster by up to that share. The
+margin is a twentieth of MARGIN.
 """
 
 
 def are_comparable(good_shares: Iterable[float]) -> bool:
     """
-    Whether arms with these shares of good answers can be compared in time: errors are quick.
+    Whether variants with these shares of good answers are comparable in time.
     """
     shares = list(good_shares)
-    # One answer in a thousand is within the margin, whatever its share is as a binary fraction.
+    # Rounded, so that exactly one answer in a thousand is within the margin.
     return round(max(shares) - min(shares), 9) <= GOOD_SHARE_MARGIN
 
 
 def are_good(requests_ok: int, requests: int) -> bool:
     """
-    Whether so many good answers of so many can be compared with good answers alone.
+    Whether the share of good answers is comparable with good answers alone.
     """
     return requests > 0 and are_comparable([1.0, requests_ok / requests])
 
 
 CLIENT_BOUND = 0.8
-"""A client that used more than this share of its CPU may be what limited the rate."""
+"""A client that uses more than this share of its CPU may limit the throughput."""
 
 UNDER_LOAD = frozenset({"cold", "warmup", "load", "at_once"})
-"""Phases in which requests are under way; a trial that fails in one of them lost requests."""
+"""Phases with requests under way; a trial that fails in one of them loses requests."""
 
 STOPPED = "stopped"
-"""The failed phase of a trial that was going well when the user stopped the run."""
+"""The failed phase of a trial without a fault, when the user stopped the run."""
 
 
 @dataclass(frozen=True)
 class LoadResult:
     """
-    What a load generator measured over one trial.
+    The result of one load, or of all loads of a trial merged into one.
 
-    Latencies are in microseconds, from the connection's start to its last byte; the median and the
-    other quantiles are over requests. ``requests_ok`` are answered with a 2xx status and without a
-    connection, receive or protocol error; a body of another length alone is not one of those,
-    because the reference length is just that of the first answer. ``details`` is what ab printed,
-    parsed; of several loads as one it has their sums, and their quantiles in milliseconds.
+    Latencies are in microseconds, from the start of the connection to the last byte; quantiles are
+    over requests. ``requests_ok`` counts answers with a 2xx status and without a connection,
+    receive or protocol error. A different length alone is not an error, because ab's reference is
+    only the length of the first answer. ``details`` is ab's parsed report; for merged loads it has
+    their sums, and quantiles in milliseconds.
     """
 
     tool: str
@@ -85,14 +85,13 @@ class LoadResult:
 @dataclass(frozen=True)
 class OpenLoad:
     """
-    One load whose requests were sent by a schedule, whatever became of those before.
+    One load of the open loop: requests are sent by a schedule, regardless of earlier answers.
 
-    ``fraction`` is the share of the trial's own closed-loop capacity that was asked for, None for
-    the rate that is the same in all variants of a run; ``rate_per_s`` is what it came to.
-    ``achieved_per_s`` are completed requests over the time from the first one's intended start to
-    the last one's end, ``latest_us`` how long after its intended start the request was sent that
-    was sent latest. ``log`` is a file of the run, one line for each request; see
-    ``experiments/load/open_loop.py``.
+    ``fraction`` is the rate as a share of the trial's closed-loop capacity, or None for the common
+    rate; ``rate_per_s`` is the rate in requests per second. ``achieved_per_s`` is completed
+    requests divided by the time from the first intended start to the last answer. ``latest_us`` is
+    the largest delay between the intended and the actual start of a request. ``log`` is a file of
+    the run with one line per request; see ``experiments/load/open_loop.py``.
     """
 
     fraction: float | None
@@ -108,13 +107,13 @@ class OpenLoad:
 @dataclass(frozen=True)
 class RoundLoad:
     """
-    One short load of a thawed deployment, while all others of its part of the block were frozen.
+    One load of a round; all other deployments of its part of the block are frozen.
 
-    ``round`` counts rounds from 1 and ``turn`` the deployment's place in its round from 1;
-    ``started_at`` is in seconds since the epoch. ``us_per_request`` is the time of the load over
-    its completed requests, in microseconds. ``others`` are how many deployments were frozen
-    meanwhile, and ``others_ran_us`` the CPU time that they took in all: none, or the little that it
-    takes to be frozen. The other fields are those of LoadResult.
+    ``round`` and ``turn``, the place in the round, count from 1; ``started_at`` is in seconds since
+    the epoch. ``us_per_request`` is the duration of the load divided by its completed requests, in
+    microseconds. ``others`` is the number of frozen deployments, and ``others_ran_us`` their CPU
+    time during the load, which is zero or what freezing takes. The other fields are those of
+    LoadResult.
     """
 
     round: int
@@ -132,7 +131,7 @@ class RoundLoad:
     @property
     def is_whole(self) -> bool:
         """
-        Whether every request was completed, well or not; no other load has a time.
+        Whether every request was completed; only such a load has a valid time per request.
         """
         return self.requests_completed == self.requests
 
@@ -140,11 +139,11 @@ class RoundLoad:
 @dataclass(frozen=True)
 class AgreementLoad:
     """
-    One load by which short loads of thawed deployments are held against what they stand for.
+    One load of the comparison of short loads with the load that they represent.
 
-    ``repetition`` is the block after which the ``variant`` was deployed afresh for it; ``thawed``
-    says whether the deployment had been frozen, ``beside`` how many frozen ones stood beside it,
-    and ``requests`` how many requests the load had. ``started_at`` is in seconds since the epoch.
+    ``repetition`` is the block after which the ``variant`` was deployed for it. ``thawed`` says
+    whether the deployment was frozen before the load; ``beside`` is the number of frozen
+    deployments beside it. ``started_at`` is in seconds since the epoch.
     """
 
     repetition: int
@@ -161,7 +160,7 @@ class AgreementLoad:
 @dataclass(frozen=True)
 class Answer:
     """
-    An HTTP answer: its status, and its body by its length and its SHA-256.
+    An HTTP answer: its status, and the length and SHA-256 of its body.
     """
 
     status: int
@@ -172,9 +171,9 @@ class Answer:
 @dataclass(frozen=True)
 class Check:
     """
-    What was seen before the first load: so many ``answers`` from ``address``, all as expected.
+    The check before the first load: the number of ``answers`` from ``address``, all as expected.
 
-    ``server`` is the Server header of the last one, which is ``answer``.
+    ``answer`` is the last one, and ``server`` its Server header.
     """
 
     address: str
@@ -188,8 +187,8 @@ class TrialPlacement:
     """
     The CPU numbers of client and stack.
 
-    ``apart`` says that they share none, ``pinned`` that the client was kept to its own, and
-    ``processes`` how many of the stack's were seen to be on theirs, None where nobody looked.
+    ``apart`` says that they share no CPU, and ``pinned`` that the client was bound to its CPU.
+    ``processes`` is the number of the stack's processes whose CPUs were checked, or None.
     """
 
     client: list[int]
@@ -202,7 +201,7 @@ class TrialPlacement:
 @dataclass(frozen=True)
 class CpuTime:
     """
-    Seconds of CPU time in user mode and in the kernel.
+    CPU time in user mode and in the kernel, in seconds.
     """
 
     user_s: float = 0.0
@@ -210,13 +209,13 @@ class CpuTime:
 
     def __add__(self, other: CpuTime) -> CpuTime:
         """
-        Both together.
+        The sum.
         """
         return CpuTime(self.user_s + other.user_s, self.system_s + other.system_s)
 
     def __sub__(self, other: CpuTime) -> CpuTime:
         """
-        What one has more than the other; never below zero, which rounding could make it.
+        The difference, at least zero, which rounding could fall below.
         """
         return CpuTime(
             max(0.0, self.user_s - other.user_s), max(0.0, self.system_s - other.system_s)
@@ -226,14 +225,13 @@ class CpuTime:
 @dataclass(frozen=True)
 class CpuSpent:
     """
-    CPU time by where it was spent, over the short loads of a trial.
+    CPU time of the loads of a trial, by where it was spent.
 
-    ``parts`` are services, client, runner, and what Docker adds, by their names. ``machine_s`` are
-    the columns of /proc/stat in seconds, over all CPUs, and ``unaccounted_s`` is what the machine
-    was busy with beyond all parts. ``interrupts_apart`` says whether the kernel counts interrupts
-    apart from the tasks that they interrupt, None where it does not tell. ``throttled_s`` are
-    seconds of standing still at a limit, by part; ``client_share`` is the share of its CPU that the
-    client used.
+    ``parts`` maps services, client, runner and Docker's processes to their CPU time. ``machine_s``
+    are the columns of /proc/stat in seconds, summed over CPUs; ``unaccounted_s`` is busy time
+    outside all parts. ``interrupts_apart`` says whether the kernel counts interrupts separately
+    from the interrupted task, or is None if unknown. ``throttled_s`` maps parts to the seconds in
+    which a CPU limit stopped them; ``client_share`` is the utilisation of the client's CPU.
     """
 
     duration_s: float
@@ -249,12 +247,12 @@ class CpuSpent:
 @dataclass(frozen=True)
 class PathCounters:
     """
-    What was counted, in the network namespace of the host, since its links were made.
+    Network counters in the host's network namespace, since its links were created.
 
-    ``links`` are packets received and sent by the name of the link, ``kinds`` what each link is;
-    ``forwarded`` the packets that were routed on to another link, ``translated`` the connections
-    whose destination was translated, ``accepted`` those that were accepted here, ``tracked`` the
-    entries of connection tracking; ``proxies`` counts docker-proxies and ``proxy_s`` is their CPU
+    ``links`` maps links to packets received and sent, ``kinds`` to the kind of the link.
+    ``forwarded`` counts routed packets, ``translated`` connections with a translated destination
+    (DNAT), ``accepted`` connections accepted in this namespace, and ``tracked`` entries of
+    connection tracking. ``proxies`` counts docker-proxy processes, and ``proxy_s`` is their CPU
     time in seconds.
     """
 
@@ -269,7 +267,7 @@ class PathCounters:
 
     def since(self, before: PathCounters) -> PathCounters:
         """
-        What was counted since then; ``proxies`` are as they are now, ``tracked`` the most of both.
+        The growth since ``before``; ``proxies`` is the current number, ``tracked`` the maximum.
         """
         return PathCounters(
             links={name: count - before.links.get(name, 0) for name, count in self.links.items()},
@@ -277,7 +275,7 @@ class PathCounters:
             forwarded=self.forwarded - before.forwarded,
             translated=self.translated - before.translated,
             accepted=self.accepted - before.accepted,
-            # Not what was added: entries go after two minutes, and so may those of before.
+            # Not the growth: entries expire after two minutes, so the number may fall.
             tracked=max(self.tracked, before.tracked),
             proxies=self.proxies,
             proxy_s=self.proxy_s - before.proxy_s,
@@ -287,12 +285,12 @@ class PathCounters:
 @dataclass(frozen=True)
 class ProcessFacts:
     """
-    Facts about one process that every process of its service shares.
+    Facts about one process, which are the same for all processes of its service.
 
-    ``interpreter`` is the SHA-256 of its program, ``placement`` the CPUs it may run on as the
-    kernel lists them, ``open_files`` the soft and the hard limit, ``namespaces`` are those that it
-    does not share with the lab, ``root`` is overlay or plain, ``capabilities`` the effective ones
-    and ``seccomp`` its state as /proc/PID/status has them, and ``user`` the effective one.
+    ``interpreter`` is the SHA-256 of its program, ``placement`` its allowed CPUs as the kernel
+    lists them, ``open_files`` the soft and the hard limit. ``namespaces`` are those that it does
+    not share with the lab, and ``root`` is overlay or plain. ``capabilities`` (effective),
+    ``seccomp`` and ``user`` (effective) are as in /proc/PID/status.
     """
 
     interpreter: str
@@ -310,10 +308,10 @@ class ProcessFacts:
 @dataclass(frozen=True)
 class ServiceFacts(ProcessFacts):
     """
-    Facts about one service: of its first process, and in what its ``others`` differ from that.
+    Facts about one service: those of its first process, and differences of its ``others``.
 
-    ``packages`` is a SHA-256 over the records of all Python packages that it sees; limits are of
-    its control group, None where there is none.
+    ``packages`` is a SHA-256 over the records of all Python packages that it sees. The limits are
+    those of its control group, or None without a limit.
     """
 
     packages: str
@@ -332,7 +330,7 @@ class ServiceFacts(ProcessFacts):
 @dataclass(frozen=True)
 class Facts:
     """
-    What really ran: the answer, the services by their names, and the kinds of what was beside them.
+    What actually ran: the answer, the services by name, and the kinds of helper processes.
     """
 
     answer: Answer
@@ -343,26 +341,24 @@ class Facts:
 @dataclass(frozen=True)
 class TrialRecord:
     """
-    One fresh deployment of one variant, from bringing up to taking down.
+    One trial: a fresh deployment of one variant, from bringing up to taking down.
 
-    ``number`` counts trials from 1, ``block`` blocks from 1, ``part`` the parts of its block from
-    1, and ``position`` the deployments of its part in the order of their bringing up from 1.
-    ``started_at`` is in seconds since the epoch, ``phases_s`` seconds per phase. ``check`` is the
-    answer that was looked at before the load, None where there was none. ``facts`` are what really
-    ran, ``allowed`` the differences in them that no variant declares and the user allows, ``path``
-    what was counted on the way of the requests of all loads, and ``cpu`` where CPU time was spent
-    during the short ones; none of them where the probes were off.
+    ``number``, ``block``, ``part`` (of its block) and ``position`` (in the order in which the part
+    is brought up) count from 1. ``started_at`` is in seconds since the epoch; ``phases_s`` maps
+    phases to seconds. ``check`` is the check of the answer before the first load, or None.
+    ``facts`` are what actually ran, ``allowed`` the undeclared differences that the user allows,
+    ``path`` the network counters over all loads, and ``cpu`` the CPU time of the rounds; they are
+    empty if the trial was not probed.
 
-    ``loads`` are its short loads, one for each round; ``load`` is all of them as one: counts are
-    added up, the rate is all completed requests over all their time, and the quantiles are of all
-    requests. ``at_once`` is one load of as many requests as were published, where the run has such.
-    ``load`` is None exactly when ``status`` is an error; ``failed_phase`` is the phase in which a
-    fault came up, and ``error`` says what it was. A trial whose loads were whole until then is
-    good, and has both all the same. ``first_answer_s`` is the time from the making of the stack's
-    networks to the first good answer, while others were brought up beside it, and ``cold`` the load
-    of the very first requests, before any warm-up. ``open_loads`` came after the loads, where the
-    run has such. ``requests_lost`` are those of a load that broke off, of which nobody knows how
-    many were answered; it is no user who broke it off.
+    ``loads`` are the loads of the rounds. ``load`` merges them: counts are summed, the rate is all
+    completed requests divided by the total duration, and quantiles are over all requests. It is
+    None exactly if ``status`` is an error. ``at_once`` is one load of as many requests as were
+    published, if the run has such loads; ``open_loads`` are the loads of the open loop.
+    ``failed_phase`` and ``error`` say where and why the trial failed; a trial that failed after
+    complete loads is good and has both. ``first_answer_s`` is the time from the creation of the
+    stack's networks to the first good answer, while other deployments are brought up; ``cold`` is
+    the load of the very first requests, before the warm-up. ``requests_lost`` are the requests of a
+    load that broke off by itself, whose answers are unknown.
     """
 
     number: int

@@ -1,3 +1,3 @@
 """
-What runs in the lab: the loop over blocks, and everything that a trial goes through.
+The runner in the lab: the loop over blocks, and the phases of a trial.
 """

@@ -91,7 +91,7 @@ class LengthArtefact:
         entry = trial.variant.levels["entry"]
         address = trial.deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
         services = trial.deployment.services()
-        plan = trial.conditions.plan(address, trial.conditions.requests)
+        plan = trial.conditions.load_plan(address, trial.conditions.requests)
         with ThreadPoolExecutor(max_workers=2) as executor:
             # The watcher first: a thread that has joined a namespace stays in it.
             # ab opens another connection than its first ones only when it has had an answer, and

@@ -59,7 +59,7 @@ class Conditions:
     open_requests: int = 0
     common_rate_per_s: float | None = None
 
-    def plan(self, address: str, requests: int) -> LoadPlan:
+    def load_plan(self, address: str, requests: int) -> LoadPlan:
         """
         A load of so many requests.
         """

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from experiments.records.manifest import NetworkState
     from experiments.run.conditions import Conditions, Identity
 
-DEPLOYMENTS: dict[str, type[Deployment]] = {
+DEPLOYMENT_CLASSES: dict[str, type[Deployment]] = {
     "process": ProcessDeployment,
     "container": ContainerDeployment,
 }
@@ -76,7 +76,7 @@ class Deployed:
         self.phases_s: dict[str, float] = defaultdict(float)
         self.fault = ""
         self.failed_phase = ""
-        self.found: dict[str, Any] = {}
+        self.fields: dict[str, Any] = {}
         self.state: NetworkState | None = None
         self.started_at = time.time()
         self._begin = begin
@@ -99,7 +99,7 @@ class Deployed:
         """
         Whether it is up and nothing has failed.
         """
-        return not self.fault and "check" in self.found
+        return not self.fault and "check" in self.fields
 
     @property
     def probed(self) -> bool:
@@ -156,7 +156,7 @@ class Deployed:
         here = host
         if levels["entry"] == "external":
             here = self._stack.enter_context(Uplink(host.name)).namespace
-        made = DEPLOYMENTS[levels["runtime"]](self.identity.project, site, levels)
+        made = DEPLOYMENT_CLASSES[levels["runtime"]](self.identity.project, site, levels)
         self.deployment: Deployment = self._stack.enter_context(made)
         self.client = Client(here.path, self.conditions.groups["client"])
 
@@ -168,10 +168,10 @@ class Deployed:
         address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
         namespace = self.client.network_namespace
         check, answered_at = check_answers(namespace, address, conditions.workload)
-        self.found["first_answer_s"] = answered_at - self.deployment.started_at
+        self.fields["first_answer_s"] = answered_at - self.deployment.started_at
         if site.group.bind(conditions.placement.stack):
             cpus = conditions.placement.stack
-            self.found["processes"] = prove_placement(site.group, cpus)
+            self.fields["processes"] = prove_placement(site.group, cpus)
         # Asked for once, because a frozen daemon answers nothing.
         services = self.deployment.services()
         self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
@@ -179,12 +179,12 @@ class Deployed:
         self.freezer = Freezer(site.group)
         if self.probed:
             facts = facts_of(self.deployment, check.answer)
-            self.found["facts"] = facts
+            self.fields["facts"] = facts
             prove_levels(self.variant, facts)
-            self.found["allowed"] = conditions.parity.check(self.variant, facts)
+            self.fields["allowed"] = conditions.parity.check(self.variant, facts)
         if self._wants_state:
             self.state = network_state(f"/run/netns/{site.network_namespace}")
-        self.found["check"] = check
+        self.fields["check"] = check
 
     def freeze(self) -> None:
         """

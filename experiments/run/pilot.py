@@ -1,10 +1,7 @@
 """
-A pilot before the first block: how many rounds a block is worth, and which rate all can bear.
+The pilot before the first block: it measures noise, costs and capacities.
 
-More rounds lower the noise of a trial's own loads, and only more trials that between deployments.
-How many loads a deployment is worth follows from what both cost and how much both vary (Kalibera
-and Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013). All of that is read from a few
-deployments of one variant, side by side as in a block.
+It loads a few deployments of one variant side by side, as in a block.
 """
 
 from __future__ import annotations
@@ -16,8 +13,8 @@ from typing import TYPE_CHECKING
 from experiments.errors import DeployError
 from experiments.plan.fit import parts_of
 from experiments.plan.sizing import (
-    DEPLOYMENTS,
-    ROUNDS,
+    PILOT_DEPLOYMENTS,
+    PILOT_ROUNDS,
     Costs,
     common_rate_per_s,
     noise,
@@ -42,12 +39,12 @@ if TYPE_CHECKING:
 
 class Pilot:
     """
-    The pilot of a run; its trials are no part of the results.
+    The pilot of a run; its trials do not count.
     """
 
     def __init__(self, stage: Stage, memory: Memory, progress: Progress) -> None:
         """
-        Nothing is measured yet; ``memory`` is told what deployments take.
+        Nothing is measured yet; ``memory`` learns what a deployment takes.
         """
         self._stage = stage
         self._memory = memory
@@ -62,45 +59,47 @@ class Pilot:
         requests: int | None = None,
     ) -> tuple[RoundsPilot, int, int]:
         """
-        What was found; how many rounds, and requests in each load, to have.
+        The pilot's record, the number of rounds per block, and the number of requests per load.
 
-        With these ``blocks`` blocks end in ``seconds``. ``requests`` are those that the user asks
-        for, if any. Raises DeployError when too few deployments could be loaded.
+        With these, ``blocks`` blocks take at most ``seconds``. ``requests`` is the number that the
+        user asked for, if any. Raises DeployError if fewer than two deployments could be loaded.
         """
         self._progress.say(
-            f"pilot: {DEPLOYMENTS} deployments of {variant.name} side by side, {ROUNDS} rounds, to "
-            "see how many rounds a block is worth; they are not part of the results"
+            f"pilot: {PILOT_DEPLOYMENTS} deployments of {variant.name} side by side, "
+            f"{PILOT_ROUNDS} rounds, to choose the number of rounds; these trials do not count"
         )
         conditions = dataclasses.replace(
-            self._stage.conditions, rounds=ROUNDS, at_once=frozenset(), open_requests=0
+            self._stage.conditions, rounds=PILOT_ROUNDS, at_once=frozenset(), open_requests=0
         )
-        block = self._stage.side_by_side([variant] * DEPLOYMENTS, conditions, kind="pilot")
+        block = self._stage.side_by_side([variant] * PILOT_DEPLOYMENTS, conditions, kind="pilot")
         records = self._run(block)
         self._memory.take(block)
         rows = [[load.us_per_request for load in each.loads] for each in records]
-        whole = [row for row in rows if len(row) == ROUNDS]
+        whole = [row for row in rows if len(row) == PILOT_ROUNDS]
         if len(whole) < 2:
             faults = "; ".join(dict.fromkeys(record.error for record in records if record.error))
-            msg = f"the pilot failed: {faults}; --rounds N does without one"
+            msg = f"the pilot failed: {faults}; --rounds N skips it"
             raise DeployError(msg)
         found = noise(whole)
-        load_s = block.took_s["rounds"] / (ROUNDS * DEPLOYMENTS)
-        costs = Costs(sum(block.took_s.values()) / DEPLOYMENTS - ROUNDS * load_s, load_s)
+        load_s = block.took_s["rounds"] / (PILOT_ROUNDS * PILOT_DEPLOYMENTS)
+        costs = Costs(
+            sum(block.took_s.values()) / PILOT_DEPLOYMENTS - PILOT_ROUNDS * load_s, load_s
+        )
         mean_us = statistics.fmean(us for row in whole for us in row)
         requests = requests or requests_wanted(mean_us)
         wanted = rounds_wanted(found, costs)
         as_long = Costs(costs.deployment_s, costs.load_s * requests / conditions.requests)
         rounds = min(wanted, rounds_in_time(seconds, deployments, blocks, as_long))
         self._progress.say(
-            f"pilot: loads of {conditions.requests} requests differ by {found.own_sd * 100:.1f} % "
-            f"within a deployment, deployments beyond that by {found.between_sd * 100:.1f} %; a "
-            f"deployment takes {costs.deployment_s:.1f} s and a load {costs.load_s:.2f} s: "
-            f"{rounds} rounds of {requests} requests in each block"
+            f"pilot: standard deviation {found.own_sd * 100:.1f} % between loads of "
+            f"{conditions.requests} requests, {found.between_sd * 100:.1f} % between deployments; "
+            f"a deployment takes {costs.deployment_s:.1f} s and a load {costs.load_s:.2f} s: "
+            f"{rounds} rounds of {requests} requests per block"
         )
         kept = RoundsPilot(
             variant=variant.name,
             deployments=len(whole),
-            rounds=ROUNDS,
+            rounds=PILOT_ROUNDS,
             requests=conditions.requests,
             own_sd=found.own_sd,
             between_sd=found.between_sd,
@@ -112,13 +111,13 @@ class Pilot:
 
     def rate(self, variants: Sequence[Variant]) -> tuple[dict[str, float], float]:
         """
-        The capacity of every variant, and a rate that all can bear, in requests per second.
+        The capacity of every variant and the common rate, in requests per second.
 
-        Raises DeployError when none could be loaded.
+        Raises DeployError if no variant could be loaded.
         """
         self._progress.say(
-            "pilot: a deployment of each variant, to find a rate that all can bear; these are not "
-            "part of the results"
+            "pilot: one deployment of each variant, to choose the common rate; these trials do not "
+            "count"
         )
         conditions = dataclasses.replace(
             self._stage.conditions, at_once=frozenset(), open_requests=0

@@ -1,8 +1,8 @@
 """
-What a user sees of a run: what is being done, what was measured, and the time left.
+The live progress of a run: the current phase, the results so far, and the remaining time.
 
-On a terminal the last line is rewritten; in a pipe every line stands. Nothing is drawn while a
-load is under way, because drawing takes CPU time from the client.
+On a terminal the last line is rewritten; a pipe gets plain lines. Nothing is drawn during a load,
+because drawing takes CPU time from the client.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from experiments.plan.stopping import MOST_BLOCKS, Widths
 from experiments.records.trials import CLIENT_BOUND, OK
@@ -24,17 +26,18 @@ if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
 
 GUESS_S = 6.0
-"""What a deployment is taken to last, with its loads, before any block has ended."""
+"""The assumed duration of a deployment with its loads, before a block has ended."""
 
-ERASE_LINE = "\r\x1b[2K"
+ERASE_LINE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+"""Rich omits this if the output is not a terminal."""
 
 
 class Progress:
     """
-    Reports the blocks of a run as they go by.
+    Prints the progress of a run.
 
-    ``rule`` says when there are enough blocks. ``deadline`` is when the budget ends, on the
-    monotonic clock; ``under_load_s`` are the seconds for which a load that counts was under way.
+    ``rule`` is the stopping rule. ``deadline`` is the end of the time budget on the monotonic
+    clock; ``under_load_s`` is the total duration of all loads that count, in seconds.
     """
 
     deadline = float("inf")
@@ -58,46 +61,54 @@ class Progress:
         """
         Print a line that stays.
         """
-        self._erase()
+        self._console.control(ERASE_LINE)
         self._console.print(text, markup=False)
 
     def begin(self, block: int, parts: Sequence[Sequence[str]]) -> None:
         """
-        A block of these parts begins.
+        Announce a block with these parts.
         """
         self._block = block
         self._deployments = sum(map(len, parts))
         self._began = time.monotonic()
         blocks = self._blocks_in_time(block - 1, self._deployments)
         of = f" of about {blocks}" if blocks < MOST_BLOCKS else ""
-        cut = f", in {len(parts)} parts of the memory's size" if len(parts) > 1 else ""
+        cut = f" in {len(parts)} parts that fit in memory" if len(parts) > 1 else ""
         left = format_seconds(self.seconds_left())
         self.say(f"block {block}{of}: {self._deployments} deployments{cut}; about {left} left")
 
     def phase(self, text: str) -> None:
         """
-        Show what is being done now; only on a terminal.
+        Show the current phase; only on a terminal.
         """
         if self._console.is_terminal:
-            self._erase()
+            self._console.control(ERASE_LINE)
             where = f"block {self._block}: " if self._block else ""
             left = f" … about {format_seconds(self.seconds_left())} left" if self._block else ""
-            self._console.file.write(f"{where}{text}{left}"[: self._console.width - 1])
-            self._console.file.flush()
+            self._console.print(
+                f"{where}{text}{left}",
+                end="",
+                markup=False,
+                highlight=False,
+                no_wrap=True,
+                overflow="ellipsis",
+                soft_wrap=False,
+                width=self._console.width - 1,
+            )
 
     def finished(self, record: TrialRecord) -> None:
         """
-        Take a trial in, and print what it measured.
+        Add a trial and print its result.
         """
         self.widths.add(record)
         self.under_load_s += sum(
             load.requests_completed * load.us_per_request / 1e6 for load in record.loads
         )
-        self.say(f"  {record.number:>3}  {record.variant:<{self._width}}  {result_of(record)}")
+        self.say(f"  {record.number:>3}  {record.variant:<{self._width}}  {outcome_of(record)}")
 
     def ended(self) -> None:
         """
-        A block has ended, with all that belongs to it.
+        Note the end of a block.
         """
         self._took_s += time.monotonic() - self._began
         self._ended += self._deployments
@@ -105,7 +116,7 @@ class Progress:
 
     def interim(self, block: int, comparisons: Sequence[Comparison]) -> None:
         """
-        Print what the comparisons look like after so many blocks, and how far it is to the target.
+        Print the comparisons after a block, and the distance to the target.
         """
         parts = []
         for pair in comparisons:
@@ -118,25 +129,25 @@ class Progress:
         if standing:
             blocks = self._rule.expected_blocks(block, self.widths)
             left = (
-                "enough" if blocks <= block else f"about {blocks} blocks in all, if there is time"
+                "enough" if blocks <= block else f"about {blocks} blocks in total, if time permits"
             )
             self.say(standing + (f": {left}" if blocks < MOST_BLOCKS else ""))
 
     def rehearsed(self, what: str, record: TrialRecord) -> None:
         """
-        Print what a trial measured that is no part of the results, of a search or a pilot.
+        Print the result of a trial that does not count, such as one of a pilot or a search.
         """
-        self.say(f"  {what} {record.number:>3}  {record.variant}  {result_of(record)}")
+        self.say(f"  {what} {record.number:>3}  {record.variant}  {outcome_of(record)}")
 
     def fits(self, parts: Sequence[Sequence[str]]) -> bool:
         """
-        Whether a block of these parts would end before the budget does.
+        Whether a block with these parts would end within the time budget.
         """
         return time.monotonic() + self.expected_s(sum(map(len, parts))) <= self.deadline
 
     def seconds_left(self) -> float:
         """
-        An estimate from the blocks and intervals so far, within the budget.
+        The estimated remaining time, at most the rest of the time budget.
         """
         rest = max(0.0, self.deadline - time.monotonic())
         deployments = self._deployments or (self._ended // self._block if self._block else 0)
@@ -148,7 +159,7 @@ class Progress:
 
     def _blocks_in_time(self, begun: int, deployments: int) -> int:
         """
-        About how many blocks of so many deployments the run will have, within the budget.
+        The expected number of blocks within the time budget.
         """
         wanted = self._rule.expected_blocks(begun, self.widths)
         rest = max(0.0, self.deadline - time.monotonic())
@@ -159,19 +170,14 @@ class Progress:
 
     def expected_s(self, deployments: int) -> float:
         """
-        How many seconds a block of so many deployments may take, by those that have ended.
+        The expected duration of a block, from the blocks that have ended.
         """
         return deployments * (self._took_s / self._ended if self._ended else GUESS_S)
 
-    def _erase(self) -> None:
-        if self._console.is_terminal:
-            self._console.file.write(ERASE_LINE)
-            self._console.file.flush()
 
-
-def result_of(record: TrialRecord) -> str:
+def outcome_of(record: TrialRecord) -> str:
     """
-    What a trial measured, or why it has no result.
+    The result of a trial, or the reason why it has none.
     """
     if record.status != OK or record.load is None:
         return f"ERROR: {record.error}"
@@ -190,10 +196,10 @@ def result_of(record: TrialRecord) -> str:
 
 def in_percent(width: Width) -> str:
     """
-    A relative difference with its limits, of arms that can be compared.
+    A relative difference with its confidence interval.
     """
     if not width.comparable:
-        return "not comparable: their shares of good answers differ"
+        return "not comparable (the shares of good answers differ)"
     centre = f"{width.relative * 100:+.1f} %"
     if width.low is None or width.high is None:
         return centre
@@ -202,7 +208,7 @@ def in_percent(width: Width) -> str:
 
 def format_seconds(seconds: float) -> str:
     """
-    A duration for people: ``42 s`` or ``3 min 05 s``.
+    A duration in words: ``42 s`` or ``3 min 05 s``.
     """
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

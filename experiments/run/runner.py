@@ -1,5 +1,5 @@
 """
-The loop over blocks: runs inside the lab, from a run folder that holds the plan.
+The loop over blocks: runs in the lab and takes its plan from the run's folder.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from experiments.run.stage import Stage, needs_docker
 from experiments.run.stop import StopRequest
 
 ERRORS_IN_A_ROW = 2
-"""After so many failures in a row of one variant the run ends: the next would fail too."""
+"""The run ends after this many consecutive failures of one variant: the next would fail too."""
 
 
 class Runner:
     """
-    Runs the plan of one run folder.
+    Executes the plan of one run.
     """
 
     def __init__(self, run: Path, stop: StopRequest) -> None:
         """
-        Reads the plan; nothing is run yet.
+        Reads the plan; nothing runs yet.
         """
         self.run = run
         self.started = time.monotonic()
@@ -59,9 +59,10 @@ class Runner:
 
     def execute(self) -> str:
         """
-        Run every planned block that the budget allows; the state that the run ended in.
+        Run the planned blocks within the time budget; return the state in which the run ended.
 
-        Whatever ends it, the manifest says what it was. Raises again what no user can mend.
+        The manifest records every kind of end. An exception that is a fault of the project is
+        recorded and raised again.
         """
         try:
             self._prepare()
@@ -69,7 +70,7 @@ class Runner:
             self._blocks()
             state, note = COMPLETE, ""
         except KeyboardInterrupt:
-            state, note = INTERRUPTED, "interrupted by the user; what had finished is kept"
+            state, note = INTERRUPTED, "interrupted by the user; finished trials are kept"
         except BridgetollError as error:
             state, note = FAILED, str(error)
         except Exception as error:
@@ -88,9 +89,9 @@ class Runner:
 
     def _blocks(self) -> None:
         """
-        Run block after block until there are enough, or the next would not end in time.
+        Run blocks until they are enough or the next one would exceed the time budget.
 
-        What else a run measures comes after the first block, so that a user sees that one soon.
+        Search and length artefact follow the first block, so that the user sees its result early.
         """
         begun = 0
         aside = [self._search, self._artefact]
@@ -101,7 +102,7 @@ class Runner:
             parts = self._parts_of(begun + 1, searched=not aside)
             if begun and not self.progress.fits(parts):
                 minutes = self.manifest.minutes
-                self._end(f"no further block would have ended within {minutes:g} minutes")
+                self._end(f"a further block would exceed {minutes:g} minutes")
                 return
             begun += 1
             self._update(order=[*self.manifest.order, parts])
@@ -139,7 +140,7 @@ class Runner:
         if block.stopped:
             raise KeyboardInterrupt
         for record in records:
-            # Loads that break off are a result, and say nothing about the next deployment.
+            # A load that breaks off is a result and does not predict the next deployment.
             broken = record.status == ERROR and record.failed_phase not in UNDER_LOAD
             failed = self.failures[record.variant] + 1 if broken else 0
             self.failures[record.variant] = failed
@@ -149,9 +150,9 @@ class Runner:
 
     def _prepare(self) -> None:
         """
-        Look at the machine, place the client, and read what each variant is to deploy.
+        Describe the machine, place the client, and read each variant's Compose files.
         """
-        # Before this process is bound to the client's CPU, so that all CPUs are seen.
+        # Before this process is bound to the client's CPU and sees only that one.
         self._update(environment=environment())
         self._leave_out_what_the_machine_lacks()
         self.stage.prepare(self.manifest, self.variants.values())
@@ -159,7 +160,7 @@ class Runner:
 
     def _pilot(self) -> None:
         """
-        Find what the plan leaves to a pilot, and how many deployments fit side by side.
+        Measure what the plan leaves to a pilot, and the number of deployments that fit in memory.
         """
         asked = self.manifest.pilot
         pilot = Pilot(self.stage, self.memory, self.progress)
@@ -180,14 +181,14 @@ class Runner:
         elif not self.memory.is_roomy(len(self._names_of(1))):
             self.memory.rehearse(first)
         if any(map(needs_docker, variants)) and not needs_docker(first):
-            # Not before, so that a user sees the first load soon.
+            # Not earlier, so that the user sees the first load soon.
             self._start_docker_once()
         side_by_side = len(self._names_of(1))
         fits = self.memory.fits(side_by_side)
         if fits < side_by_side:
             self.progress.say(
-                f"memory: {fits} of {side_by_side} deployments fit side by side, so that each "
-                "block is cut into parts; what is compared stands in one of them"
+                f"memory: {fits} of {side_by_side} deployments fit side by side; each block is cut "
+                "into parts, and both variants of a comparison are in the same part"
             )
         self._see(memory=self.memory.as_record(fits), brought_up_at_once=self.stage.at_a_time)
         if asked.wanted == RATE_WANTED:
@@ -198,12 +199,12 @@ class Runner:
         self.stage.number = 0
 
     def _start_docker_once(self) -> None:
-        self.progress.say("starting Docker once, to see how it starts a container")
+        self.progress.say("starting Docker once, to read its container specification")
         self.memory.start_docker_once()
 
     def _search(self) -> None:
         """
-        Search for the best configuration, where the plan has a variant that is to have it.
+        Search for the best configuration, if the plan asks for it.
         """
         wanted = self.manifest.search
         if wanted is None or wanted.name not in self.variants:
@@ -212,7 +213,7 @@ class Runner:
         also = [self.variants[name] for name in wanted.also if name in self.variants]
         self.progress.say(
             f"searching for {wanted.name}: {len(wanted.changes)} changes to {wanted.start}; these "
-            "trials are not part of the results"
+            "trials do not count"
         )
         tuned = TunedSearch(
             wanted,
@@ -234,11 +235,11 @@ class Runner:
             step.candidates[step.chosen].change for step in found.steps if step.chosen is not None
         ]
         words = ", ".join(f"{name} {level}" for change in kept for name, level in change.items())
-        self.progress.say(f"{wanted.name} is {wanted.start} with: {words or 'no change'}")
+        self.progress.say(f"{wanted.name} is {wanted.start} with {words or 'no change'}")
 
     def _artefact(self) -> None:
         """
-        Load a variant before it is up, where the plan has one, to see what ab makes of that.
+        Measure the length artefact of ab, if the plan asks for it.
         """
         if self.manifest.artefact in self.variants:
             variant = self.variants[self.manifest.artefact]
@@ -246,11 +247,11 @@ class Runner:
 
     def _agreement(self, number: int) -> None:
         """
-        Hold short loads against what they stand for, where the plan wants it.
+        Compare short loads with the load that they represent, if the plan asks for it.
         """
         names = [name for name in self.manifest.agreement if name in self.variants]
         if names:
-            # One after the other, because a repetition takes as long as a small block.
+            # One variant per block, because a repetition takes as long as a small block.
             name = names[(number - 1) % len(names)]
             try:
                 Agreement(self.stage, self.progress).run(number, self.variants[name])
@@ -259,14 +260,14 @@ class Runner:
 
     def _leave_out_what_the_machine_lacks(self) -> None:
         """
-        Take variants that may use more CPUs than there are out of the plan, and say so.
+        Remove variants with a CPU limit above the number of CPUs from the plan.
         """
         stack_cpus = len(self.stage.placement.stack)
         names = too_many_cpus(self.manifest, stack_cpus)
         for name in names:
             cpus = self.variants.pop(name).levels["cpus"]
             self.progress.say(
-                f"{name} is left out: {cpus} CPUs each, and the stack has {stack_cpus}"
+                f"{name} is left out: its limit is {cpus} CPUs, and the stack has {stack_cpus}"
             )
         if names:
             self.manifest = leave_out(self.manifest, names)
@@ -275,7 +276,7 @@ class Runner:
 
     def _follow_the_plan(self) -> None:
         """
-        Begin to count what the manifest plans.
+        Set the stopping rule, the progress and the closest pairs from the manifest.
         """
         self.rule = Rule(self.manifest.blocks, self.manifest.targets)
         self.progress = Progress(self.rule, self.variants)
@@ -293,9 +294,9 @@ class Runner:
 
     def _parts_of(self, block: int, *, searched: bool) -> list[list[str]]:
         """
-        The variants of a block, as many side by side as fit.
+        The variants of a block, in parts that fit in memory.
 
-        What is searched for has no levels before the search.
+        The variant of the search has no levels before the search.
         """
         names = self._names_of(block)
         search = self.manifest.search
@@ -305,7 +306,7 @@ class Runner:
 
     def _end(self, ending: str) -> None:
         """
-        Say why no further block is begun, and how well the differences are known.
+        Record and print why the run ends, and how far the worst difference is from its target.
         """
         standing = self.rule.standing(self.progress.widths)
         ending += f"; {standing}" if standing else ""
@@ -325,7 +326,7 @@ class Runner:
 
 def main() -> int:
     """
-    Run the plan in the folder that the first argument names; 0, 1, or 130 when interrupted.
+    Run the plan in the folder named by the first argument; return 0, 1, or 130 (interrupted).
     """
     stop = StopRequest()
     try:

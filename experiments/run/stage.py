@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
-from experiments.deployments.oci import docker_spec, rank
+from experiments.deployments.oci import docker_spec, has_primitive
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
-from experiments.paths import SERVICES
+from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
 from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
@@ -30,7 +30,7 @@ from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
 from experiments.run.block import Block
 from experiments.run.conditions import Conditions, Identity
-from experiments.run.deployed import DEPLOYMENTS
+from experiments.run.deployed import DEPLOYMENT_CLASSES
 from experiments.run.trial import Trial
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from experiments.load import LoadGenerator
     from experiments.records.manifest import Manifest, NetworkState
     from experiments.run.stop import StopRequest
-
-IMAGE_STORE = Path("/srv/image-store")
-"""Where the lab sees the store of the image that is made from the userland, read-only."""
 
 SCRATCH = Path("/run/bridgetoll")
 
@@ -100,7 +97,7 @@ class Stage:
 
         Raises ComposeError for a description that cannot be honoured.
         """
-        make_plain_root(IMAGE_STORE)
+        make_plain_root(IMAGE_STORE_IN_LAB)
         with NetworkNamespace("first"):
             # The first one ever leaves the place for their names, which is no trial's residue.
             pass
@@ -133,7 +130,7 @@ class Stage:
         for variant in chosen:
             # Reads the whole description, so that a key it cannot honour shows before any trial.
             levels = variant.levels
-            DEPLOYMENTS[levels["runtime"]](self.project(variant), self.site(0), levels)
+            DEPLOYMENT_CLASSES[levels["runtime"]](self.project(variant), self.site(0), levels)
         self._before = snapshot(self.hierarchies)
 
     def follow(self, manifest: Manifest) -> None:
@@ -277,8 +274,8 @@ class Stage:
             directory=SCRATCH / f"trial-{number}",
             network_namespace=f"host-{number}",
             group=ControlGroup(f"stack-{number}", self.hierarchies),
-            image_store=IMAGE_STORE,
-            plain_root=make_plain_root(IMAGE_STORE),
+            image_store=IMAGE_STORE_IN_LAB,
+            plain_root=make_plain_root(IMAGE_STORE_IN_LAB),
             docker_spec=self._docker_spec,
             processors=len(self.placement.stack),
         )
@@ -291,5 +288,5 @@ def needs_docker(variant: Variant) -> bool:
     return (
         variant.levels["runtime"] == "container"
         or variant.levels["beside"] == "dockerd"
-        or bool(rank(variant.levels["confinement"], "namespaces"))
+        or bool(has_primitive(variant.levels["confinement"], "namespaces"))
     )

@@ -94,7 +94,7 @@ class Trial(Deployed):
                     with in_silence(others):
                         load = self.load_once(requests, name)
                     if name == "cold":
-                        self.found["cold"] = load
+                        self.fields["cold"] = load
         if self.going and self.probed:
             with self.step("prove"):
                 self._path_before = self._path()
@@ -128,7 +128,7 @@ class Trial(Deployed):
             )
             if cpu_before and cpu_after:
                 cost = cpu_cost(cpu_before, cpu_after)
-                self.found["cpu"] = add_costs(self.found.get("cpu"), cost)
+                self.fields["cpu"] = add_costs(self.fields.get("cpu"), cost)
 
     def take(self, load: LoadResult, directory: Path) -> None:
         """
@@ -154,9 +154,9 @@ class Trial(Deployed):
         with self.step("at_once"):
             with in_silence(others):
                 load = self.load_once(self.conditions.requests_at_once, "at-once")
-            self.found["at_once"] = load
+            self.fields["at_once"] = load
             # Its path is still to be proved.
-            self.found.pop("proved", None)
+            self.fields.pop("proved", None)
 
     def prove(self) -> None:
         """
@@ -166,14 +166,14 @@ class Trial(Deployed):
             return
         with self.step("prove"):
             grown = self._path().since(self._path_before)
-            self.found["path"] = grown
-            at_once: LoadResult | None = self.found.get("at_once")
+            self.fields["path"] = grown
+            at_once: LoadResult | None = self.fields.get("at_once")
             loads = [*self._whole, *([at_once] if at_once else [])]
             requests = sum(load.requests_completed for load in loads)
             services = len(self.conditions.workload.services)
             seconds = sum(load.duration_s for load in loads)
             check_path(self.variant.levels, grown, requests, services, seconds)
-            self.found["proved"] = True
+            self.fields["proved"] = True
 
     def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:
         """
@@ -184,7 +184,7 @@ class Trial(Deployed):
             with in_silence(others), self._thawed():
                 identity = self.identity
                 found = OpenLoop().run(plan, self.client, identity.raw, identity.run_folder)
-            self.found.setdefault("open_loads", []).append(found)
+            self.fields.setdefault("open_loads", []).append(found)
 
     def _schedule(self, fraction: float | None) -> OpenPlan:
         conditions = self.conditions
@@ -207,7 +207,7 @@ class Trial(Deployed):
         """
         What it came to.
         """
-        proved = self.found.pop("proved", False) or not self.probed
+        proved = self.fields.pop("proved", False) or not self.probed
         good = bool(self._whole) and proved and not self._spoiled
         placement = self.conditions.placement
         where = TrialPlacement(
@@ -215,7 +215,7 @@ class Trial(Deployed):
             stack=sorted(placement.stack),
             apart=placement.apart,
             pinned=self.conditions.pinned,
-            processes=self.found.pop("processes", None),
+            processes=self.fields.pop("processes", None),
         )
         return TrialRecord(
             number=self.identity.number,
@@ -232,7 +232,7 @@ class Trial(Deployed):
             requests_lost=self._under_way if self.failed_phase in UNDER_LOAD else 0,
             failed_phase=self.failed_phase,
             error=self.fault,
-            **({"check": None} | self.found),
+            **({"check": None} | self.fields),
         )
 
     @property
@@ -240,10 +240,10 @@ class Trial(Deployed):
         """
         Whether the path of all its loads is proved.
         """
-        return bool(self.found.get("proved"))
+        return bool(self.fields.get("proved"))
 
     def _run(self, requests: int, directory: Path) -> LoadResult:
-        plan = self.conditions.plan(self._address, requests)
+        plan = self.conditions.load_plan(self._address, requests)
         return self.conditions.load.run(plan, self.client, directory)
 
     def _directory(self, name: str) -> Path:

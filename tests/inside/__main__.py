@@ -10,20 +10,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from experiments.lab.lab import CHECKOUT
 from experiments.lab.mounts import bind
 from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
+from experiments.paths import PROJECT_IN_LAB
 
 PYTEST = "/srv/pytest"
 
-command = ["env", f"PYTHONPATH={CHECKOUT}:{PYTEST}", "python3", "-m", "pytest"]
+command = ["env", f"PYTHONPATH={PROJECT_IN_LAB}:{PYTEST}", "python3", "-m", "pytest"]
 command += [
     "-p",
     "no:cacheprovider",
     "-c",
-    f"{CHECKOUT}/pyproject.toml",
-    f"{CHECKOUT}/tests/inside",
+    f"{PROJECT_IN_LAB}/pyproject.toml",
+    f"{PROJECT_IN_LAB}/tests/inside",
 ]
 with RunLock():
     machine = LocalMachine(cache_directory())

@@ -19,7 +19,8 @@ from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
-from experiments.run.stage import IMAGE_STORE, SCRATCH
+from experiments.paths import IMAGE_STORE_IN_LAB
+from experiments.run.stage import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +57,8 @@ def make_site(number: int, docker_spec: dict[str, Any]) -> Site:
         directory=directory,
         network_namespace=f"host-{number}",
         group=ControlGroup(f"stack-{number}", hierarchies(inside_lab=True)),
-        image_store=IMAGE_STORE,
-        plain_root=make_plain_root(IMAGE_STORE),
+        image_store=IMAGE_STORE_IN_LAB,
+        plain_root=make_plain_root(IMAGE_STORE_IN_LAB),
         docker_spec=docker_spec,
         processors=len(PLACEMENT.stack),
     )

@@ -24,7 +24,7 @@ from experiments.declare.workloads import choose_workload
 from experiments.lab.freezer import FREEZING_US
 from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
-from experiments.plan.draft import plan
+from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
 from experiments.probes.cpu import CLIENT
 from experiments.records.trials import ERROR, OK, STOPPED
@@ -56,7 +56,7 @@ def prepared(run: Path, workload: str) -> Iterator[Stage]:
     options += ["--blocks", "1", "--rounds", str(ROUNDS), "--requests", str(REQUESTS)]
     with own_process_as_it_was():
         stage = Stage(run, choose_workload(workload), StopRequest(), lambda _: None)
-        stage.prepare(plan(measure_parser().parse_args(options), None), [])
+        stage.prepare(draft_manifest(measure_parser().parse_args(options), None), [])
         stage.start_docker_once()
         stage.conditions = dataclasses.replace(stage.conditions, requests_at_once=AT_ONCE)
         yield stage

@@ -24,7 +24,7 @@ from experiments.lab.uplink import Uplink
 from experiments.paths import SERVICES
 from experiments.probes.network_state import network_state
 from experiments.probes.response import check_answers
-from experiments.run.deployed import DEPLOYMENTS
+from experiments.run.deployed import DEPLOYMENT_CLASSES
 from tests.inside.conftest import processes
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def deploy(
     """
     A deployment that is not up yet, at the levels of a variant; by default the runtime's plain one.
     """
-    return DEPLOYMENTS[runtime](made, site, VARIANTS[variant or plain(runtime)].levels)
+    return DEPLOYMENT_CLASSES[runtime](made, site, VARIANTS[variant or plain(runtime)].levels)
 
 
 def stack_cpus(site: Site) -> frozenset[int]:

@@ -24,7 +24,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.paths import SERVICES
 from experiments.probes.cpu import group_time
 from experiments.probes.response import check_answers
-from experiments.run.deployed import DEPLOYMENTS
+from experiments.run.deployed import DEPLOYMENT_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def test_a_frozen_deployment_takes_no_cpu_time_until_it_is_thawed_and_dies_of_a_
     """
     levels, workload = VARIANTS[name].levels, choose_workload("fixed")
     project = resolve(VARIANTS[name].compose_files(SERVICES), workload.services)
-    with DEPLOYMENTS[levels["runtime"]](project, site, levels) as deployment:
+    with DEPLOYMENT_CLASSES[levels["runtime"]](project, site, levels) as deployment:
         address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
         host = NetworkNamespace(site.network_namespace).path
         freezer = Freezer(site.group)

@@ -30,7 +30,7 @@ from experiments.probes.parity import Parity, undeclared
 from experiments.probes.path import check_path, path_counters
 from experiments.probes.residue import check_residue, snapshot
 from experiments.probes.response import check_answers
-from experiments.run.deployed import DEPLOYMENTS
+from experiments.run.deployed import DEPLOYMENT_CLASSES
 from tests.inside.conftest import PLACEMENT
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def up(variant: Variant, site: Site, stack: ExitStack, workload: str = "fixed") 
     """
     services = choose_workload(workload).services
     project = resolve(variant.compose_files(SERVICES), services, variant.variables())
-    made = DEPLOYMENTS[variant.levels["runtime"]](project, site, variant.levels)
+    made = DEPLOYMENT_CLASSES[variant.levels["runtime"]](project, site, variant.levels)
     return stack.enter_context(made)
 
 

@@ -15,10 +15,14 @@ import pytest
 from experiments.deployments.process import ProcessDeployment
 from experiments.errors import DeployError, LoadError
 from experiments.load.ab import ApacheBench
-from experiments.plan.draft import plan
+from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
-from experiments.plan.sizing import DEPLOYMENTS, LEAST_ROUNDS, REQUESTS
-from experiments.plan.sizing import ROUNDS as PILOT_ROUNDS
+from experiments.plan.sizing import (
+    LEAST_ROUNDS,
+    PILOT_DEPLOYMENTS,
+    PILOT_ROUNDS,
+    REQUESTS_PER_LOAD,
+)
 from experiments.records.files import PILOT_TRIALS, RAW
 from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials, write_manifest
@@ -106,7 +110,9 @@ def planned(run: Path, blocks: int) -> Runner:
     """
     A runner of so many blocks.
     """
-    write_manifest(run, plan(measure_parser().parse_args([*TINY, "--blocks", str(blocks)]), None))
+    write_manifest(
+        run, draft_manifest(measure_parser().parse_args([*TINY, "--blocks", str(blocks)]), None)
+    )
     return Runner(run, StopRequest())
 
 
@@ -116,7 +122,7 @@ def test_a_load_is_kept_when_its_teardown_has_a_fault(
     """
     The number stands, the fault stands beside it, and the run goes on.
     """
-    monkeypatch.setitem(deployed.DEPLOYMENTS, "process", Reluctant)
+    monkeypatch.setitem(deployed.DEPLOYMENT_CLASSES, "process", Reluctant)
     assert planned(tmp_path, 2).execute() == COMPLETE
     for record in read_trials(tmp_path):
         assert (record.status, record.failed_phase) == (OK, "teardown")
@@ -132,7 +138,7 @@ def test_ctrl_c_in_a_teardown_keeps_the_load_before_it(
     """
     It had been measured, so it is not lost.
     """
-    monkeypatch.setitem(deployed.DEPLOYMENTS, "process", Impatient)
+    monkeypatch.setitem(deployed.DEPLOYMENT_CLASSES, "process", Impatient)
     made = planned(tmp_path, 2)
     assert made.execute() == INTERRUPTED
     (record,) = read_trials(tmp_path)
@@ -144,7 +150,7 @@ def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.Monke
     """
     A teardown that fails too does not hide why the trial failed.
     """
-    monkeypatch.setitem(deployed.DEPLOYMENTS, "process", Reluctant)
+    monkeypatch.setitem(deployed.DEPLOYMENT_CLASSES, "process", Reluctant)
     made = planned(tmp_path, 1)
     made.stage.load = Broken()
     assert made.execute() == COMPLETE
@@ -158,7 +164,7 @@ def runner_of(run: Path, *arguments: str) -> Runner:
     """
     A runner of what these options plan.
     """
-    write_manifest(run, plan(measure_parser().parse_args(list(arguments)), None))
+    write_manifest(run, draft_manifest(measure_parser().parse_args(list(arguments)), None))
     return Runner(run, StopRequest())
 
 
@@ -170,13 +176,13 @@ def test_a_pilot_plans_the_loads_of_every_trial(tmp_path: Path) -> None:
     made = runner_of(tmp_path, *options, "--blocks", "1", "--half-width", "50", "--minutes", "0.3")
     assert made.execute() == COMPLETE
     manifest = read_manifest(tmp_path)
-    assert manifest.requests in REQUESTS
+    assert manifest.requests in REQUESTS_PER_LOAD
     pilot = manifest.pilot.rounds
     assert pilot is not None
     assert LEAST_ROUNDS <= manifest.rounds <= pilot.wanted_rounds
     assert pilot.own_sd > 0
     rehearsed = read_trials(tmp_path, PILOT_TRIALS)
-    assert [len(record.loads) for record in rehearsed] == [PILOT_ROUNDS] * DEPLOYMENTS
+    assert [len(record.loads) for record in rehearsed] == [PILOT_ROUNDS] * PILOT_DEPLOYMENTS
     trials = read_trials(tmp_path)
     assert trials
     for record in trials:

@@ -59,6 +59,13 @@ def columns_of(text: str, beginning: str) -> dict[str, str]:
     return found
 
 
+def number_of(cell: str) -> float:
+    """
+    The number that a cell begins with.
+    """
+    return float(cell.partition(" ")[0])
+
+
 def items_of(text: str) -> list[str]:
     """
     The items of the lists in a text, without their dashes.

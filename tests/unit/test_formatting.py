@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.formatting import (
+    MOST_DECIMALS,
     count,
     decimals,
     microseconds,
@@ -63,32 +64,32 @@ intervals = st.builds(around, finite, halves)
         (2.0, 1),
         (0.5, 2),
         (0.05, 3),
-        (0.0001, 3),
+        (0.0001, 4),
         # Nothing says how many there should be.
-        (0.0, 3),
-        (None, 3),
+        (0.0, 1),
+        (None, 1),
         (math.inf, 0),
     ],
 )
 def test_decimals_show_two_digits_of_the_half_width(half: float | None, digits: int) -> None:
     """
-    At the most three of them here; where there is no half-width, as many as there may be.
+    At the most four of them; where there is no half-width, as many as is usual.
     """
-    assert decimals(around(1.0, half), 3) == digits
+    assert decimals(around(1.0, half), 1) == digits
 
 
-@given(intervals, st.integers(0, 6))
-def test_there_are_never_more_decimals_than_were_asked_for(interval: Interval, most: int) -> None:
+@given(intervals, st.integers(0, MOST_DECIMALS))
+def test_there_are_never_more_decimals_than_the_most(interval: Interval, usual: int) -> None:
     """
     Nor fewer than none.
     """
-    assert 0 <= decimals(interval, most) <= most
+    assert 0 <= decimals(interval, usual) <= MOST_DECIMALS
 
 
 @pytest.mark.parametrize(
     ("interval", "text"),
     [
-        (around(0.254, 0.0012), "+25.4 % [+25.3, +25.5]"),
+        (around(0.254, 0.0012), "+25.40 % [+25.28, +25.52]"),
         (around(0.254, 0.12), "+25 % [+13, +37]"),
         (around(-0.031, 0.04), "-3.1 % [-7.1, +0.9]"),
         (around(0.25, None), "+25.0 % [no interval: one block]"),
@@ -121,13 +122,13 @@ def test_a_relative_difference_may_be_told_without_a_plus() -> None:
 )
 def test_an_absolute_difference_is_in_microseconds(interval: Interval, text: str) -> None:
     """
-    With a decimal only where its interval supports one.
+    With decimals only where its interval supports them.
     """
     assert microseconds(interval) == text
 
 
 @pytest.mark.parametrize(
-    ("interval", "most", "text"),
+    ("interval", "usual", "text"),
     [
         (around(1020.0, 24.8), 0, "1020 ± 25"),
         (around(1.6, 0.248), 2, "1.60 ± 0.25"),
@@ -137,25 +138,25 @@ def test_an_absolute_difference_is_in_microseconds(interval: Interval, text: str
     ],
 )
 def test_a_quantity_has_half_the_width_of_its_interval(
-    interval: Interval, most: int, text: str
+    interval: Interval, usual: int, text: str
 ) -> None:
     """
     Both with as many decimals.
     """
-    assert plus_minus(interval, most) == text
+    assert plus_minus(interval, usual) == text
 
 
 @given(intervals, st.integers(0, 3))
-def test_nothing_has_no_sign_before_it(interval: Interval, most: int) -> None:
+def test_nothing_has_no_sign_before_it(interval: Interval, usual: int) -> None:
     """
     What rounds to zero is zero: "-0" would be a direction that nobody measured.
     """
     for text in (
-        percent(interval, most),
-        percent(interval, most, sign="-"),
+        percent(interval, usual),
+        percent(interval, usual, sign="-"),
         microseconds(interval),
         microseconds(interval, sign="-"),
-        plus_minus(interval, most),
+        plus_minus(interval, usual),
     ):
         assert not re.search(r"-0(\.0+)?(?![\d.])", text)
 
@@ -220,7 +221,7 @@ def test_a_verdict_fits_a_cell(judged: Verdict, words: str) -> None:
     [
         ([1.24, 1.25, 1.26], "slower by 25.0 % [", "on 4000 µs (3 blocks)."),
         ([0.8, 0.79, 0.81], "faster by 20.0 % [", "on 4000 µs (3 blocks)."),
-        ([1.0, 1.001, 0.999], "equivalent within ±2 %; +0.0 % [", "on 4000 µs (3 blocks)."),
+        ([1.0, 1.001, 0.999], "equivalent within ±2 %; +0.00 % [", "on 4000 µs (3 blocks)."),
     ],
 )
 def test_a_clear_verdict_has_both_differences_with_their_intervals(

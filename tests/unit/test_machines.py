@@ -128,14 +128,14 @@ def test_a_host_with_too_little_memory_or_disk_is_refused(
         vm_needs.refuse_too_little_disk(tmp_path)
 
 
-def sample_box(directory: Path) -> box.Box:
+def sample_box(directory: Path) -> box.BuiltBox:
     """
     A box whose file holds a few bytes.
     """
     image = directory / "box.img"
     image.write_bytes(b"image")
     box.pack(image, directory / box.BOX_FILE)
-    whole = box.Box(
+    whole = box.BuiltBox(
         digest="0" * 16,
         version="13.1.0",
         sha256="",

@@ -14,13 +14,13 @@ from rich.console import Console
 
 from experiments.declare.reading import load_variants
 from experiments.errors import DeployError
-from experiments.plan.draft import plan
+from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
 from experiments.plan.sizing import (
-    DEPLOYMENTS,
     LEAST_ROUNDS,
     MOST_ROUNDS,
-    ROUNDS,
+    PILOT_DEPLOYMENTS,
+    PILOT_ROUNDS,
     Costs,
     Noise,
     common_rate_per_s,
@@ -138,7 +138,7 @@ def test_a_pilot_is_made_where_a_run_goes_on_by_width_and_no_number_is_given() -
     """
 
     def wanted(*arguments: str) -> str:
-        return plan(measure_parser().parse_args(list(arguments)), None).pilot.wanted
+        return draft_manifest(measure_parser().parse_args(list(arguments)), None).pilot.wanted
 
     assert wanted() == "rounds"
     assert wanted("--profile", "full") == "rounds"
@@ -149,7 +149,9 @@ def test_a_pilot_is_made_where_a_run_goes_on_by_width_and_no_number_is_given() -
     assert wanted("--variants", "netns") == ""
     assert wanted("--open-loop") == "rate"
     assert wanted("--open-loop", "--common-rate", "100") == ""
-    made = plan(measure_parser().parse_args(["--open-loop", "--open-requests", "50"]), None)
+    made = draft_manifest(
+        measure_parser().parse_args(["--open-loop", "--open-requests", "50"]), None
+    )
     assert (made.open_fractions, made.open_requests) == ([0.3, 0.5, 0.7, 0.9], 50)
     assert made.half_width is None
 
@@ -183,7 +185,7 @@ def test_the_pilot_chooses_rounds_and_requests(tmp_path: Path) -> None:
     pilot, said = a_pilot(stage)
     found, rounds, requests = pilot.rounds(NETNS, 1e6, 2, 5)
     ((variants, conditions, kind),) = stage.begun
-    assert (len(variants), conditions.rounds, kind) == (DEPLOYMENTS, ROUNDS, "pilot")
+    assert (len(variants), conditions.rounds, kind) == (PILOT_DEPLOYMENTS, PILOT_ROUNDS, "pilot")
     assert (conditions.at_once, conditions.open_requests) == (frozenset(), 0)
     # Of 32 loads that are half of 2 % off, less those that fix four means and eight rounds.
     assert found.own_sd == pytest.approx(math.log(1.02) / 2 * math.sqrt(32 / 21), rel=0.01)
@@ -192,9 +194,9 @@ def test_the_pilot_chooses_rounds_and_requests(tmp_path: Path) -> None:
     assert (found.deployment_s, found.load_s) == (1.0, 0.5)
     assert rounds == found.wanted_rounds == LEAST_ROUNDS
     assert requests == 250
-    assert len(read_trials(tmp_path, PILOT_TRIALS)) == DEPLOYMENTS
+    assert len(read_trials(tmp_path, PILOT_TRIALS)) == PILOT_DEPLOYMENTS
     assert read_trials(tmp_path) == []
-    assert f"{LEAST_ROUNDS} rounds of 250 requests in each block" in said.getvalue()
+    assert f"{LEAST_ROUNDS} rounds of 250 requests per block" in said.getvalue()
 
 
 def test_a_pilot_without_two_whole_deployments_is_an_error(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_a_pilot_without_two_whole_deployments_is_an_error(tmp_path: Path) -> No
         return failed_trial(number, 0, variant.name)
 
     pilot, _ = a_pilot(StubStage(tmp_path, measured))
-    with pytest.raises(DeployError, match=r"did not become healthy(.|\n)*; --rounds N does"):
+    with pytest.raises(DeployError, match=r"did not become healthy(.|\n)*; --rounds N skips"):
         pilot.rounds(NETNS, 600, 2, 5)
 
 
@@ -239,4 +241,4 @@ def test_a_pilot_that_is_stopped_stops_the_run(tmp_path: Path) -> None:
     stage = StubStage(tmp_path, twins, stopped=True)
     with pytest.raises(KeyboardInterrupt):
         a_pilot(stage)[0].rounds(NETNS, 600, 2, 5)
-    assert len(read_trials(tmp_path, PILOT_TRIALS)) == DEPLOYMENTS
+    assert len(read_trials(tmp_path, PILOT_TRIALS)) == PILOT_DEPLOYMENTS

@@ -16,7 +16,7 @@ from experiments.declare.reading import load_variants
 from experiments.declare.variants import with_control
 from experiments.errors import DeployError, UsageError
 from experiments.host.measure import keep_variants, until
-from experiments.plan.draft import plan, targets
+from experiments.plan.draft import draft_manifest, targets
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.options import measure_parser
 from experiments.plan.order import block_order, round_order
@@ -165,7 +165,7 @@ def test_a_memory_for_less_than_two_deployments_is_an_error(fits: int) -> None:
     """
     Nothing could be compared.
     """
-    message = f"{max(fits, 0)} deployments fit into the memory, and what is compared needs two"
+    message = f"{max(fits, 0)} deployments fit in memory, and a comparison needs two"
     with pytest.raises(DeployError, match=message):
         parts_of("ab", [("a", "b")], fits)
 
@@ -174,7 +174,7 @@ def planned(*arguments: str) -> Manifest:
     """
     The plan that these arguments make.
     """
-    return plan(measure_parser().parse_args(list(arguments)), None)
+    return draft_manifest(measure_parser().parse_args(list(arguments)), None)
 
 
 def test_the_defaults_are_the_published_parameters() -> None:
@@ -182,7 +182,7 @@ def test_the_defaults_are_the_published_parameters() -> None:
     A thousand requests at once, fifty at a time, products; the loads of rounds are shorter.
     """
     options = measure_parser().parse_args([])
-    made = plan(options, None)
+    made = draft_manifest(options, None)
     assert (made.requests_at_once, made.concurrency, made.workload.name) == (
         1000,
         50,
@@ -276,7 +276,7 @@ def test_all_that_is_compared_stands_side_by_side() -> None:
         ("bridge", "bridge-beside-dockerd"),
         ("netns", "netns-again"),
     }
-    whole = plan(measure_parser("ladder").parse_args([]), None)
+    whole = draft_manifest(measure_parser("ladder").parse_args([]), None)
     ends = [(each.baseline, each.treatment) for each in whole.wholes]
     assert ends
     assert all(pair in whole.side_by_side for pair in ends)
@@ -296,12 +296,11 @@ def test_a_user_is_told_when_the_run_will_end() -> None:
     By blocks, by how well differences are known, and by the budget.
     """
     assert until(planned("--variants", "netns,docker,docker-host,docker-gunicorn")) == (
-        "5 blocks or more, until the one difference is known to ±1 %, and 2 more "
-        "as well as their kind asks for; "
-        "no block begins that would not end within 10 min"
+        "5 blocks or more, until the focal difference is known to ±1 %, and 2 more to the target "
+        "of their kind, within 10 min"
     )
     assert until(planned("--variants", "netns,docker", "--blocks", "3", "--minutes", "7")) == (
-        "3 blocks; no block begins that would not end within 7 min"
+        "3 blocks, within 7 min"
     )
 
 
@@ -330,10 +329,10 @@ def test_a_report_s_command_plans_the_same_run_again() -> None:
     Word for word, with the twin that nobody names.
     """
     arguments = ["--variants", "netns,docker,docker-host", "--seed", "4", "--blocks", "3"]
-    first = plan(measure_parser().parse_args(arguments), None)
+    first = draft_manifest(measure_parser().parse_args(arguments), None)
     text = reproduce(findings(first, []))
     (command,) = [line for line in text.splitlines() if line.startswith("nox -s measure -- ")]
-    again = plan(measure_parser().parse_args(command.split()[4:]), None)
+    again = draft_manifest(measure_parser().parse_args(command.split()[4:]), None)
     fields = ("variants", "comparisons", "focal", "side_by_side", "at_once", "blocks", "seed")
     for field in (*fields, "rounds", "requests", "requests_at_once"):
         assert getattr(again, field) == getattr(first, field), field
@@ -347,11 +346,11 @@ def test_a_kept_variants_file_plans_the_same_run_again(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     own = 'runtime = "process"\nnetwork = "bridge"\nentry = "direct"\ndiscovery = "addresses"\n'
     file.write_text(f'[variants.one]\n{own}overlays = ["own.yaml"]\n[variants.two]\nlike = "one"\n')
-    first = plan(measure_parser().parse_args(["--variants-file", str(file)]), None)
+    first = draft_manifest(measure_parser().parse_args(["--variants-file", str(file)]), None)
     run = tmp_path / "run"
     run.mkdir()
     kept = keep_variants(run, first)
-    again = plan(
+    again = draft_manifest(
         measure_parser().parse_args(["--variants-file", str(run / kept.variants_file)]), None
     )
     names = ["one", "two", "one-again"]
@@ -430,12 +429,12 @@ def test_what_a_machine_cannot_have_is_left_out_with_all_that_needs_it() -> None
     ("arguments", "message"),
     [
         (["--profile", "slow"], "invalid choice: 'slow'"),
-        (["--blocks", "0"], "'0' is not a whole number above zero"),
-        (["--blocks", "-3"], "'-3' is not a whole number"),
-        (["--minutes", "nan"], "'nan' is not a number of minutes"),
-        (["--minutes", "0"], "'0' is not a number of minutes"),
+        (["--blocks", "0"], "'0' is not a positive integer"),
+        (["--blocks", "-3"], "'-3' is not a non-negative integer"),
+        (["--minutes", "nan"], "'nan' is not a positive number of minutes"),
+        (["--minutes", "0"], "'0' is not a positive number of minutes"),
         (["--variants", ","], "no name is given"),
-        (["--rounds", "0"], "'0' is not a whole number above zero"),
+        (["--rounds", "0"], "'0' is not a positive integer"),
         (["--agreement", ""], "no name is given"),
         (["--half-width", "0"], "'0' is not a percentage above 0"),
         (["--margin", "two"], "'two' is not a percentage"),
@@ -458,8 +457,8 @@ def test_names_that_are_not_known_are_refused_before_anything_begins(tmp_path: P
     """
     parse = measure_parser().parse_args
     with pytest.raises(UsageError, match="unknown workload 'x'"):
-        plan(parse(["--workload", "x"]), None)
+        draft_manifest(parse(["--workload", "x"]), None)
     with pytest.raises(UsageError, match="unknown variant 'x'"):
-        plan(parse(["--variants", "x"]), None)
+        draft_manifest(parse(["--variants", "x"]), None)
     with pytest.raises(UsageError, match="there is no variants file"):
-        plan(parse(["--variants-file", str(tmp_path / "none.toml")]), None)
+        draft_manifest(parse(["--variants-file", str(tmp_path / "none.toml")]), None)

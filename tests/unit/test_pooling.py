@@ -137,3 +137,6 @@ def test_several_runs_are_written_beside_the_last(
     assert str(pooled) in capsys.readouterr().out
     assert main([*folders, "--output", str(tmp_path / "both.md")]) == 0
     assert (tmp_path / "both.md").read_bytes() == pooled.read_bytes()
+    page = pooled.with_suffix(".html").read_bytes()
+    assert (tmp_path / "both.html").read_bytes() == page
+    assert page.count(b"<img ") == len(list(pooled.parent.glob("pooled-figures/*.svg")))

@@ -158,7 +158,7 @@ def test_a_block_in_parts_says_why() -> None:
     progress, out = a_progress(blocks=1)
     progress.begin(1, [["netns", "docker"], ["netns"]])
     assert last_line(out) == (
-        "block 1 of about 1: 3 deployments, in 2 parts of the memory's size; about 18 s left"
+        "block 1 of about 1: 3 deployments in 2 parts that fit in memory; about 18 s left"
     )
 
 
@@ -195,8 +195,8 @@ def test_arms_that_cannot_be_compared_have_no_difference_in_time() -> None:
     progress.finished(side_by_side(2, 1, "docker", [2000.0] * 2, non_2xx=100))
     progress.interim(1, [MATCHED])
     assert last_line(out) == (
-        "so far, time per request after block 1: matched not comparable: their shares of good "
-        "answers differ"
+        "so far, time per request after block 1: matched not comparable (the shares of good "
+        "answers differ)"
     )
 
 
@@ -214,11 +214,11 @@ def test_a_run_that_has_a_target_says_how_far_it_is(clock: Clock) -> None:
         progress.interim(block, [MATCHED])
     lines = out.getvalue().splitlines()
     assert "block 1: 2 deployments; about 10 min 00 s left" in lines
-    assert "no interval yet of docker against netns" in lines
+    assert "no interval yet for docker against netns" in lines
     assert any(line.startswith("block 3 of about ") for line in lines)
-    assert lines[-1].startswith("furthest from its target: docker against netns, known to ±18.")
-    assert "; the target is ±2 %: about " in lines[-1]
-    assert lines[-1].endswith(" blocks in all, if there is time")
+    assert lines[-1].startswith("furthest from its target: docker against netns, ±18.")
+    assert "; target ±2 %: about " in lines[-1]
+    assert lines[-1].endswith(" blocks in total, if time permits")
 
 
 def test_what_is_no_part_of_the_results_is_printed_and_not_counted() -> None:

@@ -192,7 +192,7 @@ def test_the_latest_run_is_found_by_its_name(tmp_path: Path) -> None:
     """
     Folders without a manifest are no runs.
     """
-    with pytest.raises(ResultsError, match="holds no run yet"):
+    with pytest.raises(ResultsError, match="contains no run yet"):
         latest_run(tmp_path)
     for name in ("20260101T000000Z", "20260102T000000Z"):
         (tmp_path / name).mkdir()
@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     A file in the folder's place is as unwritable as can be, for root too.
     """
     (tmp_path / "run").write_text("")
-    with pytest.raises(ResultsError, match="cannot be written"):
+    with pytest.raises(ResultsError, match="cannot write"):
         write_manifest(tmp_path / "run", manifest())
-    with pytest.raises(ResultsError, match="cannot be written"):
+    with pytest.raises(ResultsError, match="cannot write"):
         append_trial(tmp_path / "run", trial(1, 1, "netns", 250.0))

@@ -9,12 +9,13 @@ import json
 import lzma
 import shutil
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analysis.__main__ import main as report
-from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV, VERDICTS
+from analysis.folders import PAGE_SUFFIX, REFERENCE, REPORT, RESULTS, TRIALS_CSV, VERDICTS
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
 from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
@@ -43,12 +44,13 @@ from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult
 
 COMMITTED = RESULTS / REFERENCE
+PAGE = Path(REPORT).with_suffix(PAGE_SUFFIX).name
+MADE = {REPORT, PAGE, TRIALS_CSV, VERDICTS}
 
 
 def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad] = ()) -> Path:
@@ -95,8 +97,7 @@ def made_of(names: Iterable[str]) -> set[str]:
     """
     What of a folder is made from its records, and can be made again.
     """
-    figures = {name for name in names if name.startswith("figures/")}
-    return figures | {REPORT, TRIALS_CSV, VERDICTS}
+    return MADE | {name for name in names if name.startswith("figures/")}
 
 
 def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     assert read_agreement(kept) == read_agreement(run)
     before, after = files(run), files(kept)
     made = made_of(before)
-    assert len(made) > 3
+    assert len(made) > len(MADE)
     assert {name: after[name] for name in made} == {name: before[name] for name in made}
     assert set(after) == made | {
         *(MANIFEST, RAW_ARCHIVE),
@@ -226,7 +227,7 @@ def test_a_compressed_record_that_is_broken_is_an_error_that_names_it(tmp_path: 
     whole = path.read_bytes()
     for broken in (whole[: len(whole) // 2], b"no xz"):
         path.write_bytes(broken)
-        with pytest.raises(ResultsError, match=r"trials\.jsonl\.xz cannot be read"):
+        with pytest.raises(ResultsError, match=r"cannot read .*trials\.jsonl\.xz"):
             read_trials(kept)
 
 

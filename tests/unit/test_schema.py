@@ -20,7 +20,7 @@ from experiments.host.measure import keep_variants
 from experiments.load import LoadPlan
 from experiments.load.ab import result_of
 from experiments.load.ab_output import parse
-from experiments.plan.draft import plan
+from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
 from experiments.records.files import (
     AGREEMENT_LOADS,
@@ -79,7 +79,7 @@ def whole_manifest(tmp_path: Path) -> Manifest:
     """
     A plan of all groups whose search has ended.
     """
-    planned = keep_variants(tmp_path, plan(measure_parser().parse_args([]), None))
+    planned = keep_variants(tmp_path, draft_manifest(measure_parser().parse_args([]), None))
     change = {"network": "host"}
     candidates = [Candidate(change, change, [-0.1], 1.0), Candidate({}, {}, note="failed")]
     found = Found(change, [SearchStep(candidates, chosen=0), SearchStep([])])
@@ -95,7 +95,9 @@ def records(tmp_path: Path) -> list[object]:
     load = AgreementLoad(1, "netns", True, 3, 250, 250, 1e9, 2000.5)  # noqa: FBT003
     return [
         whole_manifest(tmp_path),
-        plan(measure_parser().parse_args(["--variants", "netns,docker", "--open-loop"]), None),
+        draft_manifest(
+            measure_parser().parse_args(["--variants", "netns,docker", "--open-loop"]), None
+        ),
         whole_trial(),
         bare,
         dataclasses.replace(bare, block=0, position=0),

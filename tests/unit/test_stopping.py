@@ -194,9 +194,9 @@ def test_every_pair_has_a_target_of_its_own() -> None:
     assert Rule(4, [dataclasses.replace(focal, half_width=half * 1.01), loose]).is_enough(4, known)
     assert not Rule(4, [focal, loose]).is_enough(4, known)
     words = Rule(4, [focal, loose]).standing(known)
-    assert words.startswith("furthest from its target: docker against netns, known to ±")
+    assert words.startswith("furthest from its target: docker against netns, ±")
     words = Rule(4, [focal, strict]).standing(known)
-    assert words.startswith("furthest from its target: docker-host against netns, known to ±")
+    assert words.startswith("furthest from its target: docker-host against netns, ±")
     # 1.1 times as narrow takes 1.21 times as many blocks, and twice as narrow four times as many.
     assert Rule(4, [focal, loose]).expected_blocks(4, known) == 5
     assert Rule(4, [focal, strict]).expected_blocks(4, known) == 16
@@ -232,12 +232,12 @@ def test_nothing_is_expected_while_a_pair_is_unknown() -> None:
     """
     wanted = rule(2, 0.02)
     assert wanted.expected_blocks(1, widths([1.2])) == MOST_BLOCKS
-    assert wanted.standing(widths([1.2])) == "no interval yet of docker against netns"
+    assert wanted.standing(widths([1.2])) == "no interval yet for docker against netns"
     known = widths([1.2, 1.2])
     known.add(failed_trial(9, 3, "docker"))
     assert half_width_of(known) == pytest.approx(0)
     assert wanted.standing(known) == (
-        "furthest from its target: docker against netns, known to ±0.0 %; the target is ±2 %"
+        "furthest from its target: docker against netns, ±0.0 %; target ±2 %"
     )
 
 

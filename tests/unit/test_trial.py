@@ -106,7 +106,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
             requests=1000,
             requests_at_once=1000,
             warmup_requests=200,
-            plan=lambda *_: None,
+            load_plan=lambda *_: None,
             load=Loads(*rates),
             probing=lambda _: False,
             placement=SimpleNamespace(client={0}, stack={1}, apart=True),
@@ -115,7 +115,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
         trial = Trial(
             cast("Identity", identity), cast("Conditions", conditions), lambda _phase: None
         )
-        trial.found["check"] = CHECK
+        trial.fields["check"] = CHECK
         trial.freezer = cast("Freezer", StubFreezer(runs_us))
         trial.client = cast("Client", None)
         trial._address = "198.18.0.1:3000"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.machines import libvirt
-from experiments.machines.choice import kvm_refusal
+from experiments.machines.choice import kvm_refusal_of_host
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.local import cache_directory
 from experiments.machines.settings import VM
@@ -117,4 +117,4 @@ def acceleration() -> str:
     """
     What this host can give a VM.
     """
-    return "emulation" if kvm_refusal(cache_directory(), "") else "kvm"
+    return "emulation" if kvm_refusal_of_host(cache_directory(), "") else "kvm"

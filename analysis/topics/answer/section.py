@@ -97,7 +97,7 @@ def _where(found: Answer, abouts: Mapping[str, str]) -> str:
     if found.whole is None:
         return costly
     return (
-        f"{sentence(found.whole.declared.name)} is {microseconds(found.whole.whole)} per request. "
+        f"{sentence(found.whole.declared.name)}: {microseconds(found.whole.whole)} per request. "
         f"{costly} All steps add up to {microseconds(found.whole.steps)}."
     )
 

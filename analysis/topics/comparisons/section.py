@@ -42,14 +42,15 @@ def verdicts(findings: Findings) -> str:
     changes = {each.comparison.name: each for each in findings.changes}
     rows = [
         [
-            f"**{sentence(each.name)}**: `{each.treatment}` against `{each.baseline}`",
+            f"**{sentence(each.name)}**",
             time_difference(each.difference) if each.difference else "–",
             "A/A" if each.control else short_verdict(each.verdict).partition(" (")[0],
             advice(each, changes.get(each.name)),
+            f"`{each.treatment}` against `{each.baseline}`",
         ]
         for each in findings.comparisons
     ]
-    headers = ["Comparison", "Time per request", "Verdict", "What to do"]
+    headers = ["Comparison", "Time per request", "Verdict", "What to do", "Compared"]
     return "\n\n".join(["## Verdicts", table(headers, rows)])
 
 

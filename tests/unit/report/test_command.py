@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from analysis.__main__ import main
-from analysis.folders import REPORT, TRIALS_CSV, VERDICTS
+from analysis.folders import PAGE_SUFFIX, REPORT, TRIALS_CSV, VERDICTS
 from experiments.records.store import append_trial, write_manifest
 from tests.unit.samples import manifest
 from tests.unit.topics.samples import pair_of
@@ -38,7 +38,7 @@ def test_the_same_folder_gives_the_same_bytes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    Report, tables, verdicts and figures; the command says the verdicts and where the report is.
+    Report, page, tables, verdicts and figures; the command says the verdicts and where both are.
     """
     run = a_run(tmp_path)
     assert main(["--results", str(tmp_path)]) == 0
@@ -56,9 +56,12 @@ def test_the_same_folder_gives_the_same_bytes(
     for figure in run.glob("figures/*.svg"):
         assert f"](figures/{figure.name})" in text
         assert f"](figures/{figure.stem}.csv)" in text
+    page = (run / REPORT).with_suffix(PAGE_SUFFIX)
+    assert first[page.name].count(b"<img ") == len(list(run.glob("figures/*.svg")))
     said = capsys.readouterr().out
     assert "- **matched** (docker against netns): slower" in said
-    assert f"report: {run / REPORT}" in said
+    assert f"report: {run / REPORT}\n" in said
+    assert f"{page}\n" in said
 
 
 def test_a_report_may_be_put_elsewhere(tmp_path: Path) -> None:
@@ -74,6 +77,20 @@ def test_a_report_may_be_put_elsewhere(tmp_path: Path) -> None:
     assert json.loads((elsewhere / VERDICTS).read_text())["run"] == run.name
     assert (elsewhere / "figures" / "ladder.svg").read_text() == "mine"
     assert not (run / REPORT).exists()
+
+
+def test_the_page_cannot_take_the_place_of_the_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Whoever asks for HTML is told which name to give, and nothing is written.
+    """
+    run = a_run(tmp_path)
+    assert main([str(run), "--output", str(tmp_path / "mine.html")]) == 1
+    assert ".md" in capsys.readouterr().err
+    assert not list(tmp_path.glob("mine.*"))
+    assert main([str(run), "--output", str(tmp_path / "mine.md")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("mine.*")) == ["mine.html", "mine.md"]
 
 
 def test_a_folder_without_a_run_is_an_error_with_the_next_step(

@@ -133,4 +133,4 @@ def test_what_the_trials_themselves_say_of_short_loads_stands_below() -> None:
         for block in (1, 2, 3)
     ]
     section = calibration(findings(made, trials, agreement=loads_of(2)))
-    assert "netns +2.8 % [" in section.splitlines()[-1]
+    assert "netns +2.79 % [" in section.splitlines()[-1]

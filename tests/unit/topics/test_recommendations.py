@@ -14,7 +14,7 @@ from analysis.topics.recommendations.findings import GIVES_UP, gives_up
 from analysis.topics.recommendations.section import recommendations
 from experiments.declare.factors import FACTORS
 from experiments.declare.variants import Search
-from tests.unit.reading import columns_of, data_of, shown
+from tests.unit.reading import columns_of, data_of, number_of, shown
 from tests.unit.samples import findings
 from tests.unit.topics.samples import DOCKER, LADDER, failing, run_of
 
@@ -36,7 +36,7 @@ def test_a_change_stands_beside_what_it_buys_leaves_and_gives_up() -> None:
     section = recommendations(findings(*run_of(LADDER)))
     row = columns_of(section, "Host network")
     assert row["Measured as"] == "`docker-host` against `docker`"
-    assert row["Time per request"].startswith("-7.9 % [")
+    assert number_of(row["Time per request"]) == pytest.approx(-7.9, abs=0.1)
     assert row["Verdict"] == "faster"
     assert re.fullmatch(r"\+15[\d.]* % \[.*\] \(`netns`\)", row["Left against raw namespaces"])
     assert row["Gives up"] == OWN_NETWORK

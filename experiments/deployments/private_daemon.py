@@ -1,5 +1,5 @@
 """
-A dockerd beside raw namespaces, as on a host where Docker is installed but does nothing.
+The private dockerd of a deployment: at work in a container deployment, idle beside raw namespaces.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 IPTABLES_TIMEOUT_S = 10
 
 
-def idle_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
+def private_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
     """
     The daemon of a site, not started yet: in the host's namespace, on the stack's CPUs.
     """

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from experiments.lab.image_store import settle
+from experiments.lab.docker_layout import make_reproducible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,8 +67,8 @@ def test_two_imports_of_the_same_tree_leave_the_same_store(tmp_path: Path) -> No
     """
     first = store(tmp_path / "1", "1" * 64, "2026-01-01T00:00:00Z")
     second = store(tmp_path / "2", "2" * 64, "2026-02-02T22:22:22Z")
-    layer = settle(first)
-    assert settle(second) == layer == f"overlay2/{LAYER}/diff"
+    layer = make_reproducible(first)
+    assert make_reproducible(second) == layer == f"overlay2/{LAYER}/diff"
     assert everything(first) == everything(second)
     assert (first / layer / "bin").is_dir()
     (link,) = (first / "overlay2" / "l").iterdir()
@@ -81,7 +81,7 @@ def test_the_image_is_still_named_by_the_digest_of_its_description(tmp_path: Pat
     Or Docker would refuse it.
     """
     made = store(tmp_path / "1", "1" * 64, "2026-01-01T00:00:00Z")
-    settle(made)
+    make_reproducible(made)
     (description,) = (made / "image/overlay2/imagedb/content/sha256").iterdir()
     assert description.name == hashlib.sha256(description.read_bytes()).hexdigest()
     assert f"sha256:{description.name}" in (made / "image/overlay2/repositories.json").read_text()

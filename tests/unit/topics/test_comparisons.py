@@ -8,6 +8,8 @@ import dataclasses
 
 import pytest
 
+from analysis.drawing.canvas import PAPER
+from analysis.drawing.forest import MARKS
 from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind, Verdict
 from analysis.topics.comparisons import figure
@@ -190,6 +192,15 @@ def test_the_figure_has_the_numbers_and_the_verdict_of_each() -> None:
     assert estimate == pytest.approx(25, abs=0.2)
     assert Interval(estimate, low, high).excludes_zero
     assert "matched +25" in shown(drawn).alternative
+
+
+def test_only_a_difference_that_is_told_has_a_filled_marker() -> None:
+    """
+    And no two verdicts look alike without their colours.
+    """
+    hollow = {kind for kind, (_, _, face) in MARKS.items() if face == PAPER}
+    assert hollow == {Kind.CANNOT_TELL}
+    assert len({(marker, face == PAPER) for marker, _, face in MARKS.values()}) == len(MARKS)
 
 
 def test_the_figure_has_no_number_of_what_is_not_comparable() -> None:

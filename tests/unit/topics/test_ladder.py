@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analysis.drawing.canvas import PAPER
 from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind, Verdict
 from analysis.topics.ladder import figure
@@ -223,6 +224,16 @@ def test_a_step_that_is_clear_by_itself_alone_is_marked() -> None:
     assert told(Interval(5.0, -1.0, 9.0), step) is Told.HOLDS_ZERO
     assert told(Interval(5.0, None, None), step) is Told.ONE_BLOCK
     assert told(None, step) is Told.MISSING
+
+
+@pytest.mark.parametrize("told_apart", Told)
+def test_only_a_bar_that_is_told_apart_is_filled(told_apart: Told) -> None:
+    """
+    Whichever way it goes; costs and savings are not told by the same filling.
+    """
+    cost, saving = (figure._look(told_apart, width)["facecolor"] for width in (5.0, -5.0))
+    filled = told_apart is Told.APART
+    assert (cost != PAPER, saving != PAPER, cost != saving) == (filled, filled, filled)
 
 
 def test_what_a_whole_is_made_of_comes_first() -> None:

@@ -72,7 +72,19 @@ def test_the_cost_is_the_matched_pair_s_verdict(docker: float, spread: float, wo
     """
     text = item(run_of(docker, 1.0, spread), COSTS)
     assert words in text
-    assert re.search(r"\d % \[|\d %\)|, [+-]?\d[\d.]*\]", text)
+    assert re.search(r" % \[[^]]*\d\]", text)
+
+
+@pytest.mark.parametrize(("docker", "per_cent"), [(1.5, 50), (0.7, 30)])
+def test_more_and_less_time_are_both_told_without_a_sign(docker: float, per_cent: int) -> None:
+    """
+    The word says the direction; the interval is around the estimate.
+    """
+    found = re.search(r"takes ([\d.]+) % \[([\d.]+), ([\d.]+)\]", item(run_of(docker, 1.0), COSTS))
+    assert found is not None
+    estimate, low, high = map(float, found.groups())
+    assert estimate == pytest.approx(per_cent, abs=1.5)
+    assert low < estimate < high
 
 
 def test_a_pair_that_answers_unlike_is_not_compared() -> None:

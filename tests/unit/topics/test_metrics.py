@@ -90,6 +90,17 @@ def test_a_load_that_broke_off_counts_as_none_answered() -> None:
     assert row["Reliability"] == "100.00 % and at least 80.00 %"
 
 
+def test_a_short_load_that_broke_off_counts_for_no_load_at_once() -> None:
+    """
+    Its trial is without a result, and the table of the loads at once is of the others.
+    """
+    made = dataclasses.replace(manifest(), requests_at_once=1000, at_once=["netns", "docker"])
+    lost = dataclasses.replace(failed_trial(9, 3, "docker"), requests_lost=250)
+    section = key_metrics(findings(made, [*rounds(), lost]))
+    assert row_of(section, "Reliability")[1:3] == ["100.00 %", "100.00 %"]
+    assert "not counted" in row_of(section, "Trials without a result")[2]
+
+
 def test_arms_that_answer_unlike_have_no_difference_in_time() -> None:
     """
     Errors are quick: neither in the pair's own table nor in a row.

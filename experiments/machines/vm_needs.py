@@ -52,8 +52,8 @@ def refuse_damaged(whole: BuiltBox) -> None:
         found = str(error)
     if found != whole.sha256:
         msg = (
-            f"{whole.file} is damaged: its checksum is {found} and was built with {whole.sha256}; "
-            f"remove {whole.directory} and run `nox -s box`"
+            f"{whole.file} is damaged: its checksum is {found}, but it was built with "
+            f"{whole.sha256}; remove {whole.directory} and run `nox -s box`"
         )
         raise HostError(msg)
 

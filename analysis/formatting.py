@@ -88,7 +88,7 @@ def _with_limits(interval: Interval, unit: str, usual: int, sign: str) -> str:
 
     def text(number: float) -> str:
         # Without a zero below zero.
-        return f"{round(number, digits) + 0.0:{sign}.{digits}f}"
+        return f"{number:{sign}z.{digits}f}"
 
     centre = f"{text(interval.estimate)} {unit}"
     if interval.low is None or interval.high is None:
@@ -109,8 +109,8 @@ def plus_minus(interval: Interval, usual: int = 0) -> str:
     """
     digits = decimals(interval, usual)
     if interval.half_width is None:
-        return f"{interval.estimate:.{digits}f}"
-    return f"{interval.estimate:.{digits}f} ± {interval.half_width:.{digits}f}"
+        return f"{interval.estimate:z.{digits}f}"
+    return f"{interval.estimate:z.{digits}f} ± {interval.half_width:.{digits}f}"
 
 
 def sentence(text: str) -> str:

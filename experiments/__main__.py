@@ -6,9 +6,9 @@ import os
 import sys
 
 if os.name != "posix":
-    sys.exit(f"error: this needs Linux, and this is {sys.platform}; run it on a Linux machine")
+    sys.exit(f"error: this needs Linux, but this system is {sys.platform}; run it on Linux")
 
-# What this imports is there on POSIX systems only.
+# It imports modules that exist on POSIX systems only.
 from experiments.host.cli import main
 
 sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,5 @@
 """
-External commands: each has a time limit, and an error that says what was run and how it ended.
+External commands: with a time limit, and with an error that says what was run and how it ended.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
 """
-The errors that a user sees: what was wrong, with which value, and the next thing to do.
+The errors that a user sees: the mistake, the wrong value, and the next step.
 """
 
 from __future__ import annotations
 
 INTERRUPTED_STATUS = 130
-"""What a command exits with that the user interrupted, as shells have it."""
+"""The exit status of a command that the user interrupted, as in shells."""
 
 
 class BridgetollError(Exception):
     """
-    Base of every error that is reported without a traceback.
+    The base of all errors that are reported without a traceback.
 
-    ``exit_status`` is what the command that met it exits with.
+    ``exit_status`` is the exit status of the command.
     """
 
     exit_status = 1
@@ -20,7 +20,7 @@ class BridgetollError(Exception):
 
 class UsageError(BridgetollError):
     """
-    An option, a variants file or a workload that makes no sense.
+    An invalid option, variants file or workload.
     """
 
     exit_status = 2
@@ -40,7 +40,7 @@ class LockedError(BridgetollError):
 
 class ComposeError(BridgetollError):
     """
-    A Compose file that cannot be read, or asks for what a deployment cannot honour.
+    A Compose file that cannot be read, or that a deployment cannot honour.
     """
 
 
@@ -52,13 +52,13 @@ class DeployError(BridgetollError):
 
 class LoadError(BridgetollError):
     """
-    A response that is not the expected one, or a load generator that failed or printed rubbish.
+    An unexpected response, or a load generator that failed or printed something unknown.
     """
 
 
 class ProofError(BridgetollError):
     """
-    A trial that is not what its variant's name says: another path, or a difference not declared.
+    A trial that does not match its variant: another path, or an undeclared difference.
     """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.statistics.intervals import Interval  # noqa: TC001 - the schema is made from it
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the format; goes up when a field changes its name or meaning."""
+
+DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,21 @@ def _effect(
 
 def verdicts_json(findings: Findings) -> str:
     """
-    The text of the file; the same run gives the same bytes.
+    The text of the file; the same run gives the same bytes, because computed numbers are rounded.
     """
-    return json.dumps(asdict(verdicts_of(findings)), indent=1, ensure_ascii=False) + "\n"
+    # A time stamp is not computed, and keeps its digits.
+    whole = rounded(asdict(verdicts_of(findings))) | {"created_at": findings.manifest.created_at}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def rounded(content: Any) -> Any:  # noqa: ANN401 - whatever is in a file
+    """
+    The same content with every number to six significant digits.
+
+    Later digits depend on the interpreter and the CPU.
+    """
+    if isinstance(content, dict):
+        return {key: rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [rounded(value) for value in content]
+    return float(f"{content:.{DIGITS}g}") if isinstance(content, float) else content

@@ -1,5 +1,5 @@
 """
-Deployments: a variant of the stack, up and reachable.
+Deployments: the protocol of a variant of the stack that is up and reachable.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 DAEMON = "dockerd, containerd, shims"
 PROXY = "docker-proxy"
 LOG_READER = "log reader"
-"""Names of what runs beside the services."""
+"""Names of the helper processes beside the services."""
 
 
 @dataclass(frozen=True)
 class Site:
     """
-    What the lab gives one deployment.
+    The resources of one deployment.
 
-    ``directory`` is empty and the deployment's own; ``network_namespace`` is the name of the fresh
-    network namespace that plays the host; ``group`` holds everything of the stack. ``plain_root``
-    is the userland as a directory tree on no overlay, and ``docker_spec`` the OCI specification by
-    which Docker starts a container here; only deployments that imitate it need it. The stack is
-    to run on ``processors`` CPUs, also where it is brought up on more.
+    ``directory`` is an empty directory; ``network_namespace`` names the fresh network namespace
+    that acts as the host; ``group`` is the control group of the whole stack. ``plain_root`` is the
+    userland without an overlay. ``docker_spec`` is the OCI specification of a container that Docker
+    started here, for deployments that imitate one. ``processors`` is the number of CPUs that the
+    stack runs on, even if it is brought up on more.
     """
 
     directory: Path
@@ -46,10 +46,10 @@ class Site:
 @dataclass(frozen=True)
 class Part:
     """
-    Some processes of a deployment, whose CPU time is one figure.
+    A part of a deployment: processes whose CPU time is counted together.
 
-    ``first_process`` is the process that the others come from. They are in a control group of their
-    own, or, where ``group`` is None, are that process with its descendants.
+    They are the processes of the control group ``group``, or, if that is None, ``first_process``
+    and its descendants.
     """
 
     first_process: int
@@ -58,18 +58,18 @@ class Part:
 
 class Deployment(Protocol):
     """
-    A context: entering deploys and waits until every health check passes, leaving kills it all.
+    A context: entering deploys and waits for all health checks, leaving kills everything.
 
-    Entering raises DeployError, with the last log lines, for a service that does not become
-    healthy, and ComposeError for a description that cannot be honoured. ``started_at`` is when the
-    stack began to be brought up, its networks first, on the monotonic clock; a daemon was up then.
+    Entering raises DeployError with the last log lines if a service does not become healthy, and
+    ComposeError for a Compose file that cannot be honoured. ``started_at`` is the time, on the
+    monotonic clock, at which the creation of the stack's networks began; a daemon was up by then.
     """
 
     started_at: float
 
     def __init__(self, project: ComposeProject, site: Site, levels: Mapping[str, str]) -> None:
         """
-        Takes a level of every factor, for what the project does not say. Nothing is deployed yet.
+        ``levels`` decide what the Compose project leaves open. Nothing is deployed yet.
         """
 
     def __enter__(self) -> Self:
@@ -84,27 +84,27 @@ class Deployment(Protocol):
         trace: TracebackType | None,
     ) -> None:
         """
-        Tear down; only empty control groups below the site's are left of the deployment.
+        Tear down everything but empty control groups below the site's group.
         """
 
     def address(self, service: str, port: int, entry: str) -> str:
         """
-        Where a client reaches the service's port, by a level of the factor entry: ``host:port``.
+        The address ``host:port`` of a service's port for a client, by the level of ``entry``.
 
-        Raises DeployError when there is no such address.
+        Raises DeployError if there is no such address.
         """
 
     def services(self) -> dict[str, Part]:
         """
-        Every service instance that is up, by its name in the Compose file.
+        Every running service instance by its name in the Compose file.
         """
 
     def helpers(self) -> dict[str, Part]:
         """
-        What runs beside the services for their sake, by what it is.
+        The helper processes beside the services, by their kind.
         """
 
     def logs(self, lines: int) -> dict[str, str]:
         """
-        The last lines that each service instance printed.
+        The last output lines of every service instance.
         """

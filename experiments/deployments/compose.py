@@ -1,8 +1,7 @@
 """
-The Compose file as data: parsed by Docker Compose itself, then read strictly; its networks.
+The Compose file as data: parsed by Docker Compose, then read strictly. Its networks.
 
-A key that the readers of this module would not honour is an error that names it, so that no
-deployment silently differs from what the file says.
+An unsupported key is an error, so that no deployment silently differs from its Compose file.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ if TYPE_CHECKING:
 CONFIG_TIMEOUT_S = 30
 BRIDGE_NAME_OPTION = "com.docker.network.bridge.name"
 BENCHMARK_RANGE = ipaddress.IPv4Network("198.18.0.0/15")
-"""The addresses that RFC 2544 reserves for benchmarks; the lab uses no others."""
+"""The addresses that RFC 2544 reserves for benchmarks; the lab uses only these."""
 
 LONGEST_INTERFACE_NAME = 15
-"""IFNAMSIZ of Linux, less the closing NUL."""
+"""IFNAMSIZ of Linux without the closing NUL."""
 
 
 @dataclass(frozen=True)
 class Network:
     """
-    One bridge: its subnet, the host's own address in it, and the name of its interface.
+    One bridge: its subnet, the host's address in it, and the name of its interface.
     """
 
     name: str
@@ -44,9 +43,9 @@ class Network:
 @dataclass(frozen=True)
 class ComposeProject:
     """
-    A Compose file with its overrides: the files, the chosen services, and what Compose made of it.
+    A Compose project: its files, the chosen services, and the configuration that Compose resolved.
 
-    ``variables`` are what was put in for ``${…}`` in the files.
+    ``variables`` are the values of ``${…}`` in the files.
     """
 
     files: tuple[Path, ...]
@@ -59,11 +58,10 @@ def resolve(
     files: Sequence[Path], chosen: Sequence[str], variables: Mapping[str, str] | None = None
 ) -> ComposeProject:
     """
-    Let Docker Compose parse and merge the files, for the chosen services and what they depend on.
+    Let Docker Compose merge the files, for the chosen services and their dependencies.
 
-    ``variables`` are put in for ``${…}`` in the files.
-
-    Raises ComposeError, with Compose's own words, for files that it refuses.
+    ``variables`` are the values of ``${…}`` in the files. Raises ComposeError, with the message of
+    Compose, for files that it refuses.
     """
     command = [*compose_command(files), "config", "--format", "json", *chosen]
     names = ", ".join(file.name for file in files)
@@ -84,7 +82,7 @@ def resolve(
 
 def compose_command(files: Sequence[Path]) -> list[str]:
     """
-    The command ``docker compose`` for these files.
+    The command line ``docker compose`` with these files.
     """
     arguments = ["docker", "compose"]
     for file in files:
@@ -94,9 +92,9 @@ def compose_command(files: Sequence[Path]) -> list[str]:
 
 def networks(project: ComposeProject) -> dict[str, Network]:
     """
-    The project's networks, by name.
+    The project's networks by name.
 
-    Raises ComposeError for one that is not a plain bridge with a subnet inside 198.18.0.0/15.
+    Raises ComposeError if one is not a plain bridge with a subnet in 198.18.0.0/15.
     """
     found = {}
     for name, table in project.config.get("networks", {}).items():
@@ -109,14 +107,16 @@ def networks(project: ComposeProject) -> dict[str, Network]:
         bridge = str(options.take(BRIDGE_NAME_OPTION) or name)
         options.finish()
         if len(bridge) > LONGEST_INTERFACE_NAME:
-            msg = f"{options.where}: {bridge!r} is longer than the 15 letters of an interface name"
+            msg = (
+                f"{options.where}: {bridge!r} is longer than the 15 characters of an interface name"
+            )
             raise ComposeError(msg)
         ipam = TableReader(f"networks.{name}.ipam", reader.take("ipam") or {})
         configs = ipam.take("config") or []
         ipam.finish()
         reader.finish()
         if len(configs) != 1:
-            msg = f"networks.{name}.ipam.config must hold exactly one subnet, not {len(configs)}"
+            msg = f"networks.{name}.ipam.config must have exactly one subnet, not {len(configs)}"
             raise ComposeError(msg)
         config = TableReader(f"networks.{name}.ipam.config", configs[0])
         found[name] = _network(name, bridge, config)
@@ -132,39 +132,39 @@ def _network(name: str, bridge: str, config: TableReader) -> Network:
         raise ComposeError(msg) from error
     config.finish()
     if not subnet.subnet_of(BENCHMARK_RANGE):
-        msg = f"{config.where}: subnet {subnet} is outside of {BENCHMARK_RANGE}, the lab's range"
+        msg = f"{config.where}: subnet {subnet} is outside {BENCHMARK_RANGE}, the range of the lab"
         raise ComposeError(msg)
     return Network(name, bridge, subnet, gateway)
 
 
 class TableReader:
     """
-    A table whose every key must be taken; what is left over is refused by name.
+    A table whose keys must all be taken; a key that is left over is an error.
     """
 
     def __init__(self, where: str, table: Mapping[str, Any]) -> None:
         """
-        ``where`` is how errors name the table.
+        ``where`` names the table in errors.
         """
         self.where = where
         self.table = dict(table)
 
     def take(self, key: str) -> Any:  # noqa: ANN401 - JSON holds anything
         """
-        A key's value, which is then taken; None when it is not there.
+        Take a key; its value, or None if it is missing.
         """
         return self.table.pop(key, None)
 
     def refuse(self, key: str, value: object, reason: str = "") -> NoReturn:
         """
-        Raise ComposeError for a value.
+        Raise ComposeError for a value that raw namespaces cannot honour.
         """
         msg = f"{self.where}.{key}: raw namespaces cannot honour {value!r}"
         raise ComposeError(f"{msg}; {reason}" if reason else msg)
 
     def finish(self) -> None:
         """
-        Raise ComposeError when a key is left.
+        Raise ComposeError if a key is left over.
         """
         for key, value in self.table.items():
             if value not in (None, [], {}, ""):

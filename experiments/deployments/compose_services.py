@@ -1,5 +1,5 @@
 """
-The services of a Compose file, read strictly as raw namespaces can run them.
+The services of a Compose file as raw namespaces can run them; unsupported keys are errors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Healthcheck:
     """
-    How a service says that it is healthy; durations in seconds.
+    The health check of a service; durations in seconds.
     """
 
     command: tuple[str, ...]
@@ -39,11 +39,11 @@ class Service:
     """
     One service of the stack.
 
-    With ``host_network`` it is in the host's own network namespace, and has no addresses.
-    ``addresses`` maps the names of its networks to fixed addresses, or to None for any free one;
-    ``depends_on`` maps services to ``service_started`` or ``service_healthy``; ``cpus`` and
-    ``memory_bytes`` are limits, None for unlimited; ``tmpfs`` maps paths to mount options, and
-    ``volumes`` paths, which are mounted where they are, to whether they are read-only.
+    With ``host_network`` it uses the host's network namespace and has no addresses. ``addresses``
+    maps its networks to a fixed address, or to None for any free one; ``depends_on`` maps services
+    to ``service_started`` or ``service_healthy``. ``cpus`` and ``memory_bytes`` are limits or None.
+    ``tmpfs`` maps paths to mount options; ``volumes`` maps paths, which are mounted at the same
+    path, to whether they are read-only.
     """
 
     name: str
@@ -64,9 +64,9 @@ class Service:
 
 def services(project: ComposeProject) -> dict[str, Service]:
     """
-    The project's services as raw namespaces can run them, by name.
+    The project's services by name.
 
-    Raises ComposeError that names the service and the key that cannot be honoured.
+    Raises ComposeError with the service and the key that raw namespaces cannot honour.
     """
     for key, value in project.config.items():
         known = key in {"name", "services", "networks"} or key.startswith("x-")
@@ -82,17 +82,17 @@ def _service(name: str, table: Mapping[str, Any]) -> Service:
     reader = TableReader(f"services.{name}", table)
     image = reader.take("image")
     if str(image).removesuffix(":latest") != IMAGE:
-        reader.refuse("image", image, f"only {IMAGE}, which is made from the userland, is there")
-    # Nothing is pulled whatever the policy says.
+        reader.refuse("image", image, f"the only image is {IMAGE}, which is made from the userland")
+    # Nothing is ever pulled.
     reader.take("pull_policy")
     command = [*(reader.take("entrypoint") or []), *(reader.take("command") or [])]
     if not command:
-        msg = f"services.{name} has no command, and the userland's image has none either"
+        msg = f"services.{name} has no command, and the userland's image has no default command"
         raise ComposeError(msg)
     volumes = _volumes(reader)
     replicas, cpus, memory_bytes = _limits(reader)
     host_network = _host_network(reader)
-    # Both arms end by a kill, so nobody is asked to stop.
+    # Both runtimes kill the services, so no stop is requested.
     for key in ("stop_grace_period", "stop_signal"):
         reader.take(key)
     service = Service(
@@ -127,14 +127,14 @@ def _volumes(reader: TableReader) -> dict[str, bool]:
             reader.refuse(
                 "volumes",
                 f"{source}:{target}",
-                "raw namespaces share one root: bind a path to itself",
+                "raw namespaces share one root, so mount a path at the same path",
             )
         found[str(source)] = read_only
     return found
 
 
 TMPFS_OPTIONS = "noexec,nosuid,nodev,mode=1777"
-"""What Docker mounts a tmpfs with when the file says nothing else."""
+"""Docker's default options for a tmpfs."""
 
 
 def _tmpfs(reader: TableReader) -> dict[str, str]:
@@ -149,7 +149,7 @@ def _limits(reader: TableReader) -> tuple[int, float | None, int | None]:
     deploy = TableReader(f"{reader.where}.deploy", reader.take("deploy") or {})
     replicas = deploy.take("replicas")
     resources = TableReader(f"{deploy.where}.resources", deploy.take("resources") or {})
-    # Placement says where in a swarm, which there is none of; Compose adds it empty.
+    # Placement concerns a swarm; Compose adds it empty.
     if deploy.table.get("placement") == {}:
         deploy.take("placement")
     deploy.finish()
@@ -194,14 +194,14 @@ def _addresses(reader: TableReader) -> dict[str, ipaddress.IPv4Address | None]:
         attachment.finish()
         found[name] = ipaddress.IPv4Address(address) if address else None
     if not found:
-        msg = f"{reader.where} has no network; a raw namespace needs one to be reached"
+        msg = f"{reader.where} has no network, so nothing could reach its namespace; give it one"
         raise ComposeError(msg)
     return found
 
 
 SHORTEST_INTERVAL_S = 600.0
 """
-Health is checked until the first success. A file that wants checks during a trial is refused.
+Health is checked until the first success. A Compose file with checks during a trial is refused.
 """
 
 
@@ -219,7 +219,7 @@ def _healthcheck(name: str, table: Mapping[str, Any] | None) -> Healthcheck | No
         reader.refuse(
             "interval",
             table.get("interval", "30s"),
-            "a check in the middle of a trial would be measured; say 10m or more",
+            "a health check during a trial would be measured too; use 10m or more",
         )
     check = Healthcheck(
         command=tuple(test),

@@ -1,5 +1,5 @@
 """
-The stack as containers: Docker Compose itself, on a private dockerd started for this deployment.
+The stack as containers: Docker Compose on a private dockerd of this deployment.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ContainerDeployment:
 
     def __init__(self, project: ComposeProject, site: Site, levels: Mapping[str, str]) -> None:
         """
-        Nothing is started yet, not even the daemon.
+        Nothing is started yet.
         """
         self._project = project
         self._site = site
@@ -50,7 +50,7 @@ class ContainerDeployment:
 
     def __enter__(self) -> Self:
         """
-        Start the daemon, then let Compose bring the services up and wait for their health.
+        Start the daemon, then let Compose bring the services up and wait until they are healthy.
         """
         try:
             proxy = self._levels["userland_proxy"] == "on"
@@ -76,14 +76,14 @@ class ContainerDeployment:
 
     def address(self, service: str, port: int, entry: str) -> str:
         """
-        The first container's own address, or the port that the host publishes for it.
+        The address of the first container of the service, or its published port on the host.
         """
         for container in self._containers():
             if container.labels.get(SERVICE_LABEL) == service:
                 settings = container.attrs["NetworkSettings"]
                 if entry == "direct":
                     for network in settings["Networks"].values():
-                        # One on the host's network has no address of its own.
+                        # A container on the host network has no address.
                         return f"{network['IPAddress'] or '127.0.0.1'}:{port}"
                 return _published(service, port, entry, settings["Ports"])
         msg = f"service {service!r} is not deployed"
@@ -91,7 +91,7 @@ class ContainerDeployment:
 
     def services(self) -> dict[str, Part]:
         """
-        Every container, by the name of its service (with its number where there are several).
+        Every container by the name of its service, with a number if there are several.
         """
         found: dict[str, Part] = {}
         containers = self._containers()
@@ -105,13 +105,13 @@ class ContainerDeployment:
 
     def helpers(self) -> dict[str, Part]:
         """
-        The daemon with containerd and the shims; docker-proxy is told apart by who looks.
+        The daemon with containerd and the shims; the CPU probe separates docker-proxy from them.
         """
         return {DAEMON: Part(self._daemon.first_process(), self._daemon.group)}
 
     def logs(self, lines: int) -> dict[str, str]:
         """
-        What ``docker logs`` shows for each container.
+        The output of ``docker logs`` for every container.
         """
         return {
             str(container.name): container.logs(tail=lines).decode(errors="replace").strip()
@@ -144,7 +144,7 @@ class ContainerDeployment:
 
     def _unhealthy(self) -> str:
         """
-        The last lines of every service that is not healthy, for the reader of the error.
+        The last lines of every service that is not healthy, for an error message.
         """
         parts = []
         try:
@@ -155,33 +155,33 @@ class ContainerDeployment:
                     text = container.logs(tail=LAST_LINES).decode(errors="replace").strip()
                     parts.append(f"{container.name} is {condition}; its last lines:\n{text}")
         except (DockerException, DeployError) as error:
-            parts.append(f"(the daemon does not say more: {error})")
+            parts.append(f"(the daemon gives no further information: {error})")
         return "\n".join(parts)
 
 
 def _published(service: str, port: int, entry: str, ports: Mapping[str, Any]) -> str:
     """
-    Where a client on the host, or one beyond the host's uplink, finds a published port.
+    The address of a published port for a client on the host, or beyond the uplink.
     """
     for binding in ports.get(f"{port}/tcp") or []:
         address = binding["HostIp"]
         if ":" in address or (entry == "external" and address not in {"0.0.0.0", UPLINK_ADDRESS}):
             continue
-        # 0.0.0.0 is every address of the host.
+        # 0.0.0.0 stands for every address of the host.
         own = UPLINK_ADDRESS if entry == "external" else "127.0.0.1"
         return f"{address.replace('0.0.0.0', own)}:{binding['HostPort']}"
     msg = (
-        f"service {service!r} publishes no port {port} for IPv4 that a client can reach, and the "
-        f"variant's entry is {entry!r}; give it one under ports, or use entry = 'direct'"
+        f"service {service!r} publishes no port {port} that an IPv4 client can reach, but the "
+        f"variant has entry = {entry!r}; publish it under ports, or use entry = 'direct'"
     )
     raise DeployError(msg)
 
 
 def first_of(group: ControlGroup) -> int:
     """
-    The process of a container's group that the others come from, as this process numbers it.
+    The first process of a container, by its number in this process's PID namespace.
 
-    Docker numbers it as dockerd's PID namespace does. Raises DeployError when there is none.
+    Docker only knows its number in dockerd's PID namespace. Raises DeployError if there is none.
     """
     for pid in sorted(group.process_ids()):
         try:
@@ -191,5 +191,5 @@ def first_of(group: ControlGroup) -> int:
         numbers = next(line for line in status.splitlines() if line.startswith("NSpid:"))
         if numbers.split()[-1] == "1":
             return pid
-    msg = f"control group {group.path} holds no first process of a container"
+    msg = f"control group {group.path} contains no first process of a container"
     raise DeployError(msg)

@@ -1,5 +1,5 @@
 """
-OCI specifications: Docker's own, as it hands it to runc, and what is left of it at each level.
+OCI specifications: the one that Docker gives to runc, reduced to a confinement.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def has_primitive(confinement: str, primitive: str) -> bool:
 
 def docker_spec(site: Site) -> dict[str, Any]:
     """
-    The specification with which Docker starts a container here, read from a container that runs.
+    The OCI specification of a container that Docker starts here.
 
-    Raises DeployError when Docker does not start one.
+    Raises DeployError if Docker does not start one.
     """
     group = site.group.child("daemon")
     group.create()
@@ -80,27 +80,27 @@ def bundle_config(
     group: str,
 ) -> dict[str, Any]:
     """
-    Docker's specification for this service, without the primitives above the level.
+    Docker's specification adapted to this service, without the primitives beyond the confinement.
 
-    Raises DeployError when there is no specification to begin with.
+    Raises DeployError if ``spec`` is empty.
     """
     if not spec:
-        msg = "there is no specification of Docker's to imitate; docker_spec() reads one"
+        msg = "Docker's OCI specification is missing; docker_spec() reads it"
         raise DeployError(msg)
     config: dict[str, Any] = copy.deepcopy(dict(spec))
     config["hostname"] = hostname
     config["root"] = {"path": str(root), "readonly": False}
-    # Docker's hooks are about its own networks.
+    # Docker's hooks concern its networks.
     config.pop("hooks", None)
     process = config["process"]
     process["args"] = list(service.command)
-    # Docker tells every container its own name.
+    # Docker gives every container its name.
     told = {"HOSTNAME": hostname, **environment}
     process["env"] = [f"{key}={value}" for key, value in told.items()]
     process["cwd"] = service.working_dir
     process["user"] = _user(service.user)
     process["terminal"] = False
-    # Docker starts with what the daemon has; a process here has what the lab has.
+    # A container has the daemon's limits; a process here has the lab's.
     process.pop("rlimits", None)
     linux = config["linux"]
     linux["cgroupsPath"] = group
@@ -109,7 +109,7 @@ def bundle_config(
         {"type": item["type"]} for item in linux["namespaces"] if item["type"] in kinds
     ]
     linux["namespaces"].append({"type": "network", "path": network_namespace})
-    # Limits are on the group already, which both arms make in the same way.
+    # The limits are set on the control group, in the same way for both runtimes.
     devices = linux.get("resources", {}).get("devices", [])
     linux["resources"] = {"devices": devices}
     config["mounts"] = [
@@ -138,7 +138,7 @@ def bundle_config(
 
 def capability_names(status: Path = Path("/proc/self/status")) -> list[str]:
     """
-    The capabilities that this process has, by the names that specifications use.
+    The effective capabilities of this process, by their names in OCI specifications.
     """
     line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
     own = int(line.split()[1], 16)

@@ -21,7 +21,7 @@ IPTABLES_TIMEOUT_S = 10
 
 def private_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
     """
-    The daemon of a site, not started yet: in the host's namespace, on the stack's CPUs.
+    The daemon of a site, not started yet: in the host's network namespace, on the stack's CPUs.
     """
     group = site.group.child("daemon")
     group.create()
@@ -38,11 +38,11 @@ def private_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
 
 def let_bridges_pass(host: str, bridges: Sequence[str]) -> None:
     """
-    Let frames cross these bridges although dockerd refuses what it does not know.
+    Allow frames to cross these bridges, which dockerd would drop.
 
-    dockerd sets the policy of FORWARD to DROP and lets bridged frames pass iptables; a rule in
-    DOCKER-USER, which it leaves to the user, is what its manual asks an administrator for. The
-    frames go on to pass every rule, which is the cost to be seen.
+    dockerd sets the policy of FORWARD to DROP and sends bridged frames through iptables. Its manual
+    asks administrators to add rules to DOCKER-USER. The frames still pass all rules, whose cost is
+    to be measured.
     """
     for bridge in bridges:
         rule = ["-I", "DOCKER-USER", "-i", bridge, "-o", bridge, "-j", "ACCEPT"]

@@ -1,5 +1,5 @@
 """
-The stack as plain processes in raw network namespaces: an interpreter of the Compose file.
+The stack as processes in raw network namespaces: an interpreter of the Compose file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ POLL_S = 0.01
 @dataclass
 class _Running:
     """
-    A started instance; ``reader`` is what its output goes to, where that is a pipe.
+    A started instance; ``reader`` is the process that reads its output, if that is a pipe.
     """
 
     instance: Instance
@@ -69,7 +69,7 @@ class ProcessDeployment:
 
     def __init__(self, project: ComposeProject, site: Site, levels: Mapping[str, str]) -> None:
         """
-        Reads the project, so that what cannot be honoured is refused before anything is made.
+        Reads the project; a key that cannot be honoured fails before anything is created.
         """
         self._site = site
         self._levels = levels
@@ -83,7 +83,7 @@ class ProcessDeployment:
 
     def __enter__(self) -> Self:
         """
-        Make the namespaces, then start the services in the order of their dependencies.
+        Create the namespaces, then start the services in the order of their dependencies.
         """
         host = self._site.network_namespace
         try:
@@ -112,7 +112,7 @@ class ProcessDeployment:
         trace: TracebackType | None,
     ) -> None:
         """
-        Kill the processes, then remove what was made, in the reverse order.
+        Kill the processes, then remove all resources in reverse order.
         """
         self._tear_down()
 
@@ -127,10 +127,12 @@ class ProcessDeployment:
 
     def address(self, service: str, port: int, entry: str) -> str:
         """
-        The first instance's own address; raw namespaces publish no ports.
+        The address of the first instance; raw namespaces publish no ports.
         """
         if entry != "direct":
-            msg = f"service {service!r} is in a raw namespace, which publishes no ports"
+            msg = (
+                f"service {service!r} is in a raw namespace, which publishes no ports; use 'direct'"
+            )
             raise DeployError(msg)
         for instance in self._instances:
             if instance.service.name == service:
@@ -141,7 +143,7 @@ class ProcessDeployment:
 
     def services(self) -> dict[str, Part]:
         """
-        Every instance, with its control group where it has one.
+        Every instance, with its control group if it has one.
         """
         return {
             name: Part(running.process.pid, running.group)
@@ -150,7 +152,7 @@ class ProcessDeployment:
 
     def helpers(self) -> dict[str, Part]:
         """
-        The readers of pipes, and a daemon that has nothing to do.
+        The readers of pipes, and the idle daemon.
         """
         found = {
             f"{LOG_READER} of {name}": Part(running.reader.pid, None)
@@ -163,7 +165,7 @@ class ProcessDeployment:
 
     def logs(self, lines: int) -> dict[str, str]:
         """
-        The ends of the files that the services' output goes to.
+        The last lines of the services' log files.
         """
         return {name: _tail(running.log, lines) for name, running in self._running.items()}
 
@@ -177,13 +179,13 @@ class ProcessDeployment:
             checked = [running for running in self._running.values() if not running.healthy]
             if waiting and not checked and not any(map(self._may_start_of, waiting)):
                 names = ", ".join(instance.name for instance in waiting)
-                msg = f"these services wait for each other or for one that is not there: {names}"
+                msg = f"these services wait for each other, or for a missing service: {names}"
                 raise ComposeError(msg)
             for running in checked:
                 self._check(running)
             time.sleep(POLL_S)
         for running in self._running.values():
-            _refuse_ended(running, "as soon as the stack was up")
+            _refuse_ended(running, "when the stack was up")
 
     def _may_start_of(self, instance: Instance) -> bool:
         return self._may_start(instance.service)
@@ -214,7 +216,7 @@ class ProcessDeployment:
                 service, place, command, service_environment(service), output
             )
             if reader is not None and reader.stdin is not None:
-                # Only the service's end is left, so that the reader ends with it.
+                # The service then has the only writing end, so the reader ends with it.
                 reader.stdin.close()
         healthy = service.healthcheck is None
         return _Running(
@@ -226,7 +228,7 @@ class ProcessDeployment:
 
     def _read_into(self, file: IO[bytes]) -> subprocess.Popen[bytes]:
         """
-        A process that copies what it reads into the file, as Docker's shim does for a container.
+        A process that copies its input into the file, as Docker's shim does for a container.
         """
         namespace = NetworkNamespace(self._site.network_namespace).path
         return subprocess.Popen(
@@ -238,7 +240,7 @@ class ProcessDeployment:
 
     def _check(self, running: _Running) -> None:
         """
-        Look once whether an instance is healthy, when its next look is due.
+        Check the health of an instance, if the next check is due.
         """
         check, name = running.instance.service.healthcheck, running.instance.name
         _refuse_ended(running, "before it was healthy")
@@ -261,7 +263,7 @@ class ProcessDeployment:
         service = running.instance.service
         place = self._place(running.instance, running.group)
         command = [*become_user(service.user), *check.command]
-        # With a pipe to watch, its end is seen at once; without, Python sleeps between looks.
+        # Its output is captured, because Python then notices the end of a command at once.
         return run_command(
             self._starter.command(service, place, command),
             limit_s=check.timeout_s,
@@ -271,7 +273,7 @@ class ProcessDeployment:
 
 def service_environment(service: Service) -> dict[str, str]:
     """
-    The whole environment of a service: what Docker sets by default, then the file's own.
+    The complete environment of a service: Docker's defaults, then the Compose file's.
     """
     name = service.user.partition(":")[0] or "root"
     try:
@@ -285,7 +287,7 @@ def become_user(user: str) -> list[str]:
     """
     The command prefix that changes to a Compose ``user`` (``name`` or ``name:group``).
 
-    Raises ComposeError for a user or group that the userland does not have.
+    Raises ComposeError if the userland has no such user or group.
     """
     if not user or user == "root":
         return []
@@ -294,7 +296,7 @@ def become_user(user: str) -> list[str]:
         entry = pwd.getpwnam(name)
         group_id = grp.getgrnam(group).gr_gid if group else entry.pw_gid
     except KeyError as error:
-        msg = f"user {user!r} is not in the userland ({error}); name one that is"
+        msg = f"the userland has no user {user!r} ({error}); name another one"
         raise ComposeError(msg) from error
     return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={group_id}", "--init-groups", "--"]
 

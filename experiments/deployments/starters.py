@@ -1,9 +1,8 @@
 """
-Starting one service instance at a level of confinement, from a bare process to all of Docker's.
+Starting a service instance at a confinement, from a bare process to all primitives of Docker.
 
-Up to control groups an instance is simply executed. From namespaces on it is started by runc,
-which is what Docker itself runs, with Docker's own specification less the primitives that the
-level lacks.
+Up to control groups an instance is a plain process. From namespaces on it is started by runc, the
+runtime of Docker, with Docker's OCI specification without the further primitives.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ ROOTS = Path("/run/bridgetoll-roots")
 
 class Started(Protocol):
     """
-    A started process, as ``subprocess.Popen`` is one.
+    A started process; ``subprocess.Popen`` is one.
     """
 
     pid: int
@@ -65,12 +64,12 @@ class Started(Protocol):
 
 class RuncContainer:
     """
-    The first process of a container that runc started and left alone.
+    The first process of a container that runc started in the background.
     """
 
     def __init__(self, name: str, pid: int, state: Path) -> None:
         """
-        Takes the process as it is now; its number may be another's once it has ended.
+        Opens a handle, because the kernel may reuse the number after the process has ended.
         """
         self.pid = pid
         self._name = name
@@ -80,7 +79,7 @@ class RuncContainer:
 
     def poll(self) -> int | None:
         """
-        0 once it has ended: its status is told to the process that inherited it, not to us.
+        0 after its end: only the process that inherited it learns the real status.
         """
         if self._status is None and self._has_ended():
             self._status = 0
@@ -91,9 +90,9 @@ class RuncContainer:
             signal.pidfd_send_signal(self._handle, 0)
             stat = Path(f"/proc/{self.pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
-            # It may end between the two, or while it is looked at.
+            # It may end between the two calls.
             return True
-        # What has ended and was not yet waited for still takes signals.
+        # A zombie still accepts signals.
         return stat.rpartition(")")[2].split()[0] == "Z"
 
     def send_signal(self, sig: int) -> None:
@@ -123,7 +122,7 @@ class RuncContainer:
 
     def delete(self) -> None:
         """
-        Let runc remove what it keeps about the container; the process has ended or is killed.
+        Let runc remove its state of the container and kill the process if it still runs.
         """
         delete = ["runc", "--root", str(self._state), "delete", "--force", self._name]
         run_command(delete, limit_s=RUNC_TIMEOUT_S)
@@ -133,7 +132,7 @@ class RuncContainer:
 @dataclass(frozen=True)
 class Place:
     """
-    Where an instance runs: under which name, in which network namespace (a path) and group.
+    The place of an instance: its name, its network namespace (a path) and its control group.
     """
 
     name: str
@@ -143,16 +142,14 @@ class Place:
 
 class Starter:
     """
-    Starts instances of one deployment at one level of confinement.
-
-    What is made for them is handed to ``stack``.
+    Starts the instances of one deployment at one confinement; ``stack`` gets their resources.
     """
 
     def __init__(self, site: Site, confinement: str, stack: ExitStack) -> None:
         """
-        Nothing is made or started yet.
+        Nothing is created or started yet.
         """
-        # On cgroup v2 a group that others are below of takes no process itself.
+        # On cgroup v2 a group with children cannot contain processes.
         self.shared_group = site.group.child("shared")
         self._site = site
         self._confinement = confinement
@@ -161,16 +158,16 @@ class Starter:
 
     def make_shared_group(self) -> None:
         """
-        Make the group of everything that has no group of its own.
+        Create the control group of all processes without a group.
         """
         self.shared_group.create()
         self._stack.callback(self.shared_group.remove)
 
     def mount_tmpfs(self, services: Iterable[Service]) -> None:
         """
-        Mount what services have in memory, into a root of the deployment's own, as others share it.
+        Mount the services' tmpfs directories into a root of this deployment.
 
-        A container's specification has such mounts itself.
+        Containers get them by their OCI specification.
         """
         wanted = {
             target: options for service in services for target, options in service.tmpfs.items()
@@ -182,12 +179,12 @@ class Starter:
             Mount("rbind", str(self._site.plain_root), str(ROOTS / self._site.network_namespace)),
         )
         mounts = [Mount("tmpfs", "tmpfs", f"{root}{path}", how) for path, how in wanted.items()]
-        mount(mounts, f"what {', '.join(wanted)} is to have in memory")
+        mount(mounts, f"tmpfs at {', '.join(wanted)}")
         self._plain_root = root
 
     def group(self, name: str, service: Service) -> ControlGroup | None:
         """
-        A control group for the instance: where the level has one, or a limit needs one.
+        A control group for the instance, if the confinement or a limit needs one.
         """
         limited = service.cpus is not None or service.memory_bytes is not None
         if not has_primitive(self._confinement, "cgroups") and not limited:
@@ -207,9 +204,9 @@ class Starter:
         output: int | IO[bytes],
     ) -> Started:
         """
-        Start a service's command, which changes to its user itself, at a place.
+        Start a service's command, which includes the change to its user, at a place.
 
-        Raises DeployError, with runc's words, when runc refuses.
+        Raises DeployError with runc's message if runc refuses.
         """
         if has_primitive(self._confinement, "namespaces"):
             return self._run_container(service, place, environment, output)
@@ -223,7 +220,7 @@ class Starter:
 
     def command(self, service: Service, place: Place, command: Sequence[str]) -> list[str]:
         """
-        The command line of a process for a service that is in no container.
+        The command line of a process of a service without a container.
         """
         return launch_command(
             place.group or self.shared_group,
@@ -271,7 +268,7 @@ class Starter:
 
     def _root(self, bundle: Path) -> Path:
         """
-        The root that a container gets: the plain one, or an overlay of the same files.
+        The root of a container: the plain root, or an overlay on the same files.
         """
         root = ROOTS / f"{self._site.network_namespace}-{bundle.name}"
         if has_primitive(self._confinement, "overlay"):
@@ -287,8 +284,8 @@ class Starter:
     def _mounted_root(self, name: str, source: Mount) -> Path:
         root = ROOTS / name
         root.mkdir(parents=True)
-        # Outside of what is deleted after a trial, and removed by what deletes no contents: below
-        # it are the lab's own directories. All that before the mount, which may be interrupted.
+        # Removed by rmdir, never by a recursive delete: the mount contains the lab's directories.
+        # Both callbacks come before the mount, which may be interrupted.
         self._stack.callback(root.rmdir)
         self._stack.callback(unmount, root)
         mount([source], f"the root of {name}")
@@ -297,7 +294,7 @@ class Starter:
 
 def unmount(root: Path) -> None:
     """
-    Unmount what is mounted there, with all below it; nothing where nothing is.
+    Unmount a root with everything below it, if it is mounted.
     """
     if root.is_mount():
         output_of(["umount", "--lazy", str(root)], limit_s=MOUNT_TIMEOUT_S, error=DeployError)

@@ -1,5 +1,5 @@
 """
-Raw namespaces wired together: by bridges in the host's namespace, or every two by a veth pair.
+The topology of raw namespaces: bridges in the host's namespace, or a veth pair for every two.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SETTLE_TIMEOUT_S = 10.0
 POLL_S = 0.02
 NEVER_UP = ("lo", "docker0")
-"""Links without a state: loopback, and the bridge of Docker's that nothing is attached to."""
+"""Links that are never up: loopback, and Docker's bridge without a container."""
 
 BRIDGE_NETFILTER = "net/bridge/bridge-nf-call-iptables"
 
@@ -34,7 +34,7 @@ BRIDGE_NETFILTER = "net/bridge/bridge-nf-call-iptables"
 @dataclass(frozen=True)
 class Instance:
     """
-    One running copy of a service, its network namespace, and its address in each of its networks.
+    One copy of a service, its network namespace, and its address in every network.
     """
 
     name: str
@@ -47,11 +47,11 @@ def instances(
     services: Mapping[str, Service], networks: Mapping[str, Network], host: str
 ) -> list[Instance]:
     """
-    Every instance with its addresses: the fixed ones as given, the rest the lowest free ones.
+    Every instance with its addresses: fixed ones as given, others the lowest free ones.
 
-    ``host`` is the namespace of those on the host's network, and begins the names of the others.
+    ``host`` is the namespace of services on the host's network, and the prefix of other names.
 
-    Raises ComposeError for an address outside of its subnet, in use, or wanted by two replicas.
+    Raises ComposeError for an address outside its subnet, in use, or fixed for two replicas.
     """
     used: dict[str, set[ipaddress.IPv4Address]] = {
         name: {network.gateway} for name, network in networks.items()
@@ -65,7 +65,7 @@ def instances(
             if address is None:
                 continue
             if address not in networks[name].subnet or address in used[name]:
-                msg = f"{where}: {address} is taken, or outside of {networks[name].subnet}"
+                msg = f"{where}: {address} is in use, or outside {networks[name].subnet}"
                 raise ComposeError(msg)
             if service.replicas > 1:
                 msg = f"{where}: {service.replicas} replicas cannot share the address {address}"
@@ -81,7 +81,7 @@ def instances(
                 used[name].add(addresses[name])
             suffix = f"-{number}" if service.replicas > 1 else ""
             name = f"{service.name}{suffix}"
-            # Other deployments beside this one have services of the same name.
+            # Other deployments have services of the same name.
             namespace = host if service.host_network else f"{host}-{name}"
             found.append(Instance(name, namespace, service, addresses))
     return found
@@ -96,11 +96,11 @@ def wire(
     bridged: bool = True,
 ) -> None:
     """
-    Make a namespace for every instance that is not on the host's network, and join them.
+    Create and connect a namespace for every instance that is not on the host's network.
 
-    With ``bridged`` there is a bridge for every network in the namespace ``host``, else a veth pair
-    between every two. The namespaces made are handed to ``stack``; the links end with them. They
-    are up some time later: see await_links.
+    With ``bridged`` every network is a bridge in the namespace ``host``; otherwise any two ends are
+    connected by a veth pair. ``stack`` gets the namespaces; the links end with them. The links come
+    up later: see ``await_links``.
     """
     apart = [instance for instance in wanted if not instance.service.host_network]
     for instance in apart:
@@ -146,7 +146,7 @@ def _bridges(host: str, networks: Mapping[str, Network], wanted: Sequence[Instan
 
 def _pairs(network: str, ends: Sequence[tuple[str, ipaddress.IPv4Address]]) -> None:
     """
-    A veth pair between every two ends, and at each a route to just the other one.
+    A veth pair between any two ends, with a route to the other end only.
     """
     pairs = itertools.combinations(ends, 2)
     for number, ((here, address), (there, other)) in enumerate(pairs):
@@ -161,10 +161,10 @@ def _pairs(network: str, ends: Sequence[tuple[str, ipaddress.IPv4Address]]) -> N
 
 def pass_no_firewall(host: str) -> None:
     """
-    Let bridged frames pass no iptables in the namespace ``host``.
+    Let bridged frames bypass iptables in the namespace ``host``.
 
-    They do so only where Docker or its like has asked for it; whether the kernel's default for a
-    new namespace is on depends on who loaded br_netfilter before.
+    Only Docker and similar software switches that on, but the kernel's default for a new namespace
+    depends on whether br_netfilter is loaded.
     """
     _set(host, BRIDGE_NETFILTER, "0")
 
@@ -183,10 +183,10 @@ def _assign(ipr: IPRoute, link: int, address: ipaddress.IPv4Address, prefix_leng
 
 def await_links(namespaces: Sequence[str]) -> None:
     """
-    Wait until every link of these namespaces is up; a veth is up when its peer is.
+    Wait until all links of these namespaces are up; a veth is up when its peer is.
 
-    The kernel settles links up to a second after they are set up, and all of them together.
-    Raises DeployError when one stays down.
+    The kernel reports links up to a second after they are set up, all at the same time.
+    Raises DeployError if a link stays down.
     """
     deadline = time.monotonic() + SETTLE_TIMEOUT_S
     for namespace in namespaces:
@@ -198,6 +198,6 @@ def await_links(namespaces: Sequence[str]) -> None:
             ]:
                 if time.monotonic() > deadline:
                     names = ", ".join(waiting)
-                    msg = f"in namespace {namespace} these links did not come up: {names}"
+                    msg = f"these links of namespace {namespace} did not come up: {names}"
                     raise DeployError(msg)
                 time.sleep(POLL_S)

@@ -1,5 +1,5 @@
 """
-How long every phase takes, over several trials each, beside what it is meant to take.
+The bench: the duration of every phase, in several repetitions, beside its target.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 REPEATS = 3
 PROBE_BLOCKS_PER_REPEAT = 3
-"""What the probes cost is small, so more blocks are needed to see it."""
+"""The cost of the probes is small, so more blocks are needed to measure it."""
 
 RUN_TIMEOUT_S = 1200
 MEASURE = (sys.executable, "-m", "experiments", "measure")
@@ -48,7 +48,7 @@ MEASURE = (sys.executable, "-m", "experiments", "measure")
 @dataclass(frozen=True)
 class Timing:
     """
-    One phase: what was measured each time, and the most that its median should be.
+    One phase: its measured values, and the target for their median.
     """
 
     phase: str
@@ -74,28 +74,34 @@ class Timing:
     def _met(self, over: float) -> str:
         if over > 0:
             return f"no, {over:.0%} over"
-        # Where single ones are beyond the target, noise may have decided about the median.
+        # If single values miss the target, the median may have met it by chance.
         return "yes" if max(self.values) <= self.target else "in the median only"
 
 
 def bench(arguments: Sequence[str], cache: Path) -> int:
     """
-    Measure every phase and print the table; 0, whether the targets are met or not.
+    Measure every phase and print the table; return 0, whether or not the targets are met.
 
-    Raises HostError when something that is to be timed fails.
+    Raises HostError if a phase fails.
     """
     parser = argparse.ArgumentParser(
         prog="nox -s bench",
         usage="nox -s bench -- [--repeats N] [--userland-builds N]",
-        description="Time every phase beside its target. The machine should be idle meanwhile.",
+        description="Time every phase and compare it with its target. The machine should be idle.",
     )
-    parser.add_argument("--repeats", type=int, default=REPEATS, metavar="N")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=REPEATS,
+        metavar="N",
+        help="repetitions of every phase. Default: %(default)s",
+    )
     parser.add_argument(
         "--userland-builds",
         type=int,
         default=REPEATS,
         metavar="N",
-        help="builds of the userland from nothing, 0 to leave it out. Default: %(default)s",
+        help="builds of the userland into an empty cache; 0 skips them. Default: %(default)s",
     )
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
@@ -108,11 +114,11 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
         timings = [_lab_entry(built, options.repeats)]
     say("deployments, a minute")
     timings += _trials(options.repeats)
-    say("what the probes cost, three minutes")
+    say("the cost of the probes, three minutes")
     timings.append(_probes(options.repeats * PROBE_BLOCKS_PER_REPEAT))
-    say("the main job up to its first block, some minutes")
+    say("the main measurement up to its first block, some minutes")
     timings += _invocations(options.repeats)
-    say("how well both systems are known after 3 and after 12 minutes")
+    say("the width of intervals after 3 and after 12 minutes")
     timings += _widths()
     say("analysis of ten million requests, a minute or two")
     timings += _analysis()
@@ -128,14 +134,14 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
 
 def say(phase: str) -> None:
     """
-    Print what is timed next.
+    Announce the next phase.
     """
     print(f"timing: {phase} …", flush=True)
 
 
 def _analysis() -> list[Timing]:
     """
-    Seconds and memory for the latencies of ten million requests, in a process of their own.
+    Duration and memory of the analysis of ten million requests, in a separate process.
     """
     command = [sys.executable, "-m", "analysis.bench_records"]
     ended = run_command(command, limit_s=RUN_TIMEOUT_S, directory=PROJECT)
@@ -151,7 +157,7 @@ def _analysis() -> list[Timing]:
 
 def _lab_entry(built: Userland, repeats: int) -> Timing:
     """
-    From the call until the lab's own command can begin.
+    The time from the call until the lab's command starts.
     """
     seconds = []
     with tempfile.TemporaryDirectory() as state:
@@ -165,7 +171,7 @@ def _lab_entry(built: Userland, repeats: int) -> Timing:
 
 def _trials(repeats: int) -> list[Timing]:
     """
-    Deploy and teardown of each runtime in company, from one run.
+    Deployment and teardown of every runtime, side by side in one run.
     """
     with tempfile.TemporaryDirectory() as results:
         command = [*MEASURE, "--results", results, "--variants", "netns,seccomp,docker"]
@@ -190,10 +196,10 @@ def _trials(repeats: int) -> list[Timing]:
 
 def _probes(blocks: int) -> Timing:
     """
-    Throughput lost by looking at parity, path and CPU cost, in every other one of equal trials.
+    The throughput that the probes cost, from equal trials of which every other one is probed.
     """
     with tempfile.TemporaryDirectory() as results:
-        # Three of them, so that what is looked at changes from block to block.
+        # Three variants, so that the probed ones change from block to block.
         command = [*MEASURE, "--results", results, "--variants-file", str(_twins(Path(results)))]
         command += ["--blocks", str(blocks), "--rounds", "6", "--minutes", "60"]
         _run([*command, "--probes", "alternate"], RUN_TIMEOUT_S)
@@ -219,7 +225,7 @@ def _probes(blocks: int) -> Timing:
 
 def _twins(folder: Path) -> Path:
     """
-    A variants file with three of the same.
+    A variants file with three equal variants.
     """
     path = folder / "twins.toml"
     names = ("one", "two", "three")
@@ -231,9 +237,9 @@ def _twins(folder: Path) -> Path:
 
 def _invocations(repeats: int) -> list[Timing]:
     """
-    From the command line until the first loads, with everything built; the runner's memory.
+    The time from the command line to the first loads, with everything built; the runner's memory.
 
-    Each has a seed of its own, so that the first deployment is not always of the same variant.
+    The seeds differ, so that the first deployment is not always of the same variant.
     """
     pilots, blocks, peaks = [], [], []
     for seed in range(1, repeats + 1):
@@ -243,15 +249,15 @@ def _invocations(repeats: int) -> list[Timing]:
         seen = run.manifest.environment
         peaks.append((seen.runner_peak_bytes or 0) / 1e6)
     return [
-        Timing("main job: command to a pilot's first load", "s", pilots, 8),
-        Timing("main job: command to the first block's first load", "s", blocks, 60),
+        Timing("main measurement: command to a pilot's first load", "s", pilots, 8),
+        Timing("main measurement: command to the first block's first load", "s", blocks, 60),
         Timing("runner's memory, peak", "MB", peaks, 200),
     ]
 
 
 def _widths() -> list[Timing]:
     """
-    How well the focal pairs are known after some minutes of both systems alone: the wider one.
+    The widest interval of the focal pairs after some minutes of both systems alone.
     """
     timings = []
     for minutes, target in ((3, 1.0), (12, 0.5)):
@@ -273,7 +279,7 @@ def _widths() -> list[Timing]:
 @dataclass(frozen=True)
 class Invocation:
     """
-    A run by nox, and when its command began, in seconds since the epoch.
+    A run by nox; its command ``began`` in seconds since the epoch.
     """
 
     began: float
@@ -298,11 +304,11 @@ def _first_load_s(trials: Sequence[TrialRecord]) -> float:
 
 def _userland_build(builds: int, cache: Path) -> Timing:
     """
-    Everything from an empty cache: wheels, Debian's packages, the Docker image.
+    The build into an empty cache: wheels, Debian packages, and the Docker image.
     """
     seconds = []
     for _ in range(builds):
-        # Beside the real one, so that it is on the same kind of file system.
+        # In the cache, so that it is on the same file system.
         with tempfile.TemporaryDirectory(dir=cache) as empty:
             started = time.monotonic()
             userland.build(Path(empty))

@@ -1,7 +1,7 @@
 """
-What a host calls inside its VM: ``python -m experiments.host.guest execute RUN`` and ``… facts``.
+The VM's side of a run: ``python -m experiments.host.guest execute RUN`` and ``… facts``.
 
-It needs nothing but Python and what the box holds.
+It needs only Python and the contents of the box.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from experiments.machines.lock import RunLock
 
 def execute(machine: LocalMachine, run: Path) -> int:
     """
-    Run the plan in a folder, until its end or that of standard input; the exit status.
+    Execute the plan in a folder until it ends or standard input ends; the exit status.
     """
     with RunLock():
         machine.up()
@@ -42,7 +42,7 @@ def stop_at_end_of_input() -> None:
 
 def facts(machine: LocalMachine) -> int:
     """
-    Print what this machine says of its userland, as JSON.
+    Print the record of the userland as JSON.
     """
     with contextlib.redirect_stdout(sys.stderr):
         machine.up()
@@ -53,7 +53,7 @@ def facts(machine: LocalMachine) -> int:
 
 def main() -> int:
     """
-    Run a command; its exit status.
+    Run a command and return its exit status.
     """
     parser = argparse.ArgumentParser(prog="python -m experiments.host.guest")
     parser.add_argument("--mirror", default="")

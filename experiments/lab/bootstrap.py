@@ -1,5 +1,5 @@
 """
-Debian root file systems from mmdebstrap: what the userland and the VM's box have in common.
+Debian root file systems by mmdebstrap: the common part of the userland and the VM's box.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SUITE = "trixie"
 
 EPOCH_S = 1_750_000_000
-"""What files made during a build get as their time: fixed, so that equal builds are equal."""
+"""The modification time of all files of a build, fixed so that builds are reproducible."""
 
 DPKG_EXCLUDES = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*/*")
 
@@ -26,15 +26,15 @@ BUILD_TIMEOUT_S = 1800
 SEALED = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
-    # For the tools that know it, such as those that make the initial RAM disk.
+    # For tools that honour it, such as those that make the initial RAM disk.
     *("env", f"SOURCE_DATE_EPOCH={EPOCH_S}"),
 )
-"""In front of a step of a build: what it starts and mounts ends with it, however it ends."""
+"""The prefix of a build step: its processes and mounts end with it, however it ends."""
 
 
 def package_names(text: str) -> list[str]:
     """
-    The packages named in a list with ``#`` comments.
+    The package names in a list with ``#`` comments.
     """
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
@@ -44,21 +44,21 @@ def mmdebstrap_command(
     root: str, mirror: str, packages_file: Path, hooks: Sequence[str]
 ) -> list[str]:
     """
-    The command that makes a tree at ``root`` from a package list; ``hooks`` are options of it.
+    The command that builds a tree at ``root`` from a package list; ``hooks`` are its options.
     """
     packages = ",".join(package_names(packages_file.read_text()))
     command = ["mmdebstrap", "--variant=minbase", f"--include={packages}"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in DPKG_EXCLUDES]
     command += hooks
     if mirror:
-        # A snapshot's Release file is past its date by nature.
+        # The Release file of a snapshot has expired.
         command.append('--aptopt=Acquire::Check-Valid-Until "false"')
     return [*command, SUITE, root, *([mirror] if mirror else [])]
 
 
 def run_step(command: Sequence[str], what: str) -> None:
     """
-    Run a command of a build; HostError with its last lines, and what was built, when it fails.
+    Run a build step; raises HostError with its last lines, and with ``what`` was built.
     """
     ended = run_command(command, limit_s=BUILD_TIMEOUT_S, merge=True)
     if not ended.ok:
@@ -71,7 +71,7 @@ def run_step(command: Sequence[str], what: str) -> None:
 
 def clamp_times(root: Path, started: float) -> None:
     """
-    Give everything that was made since ``started`` (seconds since the epoch) one fixed time.
+    Give everything modified since ``started`` (seconds since the epoch) the fixed time EPOCH_S.
     """
     for path in [root, *walk(root)]:
         if path.lstat().st_mtime >= started:
@@ -90,7 +90,7 @@ def walk(root: Path) -> Iterable[Path]:
 
 def installed_packages(root: Path) -> dict[str, str]:
     """
-    The Debian packages that are installed in the tree, with their versions.
+    The Debian packages installed in the tree, with their versions.
     """
     packages = {}
     for block in (root / "var/lib/dpkg/status").read_text().split("\n\n"):

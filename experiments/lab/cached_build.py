@@ -1,5 +1,5 @@
 """
-Building something large into a cache, so that a half-built one is never taken for a whole one.
+Building into a cache, so that an incomplete build is never used.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Result = TypeVar("Result")
 
 class CachedBuild:
     """
-    One build: beside its final place, said and timed step by step, renamed there when whole.
+    One build, which is renamed to its final place when it is complete.
 
-    ``kind`` names the folder of the cache and what is said; ``directory`` is the final place and
-    ``partial`` where to build. The caller holds the run lock.
+    ``kind`` names the folder of the cache and the messages; ``directory`` is the final place, and
+    ``partial`` is where to build. The caller holds the run lock.
     """
 
     def __init__(
         self, cache: Path, kind: str, digest: str, needed_bytes: int, say: Callable[[str], None]
     ) -> None:
         """
-        Clears away what earlier builds left half done.
+        Removes incomplete builds.
 
-        Raises HostError when there is too little room.
+        Raises HostError if there is too little disk space.
         """
         home = cache / kind
         home.mkdir(parents=True, exist_ok=True)
@@ -50,21 +50,21 @@ class CachedBuild:
 
     def step(self, text: str, action: Callable[[], Result]) -> Result:
         """
-        Say what is done next, and do it.
+        Announce a step and run it.
         """
         self._say(f"{self._kind}: {text}")
         return action()
 
     def finish(self, marker: str, content: dict[str, Any]) -> None:
         """
-        Write the marker that says what it is, and put the whole into its place.
+        Write the marker with the build's description, and move the build to its final place.
         """
         path = self.partial / marker
         with path.open("w") as file:
             json.dump(content, file, indent=1, sort_keys=True)
             file.flush()
             os.fsync(file.fileno())
-        # Part of what is built from this, so dated as everything else in it.
+        # They are inputs of other builds, so their times are fixed too.
         for each in (path, self.partial):
             os.utime(each, (EPOCH_S, EPOCH_S))
         self.partial.rename(self.directory)
@@ -73,7 +73,7 @@ class CachedBuild:
 
 def read_marker(directory: Path, marker: str) -> dict[str, Any] | None:
     """
-    What a finished build says of itself; None when there is none.
+    The description of a complete build; None if there is none.
     """
     try:
         found: dict[str, Any] = json.loads((directory / marker).read_text())
@@ -84,7 +84,7 @@ def read_marker(directory: Path, marker: str) -> dict[str, Any] | None:
 
 def check_disk(directory: Path, needed_bytes: int, purpose: str) -> None:
     """
-    Raises HostError when there is too little room for a build; ``purpose`` says for which.
+    Raise HostError if there is too little disk space for ``purpose``.
     """
     free = shutil.disk_usage(directory).free
     if free < needed_bytes:

@@ -1,8 +1,8 @@
 """
 Control groups on cgroup v1, hybrid and v2 hosts: one group across all hierarchies.
 
-Works on the host, where it makes the lab's own group, and inside the lab, where a cgroup
-namespace makes that group look like the root.
+It works on the host, where it creates the lab's group, and in the lab, where a cgroup namespace
+makes this group the root.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DELEGATED = ("cpu", "cpuset", "memory", "pids")
 """Controllers that the lab needs for itself on cgroup v2."""
 
 RUNNER_GROUP = "runner"
-"""The group, directly below the lab's own, of the lab's first process and the runner."""
+"""The group, directly below the lab's group, of the lab's first process and the runner."""
 
 REMOVE_TIMEOUT_S = 10.0
 
@@ -34,7 +34,7 @@ class Hierarchy:
     """
     One mounted cgroup hierarchy.
 
-    ``controllers`` is empty for cgroup v2; ``base`` is the directory below which groups are made.
+    ``controllers`` is empty for cgroup v2; groups are created below the directory ``base``.
     """
 
     version: int
@@ -45,7 +45,7 @@ class Hierarchy:
     @property
     def mount_options(self) -> str:
         """
-        What ``mount -t cgroup -o`` needs to mount the same hierarchy again.
+        The options of ``mount -t cgroup`` that mount the same hierarchy again.
         """
         named = any(name.startswith("name=") for name in self.controllers)
         return ",".join((("none",) if named else ()) + self.controllers)
@@ -53,11 +53,11 @@ class Hierarchy:
 
 def hierarchies(*, inside_lab: bool, proc: Path = Path("/proc/self")) -> list[Hierarchy]:
     """
-    The hierarchies that are mounted and visible to this process.
+    The mounted hierarchies that this process sees.
 
-    Outside of the lab, groups are made below the caller's own on v1, so that limits on the caller
-    go on to hold; on v2, which allows no processes beside child groups, and inside the lab, they
-    are made below the visible root. Raises HostError when no hierarchy is mounted.
+    On v1 outside the lab, groups are created below the caller's group, so that the caller's limits
+    still apply. In the lab, and on v2, where a group with children cannot contain processes, they
+    are created below the visible root. Raises HostError if no hierarchy is mounted.
     """
     own = {}
     for line in (proc / "cgroup").read_text().splitlines():
@@ -84,14 +84,14 @@ def hierarchies(*, inside_lab: bool, proc: Path = Path("/proc/self")) -> list[Hi
     if not found:
         msg = "no cgroup file system is mounted; mount one at /sys/fs/cgroup"
         raise HostError(msg)
-    # One may be mounted in several places, such as below another root; the first one is the host's.
+    # A hierarchy can be mounted several times; the first mount is the host's.
     unique = {(each.version, each.controllers): each for each in reversed(found)}
     return sorted(unique.values(), key=lambda hierarchy: str(hierarchy.mount))
 
 
 def layout(found: list[Hierarchy]) -> str:
     """
-    ``v1``, ``hybrid`` or ``v2``, by what is mounted.
+    ``v1``, ``hybrid`` or ``v2``, by the mounted hierarchies.
     """
     versions = {hierarchy.version for hierarchy in found}
     return "hybrid" if versions == {1, 2} else f"v{versions.pop()}"
@@ -104,26 +104,26 @@ class ControlGroup:
 
     def __init__(self, path: str, found: list[Hierarchy]) -> None:
         """
-        Names the group; ``create`` makes it.
+        Only names the group; ``create`` creates it.
         """
         self.path = path.strip("/")
         self.hierarchies = found
 
     def child(self, name: str) -> ControlGroup:
         """
-        The group of that name below this one; not created yet.
+        The group of this name below this one; not created yet.
         """
         return ControlGroup(f"{self.path}/{name}", self.hierarchies)
 
     def directories(self) -> list[Path]:
         """
-        The group's directory in each hierarchy, whether it exists or not.
+        The group's directory in every hierarchy, whether it exists or not.
         """
         return [hierarchy.base / self.path for hierarchy in self.hierarchies]
 
     def directory(self, controller: str) -> Path | None:
         """
-        The group's directory in the hierarchy that has the controller; None when nothing has it.
+        The group's directory in the hierarchy with this controller; None without one.
         """
         for hierarchy in self.hierarchies:
             directory = hierarchy.base / self.path
@@ -137,9 +137,9 @@ class ControlGroup:
 
     def create(self) -> None:
         """
-        Make the group in every hierarchy, ready for processes.
+        Create the group in every hierarchy, ready for processes.
 
-        Raises HostError when the kernel refuses.
+        Raises HostError if the kernel refuses.
         """
         for hierarchy in self.hierarchies:
             directory = hierarchy.base / self.path
@@ -148,7 +148,7 @@ class ControlGroup:
                     self._delegate(hierarchy, directory.parent)
                 directory.mkdir(parents=True, exist_ok=True)
                 if "cpuset" in hierarchy.controllers:
-                    # A v1 cpuset takes no process before it has CPUs and memory nodes.
+                    # A v1 cpuset accepts processes only with CPUs and memory nodes.
                     (directory / "cgroup.clone_children").write_text("1")
                     for knob in ("cpuset.cpus", "cpuset.mems"):
                         if not (directory / knob).read_text().strip():
@@ -156,8 +156,8 @@ class ControlGroup:
                             (directory / knob).write_text(inherited)
             except OSError as error:
                 msg = (
-                    f"cannot make the control group {directory}: {error.strerror}. "
-                    "Run as root, outside of containers that own no cgroup of their own"
+                    f"cannot create the control group {directory}: {error.strerror}. Run as root, "
+                    "and not in a container without its own cgroup"
                 )
                 raise HostError(msg) from error
 
@@ -173,13 +173,13 @@ class ControlGroup:
 
     def join_command(self) -> str:
         """
-        Shell commands by which the calling shell moves itself into the group.
+        Shell commands that move the calling shell into the group.
         """
         return "\n".join(f"echo 0 >'{path}/cgroup.procs'" for path in self.directories())
 
     def set_cpuset(self, cpus: frozenset[int]) -> bool:
         """
-        Bind the group's processes to these CPUs; False when there is no cpuset controller.
+        Bind the group's processes to these CPUs; False if there is no cpuset controller.
         """
         directory = self.directory("cpuset")
         if directory is None:
@@ -189,9 +189,9 @@ class ControlGroup:
 
     def bind(self, cpus: frozenset[int]) -> bool:
         """
-        Bind the group and all groups below it; False when there is no cpuset controller.
+        Bind the group and all groups below it; False if there is no cpuset controller.
 
-        A v1 group may not lose a CPU that one below it has, so the lowest come first.
+        A v1 group cannot lose a CPU that a child has, so children come first.
         """
         directory = self.directory("cpuset")
         if directory is None:
@@ -199,14 +199,14 @@ class ControlGroup:
         numbers = ",".join(map(str, sorted(cpus)))
         for name, _, _ in os.walk(directory, topdown=False):
             knob = Path(name) / "cpuset.cpus"
-            # Below a v2 group that has them, none are the parent's.
+            # In a v2 child an empty value means the parent's CPUs.
             if name == str(directory) or (knob.exists() and knob.read_text().strip()):
                 knob.write_text(numbers)
         return True
 
     def peak_bytes(self) -> int:
         """
-        The most memory that the group ever took; 0 where nothing counts it.
+        The peak memory of the group in bytes; 0 if the kernel does not count it.
         """
         directory = self.directory("memory")
         for name in ("memory.peak", "memory.max_usage_in_bytes"):
@@ -216,7 +216,7 @@ class ControlGroup:
 
     def kill(self) -> None:
         """
-        Kill everything in the group and below, also what is frozen; it is gone some time later.
+        Kill all processes in the group and below, even frozen ones, without waiting for their end.
         """
         for hierarchy in self.hierarchies:
             knob = hierarchy.base / self.path / "cgroup.kill"
@@ -227,9 +227,8 @@ class ControlGroup:
         """
         Limit CPU time (in CPUs, such as 0.5) and memory; None leaves either unlimited.
 
-        The same knobs, with the same values, as Docker writes: with a memory limit it allows as
-        much swap again, where the kernel accounts for swap. Raises HostError when the kernel has no
-        such controller.
+        The files and values are those that Docker writes: a memory limit allows the same amount of
+        swap, if the kernel accounts for swap. Raises HostError without such a controller.
         """
         if cpus is not None:
             quota_us = int(cpus * CPU_PERIOD_US)
@@ -244,7 +243,7 @@ class ControlGroup:
             if (directory / "memory.max").exists():
                 limit, swap_limit, swap_bytes = "memory.max", "memory.swap.max", memory_bytes
             else:
-                # The second is for memory and swap together, and refuses to be below the first.
+                # The second limit is memory plus swap, and cannot be below the first.
                 limit = "memory.limit_in_bytes"
                 swap_limit, swap_bytes = "memory.memsw.limit_in_bytes", 2 * memory_bytes
             (directory / limit).write_text(str(memory_bytes))
@@ -254,13 +253,13 @@ class ControlGroup:
     def _limiting(self, controller: str) -> Path:
         directory = self.directory(controller)
         if directory is None:
-            msg = f"the kernel has no {controller} controller, so the limit cannot be kept"
+            msg = f"the kernel has no {controller} controller, so it cannot enforce the limit"
             raise HostError(msg)
         return directory
 
     def process_ids(self) -> set[int]:
         """
-        The processes in the group itself, in any hierarchy; groups below are not counted.
+        The processes in the group in any hierarchy, without groups below.
         """
         found: set[int] = set()
         for directory in self.directories():
@@ -270,18 +269,18 @@ class ControlGroup:
 
     def remove(self) -> None:
         """
-        Kill what is left in the group and below, and remove it from every hierarchy.
+        Kill the processes in the group and below, and remove it from every hierarchy.
 
-        Raises HostError when it does not go away within ten seconds.
+        Raises HostError if that takes longer than ten seconds.
         """
         remove_directories(self.directories())
 
 
 def remove_directories(groups: list[Path]) -> None:
     """
-    Kill what is left in these control group directories and below, and remove them.
+    Kill the processes in these control groups and below, and remove the groups.
 
-    Raises HostError when one does not go away within ten seconds.
+    Raises HostError if that takes longer than ten seconds.
     """
     deadline = time.monotonic() + REMOVE_TIMEOUT_S
     while True:
@@ -289,21 +288,21 @@ def remove_directories(groups: list[Path]) -> None:
         if not remaining:
             return
         if time.monotonic() > deadline:
-            msg = f"control group {remaining[0]} does not go away; something in it still runs"
+            msg = f"cannot remove the control group {remaining[0]}; a process in it still runs"
             raise HostError(msg)
         time.sleep(0.01)
 
 
 def _remove_tree(top: Path) -> list[Path]:
     """
-    One attempt at a directory and all below it; those that could not be removed yet.
+    Try to remove a directory and all below; the directories that could not be removed yet.
     """
     remaining = []
     for name, _, _ in os.walk(top, topdown=False):
         directory = Path(name)
         with contextlib.suppress(OSError):
             for pid in (directory / "cgroup.procs").read_text().split():
-                # Processes of another PID namespace show as 0.
+                # A process of another PID namespace is shown as 0.
                 if pid != "0":
                     os.kill(int(pid), signal.SIGKILL)
         try:

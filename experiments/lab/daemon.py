@@ -1,9 +1,9 @@
 """
-A private Docker daemon inside the lab, in namespaces of its own, that leaves nothing behind.
+A private Docker daemon in the lab, in its own namespaces, that leaves nothing behind.
 
-It runs in the network namespace it is given and in a mount and PID namespace of its own, with a
-data root in memory, so that ending its first process ends containerd, the shims and every
-container too. Images come from a store that was filled once; its layers are only bind-mounted.
+It runs in a given network namespace and in its own mount and PID namespaces, with a data root in
+memory. So killing its first process also ends containerd, the shims and every container. Images
+come from a store that is filled once; its layers are bind-mounted.
 
 The Docker SDK (``client``) starts, lists and reads containers. The ``docker`` command is used for
 what the SDK lacks: Compose, and an import that reports its own errors.
@@ -44,10 +44,10 @@ SOCKET = "docker.sock"
 DATA_ROOT = "/var/lib/docker"
 
 DEFAULT_BRIDGE = "198.19.255.1/24"
-"""Address of docker0, which no service of the stack uses; inside the range of RFC 2544."""
+"""Address of docker0, which no service uses; in the range of RFC 2544."""
 
 ADDRESS_POOL = "base=198.19.0.0/17,size=24"
-"""Where Docker takes subnets from for networks that name none."""
+"""The pool of subnets for networks that name none."""
 
 
 @dataclass
@@ -55,12 +55,11 @@ class DockerDaemon:
     """
     A running dockerd, as a context.
 
-    ``network_namespace`` is a path such as ``/run/netns/trial``; ``directory`` gets its socket and
-    log; ``group`` is the control group of the daemon itself and ``container_group`` the one below
-    which containers are put. ``processors`` is how many CPUs the daemon, its shims and docker-proxy
-    reckon with, where that is not how many they may use when they start. With ``store`` its layers
-    are used read-only and the data root is in memory; with ``fill_store`` the data root is that
-    directory itself.
+    ``network_namespace`` is a path such as ``/run/netns/trial``; ``directory`` gets the socket and
+    the log. ``group`` is the daemon's control group; containers are put below ``container_group``.
+    ``processors`` is the number of CPUs for which the daemon, its shims and docker-proxy configure
+    themselves, if that differs from the CPUs at their start. With ``store`` its layers are used
+    read-only and the data root is in memory; with ``fill_store`` that directory is the data root.
     """
 
     network_namespace: str
@@ -82,7 +81,7 @@ class DockerDaemon:
     @property
     def log(self) -> Path:
         """
-        What the daemon printed.
+        The output of the daemon.
         """
         return self.directory / "dockerd.log"
 
@@ -90,7 +89,7 @@ class DockerDaemon:
         """
         Start the daemon and wait until it answers.
 
-        Raises DeployError with its last log lines when it does not within a minute.
+        Raises DeployError with its last log lines if it does not answer within a minute.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -116,7 +115,7 @@ class DockerDaemon:
         """
         Whether the daemon answers.
         """
-        # Not by the client, which leaks a socket each time that nobody answers.
+        # Not by the client, which leaks a socket with every refused connection.
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PING_TIMEOUT_S)
             try:
@@ -128,9 +127,9 @@ class DockerDaemon:
 
     def first_process(self) -> int:
         """
-        The process id of the first process in the daemon's own namespaces.
+        The process id of the first process in the daemon's namespaces.
 
-        Raises DeployError when the daemon has ended.
+        Raises DeployError if the daemon has ended.
         """
         # It is tini, a child of unshare.
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
@@ -147,7 +146,7 @@ class DockerDaemon:
         trace: TracebackType | None,
     ) -> None:
         """
-        End the daemon's PID namespace, or let the daemon write its store out first.
+        End the daemon's PID namespace; a daemon that fills a store may write it out first.
         """
         self.client.close()
         if self.fill_store is not None and error is None:
@@ -159,7 +158,7 @@ class DockerDaemon:
         self.group.remove()
 
     def _go_runtime(self) -> dict[str, str]:
-        # Go counts CPUs once, at the start of a program.
+        # A Go program counts the CPUs once, at its start.
         return {} if self.processors is None else {"GOMAXPROCS": str(self.processors)}
 
     def _arguments(self) -> list[str]:
@@ -173,8 +172,8 @@ class DockerDaemon:
         )
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
         command = [*unshare, "--propagation", "private", "sh", "-euc", inner]
-        # No signal at its parent's death, which would be that of the thread that started it; it
-        # ends with the lab.
+        # Without a signal at its parent's death, because the parent is the thread that started it;
+        # it ends with the lab.
         return launch_command(self.group, self.network_namespace, command)
 
     def _mounts(self) -> list[Mount]:
@@ -199,8 +198,8 @@ class DockerDaemon:
         return mounts
 
     def _copy_metadata(self) -> list[str]:
-        # The daemon writes to the small files that say which images and layers there are, so it
-        # gets a copy of them; only the layers' contents are used in place.
+        # The daemon writes to the descriptions of images and layers, so it gets a copy of them; the
+        # contents of layers are used in place.
         if self.store is None:
             return []
         return [

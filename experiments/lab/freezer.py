@@ -1,8 +1,8 @@
 """
-Freezing everything in a control group, so that it takes no CPU time until it is thawed.
+Freezing all processes of a control group, so that they take no CPU time until they are thawed.
 
-By the freezer of cgroup v2, which is there on hybrid hosts too and needs no controller. A frozen
-process dies of SIGKILL at once, which one that the freezer of v1 holds does not.
+It uses the freezer of cgroup v2, which needs no controller and also exists on hybrid hosts. Unlike
+with the freezer of v1, SIGKILL ends a frozen process at once.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ POLL_S = 0.0002
 
 FREEZING_US = 100
 """
-More CPU time than a group is charged for after the kernel calls it frozen.
+An upper limit for the CPU time that is charged after the kernel reports a group as frozen.
 
-A task counts as frozen before it has left its CPU, and what it spends until then is charged when it
-does: 10 µs were seen on a busy machine. In the shortest load, 50 ms, 100 µs are 0.2 %.
+A task counts as frozen shortly before it leaves its CPU; the time until then is charged afterwards.
+On a busy machine this was 10 µs. In the shortest load, 50 ms, 100 µs are 0.2 %.
 """
 
 LACKING = (
-    "this host mounts no cgroup v2 hierarchy, and idle deployments are frozen by it; mount one "
+    "this host mounts no cgroup v2 hierarchy, which is needed to freeze deployments; mount one "
     "beside v1: `mkdir /sys/fs/cgroup/unified; mount -t cgroup2 none /sys/fs/cgroup/unified`"
 )
 
 
 def check_freezer(found: Sequence[Hierarchy]) -> None:
     """
-    Raise HostError where there is no hierarchy of cgroup v2.
+    Raise HostError if no cgroup v2 hierarchy is mounted.
     """
     if not any(hierarchy.version == 2 for hierarchy in found):
         raise HostError(LACKING)
@@ -44,12 +44,12 @@ def check_freezer(found: Sequence[Hierarchy]) -> None:
 
 class Freezer:
     """
-    The freezer of one control group, with all groups below it.
+    The freezer of a control group and all groups below it.
     """
 
     def __init__(self, group: ControlGroup) -> None:
         """
-        Takes a group that exists.
+        The group must exist.
         """
         (self._directory,) = (
             hierarchy.base / group.path for hierarchy in group.hierarchies if hierarchy.version == 2
@@ -57,29 +57,29 @@ class Freezer:
 
     def freeze(self) -> None:
         """
-        Freeze, and wait until every process stands still.
+        Freeze, and wait until every process is frozen.
 
-        Raises DeployError when one does not within ten seconds.
+        Raises DeployError if that takes longer than ten seconds.
         """
         self._set(frozen=True)
 
     def thaw(self) -> None:
         """
-        Let every process go on.
+        Thaw all processes.
 
-        Raises DeployError when the kernel does not say so within ten seconds.
+        Raises DeployError if that takes longer than ten seconds.
         """
         self._set(frozen=False)
 
     def ran_us(self) -> int:
         """
-        Microseconds of CPU time that everything in the group has ever taken.
+        The CPU time of all processes that were ever in the group, in microseconds.
         """
         for line in (self._directory / "cpu.stat").read_text().splitlines():
             name, _, value = line.partition(" ")
             if name == "usage_usec":
                 return int(value)
-        msg = f"{self._directory}/cpu.stat does not say how much CPU time was used"
+        msg = f"{self._directory}/cpu.stat contains no usage_usec"
         raise DeployError(msg)
 
     def _set(self, *, frozen: bool) -> None:

@@ -1,5 +1,5 @@
 """
-Make the Docker image from the userland: runs inside the lab, once per userland, pulls nothing.
+Makes the Docker image from the userland: runs in the lab once per userland and pulls nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def import_userland() -> None:
     """
     Import the tree at ``SOURCE`` as ``IMAGE`` into the image store at ``STORE``.
 
-    Raises HostError when tar or the daemon refuses.
+    Raises HostError if tar or the daemon fails.
     """
     found = hierarchies(inside_lab=True)
     group, containers = ControlGroup("daemon", found), ControlGroup("containers", found)
@@ -42,7 +42,7 @@ def import_userland() -> None:
         archive = ["tar", "--directory", SOURCE, "--create", "--one-file-system", "--sort=name"]
         command = ["docker", "--host", daemon.socket, "import", "-", IMAGE]
         with subprocess.Popen([*archive, "."], stdout=subprocess.PIPE) as tar:
-            # There always is one, because it was asked for.
+            # tar.stdout is never None, because it is a pipe.
             ended = run_command(
                 command, limit_s=IMPORT_TIMEOUT_S, stdin=tar.stdout or subprocess.DEVNULL
             )

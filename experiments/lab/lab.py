@@ -1,11 +1,11 @@
 """
-Entering the lab: one command in sealed namespaces, whose end takes everything with it.
+Entering the lab: one command in sealed namespaces, which end with the command.
 
-The lab has its own network, mount, PID, IPC, UTS and cgroup namespace, and the userland as its
-root, below an overlay in memory. Its first process is a small init (tini) that passes signals
-on. When that process ends, by whatever signal, the kernel ends every process of the PID
-namespace and with them goes every mount, interface and namespace. Only control groups outlive
-processes; the side that made them removes them, or the next run does, from a note of their names.
+The lab has its own network, mount, PID, IPC, UTS and cgroup namespaces. Its root is the userland
+under an overlay in memory. Its first process is a small init (tini), which forwards signals. When
+that process ends, the kernel ends every process of the PID namespace, and with them all mounts,
+interfaces and namespaces. Only control groups outlive their processes: the process that created
+them removes them, or the next run does, from a note of their names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 SCRATCH_SHARE = "75%"
-"""How much of the memory the lab's scratch file system may take at most."""
+"""The maximum size of the lab's scratch file system, as a share of the memory."""
 
 LAB_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH inside the lab, and Docker's default for containers."""
@@ -42,9 +42,9 @@ KILL_TIMEOUT_S = 20.0
 @dataclass
 class Lab:
     """
-    A context in which one command runs inside the lab.
+    A context in which one command runs in the lab.
 
-    ``root`` is the userland, ``state`` a directory of the caller's for notes that outlive a crash.
+    ``root`` is the userland; ``state`` is a directory for notes that outlive a crash.
     """
 
     root: Path
@@ -58,9 +58,9 @@ class Lab:
 
     def __enter__(self) -> Self:
         """
-        Make the control groups and start the command.
+        Create the control groups and start the command.
 
-        Raises HostError when a namespace, a mount or a control group cannot be made.
+        Raises HostError if a namespace, a mount or a control group cannot be created.
         """
         remove_stale_groups(self.state)
         found = hierarchies(inside_lab=False)
@@ -82,7 +82,7 @@ class Lab:
                 stdout=self.stdout,
                 stderr=self.stderr,
                 pass_fds=(ready_write,),
-                # Ctrl-C reaches the caller alone, which then stops the lab in an orderly way.
+                # Ctrl-C then reaches only the caller, which stops the lab in an orderly way.
                 start_new_session=True,
             )
             os.close(ready_write)
@@ -115,23 +115,23 @@ class Lab:
 
     def _await_ready(self, ready_read: int) -> None:
         """
-        Wait until the last mount is made; the pipe ends early when a step before that fails.
+        Wait until the last mount is made; the pipe ends early if a step fails.
 
-        One line is read and not the whole pipe, whose other end `unshare` keeps open.
+        Only one line is read, because `unshare` keeps the other end of the pipe open.
         """
         with open(ready_read, "rb", closefd=False) as ready:
             if ready.readline() == b"ready\n":
                 return
         status = self._process.wait()
         msg = (
-            f"the lab could not be entered (status {status}; its own words are above). "
-            "It needs root and a kernel with namespaces, overlayfs and control groups"
+            f"cannot enter the lab (status {status}; see the messages above). It needs root and a "
+            "kernel with namespaces, overlayfs and control groups"
         )
         raise HostError(msg)
 
     def _arguments(self, scratch: Path, ready: int) -> list[str]:
         """
-        The command line, from the outside in: die with the parent, PID namespace, groups, the rest.
+        The command line, from outside to inside: parent's death, PID namespace, groups, the rest.
         """
         root = f"{scratch}/root"
         inner = "\n".join(
@@ -142,12 +142,12 @@ class Lab:
                 script(self._root_mounts(str(scratch), root)),
                 "cd root",
                 "mkdir .outside",
-                # Not chroot: runc refuses to work in one.
+                # Not chroot, in which runc refuses to work.
                 "pivot_root . .outside",
                 "cd /",
                 "umount -l /.outside",
                 "rmdir /.outside",
-                # The lab's own group must hold child groups only, or cgroup v2 delegates nothing.
+                # cgroup v2 delegates controllers only to a group without processes.
                 *(
                     f"mkdir '{hierarchy.mount}/{RUNNER_GROUP}'\n"
                     f"echo 0 >'{hierarchy.mount}/{RUNNER_GROUP}/cgroup.procs'"
@@ -160,9 +160,9 @@ class Lab:
                 'exec tini -- "$@"',
             ]
         )
-        # cgroup namespaces begin at the group that the caller is in, hence this order.
+        # A cgroup namespace begins at the caller's group, hence this order.
         unshare = "unshare --net --mount --ipc --uts --cgroup --propagation private"
-        # bash, because other shells know no file descriptor above 9.
+        # bash, because other shells do not support file descriptors above 9.
         enter = f'exec {unshare} bash -euc {shlex.quote(inner)} lab "$@"'
         outer = f"{self._group.join_command()}\n{enter}"
         return [
@@ -188,26 +188,26 @@ class Lab:
 
     def first_process(self) -> int:
         """
-        The process id, as the caller sees it, of the lab's first process.
+        The process id of the lab's first process in the caller's PID namespace.
 
-        Raises HostError when the lab has ended.
+        Raises HostError if the lab has ended.
         """
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         with contextlib.suppress(OSError, IndexError, ValueError):
             return int(children.read_text().split()[0])
-        msg = "the lab has ended, so it has no first process"
+        msg = "the lab has ended"
         raise HostError(msg)
 
     def send_signal(self, number: signal.Signals) -> None:
         """
-        Send a signal to the lab's first process, which passes it on to the command.
+        Send a signal to the lab's first process, which forwards it to the command.
         """
         with contextlib.suppress(HostError, ProcessLookupError):
             os.kill(self.first_process(), number)
 
     def wait(self, timeout_s: float | None = None) -> int:
         """
-        Wait for the command; its exit status, which is not 0 when a signal ended it.
+        Wait for the command; its exit status, or 128 plus the number of the signal that ended it.
 
         Raises subprocess.TimeoutExpired after ``timeout_s`` seconds.
         """
@@ -217,16 +217,16 @@ class Lab:
 
 def remove_stale_groups(state: Path) -> None:
     """
-    Remove the control groups of labs whose owner died before it could.
+    Remove the control groups of labs whose owner died.
 
-    Only groups named in notes that the owner itself left in ``state`` are touched.
+    Only groups in the notes that the owner left in ``state`` are removed.
     """
     for note in sorted(state.glob("bridgetoll-*.json")):
         try:
             content = json.loads(note.read_text())
             owner, groups = int(content["owner"]), [Path(path) for path in content["groups"]]
         except (ValueError, KeyError, TypeError):
-            # Its writer died in the middle of writing it, before it made any group.
+            # Its writer died before the note was complete, and so before it created a group.
             note.unlink(missing_ok=True)
             continue
         if not Path(f"/proc/{owner}").exists():

@@ -1,5 +1,5 @@
 """
-Starting a command somewhere else in the lab: in a control group and a network namespace.
+Starting a command in a control group and a network namespace of the lab.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def launch_command(
     working_directory: str = "/",
 ) -> list[str]:
     """
-    The command line that joins the group, enters the namespace (a path) and becomes ``command``.
+    The command line that joins the group, enters the namespace (a path) and executes ``command``.
 
-    With ``root`` it takes that directory as its root, and ``working_directory`` is inside of it.
-    Each step replaces the one before, so the process started is the command itself.
+    With ``root`` the command gets that root directory, which contains ``working_directory``. Every
+    step replaces the previous one, so the started process is the command itself.
     """
     nsenter = ["nsenter", f"--net={network_namespace}"]
     if root is not None:
         nsenter += [f"--root={root}", f"--wdns={working_directory}"]
     enter = shlex.join([*nsenter, "--"])
-    # A shell exports where it is, which would be a difference to a container.
+    # A shell exports PWD, which a container does not have.
     script = f'{group.join_command()}\nunset PWD\nexec {enter} "$@"'
     return ["sh", "-euc", script, "launch", *command]

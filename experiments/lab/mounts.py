@@ -1,8 +1,8 @@
 """
-Mounts as data, and the shell script that realises them inside new namespaces.
+Mounts as data, and the shell script that makes them in new namespaces.
 
-A script of ``mount`` commands rather than system calls from Python: starting an interpreter in
-each namespace would cost more than all the mounts together, and a script can be read.
+A script, because starting a Python interpreter in every namespace would take longer than all the
+mounts.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MOUNT_TIMEOUT_S = 10
 @dataclass(frozen=True)
 class Mount:
     """
-    One file system at one place.
+    One mount.
 
-    ``kind`` is a file system type, ``bind`` or ``rbind``; ``target`` is created when missing.
+    ``kind`` is a file system type, ``bind`` or ``rbind``; a missing ``target`` is created.
     """
 
     kind: str
@@ -64,9 +64,9 @@ def script(mounts: Iterable[Mount]) -> str:
 
 def mount(mounts: Iterable[Mount], what: str) -> None:
     """
-    Make the mounts in order, here and now.
+    Make the mounts in order, in this process's namespace.
 
-    Raises HostError that says what cannot be mounted, with the words of the command that failed.
+    Raises HostError with ``what`` is mounted and the message of the failed command.
     """
     command = ["sh", "-euc", script(mounts)]
     output_of(command, limit_s=MOUNT_TIMEOUT_S, error=HostError, name=f"mounting {what}")
@@ -74,7 +74,7 @@ def mount(mounts: Iterable[Mount], what: str) -> None:
 
 def cgroup_mounts(found: Iterable[Hierarchy], root: str) -> list[Mount]:
     """
-    Mounts that show the same hierarchies below ``root``, as seen from the current cgroup namespace.
+    Mounts of the same hierarchies below ``root``, as the current cgroup namespace sees them.
     """
     place = "/sys/fs/cgroup"
     mounts = []
@@ -91,6 +91,6 @@ def cgroup_mounts(found: Iterable[Hierarchy], root: str) -> list[Mount]:
 
 def bind(source: PurePath | str, target: str, *, writable: bool = False) -> Mount:
     """
-    A bind mount, read-only unless told otherwise.
+    A bind mount, read-only by default.
     """
     return Mount("bind", str(source), target, "" if writable else "ro")

@@ -1,5 +1,5 @@
 """
-Network namespaces inside the lab, made and removed by name, tracked one by one.
+Network namespaces in the lab, created and removed by name.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class NetworkNamespace:
     @property
     def path(self) -> str:
         """
-        The namespace as a file, for ``nsenter --net=``.
+        The path of the namespace, for ``nsenter --net=``.
         """
         return f"{NAMESPACE_DIRECTORY}/{self.name}"
 
     def __enter__(self) -> Self:
         """
-        Make the namespace.
+        Create the namespace.
         """
         netns.create(self.name)
         with self.open() as ipr:
@@ -46,13 +46,13 @@ class NetworkNamespace:
         trace: TracebackType | None,
     ) -> None:
         """
-        Remove the namespace's name; the kernel removes it when the last process in it ends.
+        Remove its name; the kernel removes the namespace with the last process in it.
         """
         netns.remove(self.name)
 
     def open(self) -> IPRoute:
         """
-        A netlink socket inside the namespace.
+        A netlink socket in the namespace.
         """
-        # Without flags=0 a name that does not exist would silently be created.
+        # Without flags=0 a missing namespace would be created.
         return IPRoute(netns=self.name, flags=0)

@@ -1,5 +1,5 @@
 """
-Which CPUs the client and the stack run on: apart from each other, where there are two or more.
+The CPUs of the client and of the stack: separate ones, if there are two or more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Placement:
     """
-    CPU numbers for the client and for the stack, Docker's daemons included.
+    The CPU numbers of the client and of the stack with Docker's daemons.
     """
 
     client: frozenset[int]
@@ -33,9 +33,9 @@ class Placement:
 
 def choose_placement(cpus: set[int]) -> Placement:
     """
-    The lowest CPU for the client, which is single-threaded, and the rest for the stack.
+    The lowest CPU for the client, which is single-threaded, and the others for the stack.
 
-    With one CPU both share it.
+    A single CPU is shared.
     """
     first, *rest = sorted(cpus)
     return Placement(frozenset({first}), frozenset(rest or {first}))
@@ -43,7 +43,7 @@ def choose_placement(cpus: set[int]) -> Placement:
 
 def parse_cpu_list(text: str) -> set[int]:
     """
-    A kernel CPU list such as ``0-2,4`` as numbers.
+    The numbers in a CPU list of the kernel, such as ``0-2,4``.
     """
     numbers: set[int] = set()
     for part in text.strip().split(","):
@@ -55,9 +55,9 @@ def parse_cpu_list(text: str) -> set[int]:
 
 def prove_placement(group: ControlGroup, cpus: frozenset[int]) -> int:
     """
-    Look at every process in the group and below; the number of processes looked at.
+    Check the CPUs of every process in the group and below; return the number of processes.
 
-    Raises DeployError when one may run outside of ``cpus``, or when there is no process at all.
+    Raises DeployError if a process may run outside ``cpus``, or if there is no process.
     """
     checked = 0
     directory = group.directory("cpuset") or group.directories()[0]
@@ -71,12 +71,12 @@ def prove_placement(group: ControlGroup, cpus: frozenset[int]) -> int:
             allowed = parse_cpu_list(fields["Cpus_allowed_list"])
             if not allowed <= cpus:
                 msg = (
-                    f"process {pid} ({fields['Name']}) may run on CPUs {sorted(allowed)}, and the "
-                    f"stack was to stay on {sorted(cpus)}"
+                    f"process {pid} ({fields['Name']}) may run on CPUs {sorted(allowed)}, but the "
+                    f"stack must stay on {sorted(cpus)}"
                 )
                 raise DeployError(msg)
             checked += 1
     if not checked:
-        msg = f"no process is in {directory}, where the stack should be"
+        msg = f"no process is in {directory}, the control group of the stack"
         raise DeployError(msg)
     return checked

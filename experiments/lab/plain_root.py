@@ -1,8 +1,8 @@
 """
-The userland as a root on no overlay: what a process without any container primitive runs in.
+The userland as a root without an overlay, for processes without container primitives.
 
-The lab's own root is an overlay, which is one of the primitives of a container. Processes that are
-to have none get the image layer itself, read-only, with the lab's writable places mounted in.
+The lab's root is an overlay, which is a primitive of a container. Processes without primitives get
+the image layer itself, read-only, with the lab's writable directories mounted into it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ SHARED = ("/dev", "/proc", "/sys", "/run", "/tmp", "/srv")  # noqa: S108 - in th
 
 def make_plain_root(image_store: Path) -> Path:
     """
-    Mount the plain root, unless it is there; its place. It ends with the lab.
+    Mount the plain root, if it is not mounted yet; return its path. It ends with the lab.
 
-    Raises HostError when it cannot be mounted.
+    Raises HostError if it cannot be mounted.
     """
     if (PLAIN_ROOT / "usr").exists():
         return PLAIN_ROOT

@@ -1,5 +1,5 @@
 """
-A client beyond the host: a network namespace of its own, joined to the host's by one veth pair.
+A client outside the host: a network namespace that a veth pair connects to the host's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 UPLINK_ADDRESS = "198.18.255.1"
 CLIENT_ADDRESS = "198.18.255.2"
-"""The host's address to the client, and the client's; no network of the stack has them."""
+"""The addresses of host and client on the uplink; no network of the stack contains them."""
 
 UPLINK = "uplink"
 PREFIX_LENGTH = 30
@@ -22,12 +22,12 @@ PREFIX_LENGTH = 30
 
 class Uplink:
     """
-    The client's namespace, as a context; ``host`` is the name of the host's.
+    The client's namespace, as a context; ``host`` names the host's namespace.
     """
 
     def __init__(self, host: str) -> None:
         """
-        Nothing is made yet.
+        Nothing is created yet.
         """
         self._host = host
         self._stack = ExitStack()
@@ -35,7 +35,7 @@ class Uplink:
 
     def __enter__(self) -> Self:
         """
-        Make the namespace and the pair; the client reaches everything through the host.
+        Create the namespace and the pair; the host is the client's default gateway.
         """
         with self._stack:
             self._stack.enter_context(self.namespace)

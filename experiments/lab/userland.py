@@ -1,9 +1,8 @@
 """
-The userland: one Debian root file system that every arm uses, built once and cached.
+The userland: one Debian root file system for all variants, built once and cached.
 
-Its cache name is the digest of everything that goes into it. It is built beside its final place
-and renamed there when whole, so a half-built one is never taken for a whole one. Its only copy is
-the layer of the Docker image that is made from it: raw namespaces run in that same directory.
+Its name in the cache is the digest of all inputs. There is one copy of its files: the layer of the
+Docker image, which is also the root of raw namespaces.
 """
 
 from __future__ import annotations
@@ -47,17 +46,17 @@ SETUP_FILE = HERE / "userland-setup.sh"
 WHEELS_LOCK = PROJECT / "requirements" / "userland.txt"
 
 PYTHON_VERSION = "3.13"
-"""The version of the suite's own interpreter, for which the wheels are chosen."""
+"""The version of the suite's Python interpreter, which determines the wheels."""
 
 WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 FORMAT = 2
 """
-Raised by hand when this module keeps something else for the same inputs: 2 settles the image store.
+Increase this if the module builds something else from the same inputs.
 """
 
 NEEDED_BYTES = 5 * 10**9
-"""Free space that a build needs: the tree twice while the image is made, and Debian's archives."""
+"""Free disk space for a build: the tree twice while the image is made, and Debian's archives."""
 
 KIND = "userland"
 WHAT = f"the {KIND}"
@@ -67,10 +66,10 @@ MARKER = "userland.json"
 @dataclass(frozen=True)
 class Userland:
     """
-    A whole userland in the cache.
+    A complete userland in the cache.
 
     ``packages`` and ``wheels`` map names to versions; ``content_sha256`` covers every path with its
-    mode, owner and bytes. Nothing in it says when or where it was built.
+    mode, owner and bytes. Nothing depends on the time or place of the build.
     """
 
     digest: str
@@ -91,14 +90,14 @@ class Userland:
     @property
     def image_store(self) -> Path:
         """
-        A Docker data root that holds the image and nothing else.
+        A Docker data root with the image and nothing else.
         """
         return self.directory / "store"
 
 
 def digest_of(mirror: str) -> str:
     """
-    The digest of everything that goes into a userland from this mirror, as 16 hex digits.
+    The digest of all inputs of a userland from this mirror, as 16 hex digits.
     """
     parts = {
         "format": FORMAT,
@@ -113,9 +112,9 @@ def digest_of(mirror: str) -> str:
 
 def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
     """
-    The mmdebstrap command that makes the tree at ``root``.
+    The mmdebstrap command that builds the tree at ``root``.
     """
-    # A cluster made at installation would hold a random identifier, and nobody uses it.
+    # A cluster created at installation would contain a random identifier, and nothing uses it.
     no_cluster = (
         'mkdir -p "$1/etc/postgresql-common" && '
         'echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
@@ -129,7 +128,7 @@ def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
 
 def find(cache: Path, mirror: str = "") -> Userland | None:
     """
-    The whole userland for this checkout in the cache, or None.
+    The userland of this checkout, if it is in the cache; else None.
     """
     directory = cache / KIND / digest_of(mirror)
     content = read_marker(directory, MARKER)
@@ -138,10 +137,10 @@ def find(cache: Path, mirror: str = "") -> Userland | None:
 
 def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> Userland:
     """
-    Build the userland and its Docker image into the cache; takes about a minute and a half.
+    Build the userland and its Docker image into the cache, in about a minute and a half.
 
-    The caller holds the run lock. Raises HostError for too little disk space, which is looked at
-    first, or a step that fails, with the step's own output above.
+    The caller holds the run lock. Raises HostError if there is too little disk space, which is
+    checked first, or if a step fails.
     """
     digest = digest_of(mirror)
     made = CachedBuild(cache, KIND, digest, NEEDED_BYTES, say)
@@ -174,7 +173,7 @@ def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> 
 
 def fetch_wheels(wheels: Path) -> None:
     """
-    Download the locked wheels for the userland's interpreter, each checked against its hash.
+    Download the locked wheels for the userland's interpreter, with verified hashes.
     """
     if wheels.exists():
         return
@@ -182,7 +181,7 @@ def fetch_wheels(wheels: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     machine = platform.machine()
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"]
-    # The lock is complete, and pip would take the markers of the interpreter it runs in.
+    # The lock is complete, and pip would use the markers of its own interpreter.
     command += ["--no-deps", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
     command += [f"--platform={name}_{machine}" for name in WHEEL_PLATFORMS]
     run_step([*command, f"--dest={partial}", f"--requirement={WHEELS_LOCK}"], WHAT)
@@ -191,7 +190,7 @@ def fetch_wheels(wheels: Path) -> None:
 
 def make_image(root: Path, store: Path, cache: Path) -> None:
     """
-    Import the tree as a Docker image, by the lab's own dockerd running in that very tree.
+    Import the tree as a Docker image, by a private dockerd that runs in this tree.
     """
     with Lab(
         root=root,
@@ -206,13 +205,13 @@ def make_image(root: Path, store: Path, cache: Path) -> None:
     ) as lab:
         status = lab.wait(BUILD_TIMEOUT_S)
     if status:
-        msg = f"making the Docker image failed with status {status}; its own words are above"
+        msg = f"making the Docker image failed with status {status}; see the messages above"
         raise HostError(msg)
 
 
 def tree_digest(root: Path) -> str:
     """
-    SHA-256 over every path below ``root`` with its mode, owner, size, target and bytes.
+    SHA-256 over every path below ``root`` with its mode, owner, link target and bytes.
     """
     digest = hashlib.sha256()
     for path in walk(root):
@@ -229,7 +228,7 @@ def tree_digest(root: Path) -> str:
 
 def installed(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     """
-    What is installed in the tree: Debian packages, and Python distributions, with versions.
+    The Debian packages and the Python distributions in the tree, with their versions.
     """
     wheels = {}
     for metadata in root.glob("usr/local/lib/python3*/dist-packages/*.dist-info"):

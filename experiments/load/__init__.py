@@ -1,5 +1,5 @@
 """
-Load generators: one adapter each, all behind the same protocol.
+Load generators: adapters behind one protocol.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Client:
     """
-    Where load comes from: a network namespace (a path) and a control group with its own CPUs.
+    The origin of load: a network namespace (a path), and a control group with its own CPUs.
     """
 
     network_namespace: str
@@ -28,10 +28,9 @@ class Client:
 @dataclass(frozen=True)
 class LoadPlan:
     """
-    One load: ``requests`` requests, ``concurrency`` at a time, within ``limit_s`` seconds.
+    One load: ``requests`` requests, ``concurrency`` of them concurrent, within ``limit_s`` seconds.
 
-    Without ``any_length`` a tool that can do so counts an answer as failed when its length is not
-    that of the first.
+    Without ``any_length``, ab counts answers whose length differs from the first one as failed.
     """
 
     address: str
@@ -46,13 +45,13 @@ class LoadGenerator(Protocol):
     """
     A load tool.
 
-    ``run`` stores everything that the tool printed in ``directory`` before it parses any of it.
-    It raises LoadError when the tool is missing, hangs, gives up, or prints what it never prints.
+    ``run`` stores the tool's output in ``directory`` before parsing it. It raises LoadError if the
+    tool is missing, hangs, gives up, or prints something unknown.
     """
 
     name: str
 
     def run(self, plan: LoadPlan, client: Client, directory: Path) -> LoadResult:
         """
-        Load the address once.
+        Run one load.
         """

@@ -1,5 +1,5 @@
 """
-ApacheBench, the load generator of the published report: a closed loop, single-threaded.
+ApacheBench (ab), the load generator of the published report: a single-threaded closed loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PERCENTILES_FILE = "ab-percentiles.csv"
 REQUESTS_FILE = "ab-requests.tsv"
 BODY_FILE = "request-body.json"
 RESPONSE_TIMEOUT_S = 30
-"""ab's own default for ``-s``; written out, because a stalled response ends the run."""
+"""The default of ``-s``, written out because a stalled response ends the load."""
 
 
 class ApacheBench:
@@ -38,7 +38,7 @@ class ApacheBench:
 
     def run(self, plan: LoadPlan, client: Client, directory: Path) -> LoadResult:
         """
-        Run ab once and read its report; its text stays in ``directory`` whatever happens.
+        Run ab once and parse its report; its output stays in ``directory`` in any case.
         """
         command = self._command(plan, directory)
         launched = launch_command(client.group, client.network_namespace, command)
@@ -51,7 +51,7 @@ class ApacheBench:
             )
             raise LoadError(msg)
         if ended.status == NOT_FOUND:
-            msg = f"ab is not in the userland: {ended.last_words}; its package is apache2-utils"
+            msg = f"the userland has no ab: {ended.last_words}; its package is apache2-utils"
             raise LoadError(msg)
         report = parse(ended.text)
         if not ended.ok:
@@ -80,9 +80,9 @@ class ApacheBench:
 
 def times_ms(directory: Path) -> Counter[int]:
     """
-    How many requests of a load took how many whole milliseconds, from connecting to the last byte.
+    The number of requests of a load by their time in whole milliseconds, connecting included.
 
-    Raises LoadError for a file that ab did not write so.
+    Raises LoadError if ab's file is missing or invalid.
     """
     path = directory / REQUESTS_FILE
     try:
@@ -90,7 +90,7 @@ def times_ms(directory: Path) -> Counter[int]:
         column = head.split("\t").index("ttime")
         return Counter(int(row.split("\t")[column]) for row in rows)
     except (OSError, ValueError, IndexError) as error:
-        msg = f"{path} does not hold the time of every request: {error}"
+        msg = f"{path} does not contain the time of every request: {error}"
         raise LoadError(msg) from error
 
 
@@ -98,15 +98,15 @@ def result_of(
     report: AbReport, percentiles_ms: dict[int, float], plan: LoadPlan, command: list[str]
 ) -> LoadResult:
     """
-    A report as a load result.
+    The load result of a report.
 
-    The rate and the mean latency follow from the printed number that is rounded least. Raises
-    LoadError for a report that contradicts the plan.
+    ab rounds its figures differently; rate and mean come from the least rounded one. Raises
+    LoadError if the report contradicts the plan.
     """
     if report.requests_completed > plan.requests or report.concurrency != plan.concurrency:
         msg = (
             f"ab reports {report.requests_completed} requests at concurrency "
-            f"{report.concurrency}; asked for were {plan.requests} at {plan.concurrency}"
+            f"{report.concurrency}, but was given {plan.requests} at {plan.concurrency}"
         )
         raise LoadError(msg)
     mean_s = seconds_per_request(report)
@@ -118,8 +118,8 @@ def result_of(
     slowest_ms = percentiles_ms.get(100, total.get("max", 0.0))
 
     def quantile_us(percent: int) -> float:
-        # ab looks the value up at index 0.5 + count * percent / 100, which for few requests lies
-        # beyond its table (support/ab.c, output_results); what it prints then is not a latency.
+        # ab takes the value at index 0.5 + count * percent / 100, which with few requests is beyond
+        # its table (support/ab.c, output_results); it then prints a number that is no latency.
         beyond = int(0.5 + report.requests_completed * percent / 100) >= report.requests_completed
         return (slowest_ms if beyond else percentiles_ms[percent]) * 1e3
 

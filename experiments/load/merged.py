@@ -1,5 +1,5 @@
 """
-The loads of one trial as one: counts added up, one rate over all time, quantiles of all requests.
+Merging the loads of a trial into one: summed counts, one rate, quantiles over all requests.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PERCENTILES = (50, 66, 75, 80, 90, 95, 98, 99, 100)
-"""Those that ab prints."""
+"""The percentiles that ab prints."""
 
 FAILURES = ("failed_connect", "failed_receive", "failed_length", "failed_exceptions")
 
 
 def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -> LoadResult:
     """
-    One or more whole loads of one deployment at one concurrency, as one.
+    The merged result of complete loads of one deployment at one concurrency.
 
-    ``times_ms`` has for each load how many requests took how many whole milliseconds. The rate is
-    all completed requests over all the time that they took, so its inverse is the mean time per
+    ``times_ms`` maps, for every load, times in whole milliseconds to numbers of requests. The rate
+    is all completed requests divided by the total time, so its inverse is the mean time per
     request.
     """
     first = loads[0]
@@ -73,10 +73,10 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
 
 def quantile_ms(counts: Mapping[int, int], share: float) -> float:
     """
-    A quantile of times that are known to a whole millisecond, each for what rounds to it.
+    A quantile of times that are rounded to whole milliseconds.
 
-    Within a millisecond the times are taken to be spread evenly, as is usual for data in classes;
-    else every median would be a whole number.
+    The times within a millisecond are assumed to be uniform, as is usual for grouped data;
+    otherwise every median would be a whole number.
     """
     wanted = share * sum(counts.values())
     passed = 0

@@ -1,12 +1,12 @@
 """
-The program that sends requests by a schedule, one connection each, and logs every one of them.
+The open-loop client: a program that sends requests by a schedule and logs every one of them.
 
-It is one thread over one epoll, with the standard library only. A request is sent when it is due,
-whatever became of those before it; where too many are under way it is sent late, which its log
-shows, because the intended start stays what it was. Nothing is written before the last request has
-ended. Each is HTTP/1.0 on a connection of its own, as ab without ``-k`` has it. It is answered when
-its last byte has come; that the server closes the connection is awaited, so that the ports in
-TIME_WAIT are the server's, but is no part of the latency (Flask's server takes ten milliseconds).
+It is one thread with one epoll, and needs only the standard library. A request is sent when it is
+due, regardless of earlier ones. If too many are under way, it is sent late, which the log shows
+beside the intended start. Nothing is written before the last request has ended. Every request is
+HTTP/1.0 on its own connection, like ab without ``-k``. Its latency ends with the last byte of the
+answer. The client then waits until the server closes the connection (Flask's server takes ten
+milliseconds), so that the ports in TIME_WAIT are the server's.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HEADER = "intended_us,sent_us,done_us,status"
-"""The log's first line; times are since the load's beginning, status 0 is no whole answer."""
+"""The first line of the log; times are since the start of the load; status 0 is no answer."""
 
 REQUEST_TIMEOUT_S = 30
-"""A request that has no whole answer so long after it was sent has failed; as ab's ``-s``."""
+"""A request without a complete answer after this time has failed, as with ab's ``-s``."""
 
 NO_ANSWER = 0
 CHUNK_BYTES = 65536
@@ -40,9 +40,9 @@ CHUNK_BYTES = 65536
 @dataclass(slots=True)
 class Exchange:
     """
-    A request under way: which one, on what connection, what is left to send and what came.
+    A request under way: its index, its connection, the rest to send, and the answer so far.
 
-    An ``answered`` one only waits for the server to close the connection.
+    If ``answered``, it only waits for the server to close the connection.
     """
 
     index: int
@@ -54,16 +54,16 @@ class Exchange:
 
 class Schedule:
     """
-    Requests by their intended starts, in microseconds since the beginning, in rising order.
+    Requests by their intended starts, in ascending microseconds since the start of the load.
 
-    ``sent_us``, ``done_us`` and ``status`` are what became of them.
+    ``sent_us``, ``done_us`` and ``status`` are their results.
     """
 
     def __init__(
         self, address: tuple[str, int], request: bytes, intended_us: Sequence[int], connections: int
     ) -> None:
         """
-        Takes the bytes of the request, and how many may be under way at once. Nothing is sent yet.
+        ``connections`` is the maximum of concurrent requests. Nothing is sent yet.
         """
         self.intended_us = array("q", intended_us)
         self.sent_us = array("q", bytes(8 * len(intended_us)))
@@ -74,14 +74,14 @@ class Schedule:
         self._connections = connections
         self._next = 0
         self._began_ns = 0
-        # By file descriptor, and in the order in which they were sent: the first one is the oldest.
+        # By file descriptor, in the order of sending, so that the first one is the oldest.
         self._under_way: dict[int, Exchange] = {}
 
     def run(self, limit_s: float) -> None:
         """
         Send all requests and wait for all answers.
 
-        What has no answer at the limit, or was not sent until then, has failed at the limit.
+        A request without an answer at the limit fails then.
         """
         limit_us = int(limit_s * 1e6)
         with select.epoll() as self._epoll:
@@ -120,22 +120,22 @@ class Schedule:
             self._end(exchange, NO_ANSWER)
             return
         self._epoll.register(connection.fileno(), select.EPOLLOUT)
-        # Within one machine the connection is often there by now, which saves waiting for it.
+        # Within one machine the connection is often established already.
         self._advance(exchange)
 
     def _await(self, limit_us: int) -> None:
         """
-        Wait until something can be read or written, or the next request or a timeout is due.
+        Wait until a connection is ready, or until a request or a timeout is due.
         """
         if self._next == len(self.intended_us) and not self._under_way:
-            # The last request failed at once.
+            # The last request failed immediately.
             return
         until_us = limit_us
         if self._next < len(self.intended_us) and len(self._under_way) < self._connections:
             until_us = min(until_us, self.intended_us[self._next])
         if self._under_way:
             until_us = min(until_us, self._oldest_us() + REQUEST_TIMEOUT_S * 1_000_000)
-        # An epoll's own timeout is in whole milliseconds; that of a select over it is not.
+        # The timeout of epoll is in whole milliseconds; that of select is finer.
         wait_s = max(0, until_us - self._now_us()) / 1e6
         if select.select([self._epoll], [], [], wait_s)[0]:
             for descriptor, _ in self._epoll.poll(0):
@@ -147,7 +147,7 @@ class Schedule:
     def _advance(self, exchange: Exchange) -> None:
         try:
             if exchange.unsent:
-                # A connection that was refused says so here.
+                # A refused connection raises an error here.
                 sent = exchange.connection.send(exchange.unsent)
                 exchange.unsent = exchange.unsent[sent:]
                 if not exchange.unsent:
@@ -172,7 +172,7 @@ class Schedule:
     def _end(self, exchange: Exchange, status: int) -> None:
         if not exchange.answered:
             self._note(exchange, status)
-        # Closing a socket takes it out of the epoll.
+        # Closing a socket removes it from the epoll.
         del self._under_way[exchange.connection.fileno()]
         exchange.connection.close()
 
@@ -191,7 +191,7 @@ class Schedule:
 
     def log(self) -> str:
         """
-        One line for each request after the header, in the order of the schedule.
+        The header and one line per request, in the order of the schedule.
         """
         rows = zip(self.intended_us, self.sent_us, self.done_us, self.status, strict=True)
         return "\n".join([HEADER, *(",".join(map(str, row)) for row in rows), ""])
@@ -199,7 +199,7 @@ class Schedule:
 
 def is_whole(answer: bytes) -> bool:
     """
-    Whether as much of an answer has come as it says that it has; never for one that does not say.
+    Whether an answer is complete by its Content-Length; False without one.
     """
     head, end, body = answer.partition(b"\r\n\r\n")
     return bool(end) and _content_length(head) == len(body)
@@ -215,7 +215,7 @@ def _content_length(head: bytes) -> int | None:
 
 def status_of(answer: bytes) -> int:
     """
-    The status of a whole answer; NO_ANSWER for one that is cut off or is not HTTP.
+    The status of a complete answer; NO_ANSWER if it is cut off or not HTTP.
     """
     head, end, body = answer.partition(b"\r\n\r\n")
     protocol, _, rest = head.partition(b" ")
@@ -228,7 +228,7 @@ def status_of(answer: bytes) -> int:
 
 def request_bytes(address: str, path: str, body: bytes | None) -> bytes:
     """
-    A GET, or with a body a POST of JSON.
+    A GET request, or with a body a POST of JSON.
     """
     lines = [
         f"{'GET' if body is None else 'POST'} {path} HTTP/1.0",
@@ -243,13 +243,15 @@ def request_bytes(address: str, path: str, body: bytes | None) -> bytes:
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Send what the schedule says, write the log, and print what it cost as one line of JSON.
+    Send the requests, write the log, and print the client's CPU time as one line of JSON.
     """
     parser = argparse.ArgumentParser(prog="python -m experiments.load.open_client")
     parser.add_argument("--address", required=True, help="IPv4 address and port, host:port")
     parser.add_argument("--path", required=True)
-    parser.add_argument("--body", type=Path, help="a file with the JSON to post; without it, GET")
-    parser.add_argument("--schedule", type=Path, required=True, help="a number a line, in µs")
+    parser.add_argument("--body", type=Path, help="file with the JSON to post; without it, GET")
+    parser.add_argument(
+        "--schedule", type=Path, required=True, help="file with one start per line, in µs"
+    )
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--limit-s", type=float, required=True)
@@ -262,7 +264,7 @@ def main(arguments: Sequence[str]) -> int:
         [int(line) for line in options.schedule.read_text().splitlines()],
         options.connections,
     )
-    # A collection would be a pause of the client's own, and there are no cycles to collect.
+    # A garbage collection would pause the client, and there are no cycles to collect.
     gc.disable()
     started_s, started_cpu_s = time.monotonic(), time.process_time()
     schedule.run(options.limit_s)

@@ -1,16 +1,16 @@
 """
-Load by a schedule: an open loop, in which a request is sent when it is due and not when another is.
+The open loop: requests are sent by a schedule, regardless of earlier answers.
 
-A closed loop such as ab's sends the next request when an answer has come, so a stack that stalls is
-not asked meanwhile, and the requests that would have waited are missing from the latencies:
-coordinated omission (Gil Tene, "How NOT to Measure Latency"; wrk2's README). Here the starts are
-drawn before the load, with exponential gaps as of independent users, and latency is counted from
-the intended start, so what a stall kept from being sent in time counts too.
+A closed loop such as ab's sends the next request after an answer. While the stack stalls, it sends
+nothing, and the requests that would have waited are missing from the latencies: coordinated
+omission (Gil Tene, "How NOT to Measure Latency"; wrk2's README). Here the starts are drawn before
+the load, with exponential gaps as of independent users. Latency counts from the intended start, so
+requests that a stall delayed count in full.
 
-The generator is the project's own (``open_client.py``) because h2load, which can also send by a
-schedule, begins its ``--timing-script`` anew with every connection, and with ``--rps`` sends at
-once after connecting again (src/h2load.cc, ``Client::connection_made``, through 1.69), and the
-stack's servers, Flask's and gunicorn's sync worker, close the connection after each answer.
+The project has its own client (``open_client.py``). h2load can send by a schedule too, but restarts
+its ``--timing-script`` with every connection, and with ``--rps`` sends at once after reconnecting
+(src/h2load.cc, ``Client::connection_made``, through 1.69); Flask's server and gunicorn's sync
+worker close the connection after every answer.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 512
 """
-As many requests are under way at most; below the usual 1024 open files, and beyond any backlog.
+The maximum of concurrent requests; below the usual 1024 open files, and above any backlog.
 """
 
 GRACE_S = 20.0
-"""How long the client may take beyond its own limit, to start and to write its log."""
+"""The time that the client may take beyond its limit, to start and to write its log."""
 
 
 @dataclass(frozen=True)
 class OpenPlan:
     """
-    One load by schedule: ``requests`` requests at a mean rate, within ``limit_s`` seconds.
+    One load of the open loop: ``requests`` requests at a mean rate, within ``limit_s`` seconds.
 
-    The same rate, number and ``seed`` are the same schedule. ``fraction`` is the share of the
-    trial's own capacity that the rate is, or None for the rate that all variants have in common. At
-    most ``connections`` requests are under way; what comes due beyond that waits, is sent late, and
-    still counts from its intended start. What has no answer at the limit has failed.
+    The same rate, number and ``seed`` give the same schedule. ``fraction`` is the rate as a share
+    of the trial's capacity, or None for the common rate. At most ``connections`` requests are under
+    way; a further one is sent late, and counts from its intended start. A request without an answer
+    at the limit has failed.
     """
 
     address: str
@@ -68,7 +68,7 @@ class OpenPlan:
     @property
     def name(self) -> str:
         """
-        What its files are called: ``open-030`` for 30 % of the capacity, or ``open-common``.
+        The name of its files: ``open-030`` for 30 % of the capacity, or ``open-common``.
         """
         if self.fraction is None:
             return "open-common"
@@ -77,11 +77,10 @@ class OpenPlan:
 
 def schedule_us(rate_per_s: float, requests: int, seed: str) -> list[int]:
     """
-    The intended starts in microseconds since the load's beginning: a Poisson process.
+    The intended starts in microseconds since the start of the load: a Poisson process.
 
-    Gaps are exponential with a mean of ``1 / rate_per_s``, the first one's before the first
-    request; the same arguments give the same starts. Raises ValueError for a rate that is not
-    positive.
+    Gaps are exponential with a mean of ``1 / rate_per_s``, including the one before the first
+    request. The same arguments give the same starts. Raises ValueError if the rate is not positive.
     """
     if rate_per_s <= 0:
         msg = f"a schedule needs a rate above 0 per second, not {rate_per_s}"
@@ -102,10 +101,10 @@ class OpenLoop:
 
     def run(self, plan: OpenPlan, client: Client, directory: Path, run: Path) -> OpenLoad:
         """
-        Load the address once; schedule, log and what the client printed stay in ``directory``.
+        Run one load; schedule, log and output stay in ``directory``, which is in ``run``.
 
-        The result names the log by its place in ``run``, which holds the directory. Raises
-        LoadError when the client fails, hangs, or logs something else than was asked for.
+        The result names the log by its path in ``run``. Raises LoadError if the client fails,
+        hangs, or logs something else than the plan.
         """
         directory, run = directory.resolve(), run.resolve()
         log = directory / f"{plan.name}.csv"
@@ -149,10 +148,10 @@ class OpenLoop:
 
 def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
     """
-    What a log says of a load; ``name`` is the log's place in the run.
+    The result of a load from its log; ``name`` is the log's path in the run.
 
-    Completed is what was answered whole, whatever its status. Raises LoadError for a log that is
-    missing or broken, or has not as many requests as were asked for.
+    A request is completed if its answer is complete, whatever its status. Raises LoadError if the
+    log is missing or invalid, or has another number of requests than the plan.
     """
     requests = completed = ok = latest_us = 0
     began_us = ended_us = 0
@@ -160,7 +159,7 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
         with log.open(encoding="ascii", newline="") as file:
             rows = csv.reader(file)
             if next(rows, []) != HEADER.split(","):
-                msg = f"{log} is not a log of the open loop: it does not begin with {HEADER}"
+                msg = f"{log} is no log of the open loop: it does not begin with {HEADER}"
                 raise LoadError(msg)
             for row in rows:
                 intended_us, sent_us, done_us, status = map(int, row)
@@ -179,7 +178,7 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
         msg = f"{log}, request {requests + 1}, is not four numbers: {error}"
         raise LoadError(msg) from error
     if requests != plan.requests:
-        msg = f"{log} has {requests} requests; asked for were {plan.requests}"
+        msg = f"{log} has {requests} requests, but the plan has {plan.requests}"
         raise LoadError(msg)
     return OpenLoad(
         fraction=plan.fraction,

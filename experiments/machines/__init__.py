@@ -1,5 +1,5 @@
 """
-Machines: the kernel that it all happens on, each behind the same small protocol.
+Machines: this host or the VM, behind one protocol.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ if TYPE_CHECKING:
 
 class Machine(Protocol):
     """
-    Brings up a kernel and runs a planned run on it.
+    Provides a kernel and executes a planned run on it.
     """
 
     name: str
 
     def up(self) -> None:
         """
-        Make the machine ready: packages, privileges, box, userland, the project itself.
+        Make the machine ready: packages, privileges, box, userland, and the project.
 
-        Raises HostError for what is missing, before anything is changed where that can be told.
+        Raises HostError if something is missing, if possible before anything is changed.
         """
 
     def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
-        What the manifest says of the machine and of its userland, once it is up.
+        The records of the machine and of its userland; the machine is up.
         """
 
     def push(self, run: Path) -> None:
         """
-        Bring the folder of a planned run to where it is to be run.
+        Copy the folder of a planned run to the machine.
         """
 
     def execute(self, run: Path) -> int:
         """
-        Run the plan, its output streamed; the exit status, 130 when interrupted.
+        Execute the plan with streamed output; the exit status, 130 if interrupted.
 
-        Raises HostError when the machine is lost meanwhile.
+        Raises HostError if the machine is lost.
         """
 
     def pull(self, run: Path) -> None:
         """
-        Fetch what the run has recorded so far into its folder here.
+        Copy the run's records from the machine into its folder.
         """
 
     def halt(self) -> None:
         """
-        Stop the machine; what is on its disk stays.
+        Stop the machine; its disk stays.
         """
 
     def destroy(self) -> None:
         """
-        Remove the machine and everything that it brought to this host.
+        Remove the machine and everything that was created for it on this host.
         """

@@ -1,9 +1,9 @@
 """
-The VM's box: a Debian 13 disk for libvirt that holds a kernel, SSH and the project's userland.
+The VM's box: a Debian 13 disk for libvirt with a kernel, SSH and the project's userland.
 
-Built from Debian's packages alone, without loop devices: mmdebstrap makes the tree, the tree's own
-mke2fs and grub-mkimage make a disk of it, qemu-img compresses that, and a tar file of it is what
-Vagrant calls a box. Cached under the digest of everything that goes in, as the userland is.
+It is built from Debian packages, without loop devices: mmdebstrap builds the tree, the tree's
+mke2fs and grub-mkimage make a disk of it, qemu-img compresses the disk, and a tar file of it is a
+Vagrant box. It is cached under the digest of its inputs, like the userland.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ SETUP_FILE = HERE / "box-setup.sh"
 KEY_FILE = HERE / "vagrant-insecure.pub"
 
 FORMAT = 1
-"""Raised by hand when this module makes another disk from the same inputs."""
+"""Increase this if the module makes another disk from the same inputs."""
 
 KERNEL_PARAMETERS = "root=/dev/vda1 ro net.ifnames=0 console=ttyS0 tsc=reliable quiet"
 """
-The emulated time stamp counters look unsynchronised, and the clock that Linux then falls back to is
-slow to read; with KVM its own clock is preferred anyway.
+``tsc=reliable``: emulated time stamp counters look unsynchronised, and Linux would fall back to a
+slow clock. With KVM, Linux prefers KVM's clock anyway.
 """
 
 USERLANDS_IN_VM = "/var/cache/bridgetoll/userland"
 CACHE_IN_VM = "/var/cache/bridgetoll"
 
 NEEDED_BYTES = 6 * 10**9
-"""Free space that a build needs: the tree, the disk before and after compression, and the box."""
+"""Free disk space for a build: the tree, the disk before and after compression, and the box."""
 
 SECTOR_BYTES = 512
 PARTITION_START_BYTES = 2**20
@@ -76,11 +76,10 @@ KERNEL_FILE = "vmlinuz"
 @dataclass(frozen=True)
 class BuiltBox:
     """
-    A whole box in the cache.
+    A complete box in the cache.
 
-    ``version`` is as Vagrant wants it and made from ``digest``, that of everything that went in;
-    ``sha256`` and ``size_bytes`` are those of the box file; ``packages`` maps Debian packages to
-    versions.
+    ``version`` is the ``digest`` of all inputs in the form that Vagrant needs; ``sha256`` and
+    ``size_bytes`` are those of the box file; ``packages`` maps Debian packages to versions.
     """
 
     digest: str
@@ -97,21 +96,21 @@ class BuiltBox:
     @property
     def file(self) -> Path:
         """
-        The box.
+        The box file.
         """
         return self.directory / BOX_FILE
 
     @property
     def catalog(self) -> Path:
         """
-        What ``vagrant box add`` takes: it names the box, its version and its checksum.
+        The catalogue for ``vagrant box add``, with the box, its version and its checksum.
         """
         return self.directory / CATALOG_FILE
 
 
 def digest_of(mirror: str) -> str:
     """
-    The digest of everything that goes into a box from this mirror, as 16 hex digits.
+    The digest of all inputs of a box from this mirror, as 16 hex digits.
     """
     parts = {
         "format": FORMAT,
@@ -128,14 +127,14 @@ def digest_of(mirror: str) -> str:
 
 def version_of(digest: str) -> str:
     """
-    The version of a box of this digest, in the numbers that Vagrant orders versions by.
+    The version of a box with this digest, as the numbers that Vagrant compares.
     """
     return f"13.{FORMAT}.{int(digest[:12], 16)}"
 
 
 def bootstrap_command(root: str, mirror: str) -> list[str]:
     """
-    The mmdebstrap command that makes the box's tree at ``root``.
+    The mmdebstrap command that builds the box's tree at ``root``.
     """
     setup = f'--customize-hook="{SETUP_FILE if root else ""}" "$1" "{KEY_FILE if root else ""}"'
     return mmdebstrap_command(root, mirror, PACKAGES_FILE, [setup])
@@ -143,7 +142,7 @@ def bootstrap_command(root: str, mirror: str) -> list[str]:
 
 def find(cache: Path, mirror: str = "") -> BuiltBox | None:
     """
-    The whole box for this checkout in the cache, or None.
+    The box of this checkout, if it is in the cache; else None.
     """
     directory = cache / KIND / digest_of(mirror)
     content = read_marker(directory, MARKER)
@@ -210,7 +209,7 @@ def sha256_of(path: Path) -> str:
 
 def place_of(contents: Userland) -> str:
     """
-    Where the VM has a userland.
+    The directory of a userland in the VM.
     """
     return f"{USERLANDS_IN_VM}/{contents.digest}"
 
@@ -225,10 +224,10 @@ def _kernel_of(root: Path) -> str:
 
 def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
     """
-    Make ``work/disk.img``: a boot sector, GRUB with its configuration in it, one ext4 partition.
+    Make ``work/disk.img``: a boot sector, GRUB with its configuration, and one ext4 partition.
 
-    The tree's own tools make the file system from the tree and from the userland, each seen at its
-    place by a bind mount, so that nothing is copied.
+    The tree's tools make the file system from the tree and the userland, which are bind-mounted at
+    their places, so that nothing is copied.
     """
     inside = place_of(contents)
     (work / "grub.cfg").write_text(
@@ -242,7 +241,7 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
     blocks = (disk_bytes - PARTITION_START_BYTES) // 4096
     features = f"hash_seed={identity},offset={PARTITION_START_BYTES},root_owner=0:0"
     modules = "biosdisk part_msdos ext2 linux"
-    # By way of an archive: in it files have an order and no times but their own.
+    # From an archive, in which files are sorted and have no access times.
     archive = (
         "tar --directory=/mnt --create --sort=name --numeric-owner --xattrs --xattrs-include='*' "
         "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime ."
@@ -271,18 +270,18 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
         file.write(boot_sector((work / "boot.img").read_bytes(), disk_bytes))
         file.write((work / "core.img").read_bytes())
         if file.tell() > PARTITION_START_BYTES:
-            msg = f"GRUB takes {file.tell()} bytes and there is 1 MiB before the partition"
+            msg = f"GRUB takes {file.tell()} bytes, and there is 1 MiB before the partition"
             raise HostError(msg)
 
 
 def boot_sector(boot_code: bytes, disk_bytes: int) -> bytes:
     """
-    GRUB's boot sector with a partition table of one bootable Linux partition, from 1 MiB on.
+    GRUB's boot sector with a partition table: one bootable Linux partition from 1 MiB on.
 
-    GRUB's own code expects the rest of GRUB from the next sector on, where there is no partition.
+    GRUB's code expects the rest of GRUB in the following sectors, before the partition.
     """
     first = PARTITION_START_BYTES // SECTOR_BYTES
-    # CHS addresses that say "too far for CHS"; everything since the nineties goes by the sectors.
+    # CHS addresses that mean "beyond CHS"; only the sector numbers are used.
     beyond = b"\xfe\xff\xff"
     entry = struct.pack(
         "<B3sB3sII",
@@ -294,7 +293,7 @@ def boot_sector(boot_code: bytes, disk_bytes: int) -> bytes:
 
 def compress(work: Path) -> None:
     """
-    Make ``work/box.img``, a compressed qcow2, from ``work/disk.img``, which goes.
+    Make ``work/box.img``, a compressed qcow2, from ``work/disk.img``, which is removed.
     """
     disk = work / "disk.img"
     command = ["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2"]
@@ -305,7 +304,7 @@ def compress(work: Path) -> None:
 
 def pack(image: Path, box: Path) -> None:
     """
-    Make the tar file that Vagrant calls a box.
+    Make the tar file that is a Vagrant box.
     """
     metadata = {"provider": "libvirt", "format": "qcow2", "virtual_size": VM.disk_gib}
     described = image.parent / "metadata.json"
@@ -317,7 +316,7 @@ def pack(image: Path, box: Path) -> None:
         info.uname = info.gname = "root"
         return info
 
-    # Not compressed again: the image is.
+    # Not compressed, because the image is.
     with tarfile.open(box, "w") as archive:
         archive.add(described, "metadata.json", filter=anonymous)
         archive.add(image, IMAGE_IN_BOX, filter=anonymous)

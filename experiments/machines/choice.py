@@ -1,5 +1,5 @@
 """
-Which machine a run happens on, and the words that say why.
+The choice of the machine, and its reason.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ DESCRIPTIONS = {
 
 def kvm_refusal_of_host(cache: Path, mirror: str) -> str:
     """
-    Why this host has no hardware virtualisation to use; empty when it has.
+    The reason why this host has no usable hardware virtualisation; empty if it has.
 
-    Whether it can boot a kernel is tried with the box's own, or, before there is a box, with the
-    host's; before QEMU is installed only flags and device can be looked at.
+    The test boots the box's kernel, or the host's before there is a box. Without QEMU only the CPU
+    flags and the device are checked.
     """
     built = box.find(cache, mirror)
     kernel = built.directory / box.KERNEL_FILE if built else libvirt.host_kernel()
@@ -41,7 +41,7 @@ def kvm_refusal_of_host(cache: Path, mirror: str) -> str:
 
 def vm_refusal(cache: Path, mirror: str) -> str:
     """
-    Why there is no fast VM to use here without installing anything; empty when there is.
+    The reason why no fast VM is usable without installing packages; empty if one is.
     """
     for need in libvirt.TO_RUN_VM:
         if need.missing():
@@ -53,7 +53,7 @@ def vm_refusal(cache: Path, mirror: str) -> str:
 
 def vagrant_machine(cache: Path, mirror: str) -> tuple[VagrantMachine, str]:
     """
-    The VM that there is, or else one as fast as can be, and the words that say which.
+    The existing VM, or else the fastest possible one, and the reason in words.
     """
     there = noted_acceleration()
     if there is not None:
@@ -73,10 +73,10 @@ def choose_machine(
     refusal: Callable[[Path, str], str] = vm_refusal,
 ) -> tuple[Machine, str]:
     """
-    The machine to take, and the words that say which and why.
+    The chosen machine, and the reason in words.
 
-    ``auto`` is the VM where hardware virtualisation is usable, else this host's kernel where the
-    lab can run on it, else the emulated VM. Raises HostError on another system than Linux.
+    ``auto`` takes the VM if hardware virtualisation is usable, else this host if root is available,
+    else the emulated VM. Raises HostError on another system than Linux.
     """
     if not sys.platform.startswith("linux"):
         msg = (

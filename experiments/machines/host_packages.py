@@ -1,5 +1,5 @@
 """
-Packages that the host needs: said what and why, then installed where that can be done.
+Packages that the host needs, with their purpose; missing ones are installed if possible.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INSTALL_TIMEOUT_S = 900
 @dataclass(frozen=True)
 class Need:
     """
-    A command or a file, the Debian package that has it, and what it is for.
+    A command or a file, its Debian package, and its purpose.
     """
 
     wanted: str
@@ -31,7 +31,7 @@ class Need:
 
     def missing(self) -> bool:
         """
-        Whether the host lacks it.
+        Whether it is missing on this host.
         """
         if self.wanted.startswith("/"):
             return not Path(self.wanted).exists()
@@ -57,9 +57,9 @@ TO_BUILD = (
 
 def ensure(needs: Sequence[Need], say: Callable[[str], None] = print) -> None:
     """
-    Install what is missing, when the host is Debian-like and the user is root.
+    Install missing packages, if the host has apt-get and the user is root.
 
-    Raises HostError that names the packages otherwise, or when the installation fails.
+    Otherwise, or if the installation fails, raises HostError with the packages.
     """
     missing = [need for need in needs if need.missing()]
     if not missing:
@@ -69,7 +69,7 @@ def ensure(needs: Sequence[Need], say: Callable[[str], None] = print) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         msg = f"this host lacks: {reasons}. Install {' '.join(packages)} and try again"
         raise HostError(msg)
-    say(f"installing with apt-get what this host lacks: {reasons}")
+    say(f"installing missing packages with apt-get: {reasons}")
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     update = run_command(
@@ -77,11 +77,11 @@ def ensure(needs: Sequence[Need], say: Callable[[str], None] = print) -> None:
     )
     if update.status is None:
         raise HostError(update.failure())
-    # An update that failed leaves the lists of before, which often will do.
+    # After a failed update the old lists remain, which are often good enough.
     done = run_command(install, limit_s=INSTALL_TIMEOUT_S, environment=environment, merge=True)
     if not done.ok:
         raise HostError(done.failure())
     still = [need.wanted for need in missing if need.missing()]
     if still:
-        msg = f"after installing {' '.join(packages)} there is still no {', '.join(still)}"
+        msg = f"{', '.join(still)} is still missing after installing {' '.join(packages)}"
         raise HostError(msg)

@@ -1,5 +1,5 @@
 """
-Kernel modules that a Docker daemon on the host itself would load, and one in the lab cannot.
+The kernel module that dockerd loads on a host, which a dockerd in the lab cannot load.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def load_bridge_netfilter(
     say: Callable[[str], None] = print, settings: Path = BRIDGE_SETTINGS
 ) -> None:
     """
-    Load br_netfilter, as dockerd does at its start, and leave the host's own bridges as they were.
+    Load br_netfilter, as dockerd does at its start, without an effect on the host's bridges.
 
-    It makes bridged frames pass iptables, which is part of what Docker costs; without it containers
-    would look cheaper than they are on a host with Docker. Loading it would switch that on for the
-    host's own bridges too, so there it is switched off again; new network namespaces begin with it
-    on. When it cannot be loaded the run goes on, and the report says that it was missing.
+    It sends bridged frames through iptables, which is a part of Docker's costs: without it
+    containers would look faster than on a host with Docker. It is switched off for the host's
+    bridges again; new network namespaces start with it on. If it cannot be loaded, the run
+    continues, and the report says so.
     """
     if settings.is_dir() or shutil.which("modprobe") is None:
         return
@@ -37,6 +37,6 @@ def load_bridge_netfilter(
         for setting in settings.glob("bridge-nf-call-*"):
             setting.write_text("0")
     except (HostError, OSError) as error:
-        say(f"the kernel module {BRIDGE_MODULE} cannot be loaded and set up: {error}")
+        say(f"cannot load the kernel module {BRIDGE_MODULE}: {error}")
         return
-    say(f"loaded the kernel module {BRIDGE_MODULE}, as dockerd does; off for the host's bridges")
+    say(f"loaded the kernel module {BRIDGE_MODULE}, as dockerd does, but not for host bridges")

@@ -1,8 +1,7 @@
 """
-libvirt on this host: whether it is usable, what of it is ours, and what hardware stands behind it.
+libvirt on this host: its daemons, the VM's pool and network, and hardware virtualisation.
 
-All through ``virsh``, by the names that ``vm.json`` gives; whether something of such a name is ours
-is for the caller to know, who notes what it makes.
+All by ``virsh``, with the names in ``vm.json``. The caller keeps notes of what it creates.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ TO_RUN_VM = (
 TO_BUILD_BOX = (Need("qemu-img", "qemu-utils", "to make the VM's disk"),)
 
 DAEMONS = ("virtlogd", "libvirtd")
-"""In the order of their start. Their process ids are in files below /run of these names."""
+"""In the order of their start. Their process ids are in files with these names in /run."""
 
 IMAGE_IN_BOX = "box.img"
 COPY_BYTES = 2**22
@@ -56,7 +55,7 @@ def virsh(*arguments: str) -> str:
     """
     The output of a virsh command.
 
-    Raises HostError with virsh's own words when it fails.
+    Raises HostError with virsh's message if it fails.
     """
     return output_of(
         ["virsh", "--connect", URI, *arguments],
@@ -86,11 +85,11 @@ def start_daemons(
     note: Callable[[str], None], *, with_kvm: bool, say: Callable[[str], None] = print
 ) -> None:
     """
-    See that libvirt answers; daemons are started without systemd where there is none.
+    Start libvirt's daemons if it does not answer, also on a host without systemd.
 
-    ``note`` is told the name of each that was. Without ``with_kvm`` those do not see the KVM
-    device: libvirt tries every QEMU with it, and one that hangs costs a minute each time. Raises
-    HostError when libvirt does not answer after that.
+    ``note`` gets the name of a daemon before it is started without systemd. Without ``with_kvm``
+    these daemons do not see the KVM device: libvirt tests every QEMU with it, and a QEMU that hangs
+    would cost a minute. Raises HostError if libvirt does not answer afterwards.
     """
     if usable():
         return
@@ -114,7 +113,7 @@ def _start_daemon(name: str, *, with_kvm: bool) -> None:
     command = [name, "--daemon"]
     if not with_kvm:
         command = ["unshare", "--mount", "sh", "-euc", f"{HIDE_KVM}; exec {name} --daemon"]
-    # To the terminal, because a daemon might keep a pipe open.
+    # Its output goes to the terminal, because a daemon might keep a pipe open.
     ended = run_command(command, limit_s=TIMEOUT_S, output=sys.stderr.fileno())
     if not ended.ok:
         raise HostError(ended.failure(name))
@@ -122,7 +121,7 @@ def _start_daemon(name: str, *, with_kvm: bool) -> None:
 
 def stop_daemons(names: list[str]) -> None:
     """
-    End those daemons that ``start_daemons`` started, and wait until they have ended.
+    Stop the daemons that ``start_daemons`` started, and wait for their end.
     """
     for name in reversed(list(dict.fromkeys(names))):
         if pid := running(name):
@@ -134,7 +133,7 @@ def stop_daemons(names: list[str]) -> None:
 
 def running(name: str) -> int | None:
     """
-    The process id of a daemon, from its own file, when it still is that daemon.
+    The process id of a daemon from its file, if it is still that daemon's.
     """
     try:
         pid = int(Path(f"/run/{name}.pid").read_text())
@@ -146,7 +145,7 @@ def running(name: str) -> int | None:
 
 def hypervisor() -> str:
     """
-    The hypervisor and its version, as libvirt names it.
+    The hypervisor and its version, as libvirt names them.
     """
     found = re.search(r"Running hypervisor: (.+)", virsh("version"))
     return found[1].strip() if found else "unknown"
@@ -154,34 +153,34 @@ def hypervisor() -> str:
 
 def domain_id() -> str | None:
     """
-    The UUID of the domain that has the VM's name, whoever made it; None when there is none.
+    The UUID of the domain with the VM's name, whoever created it; None without one.
     """
-    # In one question: a domain may go between two.
+    # In one command, because a domain may disappear between two.
     lines = [line.split() for line in virsh("list", "--all", "--uuid", "--name").splitlines()]
     return next((uuid for uuid, *name in filter(None, lines) if name == [VM.name]), None)
 
 
 def refuse_foreign_pool(*, noted: bool, path: Path = Path(VM.storage_path)) -> None:
     """
-    Raises HostError when the VM's storage pool or its folder is somebody else's.
+    Raise HostError if the VM's storage pool or its folder belongs to somebody else.
 
-    ``noted`` says that this checkout made it. Everything in the folder will be ours to remove.
+    ``noted`` says that this checkout created it. Everything in the folder will be removed later.
     """
     if noted:
         return
     if VM.storage_pool in virsh("pool-list", "--all", "--name").split():
-        msg = f"libvirt has a storage pool {VM.storage_pool!r} that this checkout did not make"
+        msg = f"libvirt has a storage pool {VM.storage_pool!r} that this checkout did not create"
     elif path.exists() and any(path.iterdir()):
-        msg = f"{path} is not empty, and the VM's storage needs a folder of its own"
+        msg = f"{path} is not empty, and the VM's storage needs an empty folder"
     else:
         return
-    msg += "; give another storage_pool and storage_path in experiments/machines/vm.json"
+    msg += "; set another storage_pool and storage_path in experiments/machines/vm.json"
     raise HostError(msg)
 
 
 def make_pool() -> None:
     """
-    Make the storage pool that the VM's disks are in, if it is not there; Vagrant makes none itself.
+    Create the storage pool of the VM's disks if it is missing, which Vagrant does not do.
     """
     if VM.storage_pool not in virsh("pool-list", "--all", "--name").split():
         virsh("pool-define-as", VM.storage_pool, "dir", "--target", VM.storage_path)
@@ -192,7 +191,7 @@ def make_pool() -> None:
 
 def image_path(version: str) -> Path:
     """
-    Where vagrant-libvirt looks for the image of this version of the box.
+    The path at which vagrant-libvirt expects the image of this version of the box.
     """
     name = f"{VM.box.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{version}_box.img"
     return Path(VM.storage_path) / name
@@ -200,17 +199,17 @@ def image_path(version: str) -> Path:
 
 def provide_image(box_file: Path, version: str) -> None:
     """
-    Put a box's image into the pool under the name that vagrant-libvirt looks for.
+    Put a box's image into the pool under the name that vagrant-libvirt expects.
 
-    It would upload the image itself, through a pipe in small pieces, which is slow. The VM
-    must not be there yet: an image that it uses would be replaced.
+    vagrant-libvirt would upload it slowly, in small pieces through a pipe. The VM must not exist
+    yet, because its image would be replaced.
     """
     target = image_path(version)
     partial = target.with_suffix(".partial")
     with tarfile.open(box_file) as archive, partial.open("wb") as file:
         image = archive.extractfile(IMAGE_IN_BOX)
         if image is None:
-            msg = f"{box_file} holds no {IMAGE_IN_BOX}"
+            msg = f"{box_file} contains no {IMAGE_IN_BOX}"
             raise HostError(msg)
         shutil.copyfileobj(image, file, COPY_BYTES)
     partial.replace(target)
@@ -219,7 +218,7 @@ def provide_image(box_file: Path, version: str) -> None:
 
 def remove_pool() -> None:
     """
-    Remove the storage pool, and its folder when nothing is in it any more.
+    Remove the storage pool, and its folder if it is empty.
     """
     if VM.storage_pool in virsh("pool-list", "--name").split():
         virsh("pool-destroy", VM.storage_pool)
@@ -232,14 +231,14 @@ def remove_pool() -> None:
 
 def has_network() -> bool:
     """
-    Whether libvirt has a network of the VM's network's name.
+    Whether libvirt has a network with the name of the VM's network.
     """
     return VM.network in virsh("net-list", "--all", "--name").split()
 
 
 def remove_network() -> None:
     """
-    Remove the VM's network, if Vagrant has not.
+    Remove the VM's network if it still exists.
     """
     if VM.network in virsh("net-list", "--name").split():
         virsh("net-destroy", VM.network)
@@ -249,7 +248,7 @@ def remove_network() -> None:
 
 def host_kernel(boot: Path = Path("/boot")) -> Path | None:
     """
-    The newest kernel of this host that can be read, to try KVM with.
+    The newest readable kernel of this host, to test KVM with.
     """
     readable = [path for path in boot.glob("vmlinuz-*") if os.access(path, os.R_OK)]
     return max(readable, key=lambda path: path.stat().st_mtime, default=None)
@@ -257,24 +256,24 @@ def host_kernel(boot: Path = Path("/boot")) -> Path | None:
 
 def kvm_refusal(kernel: Path | None, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """
-    Why there is no hardware virtualisation to use; empty when there is.
+    The reason why hardware virtualisation is not usable; empty if it is.
 
-    Flags and the device are looked at, and then a stock kernel is really booted: some machines
-    have a /dev/kvm that cannot. Without a ``kernel`` to boot, only the first two are looked at.
+    The CPU flags and the device are checked, and then ``kernel`` is booted, because on some
+    machines /dev/kvm exists but cannot boot a stock kernel. Without a kernel that test is skipped.
     """
     flags = set(cpuinfo.read_text().split())
     if not flags & {"vmx", "svm"}:
         return "the CPU offers no hardware virtualisation"
     if not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
-        return f"{KVM_DEVICE} is not there, or not for this user"
+        return f"{KVM_DEVICE} is missing, or this user may not use it"
     if kernel is not None and not boots(kernel):
-        return f"{KVM_DEVICE} is there, but cannot boot a stock kernel"
+        return f"{KVM_DEVICE} exists, but cannot boot a stock kernel"
     return ""
 
 
 def boots(kernel: Path, accelerator: str = "kvm", timeout_s: float = KVM_TRIAL_TIMEOUT_S) -> bool:
     """
-    Whether a kernel comes up as far as looking for its root, which it is not given.
+    Whether a kernel boots until it looks for its root file system, which does not exist.
     """
     command = [EMULATOR, "-accel", accelerator, "-m", "256", "-display", "none"]
     command += ["-monitor", "none", "-serial", "stdio", "-no-reboot", "-nodefaults"]

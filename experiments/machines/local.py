@@ -1,5 +1,5 @@
 """
-This host's own kernel, with the sealed lab on it.
+The local machine: the sealed lab on this host's kernel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from experiments.errors import HostError
+from experiments.errors import INTERRUPTED_STATUS, HostError
 from experiments.lab import userland
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.freezer import check_freezer
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-STOPPING = "stopping: what is up is taken down, then the report is made"
+STOPPING = "stopping: taking deployments down, then writing the report"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def cache_directory() -> Path:
     """
-    Where userlands are kept: ``BRIDGETOLL_CACHE``, else the user's cache directory.
+    The cache of userlands and boxes: ``BRIDGETOLL_CACHE``, else in the user's cache directory.
     """
     asked = os.environ.get("BRIDGETOLL_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -40,24 +40,24 @@ def cache_directory() -> Path:
 
 class LocalMachine:
     """
-    The machine that this process runs on; see ``experiments.machines.Machine``.
+    This host; see ``experiments.machines.Machine``. Push and pull do nothing.
     """
 
     name = "local"
 
     def __init__(self, cache: Path, mirror: str = "") -> None:
         """
-        ``cache`` holds userlands and the notes of labs; ``mirror`` is empty for Debian's own.
+        ``cache`` contains userlands and notes of labs; ``mirror`` is empty for Debian's default.
         """
         self._cache = cache
         self._mirror = mirror
 
     def up(self) -> None:
         """
-        See that the host has what the lab needs, and build the userland if it is not there.
+        Install missing packages, and build the userland if the cache does not have it.
         """
         if os.geteuid() != 0:
-            msg = "the lab needs root, to make namespaces; run this as root or install sudo"
+            msg = "the lab needs root to create namespaces; run this as root, or install sudo"
             raise HostError(msg)
         check_freezer(hierarchies(inside_lab=False))
         ensure(TO_ENTER)
@@ -70,7 +70,7 @@ class LocalMachine:
 
     def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
-        The machine's name and the userland's identity and contents.
+        The machine's name, and the userland's digest and contents.
         """
         userland = UserlandRecord(
             digest=self.userland.digest,
@@ -83,27 +83,27 @@ class LocalMachine:
 
     def push(self, run: Path) -> None:
         """
-        Everything is here already.
+        Does nothing: the run is on this host.
         """
 
     def pull(self, run: Path) -> None:
         """
-        Everything is here already.
+        Does nothing: the run is on this host.
         """
 
     def halt(self) -> None:
         """
-        This host goes on.
+        Does nothing: this host keeps running.
         """
 
     def destroy(self) -> None:
         """
-        A lab ends with its command; the cache is the user's to delete.
+        Does nothing: a lab ends with its command, and the user may delete the cache.
         """
 
     def execute(self, run: Path) -> int:
         """
-        Run the plan inside the lab.
+        Execute the plan in the lab.
         """
         mounts_of_run = bind(run.resolve(), RUN_IN_LAB, writable=True)
         return self.enter(["python3", "-m", "experiments.run.runner", RUN_IN_LAB], [mounts_of_run])
@@ -112,10 +112,10 @@ class LocalMachine:
         self, command: Sequence[str], mounts: Sequence[Any] = (), *, ask: bool = False
     ) -> int:
         """
-        Run any command inside the lab; its exit status.
+        Run a command in the lab; its exit status.
 
-        Signals that would end this process are passed on to the command instead, so that it can
-        stop in an orderly way. With ``ask`` the command may read from the terminal.
+        Signals that would end this process are forwarded to the command, so that it can stop in an
+        orderly way. With ``ask`` the command may read from the terminal.
         """
         lab = Lab(
             root=self.userland.root,
@@ -155,4 +155,4 @@ class LocalMachine:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        return 130 if stop and status else status
+        return INTERRUPTED_STATUS if stop and status else status

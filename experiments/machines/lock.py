@@ -1,5 +1,5 @@
 """
-One run at a time: two would measure each other.
+The run lock: one run at a time, because two would disturb each other.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ RUN_LOCK = Path("/run/lock/bridgetoll.lock")
 
 class RunLock:
     """
-    A lock on the whole machine, as a context; the kernel frees it when its holder dies.
+    A lock on the machine, as a context; the kernel releases it when its holder dies.
     """
 
     def __init__(self, path: Path = RUN_LOCK) -> None:
         """
-        Nothing is locked before the context is entered.
+        Entering the context takes the lock.
         """
         self._path = path
 
@@ -32,23 +32,23 @@ class RunLock:
         """
         Take the lock.
 
-        Raises LockedError that names the process that holds it.
+        Raises LockedError with the process that holds it.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a+", encoding="utf-8")
         except OSError as error:
-            msg = f"the lock {self._path} cannot be opened: {error.strerror}"
+            msg = f"cannot open the lock {self._path}: {error.strerror}"
             raise HostError(msg) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._file.seek(0)
-            holder = self._file.read().strip() or "(it has not said which yet)"
+            holder = self._file.read().strip() or "(not known yet)"
             self._file.close()
             msg = (
-                f"another run holds this machine: process {holder}. Two runs at once would measure "
-                "each other; wait for it, or end it with Ctrl-C"
+                f"another run holds this machine: process {holder}. Two concurrent runs would "
+                "disturb each other; wait until it ends, or stop it with Ctrl-C"
             )
             raise LockedError(msg) from error
         self._file.truncate(0)
@@ -64,7 +64,7 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         """
-        Free the lock.
+        Release the lock.
         """
         self._file.truncate(0)
         self._file.close()

@@ -1,5 +1,5 @@
 """
-Working on another machine by plain ssh and rsync, with the configuration that Vagrant gave once.
+Access to the VM by ssh and rsync, with Vagrant's ssh configuration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNECTION_FAILED = 255
-"""The status of ssh itself, when it is not the command's."""
+"""The status of ssh if the connection fails."""
 
 PROBE_TIMEOUT_S = 20
 COMMAND_TIMEOUT_S = 120
@@ -25,7 +25,7 @@ COPY_TIMEOUT_S = 600
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": "10",
-    # A machine that is gone is noticed within a quarter of a minute.
+    # A lost machine is noticed within 15 seconds.
     "ServerAliveInterval": "5",
     "ServerAliveCountMax": "3",
     "LogLevel": "ERROR",
@@ -35,7 +35,7 @@ SSH_OPTIONS = {
 @dataclass(frozen=True)
 class Remote:
     """
-    A machine that an ssh configuration file names; everything runs as its root.
+    A machine in an ssh configuration file; all commands run as root.
     """
 
     config: Path
@@ -47,7 +47,7 @@ class Remote:
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """
-        The local command line that runs ``arguments`` there.
+        The local command line that runs ``arguments`` on the machine.
         """
         return [*self._ssh(), self.host, "--", "sudo", shlex.join(arguments)]
 
@@ -61,9 +61,9 @@ class Remote:
 
     def output(self, arguments: Sequence[str], timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """
-        What a command prints there.
+        The output of a command on the machine.
 
-        Raises HostError when it fails, with its own words, or when the machine cannot be reached.
+        Raises HostError if the command fails or the machine cannot be reached.
         """
         ended = run_command(self.command(arguments), limit_s=timeout_s)
         if ended.status == CONNECTION_FAILED:
@@ -75,19 +75,19 @@ class Remote:
 
     def push(self, source: Path, target: str, options: Sequence[str] = ()) -> None:
         """
-        Make the directory ``target`` there equal to ``source`` here.
+        Make the remote directory ``target`` equal to the local ``source``.
         """
         self._rsync([*options, "--delete", f"{source}/", f"{self.host}:{target}/"])
 
     def pull(self, source: str, target: Path) -> None:
         """
-        Copy the directory ``source`` there into ``target`` here; nothing here is deleted.
+        Copy the remote directory ``source`` into the local ``target``; nothing is deleted.
         """
         self._rsync([f"{self.host}:{source}/", f"{target}/"])
 
     def _rsync(self, arguments: Sequence[str]) -> None:
         """
-        Raises HostError with rsync's words when the copy is not whole.
+        Run rsync; raises HostError with its message if the copy is incomplete.
         """
         command = ["rsync", "--archive", "--no-owner", "--no-group", "--mkpath"]
         command += ["--rsh", shlex.join(self._ssh()), "--rsync-path", "sudo rsync", *arguments]

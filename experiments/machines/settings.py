@@ -1,5 +1,5 @@
 """
-What the VM is: read from ``vm.json``, which the Vagrantfile reads too.
+The settings of the VM, from ``vm.json``, which the Vagrantfile reads too.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ SETTINGS_FILE = Path(__file__).with_name("vm.json")
 @dataclass(frozen=True)
 class VmSettings:
     """
-    The one place of every setting of the VM.
+    All settings of the VM.
 
     ``box`` names the box that the project builds, ``public_box`` the one for hosts that cannot
-    build it; ``name`` is the libvirt domain. ``cpu_model`` maps kinds of acceleration to models
-    that libvirt knows: emulation gets one without page-table isolation, which makes it a third
-    slower, and is not about performance anyway. ``network`` and ``network_address`` are the private
-    network between host and VM; ``storage_pool`` and ``storage_path`` are where its disks are.
+    build it; ``name`` is the libvirt domain. ``cpu_model`` maps kinds of acceleration to CPU models
+    of libvirt; the one for emulation needs no page-table isolation, which would make it a third
+    slower. ``network`` and ``network_address`` are the private network between host and VM;
+    ``storage_pool`` and ``storage_path`` are the place of its disks.
     """
 
     box: str

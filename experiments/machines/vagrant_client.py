@@ -1,5 +1,5 @@
 """
-A thin adapter over python-vagrant: the few things that Vagrant is asked for, its failures as ours.
+A thin adapter of python-vagrant, with Vagrant's failures as HostError.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROVIDER = "libvirt"
 LOG_FILE = "vagrant.log"
 
 LOCKED = "another process is already executing an action"
-"""Vagrant's own words for a VM that another Vagrant works on."""
+"""Vagrant's message if another Vagrant process works on the VM."""
 
 UNLOCK_TIMEOUT_S = 120.0
 UNLOCK_PAUSE_S = 5.0
@@ -31,17 +31,17 @@ UNLOCK_PAUSE_S = 5.0
 
 class VagrantClient:
     """
-    Vagrant in this checkout; everything that it prints goes into a log below ``state``.
+    Vagrant in this checkout; its output goes into a log in ``state``.
 
-    ``driver`` is libvirt's, ``kvm`` or ``qemu``; ``version`` that of the box. Every method raises
-    HostError with Vagrant's last words.
+    ``driver`` is the driver of libvirt, ``kvm`` or ``qemu``; ``version`` is the version of the box.
+    Every method raises HostError with Vagrant's last lines.
     """
 
     def __init__(self, state: Path, driver: str, version: str) -> None:
         """
-        Nothing is asked yet.
+        Vagrant is not started yet.
         """
-        # Imported here, because on a machine that only runs the lab there is no python-vagrant.
+        # Imported here, because a machine that only runs the lab has no python-vagrant.
         import vagrant  # noqa: PLC0415
 
         state.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ class VagrantClient:
 
     def add_box(self, catalog: Path) -> None:
         """
-        Add the box that a catalogue names; Vagrant compares its checksum.
+        Add the box of a catalogue; Vagrant verifies its checksum.
         """
         with self._told("adding the box to Vagrant"):
             self._vagrant.box_add(VM.box, str(catalog), provider=PROVIDER, force=True)
@@ -79,25 +79,25 @@ class VagrantClient:
         """
         with self._told("removing the box from Vagrant"):
             if any(each.name == VM.box for each in self._vagrant.box_list()):
-                # The public method refuses where there is more than one version.
+                # The public method cannot remove several versions.
                 arguments = ["box", "remove", "--force", "--all", "--provider", PROVIDER, VM.box]
                 self._vagrant._call_vagrant_command(arguments)  # noqa: SLF001
 
     def up(self) -> None:
         """
-        Make and start the VM, or start the one that there is; its steps are printed.
+        Start the VM, creating it if it does not exist; the steps are printed.
         """
         with self._told("starting the VM"):
             for line in self._vagrant.up(provider=PROVIDER, stream_output=True):
                 with self._log.open("a") as log:
                     log.write(line)
-                # Vagrant draws progress by rewriting its line; only its steps are shown.
+                # Only the steps are shown, without Vagrant's progress lines.
                 if "==>" in line and " -- " not in line:
                     print(f"    {line.rpartition('==>')[2].strip()}", flush=True)
 
     def ssh_config(self) -> str:
         """
-        How to reach the VM, as ssh reads it.
+        The ssh configuration for the VM.
         """
         with self._told("reading the VM's ssh configuration"):
             found: str = self._vagrant.ssh_config()
@@ -111,13 +111,13 @@ class VagrantClient:
 
     def destroy(self) -> None:
         """
-        Remove the VM, its own disk, its key, and the network if Vagrant made it.
+        Remove the VM, its disk, its key, and the network if Vagrant created it.
         """
         self._when_unlocked("destroying the VM", self._vagrant.destroy)
 
     def _when_unlocked(self, what: str, action: Callable[[], object]) -> None:
         """
-        Do it when no other Vagrant holds the VM: one that was interrupted ends in its own time.
+        Retry while another Vagrant process, such as an interrupted one, holds the VM.
         """
         deadline = time.monotonic() + UNLOCK_TIMEOUT_S
         while True:
@@ -127,7 +127,7 @@ class VagrantClient:
             except HostError as error:
                 if LOCKED not in str(error) or time.monotonic() > deadline:
                     raise
-                print("waiting for another Vagrant to let go of the VM", flush=True)
+                print("waiting for another Vagrant process that holds the VM", flush=True)
                 time.sleep(UNLOCK_PAUSE_S)
             else:
                 return
@@ -141,5 +141,5 @@ class VagrantClient:
             said = b""
             if self._log.exists():
                 said = self._log.read_bytes()[before:]
-            msg = f"{what} failed; Vagrant said:\n{last_lines(said) or error}"
+            msg = f"{what} failed; Vagrant's last lines:\n{last_lines(said) or error}"
             raise HostError(msg) from error

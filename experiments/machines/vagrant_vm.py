@@ -1,26 +1,23 @@
 """
-The identical VM, by Vagrant: the project's own box, the same code and the same lab inside.
+The VM, by Vagrant: the project's own box, with the same code and the same lab as on a host.
 
-Vagrant is slow to start, so it is asked only for what changes the VM; its ssh configuration is
-taken once and everything else goes by ssh and rsync.
+Vagrant starts slowly, so it is only used to change the VM; everything else uses ssh and rsync with
+its ssh configuration.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import platform
-import shlex
 import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.errors import HostError
-from experiments.machines import box, libvirt
+from experiments.errors import INTERRUPTED_STATUS, HostError
+from experiments.machines import box, libvirt, vm_runs
 from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
-from experiments.machines.lock import RUN_LOCK
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_client import VagrantClient
@@ -32,8 +29,7 @@ from experiments.machines.vm_needs import (
 )
 from experiments.machines.vm_notes import VmNotes
 from experiments.paths import PROJECT
-from experiments.records.manifest import FAILED, RUNNING, Box, Host, MachineRecord, UserlandRecord
-from experiments.records.store import read_manifest, write_manifest
+from experiments.records.manifest import Box, Host, MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -41,18 +37,13 @@ if TYPE_CHECKING:
 
 KVM, EMULATION = "kvm", "emulation"
 DRIVERS = {KVM: "kvm", EMULATION: "qemu"}
-"""libvirt's driver for each kind of acceleration."""
+"""The libvirt driver of every kind of acceleration."""
 
 PLUGIN = "vagrant-libvirt"
 STATE = PROJECT / ".vagrant"
-"""Vagrant's own folder in the checkout; what is noted here is beside what Vagrant notes."""
+"""Vagrant's folder in the checkout, which also contains this project's notes of the VM."""
 
 PROJECT_IN_VM = "/srv/bridgetoll"
-RUNS_IN_VM = "/var/lib/bridgetoll/runs"
-ORIGINS_IN_VM = "/var/lib/bridgetoll/origins"
-
-ORDERLY_STOP_S = 90
-"""How long the VM's side of a run may take to stop after the host's side has ended."""
 
 
 class VagrantMachine:
@@ -64,27 +55,27 @@ class VagrantMachine:
 
     def __init__(self, cache: Path, mirror: str, acceleration: str) -> None:
         """
-        Nothing is looked at or changed yet.
+        Nothing is read or changed yet.
 
-        ``acceleration``, ``kvm`` or ``emulation``, is for a VM that is made; one that is there
-        keeps its own.
+        ``acceleration`` (``kvm`` or ``emulation``) is for a new VM; an existing VM keeps its own.
         """
         self._cache = cache
         self._mirror = mirror
         self._acceleration = acceleration
         self._notes = VmNotes(STATE)
         self._remote = Remote(STATE / "ssh-config", VM.name)
+        self._runs = vm_runs.VmRuns(self._remote)
 
     def up(self) -> None:
         """
-        Start the VM, making it first where need be; one that is up already is reused.
+        Start the VM, creating it if needed; a running VM is reused.
 
-        Raises HostError for whatever is missing or in the way, before anything is changed where
-        that can be told.
+        Raises HostError if something is missing or in the way, if possible before anything is
+        changed.
         """
         self._refuse_outdated()
         if self._notes.read().get("box") and self._remote.answers():
-            print("VM: up already", flush=True)
+            print("VM: already running", flush=True)
         else:
             refuse_too_little_memory()
             if self._own_domain_id() is None:
@@ -103,16 +94,16 @@ class VagrantMachine:
 
     def _refuse_outdated(self) -> None:
         """
-        Raises HostError when there is a VM of ours, made from another box than the checkout's.
+        Raise HostError if this checkout's VM was made from another box than its current one.
         """
         made_from = self._notes.read().get("box")
         digest = box.digest_of(self._mirror)
         if self._own_domain_id() and (made_from is None or made_from["digest"] != digest):
             version = made_from["version"] if made_from else "another"
             msg = (
-                f"the VM was made from box {version}, and this checkout needs "
-                f"{box.version_of(digest)}; `nox -s destroy` removes the old one (`nox -s pull` "
-                "fetches what is still in it first)"
+                f"the VM was made from box {version}, but this checkout needs "
+                f"{box.version_of(digest)}; `nox -s destroy` removes the old VM (run `nox -s pull` "
+                "first to fetch the runs in it)"
             )
             raise HostError(msg)
 
@@ -124,10 +115,10 @@ class VagrantMachine:
 
     def _refuse_what_is_in_the_way(self) -> None:
         """
-        Raises HostError for a missing plugin, a taken name, or a pool that is somebody else's.
+        Raise HostError for a missing plugin, a name in use, or a foreign storage pool.
         """
         if PLUGIN not in self._client().plugins():
-            msg = f"Vagrant has no plugin {PLUGIN}; install Debian's package of that name"
+            msg = f"Vagrant has no plugin {PLUGIN}; install Debian's package of this name"
             raise HostError(msg)
         self._refuse_foreign_domain()
         libvirt.refuse_foreign_pool(noted=bool(self._notes.read().get("pool")))
@@ -136,8 +127,8 @@ class VagrantMachine:
         there = libvirt.domain_id()
         if there not in {None, self._own_domain_id()}:
             msg = (
-                f"libvirt has a domain {VM.name!r} already, which this checkout did not make "
-                f"(UUID {there}); rename it, or give another name in experiments/machines/vm.json"
+                f"libvirt already has a domain {VM.name!r}, which this checkout did not create "
+                f"(UUID {there}); rename it, or set another name in experiments/machines/vm.json"
             )
             raise HostError(msg)
 
@@ -147,15 +138,15 @@ class VagrantMachine:
 
     def _make(self) -> None:
         """
-        Make the VM from its box, which is built first where need be.
+        Create the VM from its box, which is built first if needed.
         """
         whole = find_or_build_box(self._cache, self._mirror)
         refuse_damaged(whole)
         if self._acceleration == KVM:
-            # Before there was a box there may have been no kernel to try KVM with.
+            # Without a box there may have been no kernel to test KVM with.
             refusal = libvirt.kvm_refusal(whole.directory / box.KERNEL_FILE)
             if refusal:
-                print(f"VM: emulated after all, because {refusal}", flush=True)
+                print(f"VM: using emulation, because {refusal}", flush=True)
                 self._acceleration = EMULATION
         made_from = {
             "name": VM.box,
@@ -182,7 +173,7 @@ class VagrantMachine:
         client.up()
         self._remote.config.write_text(client.ssh_config())
         if not self._remote.answers():
-            msg = f"the VM is up but does not answer by ssh; its console: `virsh console {VM.name}`"
+            msg = f"the VM runs but does not answer by ssh; see `virsh console {VM.name}`"
             raise HostError(msg)
 
     def _noted_acceleration(self) -> str:
@@ -194,7 +185,7 @@ class VagrantMachine:
 
     def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
-        The box, the hypervisor, the host below, and the userland as the VM itself sees it.
+        The box, the hypervisor, the host, and the userland as the VM sees it.
         """
         notes = self._notes.read()
         seen = json.loads(self._remote.output(self._command("facts")))
@@ -210,23 +201,20 @@ class VagrantMachine:
 
     def push(self, run: Path) -> None:
         """
-        Push the run's folder with its plan into the VM, which has the project since it came up.
+        Copy the run's folder with its plan into the VM.
         """
-        self._remote.push(run, f"{RUNS_IN_VM}/{run.name}")
-        origin = shlex.quote(str(run.resolve()))
-        note = f"mkdir -p {ORIGINS_IN_VM} && printf %s {origin} >{ORIGINS_IN_VM}/{run.name} && sync"
-        self._remote.output(["sh", "-c", note])
+        self._runs.push(run)
 
     def execute(self, run: Path) -> int:
         """
-        Run the plan inside the VM, its output streamed; its own exit status.
+        Execute the plan in the VM with streamed output; its exit status.
 
-        A signal that would end this process makes the VM's side stop in an orderly way, because
-        its standard input ends. Raises HostError when the connection is lost.
+        A signal that would end this process closes the standard input of the VM's side, which then
+        stops in an orderly way. Raises HostError if the connection is lost.
         """
-        command = self._remote.command(self._command("execute", f"{RUNS_IN_VM}/{run.name}"))
+        command = self._remote.command(self._command("execute", vm_runs.folder(run.name)))
         stop = False
-        # In a process group of its own, or Ctrl-C on a terminal would end ssh itself.
+        # In its own process group, or Ctrl-C on a terminal would end ssh.
         with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:
 
             def pass_on(_number: int, _frame: FrameType | None) -> None:
@@ -242,82 +230,40 @@ class VagrantMachine:
             finally:
                 for number, handler in before.items():
                     signal.signal(number, handler)
-        # Below zero: ssh itself was ended by a signal.
+        # Below zero: a signal ended ssh.
         if status == CONNECTION_FAILED or status < 0:
             msg = "the connection to the VM was lost while it was measuring"
             raise HostError(msg)
-        return 130 if stop and status else status
+        return INTERRUPTED_STATUS if stop and status else status
 
     def pull(self, run: Path) -> None:
         """
-        Fetch the run's folder once nothing runs there any more, and remove the VM's copy.
+        Copy the run's folder to the host after its end, and remove the copy in the VM.
         """
         try:
-            self._await_end()
-            self._fetch(run.name, run)
+            self._runs.pull(run.name, run)
         except HostError as error:
             msg = (
-                f"{error}\nWhat had finished is on the VM's disk: `nox -s pull` fetches it, and "
-                "starts the VM again if need be"
+                f"{error}\nFinished trials are on the VM's disk: `nox -s pull` fetches them, and "
+                "starts the VM if needed"
             )
             raise HostError(msg) from error
 
     def pull_all(self) -> list[Path]:
         """
-        Fetch every run that is still in the VM to where it was begun; their folders.
+        Copy every run that is still in the VM to its original folder; return the folders.
 
-        The VM is started if it is not up, whatever box it was made from. Raises HostError when
-        there is no VM of this checkout, or when a run cannot be fetched, after all others were.
+        The VM is started if needed, from whatever box it was made. Raises HostError if this
+        checkout has no VM; or, after all other runs, if a run cannot be copied.
         """
         if not self._remote.answers():
             if self._own_domain_id() is None:
-                msg = "this checkout has no VM, so there is nothing to fetch from it"
+                msg = "this checkout has no VM, so there is nothing to pull"
                 raise HostError(msg)
             self._start_daemons()
             self._refuse_foreign_domain()
             self._start()
-        self._await_end()
-        pulled, problems = [], []
-        for name, target in self._left_in_vm().items():
-            try:
-                target.mkdir(parents=True, exist_ok=True)
-                self._fetch(name, target)
-                manifest = read_manifest(target)
-            except (HostError, OSError) as error:
-                problems.append(f"{name}: {error}")
-                continue
-            if manifest.state == RUNNING:
-                note = "the machine was lost in the middle of the run"
-                write_manifest(target, dataclasses.replace(manifest, state=FAILED, note=note))
-            pulled.append(target)
-        if problems:
-            raise HostError("\n".join(problems))
-        return pulled
-
-    def _left_in_vm(self) -> dict[str, Path]:
-        """
-        The runs that are still in the VM, and where each was begun.
-        """
-        show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
-        lines = self._remote.output(["sh", "-c", show]).splitlines()
-        found = dict(line.split(":", 1) for line in lines)
-        return {name: Path(origin) for name, origin in found.items()}
-
-    def _await_end(self) -> None:
-        """
-        Wait until the VM's side of a run, whose host side has ended, has ended too.
-
-        Raises HostError when it does not within a minute and a half.
-        """
-        seconds = str(ORDERLY_STOP_S)
-        timeout_s = ORDERLY_STOP_S + 30
-        self._remote.output(["flock", "--timeout", seconds, str(RUN_LOCK), "true"], timeout_s)
-
-    def _fetch(self, name: str, target: Path) -> None:
-        self._remote.pull(f"{RUNS_IN_VM}/{name}", target)
-        # The note last: a run without one would be forgotten, a note without a run is told.
-        self._remote.output(["rm", "-rf", f"{RUNS_IN_VM}/{name}"])
-        self._remote.output(["rm", "-f", f"{ORIGINS_IN_VM}/{name}"])
+        return self._runs.pull_all()
 
     def halt(self) -> None:
         """
@@ -331,10 +277,10 @@ class VagrantMachine:
 
     def destroy(self, *, discard: bool = False) -> None:
         """
-        Remove the VM and all that it brought: domain, disks, pool, network, keys, notes, daemons.
+        Remove the VM and its domain, disks, pool, network, keys, notes and daemons.
 
-        Raises HostError when the VM is not this checkout's, or, without ``discard``, when there are
-        runs in it that were not fetched.
+        Raises HostError if the VM is not this checkout's, or, without ``discard``, if it contains
+        runs that were not pulled.
         """
         notes = self._notes.read()
         if not notes and self._own_domain_id() is None:
@@ -342,10 +288,10 @@ class VagrantMachine:
             return
         self._start_daemons()
         self._refuse_foreign_domain()
-        if not discard and self._remote.answers() and (left := self._left_in_vm()):
+        if not discard and self._remote.answers() and (left := self._runs.origins()):
             msg = (
-                f"the VM still holds {', '.join(sorted(left))}; `nox -s pull` fetches them, or "
-                "`nox -s destroy -- --discard` removes them with it"
+                f"the VM still contains {', '.join(sorted(left))}; `nox -s pull` fetches them, and "
+                "`nox -s destroy -- --discard` deletes them with the VM"
             )
             raise HostError(msg)
         client = self._client()
@@ -357,7 +303,7 @@ class VagrantMachine:
             libvirt.remove_pool()
         if notes.get("network"):
             libvirt.remove_network()
-        # Noted again: one may have been started just now.
+        # Read again, because a daemon may just have been started.
         daemons = self._notes.read().get("daemons", [])
         self._notes.forget()
         libvirt.stop_daemons(daemons)
@@ -375,7 +321,7 @@ class VagrantMachine:
 
 def noted_acceleration() -> str | None:
     """
-    The acceleration of the VM that this checkout has; None when it has none.
+    The acceleration of this checkout's VM; None without a VM.
     """
     found = VmNotes(STATE).read().get("acceleration")
     return None if found is None else str(found)
@@ -383,7 +329,7 @@ def noted_acceleration() -> str | None:
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """
-    The model of this host's first CPU, where the kernel tells it.
+    The model of this host's first CPU; None if the kernel does not tell it.
     """
     for line in cpuinfo.read_text().splitlines():
         if line.startswith("model name"):

@@ -1,5 +1,5 @@
 """
-What must be there before a VM is made: its box, whole, and enough memory and disk.
+The requirements of the VM: an intact box, enough memory, and enough disk space.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from experiments.machines.box import BuiltBox
 
 SPARE_MEMORY_MIB = 256
-"""What the host must have free beside the VM's memory, for QEMU itself."""
+"""Free memory that QEMU needs in addition to the VM's."""
 
 NEEDED_POOL_BYTES = 3 * 10**9
-"""Free space for the box's image and what the VM writes over it."""
+"""Free disk space for the box's image and the VM's changes to it."""
 
 
 def find_or_build_box(cache: Path, mirror: str) -> BuiltBox:
     """
-    The box of this checkout; built, with the userland in it, when it is not in the cache.
+    The box of this checkout; if the cache does not have it, box and userland are built.
     """
     found = box.find(cache, mirror)
     if found is None:
@@ -44,7 +44,7 @@ def find_or_build_box(cache: Path, mirror: str) -> BuiltBox:
 
 def refuse_damaged(whole: BuiltBox) -> None:
     """
-    Raises HostError when a box file is not the one that was built.
+    Raise HostError if a box file has changed since its build.
     """
     try:
         found = box.sha256_of(whole.file)
@@ -52,15 +52,15 @@ def refuse_damaged(whole: BuiltBox) -> None:
         found = str(error)
     if found != whole.sha256:
         msg = (
-            f"{whole.file} has the checksum {found}, and it was built with {whole.sha256}; "
-            f"remove {whole.directory} and run `nox -s box`"
+            f"{whole.file} is damaged: its checksum is {found}, but it was built with "
+            f"{whole.sha256}; remove {whole.directory} and run `nox -s box`"
         )
         raise HostError(msg)
 
 
 def refuse_too_little_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
     """
-    Raises HostError when this host has too little memory for the VM.
+    Raise HostError if this host has too little memory for the VM.
     """
     fields: Mapping[str, str] = dict(
         line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line
@@ -68,8 +68,8 @@ def refuse_too_little_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
     available_mib = int(fields["MemAvailable"].split()[0]) // 1024
     if available_mib < VM.memory_mib + SPARE_MEMORY_MIB:
         msg = (
-            f"this host has {available_mib} MiB of memory free, and the VM needs {VM.memory_mib} "
-            f"and {SPARE_MEMORY_MIB} more; free some, or lower memory_mib in "
+            f"this host has {available_mib} MiB of memory free, and the VM needs "
+            f"{VM.memory_mib + SPARE_MEMORY_MIB} MiB; free some, or lower memory_mib in "
             "experiments/machines/vm.json"
         )
         raise HostError(msg)
@@ -77,14 +77,14 @@ def refuse_too_little_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
 
 def refuse_too_little_disk(pool: Path = Path(VM.storage_path)) -> None:
     """
-    Raises HostError when this host has too little room for the VM's disk.
+    Raise HostError if this host has too little disk space for the VM.
     """
     there = next(path for path in (pool, *pool.parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < NEEDED_POOL_BYTES:
         msg = (
             f"{there} has {free / 1e9:.1f} GB free, and the VM's disk may need "
-            f"{NEEDED_POOL_BYTES / 1e9:.0f} GB; free some, or give a folder of its own on another "
-            "disk as storage_path in experiments/machines/vm.json"
+            f"{NEEDED_POOL_BYTES / 1e9:.0f} GB; free some, or set storage_path in "
+            "experiments/machines/vm.json to an empty folder on another disk"
         )
         raise HostError(msg)

@@ -1,7 +1,7 @@
 """
-What this checkout has noted of its VM: what it was made from, and what was made for it.
+The checkout's notes of its VM: the box it was made from, and the resources made for it.
 
-Kept in Vagrant's own folder. What is not noted here is not ours, and is not removed.
+They are in Vagrant's folder. Only resources in the notes are ever removed.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ NOTES_FILE = "bridgetoll.json"
 
 class VmNotes:
     """
-    A small table on the disk.
+    A small table in a file.
 
-    ``box`` (name, digest, version, sha256) and ``acceleration`` are of the VM that there is, from
-    when it was made; ``daemons``, ``pool``, ``network`` and ``image`` are what was made for it.
+    ``box`` (name, digest, version, sha256) and ``acceleration`` describe the existing VM;
+    ``daemons``, ``pool``, ``network`` and ``image`` are the resources made for it.
     """
 
     def __init__(self, state: Path) -> None:
         """
-        Nothing is read or made yet.
+        Nothing is read or written yet.
         """
         self._state = state
         self._path = state / NOTES_FILE
 
     def read(self) -> dict[str, Any]:
         """
-        Everything noted; empty when there is nothing.
+        All notes; empty without any.
         """
         try:
             found: dict[str, Any] = json.loads(self._path.read_text())
@@ -43,7 +43,7 @@ class VmNotes:
 
     def add(self, **changes: object) -> None:
         """
-        Note something, or note it anew.
+        Add or replace notes.
         """
         self._state.mkdir(exist_ok=True)
         text = json.dumps({**self.read(), **changes}, indent=1, sort_keys=True)
@@ -53,6 +53,6 @@ class VmNotes:
 
     def forget(self) -> None:
         """
-        Remove the notes and Vagrant's own with them.
+        Remove the notes with Vagrant's folder.
         """
         shutil.rmtree(self._state, ignore_errors=True)

@@ -1,8 +1,8 @@
 """
-CPU time by where it is spent: services, client, Docker, kernel, and what nobody accounts for.
+CPU time by where it is spent: services, client, Docker, kernel, and the unaccounted rest.
 
-Read from control groups where a part has one (cgroup v1, hybrid or v2), else from /proc. Nothing is
-sampled: counters are read before and after the load, and not touched while it runs.
+It is read from control groups (v1, hybrid or v2), or from /proc for a part without one. Nothing is
+sampled: counters are read before and after a load only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CLIENT = "client"
 RUNNER = "runner"
-"""Parts that are there in every trial."""
+"""Parts of every trial."""
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -39,9 +39,10 @@ BUSY = ("user", "nice", "system", "irq", "softirq")
 @dataclass(frozen=True)
 class CpuCounters:
     """
-    All counters at one moment.
+    One reading of all counters.
 
-    ``machine_s`` are the columns of /proc/stat in seconds, summed over CPUs.
+    ``at`` is on the monotonic clock; ``machine_s`` are the columns of /proc/stat in seconds, summed
+    over CPUs.
     """
 
     at: float
@@ -53,13 +54,13 @@ class CpuCounters:
     @classmethod
     def read(cls, parts: Mapping[str, Part], groups: Mapping[str, ControlGroup]) -> CpuCounters:
         """
-        Read everything now.
+        Read all counters now.
         """
         times = {name: part_time(part) for name, part in parts.items()}
         proxies = proxy_processes(parts)
         if proxies:
             times[PROXY] = processes_time(proxies)
-            # The daemon's group holds them too.
+            # They are in the daemon's group too.
             times[DAEMON] -= times[PROXY]
         times |= {name: group_time(groups[name]) for name in (CLIENT, RUNNER)}
         throttled = {
@@ -71,11 +72,10 @@ class CpuCounters:
 
 def cpu_cost(before: CpuCounters, after: CpuCounters) -> CpuSpent:
     """
-    What was spent between two readings.
+    The CPU time between two readings.
 
-    What is not accounted for is what /proc/stat says that the machine was busy, less all parts;
-    where the kernel counts interrupts apart from the tasks that they interrupt, they are a part
-    too.
+    The unaccounted time is the machine's busy time in /proc/stat minus all parts, and minus
+    interrupts if the kernel counts them separately from the interrupted tasks.
     """
     duration_s = after.at - before.at
     parts = {name: spent - before.parts[name] for name, spent in after.parts.items()}
@@ -101,7 +101,7 @@ def cpu_cost(before: CpuCounters, after: CpuCounters) -> CpuSpent:
 
 def add_costs(total: CpuSpent | None, cost: CpuSpent) -> CpuSpent:
     """
-    What was spent over several loads of one deployment, from what was spent over one more.
+    The CPU time of several loads of one deployment, with one more load added.
     """
     if total is None:
         return cost
@@ -129,7 +129,7 @@ def add_costs(total: CpuSpent | None, cost: CpuSpent) -> CpuSpent:
 
 def part_time(part: Part) -> CpuTime:
     """
-    CPU time of a part since it began.
+    The CPU time of a part since its start.
     """
     if part.group is not None:
         return group_time(part.group)
@@ -138,14 +138,14 @@ def part_time(part: Part) -> CpuTime:
 
 def group_time(group: ControlGroup) -> CpuTime:
     """
-    CPU time of everything that was ever in a control group; of its children too.
+    The CPU time of all processes that were ever in a control group or below.
     """
     directory = group.directory("cpuacct")
     if directory is not None:
         user_ns = int((directory / "cpuacct.usage_user").read_text())
         all_ns = int((directory / "cpuacct.usage").read_text())
         return CpuTime(user_ns / 1e9, (all_ns - user_ns) / 1e9)
-    # On v2 every group has these, whatever controllers are enabled.
+    # On v2 every group has cpu.stat, even without controllers.
     (unified,) = (
         hierarchy.base / group.path for hierarchy in group.hierarchies if hierarchy.version == 2
     )
@@ -155,19 +155,19 @@ def group_time(group: ControlGroup) -> CpuTime:
 
 def throttled_s(group: ControlGroup) -> float:
     """
-    Seconds for which a group stood still because it had used up its share.
+    The seconds in which a CPU limit stopped a group.
     """
     directory = group.directory("cpu")
     if directory is None or not (directory / "cpu.stat").exists():
         return 0.0
     stat = key_values(directory / "cpu.stat")
-    # v1 counts in nanoseconds, v2 in microseconds.
+    # v1 counts nanoseconds, v2 microseconds.
     return stat.get("throttled_time", 0) / 1e9 + stat.get("throttled_usec", 0) / 1e6
 
 
 def key_values(path: Path) -> dict[str, int]:
     """
-    A flat file of names and whole numbers.
+    The content of a file with one name and one integer per line.
     """
     return {
         name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())
@@ -176,7 +176,7 @@ def key_values(path: Path) -> dict[str, int]:
 
 def processes_time(pids: Iterable[int]) -> CpuTime:
     """
-    CPU time of processes with all of their threads, ended ones too, to a clock tick each.
+    The CPU time of processes with all threads, ended ones included, to a clock tick.
     """
     total = CpuTime()
     for pid in pids:
@@ -184,8 +184,8 @@ def processes_time(pids: Iterable[int]) -> CpuTime:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
             continue
-        # After the name, which may hold anything, in brackets: utime, stime, and of children
-        # that were waited for; see proc_pid_stat(5).
+        # After the name in brackets, which may contain anything: utime and stime of the process,
+        # then those of its children; see proc_pid_stat(5).
         fields = stat.rpartition(")")[2].split()
         user, system, children_user, children_system = (int(field) for field in fields[11:15])
         total += CpuTime(
@@ -196,9 +196,9 @@ def processes_time(pids: Iterable[int]) -> CpuTime:
 
 def running_s(pids: Iterable[int]) -> float:
     """
-    Seconds for which the threads of processes have run, those that ended left out; to a nanosecond.
+    The running time of the existing threads of processes in seconds, to a nanosecond.
 
-    To a clock tick where the kernel keeps no such account (CONFIG_SCHED_INFO).
+    Without CONFIG_SCHED_INFO in the kernel, to a clock tick.
     """
     total = 0.0
     for pid in pids:
@@ -214,7 +214,7 @@ def running_s(pids: Iterable[int]) -> float:
 
 def descendants(pid: int) -> list[int]:
     """
-    A process and all that come from it.
+    A process and all of its descendants.
     """
     found = [pid]
     for parent in found:
@@ -228,7 +228,7 @@ def descendants(pid: int) -> list[int]:
 
 def proxy_processes(parts: Mapping[str, Part]) -> list[int]:
     """
-    The docker-proxies among the daemon's processes.
+    The docker-proxy processes in the daemon's control group.
     """
     part = parts.get(DAEMON)
     if part is None or part.group is None:
@@ -246,7 +246,7 @@ def proxy_processes(parts: Mapping[str, Part]) -> list[int]:
 
 def machine_time(proc: Path = Path("/proc")) -> tuple[dict[str, float], int]:
     """
-    The columns of /proc/stat in seconds, and the context switches since the machine started.
+    The columns of /proc/stat in seconds, and the context switches since the machine booted.
     """
     lines = (proc / "stat").read_text().splitlines()
     columns = map(int, lines[0].split()[1:])
@@ -257,9 +257,9 @@ def machine_time(proc: Path = Path("/proc")) -> tuple[dict[str, float], int]:
 
 def interrupts_are_apart(proc: Path = Path("/proc")) -> bool | None:
     """
-    Whether the kernel takes the time of interrupts off the tasks that they interrupt.
+    Whether the kernel counts interrupts separately from the interrupted tasks.
 
-    None where it does not tell its configuration.
+    None if the kernel does not publish its configuration.
     """
     try:
         text = gzip.decompress((proc / "config.gz").read_bytes()).decode(errors="replace")

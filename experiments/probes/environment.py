@@ -1,5 +1,5 @@
 """
-The machine as the lab sees it: kernel, CPUs, memory, control groups, and what may disturb.
+The machine as seen from the lab: kernel, CPUs, memory, control groups and settings.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ SYSCTLS = (
     "vm/overcommit_memory",
     "vm/swappiness",
 )
-"""The settings, below /proc/sys, that can change what is measured."""
+"""Settings below /proc/sys that can affect the results."""
 
 
 def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environment:
     """
-    Facts about the machine; a fact that the kernel does not tell is None.
+    The machine's properties; None for a property that the kernel does not tell.
     """
     cpuinfo = _read(proc / "cpuinfo") or ""
     models = [
@@ -62,7 +62,7 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
         memory_bytes=int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
         swap_bytes=int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
         cgroup_layout=layout(hierarchies(inside_lab=True)),
-        # Only x86 has a flag for it.
+        # Only x86 has this flag.
         virtualised="hypervisor" in cpuinfo if "flags" in cpuinfo else None,
         clock_source=_read(clock),
         cpu_governor=_read(governor),
@@ -73,7 +73,7 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
 
 def available_bytes(proc: Path = Path("/proc")) -> int:
     """
-    Bytes of memory that new programs can have without swapping, by the kernel's estimate.
+    The memory that new programs can use without swapping, in bytes, as the kernel estimates it.
     """
     for line in (proc / "meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
@@ -83,7 +83,7 @@ def available_bytes(proc: Path = Path("/proc")) -> int:
 
 def stolen_s(proc: Path = Path("/proc")) -> float:
     """
-    Seconds that the hypervisor gave to others while this machine wanted to run, over all CPUs.
+    The time in which this machine was ready but the hypervisor ran others, in CPU seconds.
     """
     fields = (proc / "stat").read_text().splitlines()[0].split()
     return int(fields[8]) / os.sysconf("SC_CLK_TCK")

@@ -1,5 +1,5 @@
 """
-What really runs in a deployment, read from /proc and control groups: what parity compares.
+The facts about a deployment that parity compares, read from /proc and control groups.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ SERVICE_SYSCTLS = (
     "net/ipv4/tcp_tw_reuse",
     "net/ipv4/tcp_wmem",
 )
-"""Settings of a service's own network namespace that can change what is measured."""
+"""Settings of a service's network namespace that can affect the results."""
 
 
 def facts_of(deployment: Deployment, answer: Answer) -> Facts:
     """
-    What really runs: facts about the answer, every service, and what is beside them.
+    The facts about the answer, the services and the helper processes.
 
-    Raises ProofError when a process cannot be looked at.
+    Raises ProofError if a process cannot be read.
     """
     try:
         services = {name: service_facts(part) for name, part in deployment.services().items()}
     except OSError as error:
-        msg = f"what runs cannot be looked at: {error}"
+        msg = f"cannot read the facts about a process: {error}"
         raise ProofError(msg) from error
     kinds = sorted({name.partition(" of ")[0] for name in deployment.helpers()})
     return Facts(answer, kinds, services)
@@ -55,13 +55,13 @@ def facts_of(deployment: Deployment, answer: Answer) -> Facts:
 
 def service_facts(part: Part) -> ServiceFacts:
     """
-    Facts about one service: by its first process, and in what its other processes differ from it.
+    The facts about one service: its first process, and the differences of its other processes.
     """
     proc = Path("/proc") / str(part.first_process)
     lines = (proc / "environ").read_bytes().decode(errors="replace").split("\0")
     environment = dict(line.split("=", 1) for line in lines if "=" in line)
     if "HOSTNAME" in environment:
-        # Docker makes a new one for every container.
+        # Docker creates a new one for every container.
         environment["HOSTNAME"] = "its own"
     processes = processes_of(part)
     first = process_facts(proc)
@@ -83,7 +83,7 @@ def service_facts(part: Part) -> ServiceFacts:
 
 def process_facts(proc: Path) -> ProcessFacts:
     """
-    Facts about the process of this folder below /proc.
+    The facts about the process with this directory below /proc.
     """
     status = dict(
         line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line
@@ -110,7 +110,7 @@ def process_facts(proc: Path) -> ProcessFacts:
 
 def differences(first: ProcessFacts, others: Iterable[int]) -> list[str]:
     """
-    In what processes, such as a server's workers, differ from the first one of their service.
+    The differences between other processes of a service, such as workers, and its first one.
     """
     found = set()
     for pid in others:
@@ -129,7 +129,7 @@ def differences(first: ProcessFacts, others: Iterable[int]) -> list[str]:
 
 def digest(path: Path) -> str:
     """
-    SHA-256 of a file, from memory for the same file once more.
+    The SHA-256 of a file; computed once per file.
     """
     found = path.stat()
     key = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
@@ -143,9 +143,9 @@ _digests: dict[tuple[int, int, int, int], str] = {}
 
 def packages_digest(root: Path) -> str:
     """
-    SHA-256 over the records of every Python package that is installed below ``root``.
+    SHA-256 over the RECORD files of all Python packages below ``root``.
     """
-    # A link out of another process's root must not be followed: it would lead into ours.
+    # Links are not followed: a link in another root would lead into this one.
     records = sorted(
         path
         for place in ("usr/local/lib", "usr/lib")
@@ -157,17 +157,17 @@ def packages_digest(root: Path) -> str:
 
 def processes_of(part: Part) -> list[int]:
     """
-    The processes of a part by their numbers; threads are not counted.
+    The process ids of a part, without threads.
     """
     return sorted(part.group.process_ids()) if part.group else descendants(part.first_process)
 
 
 def stream(path: Path) -> str:
     """
-    What an open file is: null, pipe, socket or file.
+    The kind of an open file: null, pipe, socket, fifo or file.
     """
     target = str(path.readlink())
-    # By its number: its name depends on whose root it is seen from.
+    # By its device number, because its name depends on the root.
     if path.is_char_device() and path.stat().st_rdev == Path("/dev/null").stat().st_rdev:
         return "null"
     kind = target.partition(":[")[0]
@@ -176,7 +176,7 @@ def stream(path: Path) -> str:
 
 def cpu_limit(group: ControlGroup) -> float | None:
     """
-    CPUs whose time a group may take; None for no limit.
+    The CPU limit of a group in CPUs; None without a limit.
     """
     directory = group.directory("cpu")
     if directory is None:
@@ -191,7 +191,7 @@ def cpu_limit(group: ControlGroup) -> float | None:
 
 def memory_limit(group: ControlGroup) -> int | None:
     """
-    Bytes of memory that a group may take; None for no limit.
+    The memory limit of a group in bytes; None without a limit.
     """
     directory = group.directory("memory")
     if directory is None:
@@ -199,14 +199,14 @@ def memory_limit(group: ControlGroup) -> int | None:
     for name in ("memory.max", "memory.limit_in_bytes"):
         if (directory / name).exists():
             text = (directory / name).read_text().strip()
-            # v1 says "no limit" by a number near 2^63.
+            # v1 shows a number near 2^63 instead of no limit.
             return None if text == "max" or int(text) > 2**60 else int(text)
     return None
 
 
 def root_type(proc: Path) -> str:
     """
-    Whether a process's root is an overlay of its own, or none.
+    The kind of a process's root: overlay or plain.
     """
     for line in (proc / "mountinfo").read_text().splitlines():
         fields, _, rest = line.partition(" - ")
@@ -217,15 +217,15 @@ def root_type(proc: Path) -> str:
 
 def sysctls(pid: int) -> dict[str, str]:
     """
-    Settings of the network namespace that a process is in.
+    The settings of a process's network namespace.
 
-    Raises ProofError when they cannot be read in time.
+    Raises ProofError if they cannot be read in time.
     """
-    # /proc/sys shows the settings of whoever reads it.
+    # /proc/sys shows the settings of the reading process.
     enter = ["nsenter", f"--target={pid}", "--net", "--"]
     paths = [f"/proc/sys/{name}" for name in SERVICE_SYSCTLS]
     command = [*enter, "grep", "--with-filename", "--no-messages", "", *paths]
-    # grep fails where one setting is missing, and prints the others.
+    # grep fails if one setting is missing, but prints the others.
     ended = run_command(command, limit_s=TIMEOUT_S)
     if ended.status is None:
         raise ProofError(ended.failure())

@@ -1,5 +1,5 @@
 """
-What the network of a deployment consists of: links, routes, firewall rules and settings.
+The network of a deployment: links, addresses, routes, firewall rules and settings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TIMEOUT_S = 20
 
 def network_state(network_namespace: str) -> NetworkState:
     """
-    The state of a network namespace, which is named by its path.
+    The state of the network namespace with this path.
     """
     settings = [name for name in SYSCTLS if name.startswith("net/")]
     show = " ".join(f"/proc/sys/{name}" for name in settings)
@@ -31,5 +31,5 @@ def _lines(network_namespace: str, command: str) -> list[str]:
     ended = run_command([*enter, "sh", "-c", command], limit_s=TIMEOUT_S)
     if not ended.ok:
         return ended.failure(f"`{command}`").splitlines()
-    # Comments of iptables-save hold the time of day.
+    # Comments of iptables-save contain the time of day.
     return [line.rstrip() for line in ended.text.splitlines() if not line.startswith("#")]

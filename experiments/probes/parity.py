@@ -1,8 +1,8 @@
 """
-Parity: what really runs in each trial, and whether it differs only where its variant says so.
+Parity: trials may differ only in facts that their variants declare.
 
-Facts are compared between variants, before any load. Each fact names the factors that explain a
-difference in it; one that no declared factor explains is an error, unless the user allows it.
+Facts are compared between variants before any load. Every fact has a list of factors that explain a
+difference. A difference without such a factor is an error, unless the user allows it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from experiments.records.trials import Facts, ServiceFacts
 
 OVERLAYS = "overlays"
-"""Stands for override files of the user's own among the reasons for a difference."""
+"""Represents the user's override files among the factors."""
 
 CONFINING = ("runtime", "confinement")
 
@@ -51,7 +51,7 @@ EXPLAINED_BY: dict[str, tuple[str, ...]] = {
     "sysctls": ("network", "runtime", "entry", "userland_proxy", "beside", OVERLAYS),
     "helpers": ("runtime", "stdio", "entry", "userland_proxy", "beside"),
 }
-"""Every fact, and the factors that explain a difference in it."""
+"""The factors that explain a difference in a fact, by fact."""
 
 VARIABLES: dict[str, tuple[str, ...]] = {
     "HOSTNAME": CONFINING,
@@ -66,35 +66,35 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "BURN_US": ("burn_us",),
     "SLEEP_US": ("sleep_us",),
 }
-"""Environment variables of the stack that factors set; every other one is the same everywhere."""
+"""The factors that set an environment variable; other variables must always be equal."""
 
 ROOT_USER = "0"
 UNFILTERED, FILTERED = "0", "2"
 """The states of seccomp in /proc/PID/status; see proc_pid_status(5)."""
 
 DOCKER_CAPABILITIES = "00000000a80425fb"
-"""The fourteen that Docker 26 leaves to root, as the kernel prints them."""
+"""The fourteen capabilities that Docker 26 gives to root, as the kernel prints them."""
 
 
 class Parity:
     """
-    Compares every trial with the trials before it, of every variant.
+    Compares every trial with the earlier trials of all variants.
     """
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         """
-        ``allowed`` are names of facts that may differ without a declaration.
+        ``allowed`` names facts that may differ without a declaration.
         """
         self._allowed = set(allowed)
         self._seen: dict[str, tuple[Variant, Facts]] = {}
-        # Trials are brought up at the same time.
+        # Trials are brought up concurrently.
         self._lock = threading.Lock()
 
     def check(self, variant: Variant, facts: Facts) -> list[str]:
         """
         The undeclared differences that the user allows, in words.
 
-        Raises ProofError that names every other one, with both values.
+        Raises ProofError with all others, and with both values of each.
         """
         with self._lock:
             return self._check(variant, facts)
@@ -109,8 +109,8 @@ class Parity:
             shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if wrong[3:] else "")
             names = sorted({words.partition(" ")[0].rpartition(".")[2] for words in wrong})
             msg = (
-                f"what runs differs from what the variants declare: {shown}. Mend it, or label it "
-                f"in the report by --allow {','.join(names)}"
+                f"trials differ in facts that their variants do not declare: {shown}. Remove the "
+                f"difference, or allow it with --allow {','.join(names)}; the report then labels it"
             )
             raise ProofError(msg)
         self._seen.setdefault(variant.name, (variant, facts))
@@ -119,7 +119,7 @@ class Parity:
 
 def undeclared(one: Variant, its: Facts, other: Variant, theirs: Facts) -> list[tuple[str, str]]:
     """
-    The differences between two variants' facts that no factor explains: the fact, and all in words.
+    The differences between two variants that no factor explains: the fact, and a description.
     """
     reasons = set(different(one.levels, other.levels))
     if one.overlays != other.overlays:
@@ -138,7 +138,7 @@ def undeclared(one: Variant, its: Facts, other: Variant, theirs: Facts) -> list[
 
 def by_place(facts: Facts) -> dict[str, dict[str, object]]:
     """
-    Every fact by its name, of each service and of the stack as a whole.
+    All facts by name, of every service and of the stack as a whole.
     """
     services = {name: vars(each) for name, each in facts.services.items()}
     return {"stack": {"answer": facts.answer, "helpers": facts.helpers}, **services}
@@ -148,7 +148,7 @@ def _values(
     fact: str, left: object, right: object
 ) -> list[tuple[str, tuple[str, ...], object, object]]:
     """
-    What is compared for one fact: the environment variable by variable, the rest whole.
+    The values to compare for a fact; the environment is compared variable by variable.
     """
     if fact != "environment" or not isinstance(left, dict) or not isinstance(right, dict):
         return [(fact, EXPLAINED_BY[fact], left, right)]
@@ -165,27 +165,27 @@ def _values(
 
 def prove_levels(variant: Variant, facts: Facts) -> None:
     """
-    Compare what runs with what the variant's own levels say about it.
+    Compare the facts with the variant's levels.
 
-    A variant with override files of the user's own may have anything, so nothing is expected there.
-    Raises ProofError that names every fact which does not fit.
+    Nothing is expected of a variant with the user's override files. Raises ProofError with every
+    fact that does not match.
     """
     if variant.overlays:
         return
     wrong = [
-        f"{service}.{fact} is {getattr(own, fact)!r}, and should be {wanted!r}"
+        f"{service}.{fact} is {getattr(own, fact)!r}, but should be {wanted!r}"
         for service, own in facts.services.items()
         for fact, wanted in expected_facts(variant.levels, own).items()
         if getattr(own, fact) != wanted
     ]
     if wrong:
-        msg = f"{variant.name} is not what its levels say: {'; '.join(wrong)}"
+        msg = f"{variant.name} does not have its declared levels: {'; '.join(wrong)}"
         raise ProofError(msg)
 
 
 def expected_facts(levels: Mapping[str, str], facts: ServiceFacts) -> dict[str, Any]:
     """
-    What the levels say about one service; ``facts`` tell which kind of service it is.
+    The facts that the levels imply for a service; ``facts`` tell which kind of service it is.
     """
     confinement = levels["confinement"]
     stream = {"null": "null", "file": "file"}.get(levels["stdio"], "pipe")
@@ -212,7 +212,7 @@ def expected_facts(levels: Mapping[str, str], facts: ServiceFacts) -> dict[str, 
 
 def memory_bytes(level: str) -> int | None:
     """
-    A level of the factor memory in bytes; None for no limit.
+    A level of the factor memory in bytes; None for unlimited.
     """
     if level == UNLIMITED:
         return None

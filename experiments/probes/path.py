@@ -1,5 +1,5 @@
 """
-Proof of path: counters that show which way the requests went, and which way they did not.
+Proof of path: network counters show which links and proxies the requests used.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ TIMEOUT_S = 20
 IDLE_S = 0.001
 IDLE_SHARE = 0.01
 """
-So much CPU time processes that do nothing may take: in seconds, or as a share of the time.
+The CPU time that idle docker-proxies may take: in seconds, or as a share of the time under load.
 
-They wake for a moment at each thaw. A docker-proxy that works takes some tenths of the time.
+They wake up briefly at every thaw. A working docker-proxy takes tens of per cent of the time.
 """
 
 STRAY_PACKETS = 50
-"""So many packets on a link are the kernel's own (neighbours and groups being looked for)."""
+"""Packets on an unused link that come from the kernel (neighbour and multicast discovery)."""
 
 SCRIPT = """\
 iptables-save --counters --table nat 2>/dev/null || true
 echo conntrack $(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0)
 grep -E '^(Ip|Tcp):' /proc/net/snmp
 """
-"""What the network namespace of the host counts, but for its links."""
+"""Prints the counters of the host's network namespace, without its links."""
 
 
 def path_counters(host: str, deployment: Deployment) -> PathCounters:
     """
-    Read the counters of the namespace ``host`` and of the deployment's proxies.
+    Read the counters of the namespace ``host`` and of the docker-proxies.
 
-    Raises ProofError when they cannot be read.
+    Raises ProofError if they cannot be read.
     """
     links, kinds = {}, {}
     with NetworkNamespace(host).open() as ipr:
@@ -70,7 +70,7 @@ def path_counters(host: str, deployment: Deployment) -> PathCounters:
 
 def parse_counters(text: str) -> dict[str, int]:
     """
-    The numbers in what SCRIPT prints.
+    The counters in the output of SCRIPT.
     """
     rules = re.findall(r"^\[(\d+):\d+\] -A \S+ .*-j DNAT", text, re.MULTILINE)
     tracked = re.search(r"^conntrack (\d+)$", text, re.MULTILINE)
@@ -89,7 +89,7 @@ def _snmp(text: str, protocol: str) -> dict[str, int]:
 
 
 Expectation = tuple[str, float, str, bool]
-"""What is counted, the count, what it should be, and whether it is that."""
+"""The counter, its value, the expected value, and whether they match."""
 
 
 def check_path(
@@ -100,19 +100,19 @@ def check_path(
     seconds: float = 0.0,
 ) -> None:
     """
-    Compare what was counted during loads with what the variant's levels say about their path.
+    Compare the growth of the counters during loads with the path that the levels imply.
 
-    ``requests`` is how many were completed in ``seconds`` under load, each on a connection of its
-    own, and ``services`` how many services the workload has, all of which its requests go through.
-    Raises ProofError that names every counter which does not fit.
+    ``requests`` were completed in ``seconds`` under load, each on a separate connection;
+    ``services`` is the number of services, all of which every request passes. Raises ProofError
+    with every counter that does not match.
     """
     wrong = [
-        f"{what}: {counted}, and should be {wanted}"
+        f"{what}: {counted}, but should be {wanted}"
         for what, counted, wanted, fits in expectations(levels, grown, requests, services, seconds)
         if not fits
     ]
     if wrong:
-        msg = "the requests did not take the path that the variant's name says: " + "; ".join(wrong)
+        msg = "the requests did not take the path of the variant: " + "; ".join(wrong)
         raise ProofError(msg)
 
 
@@ -124,7 +124,7 @@ def expectations(
     seconds: float = 0.0,
 ) -> list[Expectation]:
     """
-    Everything that the variant's levels say about the counters.
+    The expected values of all counters for these levels.
     """
     network, entry = levels["network"], levels["entry"]
     published = entry == "published"
@@ -196,13 +196,13 @@ def _of_tracking(grown: PathCounters, levels: Mapping[str, str]) -> list[Expecta
     what = "tracked connections"
     if firewalled:
         return [(what, grown.tracked, "more than 0", grown.tracked > 0)]
-    # A container on the host's network shares it with rules that may track.
+    # On the host network, the daemon's rules may track a container's connections.
     return [] if container else [(what, grown.tracked, "0", grown.tracked <= 0)]
 
 
 def of_services(name: str, kind: str, network: str) -> bool:
     """
-    Whether a link is between services, where the workload decides whether it is used.
+    Whether a link connects services, so that the workload determines its use.
     """
     if kind == "veth":
         return network != "host" and name != UPLINK
@@ -211,11 +211,11 @@ def of_services(name: str, kind: str, network: str) -> bool:
 
 def used_links(levels: Mapping[str, str], kinds: Mapping[str, str]) -> set[str]:
     """
-    The links of the host's namespace, other than those between services, that every request uses.
+    The links in the host's namespace that every request uses, without those between services.
     """
     network, entry = levels["network"], levels["entry"]
     used = set()
-    # Without a proxy the destination is translated before there is a route over loopback.
+    # Without a proxy, DNAT changes the destination before the packet is routed over loopback.
     if network == "host" or (entry == "published" and levels["userland_proxy"] == "on"):
         used.add("lo")
     if entry == "external":

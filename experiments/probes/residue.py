@@ -1,5 +1,5 @@
 """
-Residue: what a trial left behind in the lab, compared with what was there before it.
+Residue: things that a trial leaves behind in the lab.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 10
 SETTLE_S = 5.0
-"""How long the kernel may take to let go of what was just removed."""
+"""The time that the kernel may take to remove things."""
 
 POLL_S = 0.05
 
@@ -31,19 +31,19 @@ NETWORK = {
     "firewall rules": "iptables --list-rules; iptables --table nat --list-rules",
     "sysctls": "grep -rs '' /proc/sys/net /proc/sys/kernel /proc/sys/vm || true",
 }
-"""What shows the state of the lab's own network namespace, line by line."""
+"""Commands that print the state of the lab's network namespace, line by line."""
 
 CHANGING = (
     "dirty", "inode", "file-nr", "dentry", "/random/", "ns_last_pid", "nf_conntrack_count",
     "binfmt", "tcp_mem", "udp_mem", "aio-nr", "perf_event", "/pty/nr", "quota", "/keys/",
     "sched_domain", "max_newidle", "nf_conntrack_expect",
 )  # fmt: skip
-"""Parts of the names of sysctls that are counters, or that change by themselves."""
+"""Parts of the names of sysctls that are counters or change by themselves."""
 
 
 def snapshot(found: Sequence[Hierarchy]) -> dict[str, frozenset[str]]:
     """
-    Everything in the lab that a trial could leave behind: lines by what they are.
+    Everything in the lab that a trial could leave behind: lines by kind.
     """
     state = {name: _lines(command) for name, command in NETWORK.items()}
     state["sysctls"] = frozenset(
@@ -54,7 +54,7 @@ def snapshot(found: Sequence[Hierarchy]) -> dict[str, frozenset[str]]:
         path.name for path in (names.iterdir() if names.exists() else ())
     )
     state["mounts"] = frozenset(
-        # Without the numbers, which the kernel gives out anew.
+        # Without the numbers, which change.
         " ".join(line.split()[3:5])
         for line in Path("/proc/self/mountinfo").read_text().splitlines()
     )
@@ -67,9 +67,9 @@ def snapshot(found: Sequence[Hierarchy]) -> dict[str, frozenset[str]]:
 
 def check_residue(before: dict[str, frozenset[str]], found: Sequence[Hierarchy]) -> None:
     """
-    Compare with what was there before, for some seconds until nothing is left.
+    Compare the lab with an earlier snapshot, repeatedly for some seconds until they are equal.
 
-    Raises ProofError that names what is left, or gone.
+    Raises ProofError with what is left or gone.
     """
     deadline = time.monotonic() + SETTLE_S
     while True:
@@ -84,14 +84,14 @@ def check_residue(before: dict[str, frozenset[str]], found: Sequence[Hierarchy])
             return
         if time.monotonic() > deadline:
             shown = "; ".join(left[:5]) + (f"; and {len(left) - 5} more" if left[5:] else "")
-            msg = f"the trial did not leave the lab as it found it: {shown}"
+            msg = f"the trials did not leave the lab as it was: {shown}"
             raise ProofError(msg)
         time.sleep(POLL_S)
 
 
 def _processes() -> list[str]:
     """
-    Every process that is not a child of this one (which are what looks), with its command.
+    Every process with its command, without children of this one, which are the commands above.
     """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

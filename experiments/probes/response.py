@@ -1,5 +1,5 @@
 """
-Looking at the answer before any load starts: its status and body must be the expected ones.
+The check of the answer before any load: status and body must be as expected.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30
 SHOWN_CHARACTERS = 300
 ANSWERS = 4
-"""How many answers are looked at: with round-robin over two backends, two from each."""
+"""Answers to check: with round-robin over two backends, two from each."""
 
 
 def check_answers(network_namespace: str, address: str, workload: Workload) -> tuple[Check, float]:
     """
-    Ask a few times and compare with what the workload expects.
+    Send a few requests and compare the answers with the workload's expectation.
 
-    What is known of the last answer, and when the first one was there, on the monotonic clock.
-
-    Raises LoadError, with what came instead, when one answer is not the expected one.
+    Returns the check, and the time of the first answer on the monotonic clock. Raises LoadError
+    with the answer if it is not as expected.
     """
-    # A thread can be in another network namespace than the rest of its process.
+    # In a thread, which can join a network namespace without the rest of the process.
     with ThreadPoolExecutor(max_workers=1) as executor:
         executor.submit(netns.setns, network_namespace, flags=0, fork=False).result()
         answers = [executor.submit(_ask, address, workload).result()]
@@ -78,5 +77,5 @@ def _compare(status: int, body: bytes, workload: Workload) -> None:
         raise LoadError(msg) from error
     if not contains(content, workload.expect_json):
         expected = json.dumps(workload.expect_json)[:SHOWN_CHARACTERS]
-        msg = f"{where}: the body is {shown}, and should hold {expected}"
+        msg = f"{where}: the body is {shown}, but should contain {expected}"
         raise LoadError(msg)

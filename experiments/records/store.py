@@ -174,7 +174,7 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
         return _decompressed(content) if path.suffix == COMPRESSED else content
     except OSError as error:
-        msg = f"cannot read {path}: {error}"
+        msg = f"cannot read {path}: {error.strerror or error}"
         raise ResultsError(msg) from error
 
 

@@ -1,10 +1,10 @@
 """
-Whether short loads of thawed deployments agree with what they stand for.
+Agreement: do short loads of thawed deployments equal the load that they represent?
 
-They stand for as many requests as were published, at once, to a deployment that stands alone and
-was never frozen. A deployment is loaded alone, then beside frozen ones of its kind and in turn with
-them, then alone again, each time with short loads and, alone, with long ones between; loads that
-are compared lie some seconds apart, and the order of each pair is random.
+They represent one load of as many requests as were published, to a deployment that runs alone and
+is never frozen. A deployment is loaded alone, then in turn with frozen deployments of the same
+variant, then alone again. Alone it gets pairs of a short and a long load, in random order and a few
+seconds apart.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from experiments.run.trial import Trial
 
 COMPANY = 3
-"""Frozen deployments beside the one that never is."""
+"""Deployments that are frozen, beside the one that never is."""
 
 PAIRS = 3
-"""Pairs of a short and a long load while it is alone, before and after; and rounds in company."""
+"""Pairs of a short and a long load alone, before and after; and rounds beside the others."""
 
 
 class Agreement:
     """
-    Repetitions of the comparison, each with fresh deployments.
+    The comparison; every repetition has fresh deployments.
     """
 
     def __init__(self, stage: Stage, progress: Progress) -> None:
@@ -48,13 +48,13 @@ class Agreement:
 
     def run(self, repetition: int, variant: Variant) -> None:
         """
-        One repetition, whose loads are kept as they are made.
+        Run one repetition; every load is stored when it ends.
 
-        Raises DeployError when a deployment does not come up.
+        Raises DeployError if a deployment does not come up.
         """
         self._progress.say(
-            f"agreement, repetition {repetition}: {variant.name} alone and in company; these loads "
-            "are not part of the results"
+            f"agreement, repetition {repetition}: {variant.name} alone and beside frozen "
+            "deployments; these loads do not count"
         )
         stage = self._stage
         conditions = stage.conditions
@@ -66,7 +66,7 @@ class Agreement:
             self._alone(repetition, lone, draw)
             self._up(company)
             for _ in range(PAIRS):
-                # The lone one stands idle while another is loaded; it is never frozen.
+                # The lone deployment is never frozen; it idles while another one is under load.
                 for trial in draw.sample([lone, *company], 1 + COMPANY):
                     others = [other for other in company if other is not trial]
                     self._load(repetition, trial, conditions.requests, others)
@@ -112,5 +112,5 @@ class Agreement:
 
 def _refuse(trial: Trial) -> None:
     if trial.fault:
-        msg = f"the agreement cannot be measured: {trial.fault}"
+        msg = f"cannot measure the agreement: {trial.fault}"
         raise DeployError(msg)

@@ -1,10 +1,10 @@
 """
-The length artefact, measured: a stack that is loaded before it is up, by ab without and with -l.
+The length artefact of ab: a stack under load before it is up, by ab without and with -l.
 
-ab takes the length of the first answer that ends as the length of all (support/ab.c), whatever its
-status. Where that is a 502, every good answer has another length and is counted as failed. Here the
-products open their port only when there has been an answer, so the first ones are the gateway's
-502s, as in the published run, where 996 of 1000 requests "failed" and 4 were not 2xx.
+ab takes the length of the first answer as the expected length of all (support/ab.c), whatever its
+status. If that answer is a 502, every good answer has a different length and counts as failed. Here
+the product services open their ports only after the first answer, so the first answers are 502s of
+the gateway, as in the published run, where 996 of 1000 requests "failed" and 4 were not 2xx.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class LengthArtefact:
 
     def run(self, variant: Variant) -> None:
         """
-        Measure and keep both; an error in one is in its record, and is not raised.
+        Run and record both trials; an error is in the record and is not raised.
         """
         self._progress.say(
-            f"length artefact: {variant.name} is loaded before it is up, by ab without and with "
-            "-l; these trials are not part of the results"
+            f"length artefact: {variant.name} under load before it is up, by ab without and with "
+            "-l; these trials do not count"
         )
         name = f"{variant.name}-late"
         late = dataclasses.replace(variant, name=name, overlays=(*variant.overlays, OVERLAY))
@@ -67,7 +67,7 @@ class LengthArtefact:
 
     def _late(self, variant: Variant, *, any_length: bool) -> TrialRecord:
         """
-        A trial whose products serve only when a request was answered without; nothing is proved.
+        A trial whose product services start to serve after the first answer; nothing is proved.
         """
         conditions = dataclasses.replace(
             self._stage.conditions,
@@ -93,9 +93,9 @@ class LengthArtefact:
         services = trial.deployment.services()
         plan = trial.conditions.load_plan(address, trial.conditions.requests)
         with ThreadPoolExecutor(max_workers=2) as executor:
-            # The watcher first: a thread that has joined a namespace stays in it.
-            # ab opens another connection than its first ones only when it has had an answer, and
-            # docker-proxy opens one for each of ab's.
+            # The watcher comes first, because its thread stays in the namespace that it joins.
+            # ab opens a further connection only after an answer, and docker-proxy opens one for
+            # every connection of ab.
             opened = 2 * (plan.concurrency + 1)
             answered = executor.submit(await_connections, trial.client.network_namespace, opened)
             load = executor.submit(
@@ -109,9 +109,9 @@ class LengthArtefact:
 
 def await_connections(network_namespace: str, count: int) -> None:
     """
-    Wait until so many are opened in a network namespace; moves the calling thread into it.
+    Wait until ``count`` connections are opened in a network namespace, which the thread joins.
 
-    Raises LoadError when they are not.
+    Raises LoadError if they are not.
     """
     netns.setns(network_namespace, flags=0, fork=False)
     before = active_opens(OWN_COUNTERS.read_text())
@@ -125,7 +125,7 @@ def await_connections(network_namespace: str, count: int) -> None:
 
 def active_opens(text: str) -> int:
     """
-    The connections that were opened, in a text like /proc/net/snmp.
+    The number of opened connections in a text such as /proc/net/snmp.
     """
     names, values = (line.split() for line in text.splitlines() if line.startswith("Tcp:"))
     return int(values[names.index("ActiveOpens")])

@@ -1,5 +1,5 @@
 """
-One part of a block: its deployments side by side, all but the one under load frozen.
+One part of a block: deployments side by side, all frozen but the one under load.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Block:
     """
     Trials from bringing up to taking down.
 
-    ``trials`` are in the order in which they are brought up, as many at a time as ``at_a_time``.
-    ``order`` draws the order of each round, in which ``pairs`` of variants mostly follow each
-    other, and ``closest`` ones most of all. ``show`` is told how far it is. ``took_s`` are seconds
-    of wall time by what was done, and ``taken_bytes`` the memory that all deployments took.
+    ``trials`` are brought up in this order, ``at_a_time`` of them concurrently. ``order`` draws the
+    order of every round, in which the variants of ``pairs`` mostly follow each other, and those of
+    ``closest`` most of all. ``show`` gets the current phase in words. ``took_s`` maps phases to
+    wall time in seconds, and ``taken_bytes`` is the memory of all deployments.
     """
 
     stage: Stage
@@ -50,9 +50,9 @@ class Block:
 
     def run(self) -> list[TrialRecord]:
         """
-        Run it to its end, or until the user stops it; ``stopped`` says which.
+        Run all trials to their end, or until the user stops the run; return their records.
 
-        What each trial came to. Raises what no trial can be blamed for.
+        ``stopped`` says whether the user stopped it. An error that is no trial's fault is raised.
         """
         stop = self.stage.stop
         with ExitStack() as held:
@@ -61,7 +61,7 @@ class Block:
             except KeyboardInterrupt:
                 self._stop()
             finally:
-                # What was measured is not lost by a signal that comes now, and nothing is left.
+                # From here on a signal must not lose results or leave resources behind.
                 held.enter_context(stop.held())
                 with self._timed("down"):
                     self._take_down()
@@ -89,13 +89,13 @@ class Block:
     @property
     def going(self) -> list[Trial]:
         """
-        The trials that can be loaded.
+        The trials without a fault, which can be loaded.
         """
         return [trial for trial in self.trials if trial.going]
 
     def _bring_up(self) -> None:
         before = available_bytes()
-        # On all CPUs, as nobody is loaded meanwhile; each is then bound to the stack's.
+        # On all CPUs, because nothing is under load; each is then bound to the stack's CPUs.
         with self.stage.all_cpus(), ThreadPoolExecutor(self.at_a_time) as executor:
             futures = [executor.submit(trial.bring_up) for trial in self.trials]
             try:
@@ -105,7 +105,7 @@ class Block:
             except BaseException:
                 for future in futures:
                     future.cancel()
-                # What a deployment waits for ends with it, which is then no fault of its own.
+                # Killing a deployment makes it fail, which must not count as its own fault.
                 for trial in self.trials:
                     if not trial.fault:
                         trial.stop()
@@ -116,7 +116,7 @@ class Block:
 
     def _drop_failed(self) -> None:
         """
-        Take down at once what is not frozen, and would run beside the others.
+        Take down failed trials that are not frozen and would run beside the others.
         """
         for trial in self.trials:
             if trial.fault and not trial.is_frozen:
@@ -139,7 +139,7 @@ class Block:
         """
         going = {trial.variant.name: trial for trial in self.going}
         if len(going) < len(self.going):
-            # Some are the same, and nothing is compared.
+            # Several trials of one variant: a pilot, which compares nothing.
             return self.order.sample(self.going, len(self.going))
         order = round_order(list(going), self.pairs, self.order, self.closest)
         return [going[name] for name in order]
@@ -149,7 +149,7 @@ class Block:
         wanted = [each for each in self.going if each.variant.name in conditions.at_once]
         if wanted:
             self._each(
-                f"{conditions.requests_at_once} requests at once",
+                f"one load of {conditions.requests_at_once} requests",
                 lambda trial: trial.load_at_once(self._others(trial)),
                 wanted,
             )
@@ -157,7 +157,7 @@ class Block:
 
     def _prove(self) -> None:
         """
-        Prove the paths of all loads, also of a trial that failed after some that were whole.
+        Prove the paths of all loads, also for a trial that failed after complete loads.
         """
         self.show("proving the paths")
         for trial in self.trials:
@@ -174,7 +174,7 @@ class Block:
         for fraction in fractions:
             what = "the common rate" if fraction is None else f"{fraction * 100:g} % of capacity"
             self._each(
-                f"loading by schedule at {what}",
+                f"open loop at {what}",
                 partial(self._load_by_schedule, fraction=fraction),
             )
 
@@ -185,7 +185,7 @@ class Block:
         self, what: str, step: Callable[[Trial], None], trials: Sequence[Trial] | None = None
     ) -> None:
         """
-        One step of every trial that is going, in a random order.
+        Run one step of every trial, in a random order.
         """
         chosen = self.going if trials is None else list(trials)
         for number, trial in enumerate(self.order.sample(chosen, len(chosen)), start=1):
@@ -206,7 +206,7 @@ class Block:
 
     def _stop(self) -> None:
         """
-        Keep the loads that were whole, which are numbers once their path is proved.
+        Keep complete loads, which count if their path is proved.
         """
         self.stopped = True
         for trial in self.trials:
@@ -224,7 +224,7 @@ class Block:
 
     def _look_for_residue(self) -> None:
         """
-        What is left cannot be told to be one deployment's, so no trial of the block is a number.
+        Check for residue; its origin is unknown, so it invalidates all trials of the block.
         """
         try:
             self.stage.check_residue()

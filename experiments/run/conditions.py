@@ -1,5 +1,5 @@
 """
-What a trial is given: the conditions that its whole block shares, and its own identity.
+The conditions that all trials of a block share, and the identity of one trial.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 LOAD_BASE_S = 60.0
 
 LOAD_PER_REQUEST_S = 0.5
-"""A load is ended after the base plus this much for every request: two requests a second."""
+"""A load is ended after LOAD_BASE_S plus this time per request: two requests per second."""
 
 
 @dataclass(frozen=True)
 class Conditions:
     """
-    What is the same for every trial of a block.
+    The conditions that are the same for all trials of a block.
 
-    A deployment is loaded with ``requests`` requests in each of ``rounds`` rounds, then, where its
-    variant is in ``at_once``, with ``requests_at_once`` at once, and then by schedule, with each of
-    ``open_fractions`` of its own capacity and with the common rate. ``groups`` are the control
-    groups of the client and of this process, by name. ``probing`` says for each trial, by its
-    number, whether parity, path and CPU cost are looked at.
+    A deployment gets ``rounds`` loads of ``requests`` requests, then one load of
+    ``requests_at_once`` requests if its variant is in ``at_once``, and then the open loop at
+    ``open_fractions`` of its capacity and at the common rate. ``groups`` maps the client and the
+    runner to their control groups. ``probing`` maps a trial's number to whether it is probed.
     """
 
     workload: Workload
@@ -61,7 +60,7 @@ class Conditions:
 
     def load_plan(self, address: str, requests: int) -> LoadPlan:
         """
-        A load of so many requests.
+        The plan of a load of this number of requests.
         """
         return LoadPlan(
             address=address,
@@ -76,7 +75,7 @@ class Conditions:
 @dataclass(frozen=True)
 class Identity:
     """
-    Which trial it is: its number, its place, and where it leaves what it sees.
+    The identity of a trial: its number, its place in the run, and its folders.
     """
 
     number: int

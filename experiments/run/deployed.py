@@ -1,5 +1,5 @@
 """
-One fresh deployment as a trial has it: brought up, checked, frozen and thawed, taken down.
+The life of one deployment: brought up, checked, frozen and thawed, taken down.
 """
 
 from __future__ import annotations
@@ -22,21 +22,13 @@ from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import prove_levels
 from experiments.probes.response import check_answers
-from experiments.run.faults import (
-    TRIAL_ERRORS,
-    describe,
-    keep_logs,
-    keep_tails,
-)
+from experiments.run.faults import TRIAL_ERRORS, describe, keep_logs, keep_tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from experiments.declare.variants import Variant
-    from experiments.deployments import (
-        Deployment,
-        Part,
-    )
+    from experiments.deployments import Deployment, Part
     from experiments.records.manifest import NetworkState
     from experiments.run.conditions import Conditions, Identity
 
@@ -50,10 +42,10 @@ class Deployed:
     """
     A deployment in phases.
 
-    A phase that fails leaves its ``fault``, and the deployment is then no longer ``going``; nothing
-    that other trials do depends on it. ``found`` gets fields of the trial's record as soon as they
-    are known, and ``state`` is the network's, where it is wanted. A ``quiet`` one tells nobody of
-    its phases, and so is not stopped in one.
+    A phase that fails sets ``fault``, and the deployment is then no longer ``going``; other trials
+    are not affected. ``fields`` collects fields of the trial's record, and ``state`` is the state
+    of the network, if it is wanted. With ``quiet`` the phases are not announced, so a stop of the
+    run does not interrupt them.
     """
 
     def __init__(
@@ -66,9 +58,10 @@ class Deployed:
         freezes: bool = True,
     ) -> None:
         """
-        ``begin`` is told of every phase, and may raise KeyboardInterrupt. Nothing is made yet.
+        Nothing is created yet.
 
-        One that does not ``freeze`` runs from its bringing up to its taking down.
+        ``begin`` is called at the start of every phase and may raise KeyboardInterrupt. Without
+        ``freezes`` the deployment runs all the time.
         """
         self.identity = identity
         self.conditions = conditions
@@ -90,28 +83,28 @@ class Deployed:
     @property
     def variant(self) -> Variant:
         """
-        What is deployed.
+        The variant that is deployed.
         """
         return self.identity.variant
 
     @property
     def going(self) -> bool:
         """
-        Whether it is up and nothing has failed.
+        Whether it is up and no phase has failed.
         """
         return not self.fault and "check" in self.fields
 
     @property
     def probed(self) -> bool:
         """
-        Whether parity, path and CPU cost are looked at.
+        Whether parity, path and CPU time are probed.
         """
         return self.conditions.probing(self.identity.number)
 
     @contextmanager
     def step(self, phase: str) -> Iterator[None]:
         """
-        A phase; an error in it is the trial's own and is raised no further.
+        A phase; an error in it becomes the trial's fault and is not raised.
         """
         self.phase = phase
         started = time.monotonic()
@@ -127,14 +120,14 @@ class Deployed:
 
     def fail(self, fault: str) -> None:
         """
-        Note what went wrong in the phase that is under way; the first fault says in which.
+        Record a fault in the current phase; ``failed_phase`` is the phase of the first fault.
         """
         self.failed_phase = self.failed_phase or self.phase
         self.fault = f"{self.fault}; and then: {fault}" if self.fault else fault
 
     def bring_up(self) -> None:
         """
-        Deploy, look at the answer, the CPUs and what runs, and freeze it all.
+        Deploy, check the answer, the placement and the facts, then freeze.
         """
         with self.step("deploy"):
             self.deploy()
@@ -146,7 +139,7 @@ class Deployed:
 
     def deploy(self) -> None:
         """
-        Make its namespaces and groups, and let the stack come up.
+        Create its namespaces and control group, and start the stack.
         """
         site, levels = self.identity.site, self.variant.levels
         site.directory.mkdir(parents=True)
@@ -162,7 +155,7 @@ class Deployed:
 
     def _check(self) -> None:
         """
-        Look at the answer, at the CPUs, and at what really runs.
+        Check the answer, the placement on CPUs, and the facts.
         """
         conditions, levels, site = self.conditions, self.variant.levels, self.identity.site
         address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
@@ -172,7 +165,7 @@ class Deployed:
         if site.group.bind(conditions.placement.stack):
             cpus = conditions.placement.stack
             self.fields["processes"] = prove_placement(site.group, cpus)
-        # Asked for once, because a frozen daemon answers nothing.
+        # Asked once, because a frozen daemon does not answer.
         services = self.deployment.services()
         self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
         self._address = address
@@ -188,7 +181,7 @@ class Deployed:
 
     def freeze(self) -> None:
         """
-        Let nothing of it run.
+        Freeze all of its processes.
         """
         if self.freezes:
             self.freezer.freeze()
@@ -196,7 +189,7 @@ class Deployed:
 
     def thaw(self) -> None:
         """
-        Let it run.
+        Thaw it.
         """
         if self._frozen:
             self._frozen = False
@@ -205,7 +198,7 @@ class Deployed:
     @property
     def is_frozen(self) -> bool:
         """
-        Whether nothing of it can run now.
+        Whether all of its processes are frozen.
         """
         return self._frozen
 
@@ -219,7 +212,7 @@ class Deployed:
 
     def take_down(self) -> None:
         """
-        Kill everything of it, and remove what was made for it.
+        Kill its processes and remove its resources.
         """
         site = self.identity.site
         if self._down:
@@ -228,8 +221,7 @@ class Deployed:
         self.quiet = True
         with self.step("teardown"), self._stack:
             if hasattr(self, "freezer"):
-                # Docker tells its containers' logs only while it runs. It may have been frozen a
-                # moment ago, by what was then interrupted.
+                # Docker gives logs only while it runs. An interrupted phase may have frozen it.
                 self.freezer.thaw()
                 self._frozen = False
             if hasattr(self, "deployment"):

@@ -1,5 +1,5 @@
 """
-What is told and kept of a trial that went wrong.
+Reporting a failed trial: its error in words, and its logs.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ LOG_LINES = 40
 KEPT_LOG_BYTES = 2**16
 
 TRIAL_ERRORS = (BridgetollError, OSError, subprocess.SubprocessError, DockerException, NetlinkError)
-"""What may go wrong in a trial without being a fault of the project."""
+"""Errors that can happen in a trial without a fault of the project."""
 
 
 def describe(error: BaseException) -> str:
     """
-    What went wrong, first things first: a teardown that fails too does not hide the reason for it.
+    The error in words, the first cause first, so that a failed teardown does not hide it.
     """
     chain = [error]
     while (before := chain[-1].__context__) is not None:
@@ -37,7 +37,7 @@ def describe(error: BaseException) -> str:
 
 def keep_tails(directory: Path, raw: Path) -> None:
     """
-    Copy the ends of a failed deployment's logs, the daemon's among them, to where they last.
+    Copy the ends of a failed deployment's logs, including the daemon's, to the raw results.
     """
     for log in sorted(directory.glob("*.log")):
         (raw / log.name).write_bytes(log.read_bytes()[-KEPT_LOG_BYTES:])
@@ -45,11 +45,11 @@ def keep_tails(directory: Path, raw: Path) -> None:
 
 def keep_logs(deployment: Deployment, raw: Path) -> None:
     """
-    Keep the last lines of every service.
+    Store the last log lines of every service with the raw results.
     """
     try:
         parts = [f"== {name}\n{text}\n" for name, text in deployment.logs(LOG_LINES).items()]
     except TRIAL_ERRORS as error:
-        # A deployment that is broken enough not to have logs has failed otherwise already.
+        # A deployment that cannot give its logs has another fault already.
         parts = [f"no logs: {error!r}"]
     (raw / "services.log").write_text("\n".join(parts))

@@ -1,5 +1,5 @@
 """
-How many deployments fit into the memory side by side: from what they take, and what there is.
+The number of deployments that fit in memory side by side.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from experiments.run.stage import Stage
 
 SHARE = 0.8
-"""So much of the memory that is available at first may be taken by deployments."""
+"""The share of the available memory that deployments may take."""
 
 LEAST_BYTES = 30 * 2**20
-"""A deployment takes no less, whatever the kernel's estimate says of a single one."""
+"""The least memory of a deployment; the kernel's estimate for a single one can be too low."""
 
 ROOMY_BYTES = 500 * 2**20
-"""Where there is so much for each deployment, nobody asks what one takes."""
+"""With this much memory per deployment, no rehearsal is needed."""
 
 
 class Memory:
     """
-    What deployments take, as far as it was measured.
+    The memory that deployments take, as far as it is measured.
     """
 
     def __init__(self, stage: Stage) -> None:
         """
-        Nothing is up yet, so that what is available now is there for deployments.
+        No deployment is up yet, so the available memory is free for deployments.
         """
         self._stage = stage
         self._available_bytes = available_bytes()
@@ -41,20 +41,20 @@ class Memory:
 
     def is_roomy(self, deployments: int) -> bool:
         """
-        Whether so many fit in any case.
+        Whether this many fit in any case.
         """
         return deployments * ROOMY_BYTES <= self._available_bytes * SHARE
 
     def take(self, block: Block) -> None:
         """
-        Take in what the deployments of a block took.
+        Note the memory that the deployments of a block took.
         """
         taken = block.taken_bytes // len(block.trials)
         self._deployment_bytes = max(LEAST_BYTES, taken)
 
     def rehearse(self, variant: Variant) -> None:
         """
-        Bring a deployment up and take it down, only to see what it takes.
+        Bring a deployment up and take it down again, to measure its memory.
         """
         conditions = dataclasses.replace(
             self._stage.conditions,
@@ -71,13 +71,13 @@ class Memory:
 
     def start_docker_once(self) -> None:
         """
-        Start Docker before any trial that needs it, and see what it takes.
+        Start Docker before the first trial that needs it, and measure its memory.
         """
         self._docker_bytes = self._stage.start_docker_once()
 
     def fits(self, deployments: int) -> int:
         """
-        How many of so many deployments fit side by side, if each takes as much as the largest kind.
+        How many of these deployments fit side by side, if all take as much as a container one.
         """
         if self._deployment_bytes is None:
             return deployments
@@ -86,7 +86,7 @@ class Memory:
 
     def as_record(self, fits: int) -> MemoryRecord:
         """
-        As a manifest holds it, with how many deployments fit side by side.
+        The record for the manifest.
         """
         taken = self._deployment_bytes
         return MemoryRecord(

@@ -1,8 +1,8 @@
 """
-A bounded search for the best configuration: step by step, with all candidates side by side.
+A bounded search for the best configuration, step by step, with all candidates side by side.
 
-The blocks of the search choose, so they are biased towards what they chose; what is reported is
-measured again, in blocks that the search never saw.
+A chosen candidate tends to look better than it is in the blocks that chose it. So the reported
+result is measured again, in later blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Levels = dict[str, str]
 
 ATTEMPTS = 2
-"""So often a block is tried in which what the choice rests on was not loaded."""
+"""Attempts at a block in which a variant that the choice needs could not be loaded."""
 
 
 class TunedSearch:
@@ -52,7 +52,7 @@ class TunedSearch:
         progress: Progress,
     ) -> None:
         """
-        ``also`` are whole configurations that it can choose besides the changes.
+        ``also`` are complete configurations that are candidates of the first step.
         """
         self._wanted = wanted
         self._start = start
@@ -63,13 +63,13 @@ class TunedSearch:
 
     def run(self) -> Found:
         """
-        Step by step, until no candidate is faster; the best levels, and every step.
+        Run steps until no candidate is faster; return the best levels and all steps.
         """
         best = dict(self._start.levels)
         steps = []
         also = self._also
         while candidates := candidates_of(best, self._wanted.changes, also):
-            # What was no better than something else once is not asked again.
+            # Whole configurations compete in the first step only.
             also = []
             self._compare(best, candidates)
             step = SearchStep(candidates, best_of(candidates))
@@ -105,10 +105,10 @@ class TunedSearch:
         pairs: Sequence[tuple[str, str]],
     ) -> dict[str, TrialRecord]:
         """
-        One block, and once more where one of those that are needed was not loaded.
+        Run a block, and again if a variant in ``needed`` could not be loaded.
 
-        Without what was best before, or without a whole configuration that can be chosen at this
-        step alone, one failed deployment would decide the search.
+        Otherwise one failed deployment of the best configuration so far, or of a configuration that
+        competes in this step only, would decide the search.
         """
         records: dict[str, TrialRecord] = {}
         for _ in range(ATTEMPTS):
@@ -132,7 +132,7 @@ def candidates_of(
     best: Mapping[str, str], changes: Sequence[Mapping[str, str]], also: Sequence[Levels] = ()
 ) -> list[Candidate]:
     """
-    What can be tried on the best levels so far: each change that is one, and is possible.
+    The possible candidates: every change to the best levels that differs from them, and ``also``.
     """
     found: list[Candidate] = []
     for levels in [*({**best, **change} for change in changes), *also]:
@@ -145,7 +145,7 @@ def candidates_of(
 
 def best_of(candidates: Sequence[Candidate]) -> int | None:
     """
-    The index of the candidate that was fastest, if one was faster than what was best before.
+    The index of the fastest candidate, if it is faster than the best configuration so far.
     """
     gains = [gain(each) for each in candidates]
     least = min(gains, default=0.0)
@@ -154,7 +154,7 @@ def best_of(candidates: Sequence[Candidate]) -> int | None:
 
 def gain(candidate: Candidate) -> float:
     """
-    The mean log-ratio; nothing where it has none, or its answers cannot be compared.
+    The mean log-ratio; 0 if there is none or the candidate is not comparable.
     """
     logs = candidate.log_ratios
     return statistics.fmean(logs) if logs and not candidate.note else 0.0
@@ -162,7 +162,7 @@ def gain(candidate: Candidate) -> float:
 
 def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None:
     """
-    Take in what one block says of a candidate.
+    Add the result of one block to a candidate.
     """
     if before.load is None or after.load is None:
         candidate.note = after.error or before.error
@@ -174,10 +174,10 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
     good = [ok / requests for ok, requests in zip(shares, asked, strict=True)]
     candidate.good_share = good[1]
     if not are_comparable(good):
-        # Errors are fast, and no improvement.
+        # Errors are fast, but no improvement.
         candidate.note = (
-            f"not comparable: {good[1] * 100:.2f} % of its answers were good, and "
-            f"{good[0] * 100:.2f} % of the other's"
+            f"not comparable: {good[1] * 100:.2f} % good answers, against {good[0] * 100:.2f} % "
+            "of the best configuration so far"
         )
         return
     ratio = log_ratio(before, after)
@@ -187,7 +187,7 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
 
 def name_of(levels: Mapping[str, str], start: Mapping[str, str]) -> str:
     """
-    A name for a configuration: its levels that are not those of the start.
+    A name for a configuration: its levels that differ from the start.
     """
     changed = different(start, levels)
     return "-".join(f"{name}-{levels[name]}" for name in changed) or "start"

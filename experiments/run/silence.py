@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 class Silence:
     """
-    What frozen deployments did while another was loaded: ``ran_us`` of CPU time in all.
+    The CPU time of frozen deployments while another one is under load: ``ran_us`` in total.
     """
 
     def __init__(self, others: Sequence[Deployed]) -> None:
         """
-        Looks at those of them that are frozen.
+        Reads the CPU time of the frozen ones.
         """
         self.others = [other for other in others if other.is_frozen]
         self.ran_us = 0
@@ -31,7 +31,7 @@ class Silence:
 
     def prove(self) -> None:
         """
-        Raise ProofError that names what ran.
+        Raise ProofError with the deployments that ran.
         """
         ran_us = {
             other.variant.name: other.freezer.ran_us() - before
@@ -40,16 +40,16 @@ class Silence:
         self.ran_us = sum(ran_us.values())
         if any(us > FREEZING_US for us in ran_us.values()):
             names = ", ".join(f"{name} {us} µs" for name, us in ran_us.items() if us)
-            msg = f"while one was loaded, frozen deployments took CPU time: {names}"
+            msg = f"frozen deployments took CPU time while another one was under load: {names}"
             raise ProofError(msg)
 
 
 @contextmanager
 def in_silence(others: Sequence[Deployed]) -> Iterator[Silence]:
     """
-    Prove that what is frozen of these takes no CPU time meanwhile.
+    Prove that the frozen ones of these deployments take no CPU time meanwhile.
 
-    Raises ProofError when one takes more than it takes to be frozen (FREEZING_US).
+    Raises ProofError if one takes more than freezing itself (FREEZING_US).
     """
     silence = Silence(others)
     yield silence

@@ -1,5 +1,5 @@
 """
-What trials happen on: CPUs, control groups, image, Docker's own specification, and how many fit.
+The stage of all trials: CPUs, control groups, image store, and Docker's OCI specification.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 SCRATCH = Path("/run/bridgetoll")
 
 AT_A_TIME_PER_CPU = 1
-"""Deployments that are brought up at the same time, for each CPU."""
+"""Deployments that are brought up concurrently, per CPU."""
 
 
 class Stage:
     """
-    The lab as trials find it; ``states`` are the network's, by the name of the first variant.
+    The shared resources of all trials of a run.
 
-    ``number`` is that of the trial that was begun last.
+    ``states`` maps variants to the state of their network; ``number`` is that of the last trial.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Stage:
         show: Callable[[str], None],
     ) -> None:
         """
-        ``show`` is told what is done; nothing is yet.
+        ``show`` gets the current phase in words; nothing is done yet.
         """
         self.run = run
         self.workload = workload
@@ -87,19 +87,19 @@ class Stage:
     @property
     def at_a_time(self) -> int:
         """
-        How many deployments are brought up at the same time.
+        The number of deployments that are brought up concurrently.
         """
         return AT_A_TIME_PER_CPU * len(self.cpus)
 
     def prepare(self, manifest: Manifest, variants: Iterable[Variant]) -> None:
         """
-        Place the client, and read what each variant is to deploy, before any trial.
+        Place the client, and read the Compose files of all variants, before any trial.
 
-        Raises ComposeError for a description that cannot be honoured.
+        Raises ComposeError for a Compose file that a deployment cannot honour.
         """
         make_plain_root(IMAGE_STORE_IN_LAB)
         with NetworkNamespace("first"):
-            # The first one ever leaves the place for their names, which is no trial's residue.
+            # The first namespace creates the directory of names, which is no trial's residue.
             pass
         self.groups[CLIENT].create()
         pinned = self.groups[CLIENT].set_cpuset(self.placement.client)
@@ -128,14 +128,14 @@ class Stage:
         with self.all_cpus(), ThreadPoolExecutor(len(self.cpus)) as executor:
             list(executor.map(self.project, chosen))
         for variant in chosen:
-            # Reads the whole description, so that a key it cannot honour shows before any trial.
+            # Reads the whole project, so that an unsupported key fails before any trial.
             levels = variant.levels
             DEPLOYMENT_CLASSES[levels["runtime"]](self.project(variant), self.site(0), levels)
         self._before = snapshot(self.hierarchies)
 
     def follow(self, manifest: Manifest) -> None:
         """
-        Take over what a pilot has found.
+        Take over the results of the pilot.
         """
         self.conditions = replace(
             self.conditions,
@@ -146,7 +146,7 @@ class Stage:
 
     def project(self, variant: Variant) -> ComposeProject:
         """
-        What a variant is to deploy; read once for each.
+        The Compose project of a variant; read once per variant.
         """
         if variant.name not in self._projects:
             self._projects[variant.name] = resolve(
@@ -156,7 +156,7 @@ class Stage:
 
     def forget(self, name: str) -> None:
         """
-        A variant of this name is another one from now on.
+        Forget a project, because the variant of this name has changed.
         """
         self._projects.pop(name, None)
 
@@ -172,9 +172,9 @@ class Stage:
         freezes: bool = True,
     ) -> Trial:
         """
-        The next trial, of which nothing is made yet.
+        The next trial; nothing of it is created yet.
 
-        Of a ``kind`` that is no part of the results, it has that in the name of its folder.
+        A trial that does not count has a ``kind``, which is part of the name of its folder.
         """
         self.number += 1
         name = f"{self.number:03}-{variant.name}"
@@ -206,9 +206,9 @@ class Stage:
         closest: Sequence[Sequence[str]] = (),
     ) -> Block:
         """
-        Trials of these variants, which are brought up in this order; nothing is made yet.
+        A block with a trial of each variant, in this order; nothing of it is created yet.
 
-        The loads of ``pairs`` mostly follow each other, and those of ``closest`` ones most of all.
+        The loads of ``pairs`` mostly follow each other, and those of ``closest`` most of all.
         """
         conditions = conditions or self.conditions
         trials = [
@@ -230,7 +230,7 @@ class Stage:
     @contextmanager
     def all_cpus(self) -> Iterator[None]:
         """
-        Let what this process starts run on every CPU meanwhile, the client's too.
+        Let child processes run on all CPUs meanwhile, also on the client's.
         """
         self.groups[RUNNER].set_cpuset(self.cpus)
         try:
@@ -240,7 +240,7 @@ class Stage:
 
     def check_residue(self) -> None:
         """
-        Raise ProofError when something is left in the lab that was not there before any trial.
+        Raise ProofError if the lab contains something that was not there before the first trial.
         """
         check_residue(self._before, self.hierarchies)
 
@@ -249,10 +249,10 @@ class Stage:
 
     def start_docker_once(self) -> int:
         """
-        Start Docker before any trial that needs it; the bytes of memory that it took at most.
+        Start Docker before the first trial that needs it; return its peak memory in bytes.
 
-        The kernel then has loaded what Docker makes it load, which is no trial's residue; and how
-        Docker starts a container is known to the variants that imitate it.
+        It makes the kernel load modules, which is then no trial's residue; and it gives the OCI
+        specification for variants that imitate a container.
         """
         site = self.site(0)
         site.directory.mkdir(parents=True)
@@ -268,7 +268,7 @@ class Stage:
 
     def site(self, number: int) -> Site:
         """
-        What the lab gives a deployment of this number, for itself alone.
+        The site of the deployment of this number.
         """
         return Site(
             directory=SCRATCH / f"trial-{number}",
@@ -283,7 +283,7 @@ class Stage:
 
 def needs_docker(variant: Variant) -> bool:
     """
-    Whether a variant starts Docker, or imitates how Docker starts a container.
+    Whether a variant starts Docker, or imitates its containers.
     """
     return (
         variant.levels["runtime"] == "container"

@@ -1,5 +1,5 @@
 """
-Being asked to stop: by Ctrl-C, by a closed terminal, by whoever ends the run.
+Stopping a run on request: Ctrl-C, a closed terminal, or a signal.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ FORK_HOOKS = frozenset({"_afterFork", "_after_fork"})
 
 class StopRequest:
     """
-    Whether the user has asked the run to stop.
+    Whether the user has asked the run to stop; ``asked`` is set by the first signal.
 
-    The first signal raises KeyboardInterrupt where the program is, so that no wait goes on. Python
-    discards exceptions in its hooks around fork, so there none is raised; the request is
-    remembered, and looked at before every phase. ``asked`` says whether there was one.
+    The first signal also raises KeyboardInterrupt, which ends any wait. Python discards exceptions
+    in its hooks around fork; there the request is only remembered and checked before the next
+    phase.
     """
 
     def __init__(self) -> None:
         """
-        Takes over the signals that ask a program to stop.
+        Handles the signals that ask a program to stop.
         """
         self._owner = os.getpid()
         self.asked = False
@@ -50,7 +50,7 @@ class StopRequest:
 
     def check(self) -> None:
         """
-        Raise KeyboardInterrupt when the user has asked to stop.
+        Raise KeyboardInterrupt if the user has asked to stop.
         """
         if self.asked:
             raise KeyboardInterrupt
@@ -58,7 +58,7 @@ class StopRequest:
     @contextmanager
     def held(self) -> Iterator[None]:
         """
-        Meanwhile a signal is only remembered: what is done now is to be done to its end.
+        Only remember signals meanwhile, so that the current work is completed.
         """
         before, self._held = self._held, True
         try:

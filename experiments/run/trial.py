@@ -1,5 +1,5 @@
 """
-One trial: a fresh deployment of one variant, loaded in turns with others.
+One trial: a fresh deployment of one variant, and its loads.
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING
 from experiments.load.ab import times_ms
 from experiments.load.merged import merged
 from experiments.load.open_loop import OpenLoop, OpenPlan
-from experiments.probes.cpu import (
-    CpuCounters,
-    add_costs,
-    cpu_cost,
-)
+from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
 from experiments.probes.path import check_path, path_counters
 from experiments.records.trials import (
     ERROR,
@@ -38,12 +34,12 @@ if TYPE_CHECKING:
     from experiments.run.conditions import Conditions, Identity
 
 COLD_REQUESTS = 100
-"""How many requests a fresh deployment is said to be cold for."""
+"""Requests of the first load of a fresh deployment, whose latency is the cold latency."""
 
 
 class Trial(Deployed):
     """
-    A trial under way: its steps are asked for one by one, and ``record`` says what they came to.
+    A trial in progress: the block calls its steps one by one, and ``record`` returns its record.
     """
 
     def __init__(
@@ -56,7 +52,7 @@ class Trial(Deployed):
         freezes: bool = True,
     ) -> None:
         """
-        See Deployed; nothing is loaded yet.
+        See Deployed; no load has run yet.
         """
         super().__init__(identity, conditions, begin, wants_state=wants_state, freezes=freezes)
         self.loads: list[RoundLoad] = []
@@ -67,7 +63,7 @@ class Trial(Deployed):
 
     def stop(self) -> None:
         """
-        The user stopped the run while nothing was wrong with it; what it has is kept.
+        Record that the user stopped the run; complete loads are kept.
         """
         self._under_way = 0
         self.phase = STOPPED
@@ -75,14 +71,14 @@ class Trial(Deployed):
 
     def spoil(self, fault: str) -> None:
         """
-        Something came up that leaves no number of it standing.
+        Record a fault that invalidates all of its results.
         """
         self._spoiled = True
         self.fail(fault)
 
     def warm_up(self, others: Sequence[Trial] = ()) -> None:
         """
-        The very first requests, which are a load of their own, and then the rest of the warm-up.
+        Run the cold load, then the rest of the warm-up.
         """
         cold = min(COLD_REQUESTS, self.conditions.warmup_requests)
         for name, requests in (
@@ -101,7 +97,9 @@ class Trial(Deployed):
 
     def load(self, number: int, turn: int, others: Sequence[Trial]) -> None:
         """
-        One load of a round, with counters read around it; ``others`` are frozen, which is proved.
+        Run one load of a round between two readings of the counters.
+
+        The other deployments are frozen, which is proved.
         """
         with self.step("load"):
             name = f"round-{number:02}"
@@ -132,14 +130,14 @@ class Trial(Deployed):
 
     def take(self, load: LoadResult, directory: Path) -> None:
         """
-        Take a whole load in, whose raw output is in the directory.
+        Add a complete load, whose raw output is in ``directory``.
         """
         self._times_ms.append(times_ms(directory))
         self._whole.append(load)
 
     def load_once(self, requests: int, name: str) -> LoadResult:
         """
-        A load that nothing is made of here; its raw output goes into a folder of this name.
+        Run a load without recording it; its raw output goes into a folder of this name.
         """
         self._under_way = requests
         with self._thawed():
@@ -149,18 +147,18 @@ class Trial(Deployed):
 
     def load_at_once(self, others: Sequence[Trial]) -> None:
         """
-        As many requests as were published, at once.
+        Run one load of as many requests as were published.
         """
         with self.step("at_once"):
             with in_silence(others):
                 load = self.load_once(self.conditions.requests_at_once, "at-once")
             self.fields["at_once"] = load
-            # Its path is still to be proved.
+            # The path of this load is not proved yet.
             self.fields.pop("proved", None)
 
     def prove(self) -> None:
         """
-        Prove the path of all loads so far; what has not been proved is no number.
+        Prove the path of all loads so far; a trial without this proof has no result.
         """
         if not self._whole or not self.probed:
             return
@@ -177,7 +175,7 @@ class Trial(Deployed):
 
     def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:
         """
-        The open loop, with a share of the capacity that was measured, or for None the common rate.
+        Run the open loop at a share of the measured capacity, or at the common rate (None).
         """
         with self.step("open"):
             plan = self._schedule(fraction)
@@ -197,7 +195,7 @@ class Trial(Deployed):
             workload=conditions.workload,
             rate_per_s=rate_per_s,
             requests=conditions.open_requests,
-            # The same gaps, but for their scale, for every variant of a block.
+            # The same gaps for every variant of a block, up to their scale.
             seed=f"{conditions.seed} {self.identity.block} {fraction}",
             limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
             fraction=fraction,
@@ -205,7 +203,7 @@ class Trial(Deployed):
 
     def record(self) -> TrialRecord:
         """
-        What it came to.
+        The record of the trial.
         """
         proved = self.fields.pop("proved", False) or not self.probed
         good = bool(self._whole) and proved and not self._spoiled
@@ -238,7 +236,7 @@ class Trial(Deployed):
     @property
     def is_proved(self) -> bool:
         """
-        Whether the path of all its loads is proved.
+        Whether the path of all loads is proved.
         """
         return bool(self.fields.get("proved"))
 

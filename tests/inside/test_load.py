@@ -132,7 +132,7 @@ def test_a_load_generator_that_hangs_is_ended(
         ("echo rubbish", "not a report of ab: no concurrency in it; it begins 'rubbish'"),
         ("head -c 5000 /dev/urandom", "not a report of ab"),
         ("exit 3", "not a report of ab"),
-        ("exit 127", "ab is not in the userland"),
+        ("exit 127", "the userland has no ab"),
     ],
 )
 def test_a_load_generator_that_prints_rubbish_is_an_error(

@@ -200,7 +200,7 @@ def test_the_path_through_docker_proxy_is_proved_and_no_other_one_is(
     for name, counter in {
         "container-external": "uplink, which is not there|uplink .not there",
         "container-bridge": "packets on lo",
-        "docker-proxy-off": "translated destination: 0, and should be at least 300",
+        "docker-proxy-off": "translated destination: 0, but should be at least 300",
         "container-host": "packets on stack",
         "bridge": "tracked connections",
     }.items():
@@ -216,7 +216,7 @@ def test_no_load_is_no_proof(site: Site) -> None:
         deployment = up(VARIANTS["bridge"], site, stack)
         before = path_counters(site.network_namespace, deployment)
         grown = path_counters(site.network_namespace, deployment).since(before)
-    with pytest.raises(ProofError, match=r"packets on stack \(bridge\): 0, and should be at least"):
+    with pytest.raises(ProofError, match=r"packets on stack \(bridge\): 0, but should be at least"):
         check_path(VARIANTS["bridge"].levels, grown, 100)
 
 

@@ -17,12 +17,7 @@ from experiments.errors import DeployError, LoadError
 from experiments.load.ab import ApacheBench
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
-from experiments.plan.sizing import (
-    LEAST_ROUNDS,
-    PILOT_DEPLOYMENTS,
-    PILOT_ROUNDS,
-    REQUESTS_PER_LOAD,
-)
+from experiments.plan.sizing import LEAST_ROUNDS, PILOT_DEPLOYMENTS, PILOT_ROUNDS, REQUESTS_PER_LOAD
 from experiments.records.files import PILOT_TRIALS, RAW
 from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials, write_manifest

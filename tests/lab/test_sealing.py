@@ -206,7 +206,7 @@ def test_a_lab_that_cannot_be_entered_says_so_and_leaves_nothing(
     """
     before = residue()
     missing = bind(tmp_path / "not-there", "/srv/x")
-    with pytest.raises(HostError, match="the lab could not be entered"):
+    with pytest.raises(HostError, match="cannot enter the lab"):
         Lab(built.root, tmp_path / "labs", ["true"], mounts=[missing]).__enter__()
     assert "not-there" in capfd.readouterr().err
     assert settled(before) == before

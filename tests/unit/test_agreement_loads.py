@@ -170,7 +170,7 @@ def test_a_deployment_that_does_not_come_up_ends_it(tmp_path: Path) -> None:
     With what went wrong; what is up is taken down, and what was loaded is kept.
     """
     stage = StubStage(tmp_path, fails=3)
-    with pytest.raises(DeployError, match="cannot be measured: gateway did not become healthy"):
+    with pytest.raises(DeployError, match="the agreement: gateway did not become healthy"):
         measured(stage)
     assert {number for step, number in stage.log if step == "take_down"} == {1, 2, 3, 4}
     assert len(read_agreement(tmp_path)) == 2 * PAIRS

@@ -142,7 +142,11 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
         ("cap_add", ["NET_ADMIN"], r"services\.web\.cap_add"),
         ("network_mode", "none", r"services\.web\.network_mode: .*'none'; only host"),
         ("privileged", True, r"services\.web\.privileged"),
-        ("image", "nginx", r"services\.web\.image: .*'nginx'; only bridgetoll/userland"),
+        (
+            "image",
+            "nginx",
+            r"services\.web\.image: .*'nginx'; the only image is bridgetoll/userland",
+        ),
         ("command", None, r"services\.web has no command"),
         ("networks", {}, r"services\.web has no network"),
         ("networks", {"stack": {"aliases": ["a"]}}, r"networks\.stack\.aliases"),
@@ -157,13 +161,13 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
         (
             "volumes",
             [{"type": "bind", "source": "/a", "target": "/b"}],
-            r"services\.web\.volumes: .*'/a:/b'; .* bind a path to itself",
+            r"services\.web\.volumes: .*'/a:/b'; .* at the same path",
         ),
         ("volumes", [{"type": "volume", "source": "a", "target": "/b"}], r"web\.volumes"),
         (
             "healthcheck",
             {"test": ["CMD", "true"], "interval": "30s"},
-            r"healthcheck\.interval: .*'30s'; a check in the middle",
+            r"healthcheck\.interval: .*'30s'; a health check during a trial",
         ),
         (
             "healthcheck",
@@ -197,7 +201,7 @@ def test_a_top_level_key_that_cannot_be_honoured_is_refused() -> None:
         ({"ipam": {"config": []}}, "exactly one subnet, not 0"),
         (
             {"ipam": {"config": [{"subnet": "10.0.0.0/24"}]}},
-            r"10\.0\.0\.0/24 is outside of 198\.18",
+            r"10\.0\.0\.0/24 is outside 198\.18",
         ),
         ({"ipam": {"config": [{"subnet": "198.18.0.1/24"}]}}, "has host bits set"),
         ({"driver_opts": {"com.docker.network.bridge.name": "x" * 16}}, "longer than the 15"),

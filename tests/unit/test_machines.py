@@ -98,7 +98,7 @@ def test_hardware_virtualisation_is_tried_rather_than_assumed(
     assert "CPU offers no" in libvirt.kvm_refusal(None, cpuinfo)
     cpuinfo.write_text("flags\t\t: fpu svm lm\n")
     monkeypatch.setattr(libvirt, "KVM_DEVICE", tmp_path / "kvm")
-    assert "is not there" in libvirt.kvm_refusal(None, cpuinfo)
+    assert "is missing" in libvirt.kvm_refusal(None, cpuinfo)
     (tmp_path / "kvm").write_text("")
     assert libvirt.kvm_refusal(None, cpuinfo) == ""
     emulator = tmp_path / libvirt.EMULATOR
@@ -249,12 +249,12 @@ def test_a_pool_or_a_folder_of_somebody_else_s_is_refused(
     virsh.write_text("#!/bin/sh\necho default\n")
     virsh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(HostError, match="is not empty, and the VM's storage needs a folder"):
+    with pytest.raises(HostError, match="is not empty, and the VM's storage needs an empty"):
         libvirt.refuse_foreign_pool(noted=False, path=tmp_path)
     libvirt.refuse_foreign_pool(noted=True, path=tmp_path)
     libvirt.refuse_foreign_pool(noted=False, path=tmp_path / "none")
     virsh.write_text(f"#!/bin/sh\necho {VM.storage_pool}\n")
-    with pytest.raises(HostError, match=r"storage pool .* that this checkout did not make"):
+    with pytest.raises(HostError, match=r"storage pool .* that this checkout did not create"):
         libvirt.refuse_foreign_pool(noted=False, path=tmp_path / "none")
 
 

@@ -299,7 +299,7 @@ def test_a_request_closes_its_connection() -> None:
     ("text", "message"),
     [
         ("", "does not begin with intended_us"),
-        (f"{HEADER}\n1,2,3,200\n", "has 1 requests; asked for were 2"),
+        (f"{HEADER}\n1,2,3,200\n", "has 1 requests, but the plan has 2"),
         (f"{HEADER}\n1,2,3,200\n1,2\n", "request 2, is not four numbers"),
         (f"{HEADER}\n1,2,x,200\n", "request 1, is not four numbers"),
     ],

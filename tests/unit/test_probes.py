@@ -89,16 +89,16 @@ def test_a_path_that_fits_passes() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"links": {"lo": 10, "stack": 1200}}, r"packets on lo \(loopback\): 10, and should be at"),
-        ({"links": {"lo": 1000}}, "packets on stack .*: 0, and should be at least 100"),
-        ({"proxy_s": 0.0}, "CPU time of docker-proxies in s: 0.0, and should be more than 0.001"),
+        ({"links": {"lo": 10, "stack": 1200}}, r"packets on lo \(loopback\): 10, but should be at"),
+        ({"links": {"lo": 1000}}, "packets on stack .*: 0, but should be at least 100"),
+        ({"proxy_s": 0.0}, "CPU time of docker-proxies in s: 0.0, but should be more than 0.001"),
         ({"proxies": 0}, "docker-proxies: 0"),
-        ({"translated": 100}, "translated destination: 100, and should be 0"),
+        ({"translated": 100}, "translated destination: 100, but should be 0"),
         ({"accepted": 3}, "accepted on the host: 3"),
-        ({"tracked": 0}, "tracked connections: 0, and should be more than 0"),
+        ({"tracked": 0}, "tracked connections: 0, but should be more than 0"),
         (
             {"links": {"lo": 1000, "docker0": 51, "stack": 1200}},
-            r"packets on docker0 \(bridge\): 51, and should be at most 50",
+            r"packets on docker0 \(bridge\): 51, but should be at most 50",
         ),
     ],
 )
@@ -124,7 +124,7 @@ def test_proxies_that_only_wake_at_each_thaw_are_idle() -> None:
     counted.links["veth1"] = 1200
     check_path(levels, counted, 100, seconds=2.1)
     with pytest.raises(
-        ProofError, match=r"docker-proxies in s: 0\.02, and should be at most 0\.01"
+        ProofError, match=r"docker-proxies in s: 0\.02, but should be at most 0\.01"
     ):
         check_path(levels, counted, 100, seconds=1.0)
 
@@ -332,13 +332,13 @@ def test_a_worker_that_differs_from_the_first_process_of_its_service_is_named() 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"memory": "64m"}, "memory_limit_bytes is None, and should be 67108864"),
-        ({"cpus": "0.5"}, "cpu_limit is None, and should be 0.5"),
-        ({"stdio": "null"}, "stdout is 'pipe', and should be 'null'"),
-        ({"server": "gunicorn", "workers": "3"}, "processes is 1, and should be 4"),
-        ({"confinement": "capabilities"}, "seccomp is '2', and should be '0'"),
-        ({"confinement": "namespaces"}, "root is 'overlay', and should be 'plain'"),
-        ({"confinement": "cgroups"}, r"namespaces is \['pid', .*, and should be \[\]"),
+        ({"memory": "64m"}, "memory_limit_bytes is None, but should be 67108864"),
+        ({"cpus": "0.5"}, "cpu_limit is None, but should be 0.5"),
+        ({"stdio": "null"}, "stdout is 'pipe', but should be 'null'"),
+        ({"server": "gunicorn", "workers": "3"}, "processes is 1, but should be 4"),
+        ({"confinement": "capabilities"}, "seccomp is '2', but should be '0'"),
+        ({"confinement": "namespaces"}, "root is 'overlay', but should be 'plain'"),
+        ({"confinement": "cgroups"}, r"namespaces is \['pid', .*, but should be \[\]"),
     ],
 )
 def test_a_level_that_did_not_take_effect_is_an_error(

@@ -177,7 +177,7 @@ def test_errors_are_no_improvement() -> None:
     before = side_by_side(1, 0, "before", [1000.0])
     judge(found, before, side_by_side(2, 0, "after", [500.0], non_2xx=25))
     assert found.note == (
-        "not comparable: 90.00 % of its answers were good, and 100.00 % of the other's"
+        "not comparable: 90.00 % good answers, against 100.00 % of the best configuration so far"
     )
     assert found.good_share == 0.9
     assert (found.log_ratios, gain(found)) == ([], 0.0)

@@ -163,7 +163,10 @@ def test_a_load_during_which_frozen_deployments_ran_is_none(a_trial: Callable[..
     """
     trial, other = a_trial(250.0), a_trial(number=2, runs_us=FREEZING_US + 1)
     trial.load(1, 1, [other])
-    assert trial.fault == "while one was loaded, frozen deployments took CPU time: netns 101 µs"
+    assert (
+        trial.fault
+        == "frozen deployments took CPU time while another one was under load: netns 101 µs"
+    )
     assert (trial.loads, trial.going) == ([], False)
     record = trial.record()
     assert (record.status, record.load, record.failed_phase) == (ERROR, None, "load")

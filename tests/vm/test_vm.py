@@ -21,7 +21,8 @@ from experiments.machines import box
 from experiments.machines.local import cache_directory
 from experiments.machines.remote import Remote
 from experiments.machines.settings import VM
-from experiments.machines.vagrant_vm import RUNS_IN_VM, STATE
+from experiments.machines.vagrant_vm import STATE
+from experiments.machines.vm_runs import RUNS_IN_VM
 from experiments.paths import PROJECT
 from experiments.records.files import latest_run
 from experiments.records.manifest import FAILED, INTERRUPTED
@@ -124,7 +125,7 @@ def test_a_damaged_box_is_refused_before_anything_is_changed(before: dict[str, o
             file.seek(-1, os.SEEK_END)
             file.write(last)
     assert done.returncode == 1
-    assert f"it was built with {found.sha256}" in done.stdout
+    assert f"was built with {found.sha256}" in done.stdout
     assert "Traceback" not in done.stdout
     assert left_over() == before
 
@@ -193,7 +194,7 @@ def test_a_vm_that_is_up_is_reused() -> None:
     log = (STATE / "vagrant.log").stat().st_size
     done = call("up")
     assert done.returncode == 0, done.stdout
-    assert "VM: up already" in done.stdout
+    assert "VM: already running" in done.stdout
     assert (STATE / "vagrant.log").stat().st_size == log
 
 
@@ -206,7 +207,7 @@ def test_another_checkout_does_not_take_the_vm_s_name(tmp_path: Path) -> None:
     shutil.copytree(PROJECT, other, ignore=ignore)
     done = call("up", cwd=other)
     assert done.returncode == 1
-    assert f"libvirt has a domain {VM.name!r} already" in done.stdout
+    assert f"libvirt already has a domain {VM.name!r}" in done.stdout
     # Asking what was in the way left a log of Vagrant's there, and that is not a VM to destroy.
     done = call("destroy", "--discard", cwd=other)
     assert done.returncode == 0
@@ -291,7 +292,7 @@ def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(tmp_path: Path) -> N
     assert "connection to the VM was lost" in rest
     run = latest_run(tmp_path)
     assert read_trials(run) == []
-    assert "`nox -s pull` fetches it" in rest
+    assert "`nox -s pull` fetches them" in rest
     assert read_manifest(run).state == FAILED
     done = call("pull")
     assert done.returncode == 0, done.stdout

@@ -31,14 +31,14 @@ def environment(findings: Findings) -> str:
     rows = [
         ["Machine", manifest.machine.reason],
         *_virtual_machine(manifest.machine),
-        ["Kernel", f"{seen.kernel} ({seen.architecture})"],
-        ["CPU", f"{seen.cpu_model}, {len(seen.cpus)} CPUs"],
+        ["Kernel", f"{_known(seen.kernel)} ({_known(seen.architecture)})"],
+        ["CPU", f"{_known(seen.cpu_model)}, {len(seen.cpus)} CPUs"],
         ["Virtualised", _yes_no(seen.virtualised)],
         ["Memory", f"{memory / 2**30:.1f} GiB" if memory else "unknown"],
         ["Deployments side by side", _side_by_side(seen.memory)],
         ["Brought up at the same time", "unknown" if at_once is None else str(at_once)],
-        ["Control groups", str(seen.cgroup_layout)],
-        ["Clock source", str(seen.clock_source)],
+        ["Control groups", _known(seen.cgroup_layout)],
+        ["Clock source", _known(seen.clock_source)],
         ["Placement", _placed(trials[0].placement if trials else None)],
         [
             "CPU time stolen by the hypervisor",
@@ -51,12 +51,15 @@ def environment(findings: Findings) -> str:
                 f"content SHA-256 {_known(userland.content_sha256)[:16]}"
             ),
         ],
-        ["Docker", f"{packages.get('docker.io')}, runc {packages.get('runc')}"],
+        ["Docker", f"{_known(packages.get('docker.io'))}, runc {_known(packages.get('runc'))}"],
         [
             "Python",
-            f"{seen.python}, Flask {wheels.get('flask')}, Werkzeug {wheels.get('werkzeug')}",
+            (
+                f"{_known(seen.python)}, Flask {_known(wheels.get('flask'))}, "
+                f"Werkzeug {_known(wheels.get('werkzeug'))}"
+            ),
         ],
-        ["ab", str(packages.get("apache2-utils"))],
+        ["ab", _known(packages.get("apache2-utils"))],
         ["Project", _project(manifest.git)],
     ]
     return "## Environment\n\n" + table(["What", "Value"], rows)

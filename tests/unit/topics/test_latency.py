@@ -1,39 +1,29 @@
 """
-Latency by schedule: known requests in, known quantiles, intervals and labels out.
+Latency by schedule: how logs are read, what is overload, and how that is told.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from analysis import bench_records
-from analysis.statistics.intervals import t_interval
 from analysis.topics.latency.findings import (
     FAILED_US,
     HEADER,
-    QUANTILES,
     latencies,
-    over_trials,
-    quantile_us,
     read_log,
-    supports,
 )
 from analysis.topics.latency.section import latency
 from experiments.errors import ResultsError
 from experiments.records.trials import OpenLoad
+from tests.unit.reading import columns_of, rows_of
 from tests.unit.samples import failed_trial, findings, manifest, trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
@@ -77,13 +67,6 @@ def open_manifest(fractions: Sequence[float] = ()) -> Manifest:
     return dataclasses.replace(
         manifest(), open_fractions=list(fractions), common_rate_per_s=RATE_PER_S
     )
-
-
-def rising(*values_us: int) -> NDArray[np.int64]:
-    """
-    Latencies as a log gives them.
-    """
-    return np.array(sorted(values_us), dtype=np.int64)
 
 
 def test_both_latencies_are_read(tmp_path: Path) -> None:
@@ -151,103 +134,6 @@ def test_a_failed_request_is_slower_than_all_others(tmp_path: Path, status: int)
     assert log.failed == 2
 
 
-def test_quantiles_are_those_of_the_inverted_distribution() -> None:
-    """
-    As NumPy has them.
-    """
-    values = rising(*np.random.default_rng(1).integers(1, 10**6, 1237).tolist())
-    for name, thousandths in QUANTILES.items():
-        expected = np.quantile(values, thousandths / 1000, method="inverted_cdf")
-        assert quantile_us(values, name) == expected
-
-
-def test_a_quantile_among_failed_requests_is_infinite() -> None:
-    """
-    Two per cent failed, so the 99th percentile is not a number, and the 90th is.
-    """
-    values = rising(*[1000] * 98, *[FAILED_US] * 2)
-    assert quantile_us(values, "p99") == math.inf
-    assert quantile_us(values, "p90") == 1000
-
-
-def test_ten_requests_beyond_support_a_quantile() -> None:
-    """
-    So p99 takes a thousand requests.
-    """
-    assert supports(1000, "p99")
-    assert not supports(999, "p99")
-    assert supports(20, "p50")
-
-
-def test_the_mean_of_quantiles_is_geometric() -> None:
-    """
-    Student's t on logarithms, and back.
-    """
-    trials = [rising(*[value] * 100) for value in (1000, 2000, 4000)]
-    found = over_trials(trials, "p90")
-    assert found.latency_us is not None
-    assert found.latency_us.estimate == pytest.approx(2000)
-    expected = t_interval([math.log(value) for value in (1000, 2000, 4000)]).high
-    assert expected is not None
-    assert found.latency_us.high == pytest.approx(math.exp(expected))
-    assert not found.pooled
-
-
-def test_one_infinite_quantile_makes_the_mean_infinite() -> None:
-    """
-    A failure must not make the latency look better.
-    """
-    found = over_trials([rising(*[1000] * 20), rising(*[FAILED_US] * 20)], "p50")
-    assert found.latency_us is not None
-    assert found.latency_us.estimate == math.inf
-
-
-def test_few_requests_a_trial_are_pooled() -> None:
-    """
-    The quantile is that of all requests, inside its interval; with too few in all there is none.
-    """
-    generator = np.random.default_rng(2)
-    trials = [
-        rising(*generator.lognormal(8 + generator.normal(0, 0.2), 0.5, 1000).astype(int).tolist())
-        for _ in range(12)
-    ]
-    found = over_trials(trials, "p99.9")
-    assert found.pooled
-    assert found.latency_us is not None
-    expected = np.quantile(np.concatenate(trials), 0.999, method="inverted_cdf")
-    assert found.latency_us.estimate == expected
-    assert found.latency_us.low is not None
-    assert found.latency_us.high is not None
-    assert found.latency_us.low < found.latency_us.estimate < found.latency_us.high
-    assert over_trials(trials, "p99.9") == found
-    assert over_trials(trials[:9], "p99.9").latency_us is None
-
-
-def test_the_bootstrap_draws_whole_trials() -> None:
-    """
-    All slow requests are in one trial of ten, so a resample has many of them or none.
-    """
-    trials = [rising(*range(1000, 1999), 2000 + number) for number in range(9)]
-    trials.append(rising(*range(50_000, 51_000)))
-    found = over_trials(trials, "p99.9").latency_us
-    assert found is not None
-    assert found.low is not None
-    assert found.low <= 2008
-    assert found.high is not None
-    assert found.high > 50_900
-
-
-def test_failed_requests_reach_the_pooled_interval() -> None:
-    """
-    It ends nowhere where resamples have the quantile among the failed.
-    """
-    trials = [rising(*range(1000, 1998), 5000, 5000) for _ in range(11)]
-    trials.append(rising(*range(1000, 1985), *[FAILED_US] * 15))
-    found = over_trials(trials, "p99.9").latency_us
-    assert found is not None
-    assert found.high == math.inf
-
-
 def test_overload_is_a_label_and_not_a_latency(tmp_path: Path) -> None:
     """
     Each request takes a millisecond longer than the one before, so answers come a tenth slower.
@@ -263,8 +149,8 @@ def test_overload_is_a_label_and_not_a_latency(tmp_path: Path) -> None:
     assert level.cells[1].achieved_share == pytest.approx(10 / 11)
     assert level.cells[1].corrected == {}
     text = latency(findings(open_manifest(), trials, tmp_path))
-    assert "overload: achieved 90.9 % of 100.0/s" in text
-    assert "overload: docker" in text
+    assert columns_of(text, "docker")["p50"] == "overload: achieved 90.9 % of 100.0/s"
+    assert columns_of(text, "matched")["p50"] == "overload: docker"
 
 
 def test_a_stall_that_ends_is_no_overload(tmp_path: Path) -> None:
@@ -305,13 +191,14 @@ def test_the_section_has_a_table_for_each_level(tmp_path: Path) -> None:
         failed_trial(4, 2, "docker"),
     ]
     text = latency(findings(open_manifest([0.3, 0.6]), trials, tmp_path))
-    assert text.startswith("## Latency by schedule (open loop)\n\n")
-    assert "### At 30 % of each trial's own capacity" in text
-    assert "At 60 %" not in text
-    assert "### At the same rate for all, 100.0 per second" in text
-    assert "| netns     | 100.0" in text
-    assert "12.0" in text
-    assert "Comparison" not in text
+    first, second = [part for part in text.split("### ") if part.startswith("At ")]
+    assert "30 %" in first.splitlines()[0]
+    assert [row[0] for row in rows_of(first)] == ["netns", "docker"]
+    assert "100.0 per second" in second.splitlines()[0]
+    row = columns_of(second, "netns")
+    assert (row["Asked per second"], row["p50"]) == ("100.0", "12.00")
+    assert row["Failed"] == "0 of 1000"
+    assert rows_of(text, "matched") == []
 
 
 def test_the_section_is_empty_without_such_loads(tmp_path: Path) -> None:
@@ -319,16 +206,6 @@ def test_the_section_is_empty_without_such_loads(tmp_path: Path) -> None:
     And needs the logs.
     """
     assert latency(findings(manifest(), [trial(1, 1, "netns", 250)], tmp_path)) == ""
-    text = latency(findings(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)]))
-    assert "It is in the report of each single run" in text
-
-
-def test_the_bench_reads_what_it_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    Every request, and says how it stands to its targets.
-    """
-    assert bench_records.main(["--records", "17000"]) == 0
-    line = json.loads(capsys.readouterr().out)
-    assert line["records"] == 17000
-    assert line["duration_s"] < line["target_s"]
-    assert line["peak_bytes"] < line["target_bytes"]
+    pooled = latency(findings(open_manifest(), [loaded(tmp_path, 1, "netns", [1000] * 20)]))
+    assert "each single run" in pooled
+    assert rows_of(pooled) == []

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.topics.calibration.findings import COMES_OUT, CPU, MEASURES, REST, TIME
+from analysis.topics.calibration import figure
+from analysis.topics.calibration.findings import COMES_OUT, CPU, INJECTED, MEASURES, REST, TIME
+from analysis.topics.calibration.section import calibration
 from experiments.declare.reading import load_variants
 from experiments.records.trials import CpuTime
-from tests.unit.samples import cpu_spent, facts, findings, manifest, report, side_by_side, trial
+from tests.unit.reading import data_of, number_of, rows_of, shown
+from tests.unit.samples import cpu_spent, facts, findings, manifest, side_by_side, trial
+from tests.unit.topics.samples import run_of as run_of_all
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -78,10 +81,20 @@ def test_an_instrument_that_finds_too_little_is_shown_as_such() -> None:
     assert (burned.factor, burned.measure) == ("burn_us", CPU)
     assert burned.slope.estimate == pytest.approx(0.9)
     assert not any(dose.holds(1.0) for dose in burned.doses)
-    text = report(made, trials)
-    (row,) = [line for line in text.splitlines() if re.match(r"\| CPU time +\| CPU time of", line)]
-    assert "0.900 ± 0.000" in row
-    assert "0 of 5" in row
+    rows = rows_of(calibration(findings(made, trials)), INJECTED["burn_us"])
+    (row,) = [row for row in rows if row[1] == CPU]
+    assert row[2:4] == ["0.900 ± 0.000", "1"]
+    assert row[5] == "0 of 5"
+
+
+def test_every_dose_has_a_row_with_what_came_out_of_each_measure() -> None:
+    """
+    In microseconds, beside what was put in.
+    """
+    section = calibration(findings(*run_of()))
+    (first, *_), (last, *_) = rows_of(section, "25"), rows_of(section, "500")
+    assert len(first) == len(last) == 1 + len(MEASURES)
+    assert number_of(last[2]) == pytest.approx(500)
 
 
 def test_a_block_that_lacks_a_dose_counts_for_nothing() -> None:
@@ -141,4 +154,18 @@ def test_a_run_without_doses_has_no_calibration() -> None:
     Nor one whose variants put nothing in.
     """
     assert findings(manifest(), []).recoveries == []
-    assert "## Calibration" not in report(manifest(), [trial(1, 1, "netns", 100)])
+    nothing = findings(manifest(), [trial(1, 1, "netns", 100)])
+    assert calibration(nothing) == ""
+    assert figure.calibration(nothing) is None
+
+
+def test_the_figure_has_what_came_out_beside_what_should() -> None:
+    """
+    Every dose of every measure.
+    """
+    drawn = figure.calibration(findings(*run_of_all(["inject-0", "burn-50", "burn-500"])))
+    rows = data_of(drawn)
+    assert [row["injected_us"] for row in rows] == ["50", "500"] * 3
+    assert [row["should_come_out_us"] for row in rows] == [*["50", "500"] * 2, "0", "0"]
+    assert float(rows[1]["recovered_us"]) == pytest.approx(500, rel=0.05)
+    assert "slope 1.0" in shown(drawn).alternative

@@ -8,9 +8,12 @@ import dataclasses
 
 import pytest
 
+from analysis.formatting import percent
 from analysis.topics.calibration.agreement import QUESTIONS, agreements, short_against_at_once
+from analysis.topics.calibration.section import ASKED, calibration
 from experiments.records.trials import AgreementLoad
-from tests.unit.samples import load, manifest, side_by_side, trial
+from tests.unit.reading import rows_of
+from tests.unit.samples import findings, load, manifest, side_by_side, trial
 
 SHORT, LONG = 250, 1000
 
@@ -98,3 +101,36 @@ def test_short_loads_are_held_against_the_load_at_once_of_the_same_trial() -> No
     assert list(found) == ["netns"]
     assert found["netns"].estimate == pytest.approx(0.03)
     assert found["netns"].low == pytest.approx(0.03)
+
+
+def test_each_question_has_a_row_and_each_variant_a_column() -> None:
+    """
+    A question that nobody could answer of one variant is a dash there.
+    """
+    of_docker = [
+        dataclasses.replace(each, variant="docker")
+        for each in loads_of(2)
+        if each.requests == SHORT
+    ]
+    loads = [*loads_of(3), *of_docker]
+    rows = rows_of(calibration(findings(manifest(), [], agreement=loads)))
+    found = {each.question: each for each in agreements(loads_of(3))}
+    assert [row[1] for row in rows] == [percent(found[each].relative) for each in ASKED]
+    assert [row[2] == "–" for row in rows] == [True, False, False, True]
+    assert all("250" in row[0] for row in rows)
+    assert [row[0] for row in rows if "1000" in row[0]] == [rows[0][0], rows[3][0]]
+
+
+def test_what_the_trials_themselves_say_of_short_loads_stands_below() -> None:
+    """
+    Where some have a load at once.
+    """
+    made = dataclasses.replace(manifest(), at_once=["netns"], requests_at_once=1000)
+    trials = [
+        dataclasses.replace(
+            side_by_side(block, block, "netns", [1030] * 2), at_once=load(1000 - block)
+        )
+        for block in (1, 2, 3)
+    ]
+    section = calibration(findings(made, trials, agreement=loads_of(2)))
+    assert "netns +2.79 % [" in section.splitlines()[-1]

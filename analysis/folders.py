@@ -1,5 +1,5 @@
 """
-Where runs are, and what their reports are called.
+Paths and file names of runs and reports.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parent.parent / "results"
 
 REFERENCE = "reference"
-"""The folder in it that holds the run which is committed."""
+"""The folder of the committed run, below ``RESULTS``."""
 
 REPORT = "report.md"
 POOLED_REPORT = "pooled-report.md"
@@ -20,4 +20,4 @@ TRIALS_CSV = "trials.csv"
 VERDICTS = "verdicts.json"
 
 VALUE_AT_FAULT = (ArithmeticError, LookupError, TypeError, ValueError)
-"""What comes of records that have the right types, and a value that no run has, such as no time."""
+"""Exceptions that records with valid types but impossible values cause, such as a duration of 0."""

@@ -1,5 +1,5 @@
 """
-``report.md``: a pure function from findings to text, the same to the byte.
+``report.md``: a pure function from findings to text; the same findings give the same bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FENCE = "```"
 @dataclass(frozen=True)
 class Reader:
     """
-    What one kind of reader looks for: sections, and the names of figures, in their order.
+    The part of the report for one kind of reader: sections and names of figures, in order.
     """
 
     heading: str
@@ -56,7 +56,7 @@ FIRST: tuple[Callable[[Findings], str] | str, ...] = (
     answer,
     "comparisons",
 )
-"""What everybody reads."""
+"""The part for all readers."""
 
 READERS = (
     Reader(
@@ -82,12 +82,12 @@ READERS = (
         (parameters, environment, reproduce, details, cpu_details, warm_up_details),
     ),
 )
-"""The order of the report."""
+"""The parts for each kind of reader, in the report's order."""
 
 
 def render(findings: Findings, drawn: Sequence[Figure], directory: str) -> str:
     """
-    The whole report; the figures lie in ``directory``, as seen from the report's own place.
+    The whole report; ``directory`` is the path of the figures relative to the report.
     """
     pictures = dict.fromkeys(FIGURES, "")
     pictures |= {figure.name: picture(figure, directory) for figure in drawn}
@@ -108,7 +108,7 @@ def render(findings: Findings, drawn: Sequence[Figure], directory: str) -> str:
 
 def deeper(text: str) -> str:
     """
-    The text with each heading one level deeper; code blocks are left alone.
+    The text with each heading one level deeper; code blocks stay as they are.
     """
     pieces = text.split(FENCE)
     pieces[::2] = [re.sub(r"^(#+ )", r"#\1", piece, flags=re.MULTILINE) for piece in pieces[::2]]

@@ -1,5 +1,5 @@
 """
-``verdicts.json``: every comparison and step as data, for scripts and for comparing two runs.
+``verdicts.json``: every comparison and step as data, for scripts and for comparing runs.
 
 The types below are the format; ``results/schema/verdicts.schema.json`` is made from them.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.statistics.verdicts import Verdict
 
 FORMAT = 1
-"""Raised when a field changes its name or its meaning."""
+"""Version of the format; goes up when a field changes its name or meaning."""
 
 DIGITS = 6
 
@@ -26,15 +26,16 @@ DIGITS = 6
 @dataclass(frozen=True)
 class Effect:
     """
-    How a treatment differs from its baseline, and the verdict on that.
+    The difference of a treatment from its baseline, with its verdict.
 
-    ``verdict`` is one of slower, faster, equivalent, cannot tell, not comparable. ``relative`` is
-    the difference in time per request (0.1 is ten per cent more), ``us_per_request`` the absolute
-    one and ``baseline_us`` the baseline's time, in microseconds, each with its 95 % interval; all
-    three are None where no block has both, or the arms are not comparable. ``p_value`` is of no
-    difference, corrected for the number of tests (Holm). ``detectable`` is the least relative
-    difference that is found with 80 % power. ``good_shares`` are the shares of good answers of
-    baseline and treatment. ``rounds`` are pairs of loads over all blocks.
+    ``verdict`` is one of slower, faster, equivalent, cannot tell, not comparable. Three fields have
+    95 % intervals: ``relative`` is the relative difference in time per request (0.1 is ten per cent
+    more), ``us_per_request`` the absolute difference and ``baseline_us`` the baseline's time, both
+    in microseconds. All three are None where no block has both arms, or the arms are not
+    comparable. ``p_value`` is for the null hypothesis of no difference, after Holm's correction.
+    ``detectable`` is the minimum relative difference that is detected with 80 % power.
+    ``good_shares`` are the shares of good answers of baseline and treatment. ``rounds`` counts the
+    pairs of loads over all blocks.
     """
 
     baseline: str
@@ -54,7 +55,7 @@ class Effect:
 @dataclass(frozen=True)
 class ComparisonEffect:
     """
-    A declared comparison; ``control`` says that both arms are the same thing (A/A).
+    A declared comparison; ``control`` marks an A/A comparison.
     """
 
     name: str
@@ -68,7 +69,7 @@ class ComparisonEffect:
 @dataclass(frozen=True)
 class StepEffect:
     """
-    One step of a ladder: the ``factor`` that changes and both of its levels.
+    One step of a ladder: the ``factor`` that changes, and from which level to which.
     """
 
     ladder: str
@@ -80,7 +81,7 @@ class StepEffect:
 @dataclass(frozen=True)
 class WholeEffect:
     """
-    A whole beside the sum of its ladders' steps, in microseconds per request.
+    A whole and the sum of its ladders' steps, in microseconds per request.
     """
 
     name: str
@@ -96,7 +97,7 @@ class WholeEffect:
 @dataclass(frozen=True)
 class Verdicts:
     """
-    All verdicts of one run; ``margin`` is the relative difference that is taken to be none.
+    All verdicts of one run; ``margin`` is the equivalence margin, a relative difference.
     """
 
     format: int
@@ -183,9 +184,9 @@ def _effect(
 
 def verdicts_json(findings: Findings) -> str:
     """
-    The whole file, the same to the byte for the same run; computed numbers are rounded for that.
+    The text of the file; the same run gives the same bytes, so computed numbers are rounded.
     """
-    # When a run was made is no computed number.
+    # The time of a run is recorded and not computed.
     whole = rounded(asdict(verdicts_of(findings))) | {"created_at": findings.manifest.created_at}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
@@ -194,7 +195,7 @@ def rounded(content: Any) -> Any:  # noqa: ANN401 - whatever is in a file
     """
     The same content with every number to six significant digits.
 
-    What comes after them depends on the interpreter and on the CPU that add up.
+    Further digits depend on the interpreter and the CPU.
     """
     if isinstance(content, dict):
         return {key: rounded(value) for key, value in content.items()}

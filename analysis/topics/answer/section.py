@@ -1,5 +1,5 @@
 """
-The answer: what Docker costs, where that comes from, and what gets it back.
+The answer: Docker's cost, where it comes from, and the change that saves most.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis.topics.comparisons.findings import Comparison
 
 NAMED = 4
-"""Steps that a sentence can hold."""
+"""The most steps that the sentence names."""
 
 UNTRUSTED = (
     "None. This run found a difference between two deployments of the same thing (A/A), so its "
@@ -27,7 +27,7 @@ UNTRUSTED = (
 
 def answer(findings: Findings) -> str:
     """
-    One item for each part of the question, no more than its verdict says; empty without an answer.
+    One item for each part of the question; empty without an answer.
     """
     found = findings.answer
     if found is None:
@@ -44,9 +44,6 @@ def answer(findings: Findings) -> str:
 
 
 def _costs(found: Answer) -> str:
-    """
-    One sentence for either pair that was measured.
-    """
     sentences = []
     if found.matched:
         sentences.append(
@@ -63,7 +60,7 @@ def _costs(found: Answer) -> str:
 
 def _says(each: Comparison) -> str:
     """
-    A verdict as the predicate of a sentence that ends with the baseline.
+    The verdict as a predicate; the sentence ends with the baseline.
     """
     if each.difference is None:
         return "was not measured in one block with"
@@ -89,7 +86,7 @@ def _says(each: Comparison) -> str:
 
 def _where(found: Answer, abouts: Mapping[str, str]) -> str:
     """
-    Which steps cost time, of what leads to a whole, else of all; empty without a ladder.
+    The steps that cost time, and the whole that they lead to; empty without a ladder.
     """
     if not found.has_ladders:
         return ""
@@ -103,11 +100,8 @@ def _where(found: Answer, abouts: Mapping[str, str]) -> str:
 
 
 def _costly(found: Answer, abouts: Mapping[str, str]) -> str:
-    """
-    The steps that are told to cost time.
-    """
     costly = [
-        # What a step adds is before the colon, and what that means behind it.
+        # The description of a variant is "+ what the step adds: what that means".
         f"{abouts[step.upper].removeprefix('+ ').partition(':')[0]} "
         f"({microseconds(step.difference.us_per_request)})"
         for step in found.costly
@@ -120,9 +114,6 @@ def _costly(found: Answer, abouts: Mapping[str, str]) -> str:
 
 
 def _best_change(found: Answer) -> str:
-    """
-    Which change to Docker saves most time, of those that are told to save any.
-    """
     if not found.tried:
         return ""
     if found.best is None or found.best.comparison.relative is None:

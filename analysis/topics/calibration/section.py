@@ -1,5 +1,5 @@
 """
-Calibration: what was put in, and what came out.
+Calibration: recovery of injected costs, and agreement of short loads with long ones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ IN_TRIALS = (
 
 def calibration(findings: Findings) -> str:
     """
-    Doses, then whether short loads agree with long ones; empty where neither was looked at.
+    Recovery, then agreement of short loads with long ones; empty without either.
     """
     parts = [*_injected(findings.recoveries), *_agreement(findings.agreements)]
     if not parts:
@@ -60,7 +60,7 @@ def calibration(findings: Findings) -> str:
 
 def _injected(found: Sequence[Recovery]) -> list[str]:
     """
-    One row for each kind of injection and measure, then each dose.
+    The table of slopes, then one table of doses for each kind of injection.
     """
     if not found:
         return []
@@ -88,7 +88,7 @@ def _injected(found: Sequence[Recovery]) -> list[str]:
 
 def _agreement(found: Sequence[Agreement]) -> list[str]:
     """
-    One row for each question with a cell for each variant.
+    One row for each question, one column for each variant.
     """
     if not found:
         return []

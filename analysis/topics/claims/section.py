@@ -1,5 +1,5 @@
 """
-The published claims beside what was measured.
+The published claims and their verdicts.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ ARTEFACT = (
 
 def published_claims(findings: Findings) -> str:
     """
-    The verdicts, the grounds of each, the cold starts side by side; empty without those systems.
+    The verdicts, the grounds for each and the cold starts; empty without tested claims.
     """
-    found = findings.claims
-    if not found:
+    claims = findings.claims
+    if not claims:
         return ""
     rows = [
         [str(number), each.claim, f"**{each.verdict.value}**"]
-        for number, each in enumerate(found, start=1)
+        for number, each in enumerate(claims, start=1)
     ]
-    # In one table with the verdicts these would be too wide for a terminal.
-    grounds = [_grounds(f"{number}. ", each) for number, each in enumerate(found, start=1)]
+    # A list: as table columns, the grounds would be too wide for a terminal.
+    grounds = [_grounds(f"{number}. ", each) for number, each in enumerate(claims, start=1)]
     parts = [
         "## The published claims",
         INTRODUCTION,
@@ -69,7 +69,7 @@ def published_claims(findings: Findings) -> str:
 
 def _grounds(number: str, each: Claim) -> str:
     """
-    One item of a numbered list, with items of its own, which stand below its text.
+    One item of a numbered list with nested items, indented to its text.
     """
     lines = [
         f"*What the published numbers support:* {each.supported}",

@@ -1,5 +1,5 @@
 """
-What came out of each comparison: the table of verdicts, and a sentence each.
+The verdicts on the comparisons: a table, a sentence each, and their limits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.topics.recommendations.findings import Change
 
 FEW_BLOCKS = 5
-"""Below this the report says that its intervals are wide."""
+"""With fewer blocks, the report says that its intervals are wide."""
 
 RUNTIMES = (
     "**The runtimes differ in all of their defaults.** “Matched” means the same files, "
@@ -56,7 +56,7 @@ def verdicts(findings: Findings) -> str:
 
 def advice(each: Comparison, change: Change | None) -> str:
     """
-    What follows from a verdict for somebody who decides.
+    The action that a verdict suggests.
     """
     if each.control:
         return _trust(each)
@@ -107,7 +107,7 @@ def conclusions(findings: Findings) -> str:
 
 def unsaid(findings: Findings) -> str:
     """
-    What the verdicts do not say.
+    The limits of the verdicts.
     """
     limits = []
     differences = [each.difference for each in findings.comparisons]

@@ -1,5 +1,5 @@
 """
-CPU time per request: of each comparison, and of each variant by where it is spent.
+CPU time per request: by comparison, and by variant and place.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NONE = Interval(0.0, None, None)
 
 def cpu(findings: Findings) -> str:
     """
-    One row for each declared comparison; empty when no block has both of any.
+    One row for each declared comparison; empty without CPU records.
     """
     found = findings.cpu_comparisons
     if all(each.difference is None for each in found):
@@ -56,7 +56,7 @@ def cpu(findings: Findings) -> str:
 
 def cpu_details(findings: Findings) -> str:
     """
-    One row for each variant whose CPU time was looked at; empty when none was.
+    One row for each variant with CPU records; empty without any.
     """
     costs = findings.cpu_costs
     if not costs:

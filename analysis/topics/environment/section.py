@@ -1,5 +1,5 @@
 """
-Where and with what the run was made, and how to make it again.
+The environment of the run, and the commands that reproduce it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def environment(findings: Findings) -> str:
     """
-    The machine, the software and the placement.
+    The machine, the software and the CPU placement.
     """
     manifest, trials = findings.manifest, findings.trials
     seen = manifest.environment
@@ -77,7 +77,7 @@ def _placed(placement: TrialPlacement | None) -> str:
 
 def _side_by_side(memory: MemoryRecord | None) -> str:
     """
-    How many deployments fit into the memory, and what they take, as far as that was measured.
+    How many deployments fit into memory, and how much each takes, if measured.
     """
     if memory is None:
         return "unknown"
@@ -127,7 +127,7 @@ def _project(git: Source | None) -> str:
 
 def reproduce(findings: Findings) -> str:
     """
-    The commands that make this run again, and this report.
+    The commands that repeat this run and write this report again.
     """
     manifest = findings.manifest
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
@@ -167,9 +167,9 @@ def reproduce(findings: Findings) -> str:
 
 def _options(manifest: Manifest, run: str) -> list[str]:
     """
-    What the command was told, as far as it is not the default; ``run`` is where its files are.
+    The options of the run that matter for repeating it; ``run`` is the folder of its files.
     """
-    # A twin is added by itself.
+    # The planner adds twins by itself.
     names = ",".join(each.name for each in manifest.variants if not each.twin_of)
     mirror = manifest.userland.mirror
     rate = manifest.common_rate_per_s

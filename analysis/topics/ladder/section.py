@@ -1,5 +1,5 @@
 """
-The ladder: microseconds per request for every single step, and what the steps do not explain.
+The ladder: microseconds per request for each step, and the part that no step explains.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INTRODUCTION = (
 
 def ladder(findings: Findings) -> str:
     """
-    One table for each ladder, and the remainder of each whole; empty when there is no ladder.
+    One table for each ladder, and the remainder of each whole; empty without ladders.
     """
     manifest = findings.manifest
     if not manifest.ladders:

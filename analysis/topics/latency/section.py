@@ -1,5 +1,5 @@
 """
-Latency by schedule: what users wait for who do not wait for each other.
+Open-loop latency: tables by level of load, and differences at the common rate.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ def latency(findings: Findings) -> str:
     """
     One table for each level of load, and the differences at the common rate.
 
-    Empty where nothing was loaded by schedule; pooled runs have no logs.
+    Empty without open-loop loads. Pooled runs have no logs, and refer to the single reports.
     """
-    manifest, found = findings.manifest, findings.latencies
-    if found is None:
+    manifest, measured = findings.manifest, findings.latencies
+    if measured is None:
         if not any(trial.open_loads for trial in findings.trials):
             return ""
         return f"{HEADING}\n\nSee the report of each single run, which has the logs."
     parts = [HEADING, INTRODUCTION]
-    for level in found.levels:
+    for level in measured.levels:
         if level.cells:
             parts += [f"### {_title(manifest, level)}", _cells(level.cells)]
-    if found.differences:
+    if measured.differences:
         parts += [
             (
                 "Differences at the common rate, treatment relative to baseline, paired within "
@@ -62,7 +62,7 @@ def latency(findings: Findings) -> str:
             ),
             table(
                 ["Comparison", "Baseline", "Treatment", *COMPARED, "Blocks"],
-                [_difference(each) for each in found.differences],
+                [_difference(each) for each in measured.differences],
             ),
         ]
     return "\n\n".join(parts)

@@ -1,5 +1,5 @@
 """
-Limits as a dose and its response: time per request under each, and the time spent standing still.
+Resource limits: dose and response, in a table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INTRODUCTION = (
 
 def limits(findings: Findings) -> str:
     """
-    One row for each dose; empty when no variant has a limit.
+    One row for each dose; empty without limited variants.
     """
     if not findings.doses:
         return ""

@@ -1,5 +1,5 @@
 """
-The published report's own tables: parameters, key metrics of each pair, variants in detail.
+The tables of the published report: parameters, key metrics of each pair, variants in detail.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INTRODUCTION = (
 
 def parameters(findings: Findings) -> str:
     """
-    How the load was made.
+    The parameters of the load.
     """
     manifest = findings.manifest
     workload = manifest.workload
@@ -82,7 +82,7 @@ def _blocks(manifest: Manifest) -> str:
 
 def key_metrics(findings: Findings) -> str:
     """
-    What the run is for in the published form, one table each; one table for all else.
+    One table in the published form for each focal comparison, one table for all others.
     """
     manifest, compared, summaries = findings.manifest, findings.comparisons, findings.summaries
     focal = [each for each in compared if (each.baseline, each.treatment) in manifest.focal]
@@ -111,7 +111,7 @@ def _is_at_once(manifest: Manifest, each: Comparison) -> bool:
 
 def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
     """
-    Which loads the tables are of, and by how much the two kinds differ; empty without both.
+    Which tables show which kind of load, and how the kinds differ; empty without long loads.
     """
     manifest = findings.manifest
     named = [each.name for each in shown if _is_at_once(manifest, each)]
@@ -123,21 +123,18 @@ def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
         f"request, short loads” shows the rounds, loads of {manifest.requests} requests. All other "
         "tables and all verdicts rest on the rounds, whose loads lie seconds apart."
     )
-    found = [
+    ratios = [
         f"{name} {percent(interval)}" for name, interval in findings.short_against_at_once.items()
     ]
-    if found:
+    if ratios:
         words += (
             " Ramp-up and ramp-down are a larger part of a short load. Relative to loads of "
-            f"{manifest.requests_at_once}, a request of a short load takes: {', '.join(found)}."
+            f"{manifest.requests_at_once}, a request of a short load takes: {', '.join(ratios)}."
         )
     return words
 
 
 def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
-    """
-    One row for each comparison: both rates, three differences, how reliable both were.
-    """
     rows = []
     for each in compared:
         arms = [summaries[each.baseline], summaries[each.treatment]]
@@ -158,7 +155,7 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
 
 def _at_once_table(each: Comparison, findings: Findings, short: Sequence[VariantSummary]) -> str:
     """
-    The published form of the loads at once, with the time per request of the short ones beside it.
+    The published form of the long loads, with a row for the time per request of short loads.
     """
     found = [findings.summaries_at_once.get(name) for name in (each.baseline, each.treatment)]
     arms = [arm for arm in found if arm is not None]
@@ -172,7 +169,7 @@ def _at_once_table(each: Comparison, findings: Findings, short: Sequence[Variant
 
 
 Line = tuple[str, str, float, int]
-"""Of a table: label, metric, what it is divided by, and digits after the point."""
+"""A row of a table: label, metric, divisor, and the most decimals."""
 
 LINES: list[Line] = [
     ("Requests per second (RPS)", "requests_per_second", 1, 2),
@@ -199,7 +196,7 @@ def _pair_table(
     tried: Sequence[VariantSummary] | None = None,
 ) -> str:
     """
-    The published form; ``tried`` are the arms' trials, where ``arms`` are not all of them.
+    The published form; ``tried`` has the arms with all trials, if ``arms`` leave some out.
     """
     rows = [
         *(_row(line, arms, difference) for line in LINES),
@@ -224,7 +221,7 @@ def _pair_table(
 def _reliability(summary: VariantSummary) -> str:
     if summary.reliability is None:
         return "–"
-    # Of an aborted load nobody knows how many of its requests were answered.
+    # How many requests of an aborted load were answered is unknown.
     at_least = "at least " if summary.aborted else ""
     return f"{at_least}{summary.reliability * 100:.2f} %"
 
@@ -238,7 +235,7 @@ def _without_result(summary: VariantSummary, *, counted: bool) -> str:
 
 def details(findings: Findings) -> str:
     """
-    Every variant by itself.
+    One row for each variant.
     """
     manifest, summaries = findings.manifest, findings.summaries
     usual = _usual(manifest)
@@ -275,13 +272,13 @@ def details(findings: Findings) -> str:
 
 def _usual(manifest: Manifest) -> dict[str, str]:
     """
-    The level of each factor that most variants have; of equally many, the one that comes first.
+    The most frequent level of each factor; the first one in a tie.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for variant in manifest.variants:
         for factor, level in variant.levels.items():
             counts[factor][level] += 1
-    return {factor: found.most_common(1)[0][0] for factor, found in counts.items()}
+    return {factor: levels.most_common(1)[0][0] for factor, levels in counts.items()}
 
 
 def _words(levels: Mapping[str, str]) -> str:
@@ -290,7 +287,7 @@ def _words(levels: Mapping[str, str]) -> str:
 
 def errors(findings: Findings) -> str:
     """
-    The trials that failed, each with its reason; empty when there is none.
+    The failed trials with their reasons; empty without any.
     """
     rows = [
         [str(trial.number), trial.variant, str(trial.block), trial.error[:LONG_CELL]]

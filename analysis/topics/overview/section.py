@@ -1,5 +1,5 @@
 """
-What was run, and the terms that the report uses.
+An overview of the run, and the terms that the report uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TERMS = {
 
 def overview(findings: Findings) -> str:
     """
-    Which run this is, on what, and how large, in two sentences.
+    The run, its size and its machine, in two sentences.
     """
     manifest, trials = findings.manifest, findings.trials
     day = datetime.fromtimestamp(manifest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")

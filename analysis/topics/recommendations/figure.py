@@ -1,5 +1,5 @@
 """
-What each change buys, and what it gives up for that.
+A forest plot of the changes: what each saves, and what it gives up.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MORE_LINE_IN = SMALL_PT * LINE_HEIGHT / POINTS_PER_INCH
 
 def recommendations(findings: Findings) -> Figure | None:
     """
-    One row for each change; None where no block has both of any.
+    One row for each change; None if no block has both arms of any.
     """
     margin, changes = findings.manifest.margin, findings.changes
     if all(each.comparison.difference is None for each in changes):
@@ -96,7 +96,7 @@ def _row(change: Change) -> Row:
 
 def _alternative(changes: Sequence[Change]) -> str:
     """
-    How many changes are faster, and the one that saves most with what it gives up.
+    The number of faster changes, and the one that saves most.
     """
     faster = [each for each in changes if each.comparison.verdict.kind is Kind.FASTER]
     if not faster:

@@ -1,5 +1,5 @@
 """
-What each change buys, beside what it gives up.
+What each change saves, and what it gives up, in a table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def recommendations(findings: Findings) -> str:
     """
-    One row for each change; empty where the run measured none.
+    One row for each change; empty without any.
     """
     rows = [
         [

@@ -1,5 +1,5 @@
 """
-Threats to validity, written from what was measured: only those that this run has.
+Threats to validity: only those that apply to this run.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
 
 FEW_FOR_NORMAL = 10
-"""Of fewer blocks the shape of their values decides how much an interval is worth."""
+"""With fewer blocks, an interval relies on about normal values."""
 
 NOTABLE_SHARE = 0.001
-"""From this share of CPU time on what a hypervisor took is listed; the top says it later."""
+"""Steal is listed above this share of CPU time; the warnings at the top have a higher limit."""
 
 
 CROWDED = 0.1
-"""More than this share of a trial's busy time that belongs to no part of it is no rounding."""
+"""Unaccounted busy time above this share is other work on the machine, not rounding."""
 
 LATE_US = 1000
-"""What the open loop's client is late by at the most before it is worth a word."""
+"""The open loop's lateness, in microseconds, above which the report mentions it."""
 
 
 def threats(findings: Findings) -> str:
     """
-    What may make the numbers mean less than they say, each with its measure in this run.
+    The threats to validity, each with its size in this run.
     """
     manifest = findings.manifest
     lines = [
@@ -93,7 +93,7 @@ def _instrument(compared: Sequence[Comparison]) -> list[str]:
 
 def _side_by_side(findings: Findings) -> list[str]:
     """
-    What comes of deployments that stand side by side, and of loads that are short.
+    The threats from deployments side by side and from short loads.
     """
     others = [load.others for trial in findings.trials for load in trial.loads]
     if not others:
@@ -107,8 +107,8 @@ def _side_by_side(findings: Findings) -> list[str]:
             "timers (TCP, name resolution, gunicorn's heartbeat) expire meanwhile."
         )
     ]
-    manifest, found = findings.manifest, findings.short_against_at_once
-    measured = ", ".join(f"{name} {percent(interval)}" for name, interval in found.items())
+    manifest, short_loads = findings.manifest, findings.short_against_at_once
+    measured = ", ".join(f"{name} {percent(interval)}" for name, interval in short_loads.items())
     lines.append(
         f"**Short loads.** Ramp-up and ramp-down are a larger part of a load of "
         f"{manifest.requests} requests than of a longer one. "
@@ -132,7 +132,7 @@ def _side_by_side(findings: Findings) -> list[str]:
 
 def _calibration(recoveries: Sequence[Recovery]) -> list[str]:
     """
-    The known doses that did not come out as they were put in.
+    The injected costs that were not recovered.
     """
     off = [
         f"{INJECTED[each.factor]} in {each.measure} by {plus_minus(each.slope, 2)} (expected "

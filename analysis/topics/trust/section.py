@@ -1,5 +1,5 @@
 """
-How far the numbers of a run can be trusted: A/A, the least effect that it could see, other methods.
+Trust in the numbers of a run: A/A, minimum detectable effects, coverage, other protocols.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INTRODUCTION = (
     "needs a corrected p below 0.05. *Equivalent* is two one-sided tests at 5 %."
 )
 WIDE = 0.1
-"""An interval whose half-width is more than this shows no more than gross faults."""
+"""An A/A interval with a larger half-width reveals gross faults only."""
 
 NO_CONTROL = (
     "**No A/A.** No variant was measured twice, so this run does not show what its instrument "
@@ -38,7 +38,7 @@ NO_CONTROL = (
 
 def trust(findings: Findings) -> str:
     """
-    A/A, one row for each comparison, places, other protocols, silence; empty without comparisons.
+    A/A, one row for each comparison, and the other checks; empty without comparisons.
     """
     compared = findings.comparisons
     if not compared:
@@ -56,7 +56,7 @@ def trust(findings: Findings) -> str:
 
 def control(each: Comparison) -> str:
     """
-    What was seen between a thing and itself, in a sentence.
+    The result of one A/A comparison as a sentence.
     """
     interval = each.trust_interval()
     names = f"{each.baseline} and {each.treatment}"
@@ -97,10 +97,10 @@ def _row(each: Comparison) -> list[str]:
 
 def _places(findings: Findings) -> list[str]:
     """
-    By how much a trial is slower for having been brought up early; nothing where nobody can tell.
+    The effect of the place in the start order; empty if it cannot be estimated.
     """
-    found = findings.places
-    if not found:
+    places = findings.places
+    if not places:
         return []
     term = findings.place_term
     taken = (
@@ -116,13 +116,13 @@ def _places(findings: Findings) -> list[str]:
         f"the other blocks. {taken} The table shows each place against the mean of all, before "
         "the correction, with variants and blocks as factors."
     )
-    rows = [[place, percent(effect), str(size)] for place, effect, size in found]
+    rows = [[place, percent(effect), str(size)] for place, effect, size in places]
     return [words, table(["Place", "Time per request", "Trials"], rows)]
 
 
 def _silence(trials: Sequence[TrialRecord]) -> list[str]:
     """
-    What frozen deployments did while another was under load, in a sentence.
+    The CPU time of frozen deployments while another was under load, as a sentence.
     """
     loads = [load for trial in trials if trial.status == OK for load in trial.loads]
     if not loads:
@@ -140,17 +140,17 @@ def _silence(trials: Sequence[TrialRecord]) -> list[str]:
 
 def _other_ways(resampled: Resampled) -> list[str]:
     """
-    What this run's own estimator keeps of its word, and how long other protocols would take.
+    The coverage of this run's estimator, and the time that other protocols need.
     """
     kept = resampled.promise
-    own = (
+    coverage = (
         f"**Coverage.** The loads of the A/A pair were resampled {REPLICATES} times, blocks and "
         "rounds within blocks, and judged as every comparison is. The true difference is zero. "
         f"{kept.coverage * 100:.1f} % of the intervals hold it (nominal 95 %), and "
         f"{kept.false_verdicts * 100:.1f} % of the verdicts are a false difference (nominal at "
         "most 5 %)."
     )
-    words = (
+    protocols = (
         "**Other protocols on the same loads**, resampled from whole blocks. *Minutes for* is how "
         "long each protocol must be repeated on this machine until its 95 % interval is that "
         "narrow. *Minutes* is one use of it; the two columns after it are the coverage of its own "
@@ -175,15 +175,15 @@ def _other_ways(resampled: Resampled) -> list[str]:
         ]
         for each in resampled.performances
     ]
-    return [own, words, table(headers, rows)]
+    return [coverage, protocols, table(headers, rows)]
 
 
 def under_way(load: LoadResult) -> float | None:
     """
-    Requests under way on average, by Little's law: rate times mean time in the system.
+    The mean number of requests in progress by Little's law: rate × mean time in the system.
 
-    None where the tool printed no mean of the requests' own times. ab rounds those to milliseconds.
-    See Little, "A Proof for the Queuing Formula L = λW" (Operations Research 1961).
+    None if the tool did not print the mean of the requests' own times. ab rounds it to
+    milliseconds. See Little, "A Proof for the Queuing Formula L = λW" (Operations Research 1961).
     """
     times = load.details.connection_times_ms.get("total") if load.details else None
     return load.requests_per_second * times["mean"] / 1e3 if times else None

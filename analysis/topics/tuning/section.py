@@ -1,5 +1,5 @@
 """
-The search for the best Docker configuration: what was tried, and what was kept.
+The search for the best Docker configuration: the candidates, and what was kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INTRODUCTION = (
 
 def tuning(findings: Findings) -> str:
     """
-    One table for each step, one row for each candidate; empty when there was no search.
+    One table for each step, one row for each candidate; empty without a search.
     """
     manifest = findings.manifest
     search, found = manifest.search, manifest.found
@@ -58,7 +58,7 @@ def _row(candidate: Candidate, *, kept: bool) -> list[str]:
     change = _words(candidate.change)
     became = "kept" if kept else candidate.note or "not kept"
     if candidate.note or not ratios:
-        # The note says why there is no time; of what answered worse it begins so.
+        # The note says why there is no time; for worse answers it begins with these words.
         unlike = candidate.note.startswith(Kind.NOT_COMPARABLE.value)
         return [change, Kind.NOT_COMPARABLE.value if unlike else "–", "0", became]
     return [change, percent(t_interval(ratios).map(math.expm1)), str(len(ratios)), became]
@@ -66,7 +66,7 @@ def _row(candidate: Candidate, *, kept: bool) -> list[str]:
 
 def _ended_at(search: Search, found: Found, manifest: Manifest) -> str:
     """
-    What the search ended at, by its changes, and whether that is another variant.
+    The changes that the search ended at, and whether they equal another variant.
     """
     name, start, levels = search.name, search.start, found.levels
     known = manifest.levels

@@ -1,5 +1,5 @@
 """
-Cold start and warm-up in words and tables.
+Cold start and warm-up in tables.
 """
 
 from __future__ import annotations
@@ -31,26 +31,23 @@ COMPARED = (
 
 def warm_up(findings: Findings) -> str:
     """
-    One row for each comparison; empty if nothing was recorded.
+    One row for each comparison; empty if no starts and no drift were recorded.
     """
-    found = findings.warm_up
-    if found is None:
+    starts = findings.warm_up
+    if starts is None:
         return ""
     parts = ["## Cold start and warm-up"]
-    if found.has_starts:
-        requests = " or ".join(map(str, found.cold_requests)) or "requests"
+    if starts.has_starts:
+        requests = " or ".join(map(str, starts.cold_requests)) or "requests"
         parts.append(COLD.format(requests=requests, at_once=_came_up(findings.manifest)))
-    if found.comparisons:
+    if starts.comparisons:
         headers = ["Comparison", "First good answer later by (s)", "First requests take"]
-        rows = [_compared(each) for each in found.comparisons]
+        rows = [_compared(each) for each in starts.comparisons]
         parts += [COMPARED, table([*headers, "Drift over the rounds"], rows)]
     return "\n\n".join(parts)
 
 
 def _came_up(manifest: Manifest) -> str:
-    """
-    What else ran meanwhile.
-    """
     at_once = manifest.environment.brought_up_at_once
     if at_once is None or at_once < 2:
         return "Nothing else came up meanwhile."
@@ -62,16 +59,16 @@ def _came_up(manifest: Manifest) -> str:
 
 def warm_up_details(findings: Findings) -> str:
     """
-    One row for each variant; empty where nothing of it was recorded.
+    One row for each variant; empty without recorded starts.
     """
-    found = findings.warm_up
-    if found is None or not found.starts:
+    starts = findings.warm_up
+    if starts is None or not starts.starts:
         return ""
     headers = ["Variant", "Trials", "First good answer (s)", "First requests (µs per request)"]
     return "\n\n".join(
         [
             "### Cold start of each variant",
-            table([*headers, "Against the rounds"], [_row(each) for each in found.starts]),
+            table([*headers, "Against the rounds"], [_row(each) for each in starts.starts]),
         ]
     )
 

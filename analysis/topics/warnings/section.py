@@ -1,5 +1,5 @@
 """
-What a reader must know before any number: what disturbed the run, and what it lacks.
+Warnings that a reader needs before any number: disturbances of the run, and gaps.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
 
 STOLEN_SHARE = 0.01
-"""Above this share of a run's CPU time a hypervisor's theft is said at the top."""
+"""Steal above this share of the run's CPU time is a warning at the top of the report."""
 
 BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 
 
 def warnings(findings: Findings) -> str:
     """
-    The warnings, as quotations; empty when there is none.
+    The warnings as block quotes; empty without any.
     """
     manifest, trials = findings.manifest, findings.trials
     lines = [*_distrust(findings.comparisons), *_disturbances(manifest)]
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
         begun = sum(len(part) for block in manifest.order for part in block)
-        # A run that nobody ended still says that it is running.
+        # The manifest of a killed run still says that it is running.
         what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
         lines.append(
             f"**This run {what}**: {done} of the {begun} trials of its "
@@ -72,10 +72,10 @@ def _distrust(compared: Sequence[Comparison]) -> list[str]:
     for each in compared:
         interval = each.trust_interval()
         if each.control and interval is not None and interval.excludes_zero:
-            found = percent(interval.map(math.expm1))
+            relative = percent(interval.map(math.expm1))
             lines.append(
                 f"**Do not trust this run**: {each.treatment} and {each.baseline} are the same "
-                f"thing, but differ by {found} (an interval of {TRUST_CONFIDENCE * 100:.0f} %). "
+                f"thing, but differ by {relative} (an interval of {TRUST_CONFIDENCE * 100:.0f} %). "
                 "Differences of that size mean nothing."
             )
     return lines

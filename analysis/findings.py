@@ -79,7 +79,7 @@ class Findings:
         return self.run.trials
 
     @cached_property
-    def level(self) -> list[TrialRecord]:
+    def at_equal_place(self) -> list[TrialRecord]:
         """
         The trials, corrected to equal place in the start order (see places.py).
         """
@@ -90,14 +90,14 @@ class Findings:
         """
         Differences between variants under short loads, the basis of all verdicts.
         """
-        return Differences(self.level)
+        return Differences(self.at_equal_place)
 
     @cached_property
     def differences_at_once(self) -> Differences:
         """
         Differences between variants under the long loads (``at_once``).
         """
-        return Differences(at_once(self.level))
+        return Differences(at_once(self.at_equal_place))
 
     @cached_property
     def summaries(self) -> dict[str, VariantSummary]:
@@ -225,7 +225,7 @@ class Findings:
         """
         Injected costs against recovered costs.
         """
-        return recoveries(self.manifest, self.trials, self.level)
+        return recoveries(self.manifest, self.trials, self.at_equal_place)
 
     @cached_property
     def agreements(self) -> list[Agreement]:
@@ -260,4 +260,4 @@ class Findings:
         """
         The A/A comparisons, resampled under this protocol and under others.
         """
-        return resampled(self.comparisons, self.level, self.manifest.margin)
+        return resampled(self.comparisons, self.at_equal_place, self.manifest.margin)

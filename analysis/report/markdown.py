@@ -12,18 +12,20 @@ from analysis.report.gallery import FIGURES, picture, sources
 from analysis.topics.answer.section import answer
 from analysis.topics.calibration.section import calibration
 from analysis.topics.claims.section import published_claims
-from analysis.topics.comparisons.section import conclusions, unsaid, verdicts
+from analysis.topics.comparisons.section import unsaid, verdicts
 from analysis.topics.cpu.section import cpu, cpu_details
+from analysis.topics.environment.parameters import parameters
 from analysis.topics.environment.section import environment, reproduce
 from analysis.topics.ladder.section import ladder
 from analysis.topics.latency.section import latency
 from analysis.topics.limits.section import limits
-from analysis.topics.metrics.section import details, errors, key_metrics, parameters
+from analysis.topics.metrics.section import key_metrics
 from analysis.topics.overview.section import overview, terms
 from analysis.topics.recommendations.section import recommendations
 from analysis.topics.threats.section import threats
 from analysis.topics.trust.section import trust
 from analysis.topics.tuning.section import tuning
+from analysis.topics.variants.section import details, errors
 from analysis.topics.warm_up.section import warm_up, warm_up_details
 from analysis.topics.warnings.section import warnings
 
@@ -55,6 +57,7 @@ FIRST: tuple[Callable[[Findings], str] | str, ...] = (
     verdicts,
     answer,
     "comparisons",
+    terms,
 )
 """The part for all readers."""
 
@@ -71,7 +74,7 @@ READERS = (
         "To check",
         "Every metric, and how far the instrument can be trusted.",
         (
-            *(terms, conclusions, key_metrics, errors),
+            *(key_metrics, errors),
             *(latency, "latency", cpu, "cpu", warm_up),
             *(calibration, "calibration", trust, "blocks", threats),
         ),

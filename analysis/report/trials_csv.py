@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 
 PHASES = (
-    *("deploy", "check", "settle", "cold", "warmup"),
+    *("deploy", "check", "cold", "warmup"),
     *("load", "at_once", "open", "prove", "teardown"),
 )
 """Phases of a trial in order; a run's other phases come after them."""

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.statistics.intervals import Interval  # noqa: TC001 - the schema is made from it
+from analysis.statistics.verdicts import Kind
+from analysis.topics.comparisons.findings import trusted
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
@@ -28,12 +30,15 @@ class Effect:
     """
     The difference of a treatment from its baseline, with its verdict.
 
-    ``verdict`` is one of slower, faster, equivalent, cannot tell, not comparable. Three fields have
-    95 % intervals: ``relative`` is the relative difference in time per request (0.1 is ten per cent
-    more), ``us_per_request`` the absolute difference and ``baseline_us`` the baseline's time, both
-    in microseconds. All three are None where no block has both arms, or the arms are not
-    comparable. ``p_value`` is for the null hypothesis of no difference, after Holm's correction.
-    ``detectable`` is the minimum relative difference that is detected with 80 % power.
+    ``verdict`` is one of slower, faster, equivalent, cannot tell, not comparable; it rests on the
+    time per request. Five fields have 95 % intervals: ``relative``, ``latency_p50`` and
+    ``latency_p99`` are relative differences (0.1 is ten per cent more) in time per request, median
+    and 99th percentile; ``us_per_request`` is the absolute difference and ``baseline_us`` the
+    baseline's time, both in microseconds. All are None where no block has both arms, or the arms
+    are not comparable. ``p_value`` is for the null hypothesis of no difference, after Holm's
+    correction; A/A comparisons are a family of their own. ``detectable`` is the minimum relative
+    difference that is detected with 80 % power. ``blocks_needed`` is about how many blocks decide a
+    *cannot tell*, and None otherwise.
     ``good_shares`` are the shares of good answers of baseline and treatment. ``rounds`` counts the
     pairs of loads over all blocks.
     """
@@ -44,6 +49,8 @@ class Effect:
     rounds: int
     verdict: str
     relative: Interval | None
+    latency_p50: Interval | None
+    latency_p99: Interval | None
     us_per_request: Interval | None
     baseline_us: Interval | None
     p_value: float | None
@@ -98,6 +105,8 @@ class WholeEffect:
 class Verdicts:
     """
     All verdicts of one run; ``margin`` is the equivalence margin, a relative difference.
+
+    ``trusted`` says that no A/A comparison excludes zero at 99 %. ``commit`` made the measurements.
     """
 
     format: int
@@ -105,6 +114,8 @@ class Verdicts:
     created_at: float
     state: str
     schema_version: int
+    commit: str | None
+    trusted: bool
     workload: str
     margin: float
     comparisons: list[ComparisonEffect]
@@ -123,6 +134,8 @@ def verdicts_of(findings: Findings) -> Verdicts:
         created_at=manifest.created_at,
         state=manifest.state,
         schema_version=manifest.schema_version,
+        commit=manifest.git.commit if manifest.git else None,
+        trusted=trusted(findings.comparisons),
         workload=manifest.workload.name,
         margin=manifest.margin,
         comparisons=[
@@ -173,11 +186,13 @@ def _effect(
         rounds=difference.rounds if difference else 0,
         verdict=verdict.kind.word,
         relative=known.relative["us_per_request"] if known else None,
+        latency_p50=known.relative["latency_p50_us"] if known else None,
+        latency_p99=known.relative["latency_p99_us"] if known else None,
         us_per_request=known.us_per_request if known else None,
         baseline_us=known.baseline_us if known else None,
         p_value=verdict.p_value,
         detectable=verdict.detectable,
-        blocks_needed=verdict.blocks_needed,
+        blocks_needed=verdict.blocks_needed if verdict.kind is Kind.CANNOT_TELL else None,
         good_shares=difference.good_shares if difference else None,
     )
 

@@ -75,7 +75,7 @@ def test_each_pair_of_variants_is_compared_once(monkeypatch: pytest.MonkeyPatch)
 
     def counting(one: str, other: str, trials: Sequence[TrialRecord]) -> Difference | None:
         # Cold starts are compared too, and are other loads.
-        pairs[one, other] += trials is found.level
+        pairs[one, other] += trials is found.at_equal_place
         return real(one, other, trials)
 
     monkeypatch.setattr(estimates, "_difference", counting)

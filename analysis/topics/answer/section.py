@@ -94,7 +94,8 @@ def _where(found: Answer, abouts: Mapping[str, str]) -> str:
     if found.whole is None:
         return costly
     return (
-        f"{sentence(found.whole.declared.name)}: {microseconds(found.whole.whole)} per request. "
+        f"The ladder has its own baseline. {sentence(found.whole.declared.name)}: "
+        f"{microseconds(found.whole.whole)} per request. "
         f"{costly} All steps add up to {microseconds(found.whole.steps)}."
     )
 

@@ -37,10 +37,6 @@ ASKED = {
     "company": "beside frozen ones against alone, {short} requests, never frozen",
     "all together": "{short} requests, thawed and beside frozen ones, against {long}, alone",
 }
-IN_TRIALS = (
-    "In the trials, a request of a short load takes longer than one of the load of {requests} "
-    "requests on the same thawed deployment, by: {found}."
-)
 
 
 def calibration(findings: Findings) -> str:
@@ -50,11 +46,6 @@ def calibration(findings: Findings) -> str:
     parts = [*_injected(findings.recoveries), *_agreement(findings.agreements)]
     if not parts:
         return ""
-    in_trials = findings.short_against_at_once
-    if in_trials:
-        words = ", ".join(f"{name} {percent(each)}" for name, each in in_trials.items())
-        requests = findings.manifest.requests_at_once
-        parts.append(IN_TRIALS.format(requests=requests, found=words))
     return "\n\n".join(["## Calibration: recovery of injected costs", *parts])
 
 

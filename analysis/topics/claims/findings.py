@@ -347,6 +347,9 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
         f"{time_difference(comparison.difference)}."
     )
     verdict = _faster(comparison.verdict.kind)
+    if verdict is Holds.YES and comparison.slower_at:
+        measured += f" Slower at: {', '.join(comparison.slower_at)} latency."
+        verdict = Holds.DIRECTION
     matched = evidence.in_role(MATCHED)
     base = matched.baseline if matched else ""
     left = evidence.measured.between(base, comparison.treatment) if each.wholly and base else None

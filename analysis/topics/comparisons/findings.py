@@ -21,6 +21,10 @@ TRUST_CONFIDENCE = 0.99
 """Confidence of the A/A interval; if it excludes zero, the run is not to be trusted."""
 
 
+QUANTILES = {"median": "latency_p50_us", "p99": "latency_p99_us"}
+"""Latency quantiles by name, with their metric."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """
@@ -50,6 +54,21 @@ class Comparison:
         if difference is None or not difference.comparable:
             return None
         return difference.relative["us_per_request"]
+
+    @property
+    def slower_at(self) -> list[str]:
+        """
+        The latency quantiles at which the treatment is slower, by their uncorrected intervals.
+        """
+        difference = self.difference
+        if difference is None or not difference.comparable:
+            return []
+        intervals = {name: difference.relative[metric] for name, metric in QUANTILES.items()}
+        return [
+            name
+            for name, interval in intervals.items()
+            if interval.low is not None and interval.low > 0
+        ]
 
     def trust_interval(self) -> Interval | None:
         """

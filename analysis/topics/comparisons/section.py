@@ -26,9 +26,9 @@ RUNTIMES = (
     "containers do a daemon, containerd and shims run, on the stack's CPUs."
 )
 ELSEWHERE = (
-    "**Other machines and services were not tested.** Expect the same percentages on a similar "
-    "machine. Expect the same microseconds for another service on this machine, because a heavier "
-    "request pays the same cost on a larger total."
+    "**Other machines and services were not tested.** What this project expects: the same "
+    "percentages on a similar machine, and the same microseconds for another service on this "
+    "machine."
 )
 WHOLE = "**Whole systems were compared.** This run does not say which part costs what."
 
@@ -72,11 +72,15 @@ def advice(each: Comparison, change: Change | None) -> str:
 
 
 def _apply(change: Change) -> str:
+    if change.same_as:
+        return f"The same configuration as `{change.same_as}`."
+    slower = change.comparison.slower_at
+    words = f"Apply it unless {' and '.join(slower)} matter: slower there" if slower else "Apply it"
     if not change.gives_up:
-        return "Apply it."
+        return f"{words}."
     first, *others = change.gives_up
-    more = f" and {len(others)} more" if others else ""
-    return f"Apply it; it gives up {first}{more}."
+    more = f" and {len(others)} more (below)" if others else ""
+    return f"{words}; it gives up {first}{more}."
 
 
 def _trust(each: Comparison) -> str:
@@ -93,16 +97,6 @@ def verdict_lines(findings: Findings) -> list[str]:
     One sentence for each comparison.
     """
     return [control(each) if each.control else verdict(each) for each in findings.comparisons]
-
-
-def conclusions(findings: Findings) -> str:
-    """
-    One sentence for each comparison; empty without any.
-    """
-    lines = verdict_lines(findings)
-    if not lines:
-        return ""
-    return "\n\n".join(["## Conclusions", "\n".join(f"- {line}" for line in lines)])
 
 
 def unsaid(findings: Findings) -> str:

@@ -1,13 +1,12 @@
 """
-The tables of the published report: parameters, key metrics of each pair, variants in detail.
+The key metrics of the comparisons, in the form of the published report.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, percent, plus_minus, sentence, table, time_difference
+from analysis.formatting import plus_minus, sentence, table, time_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from analysis.topics.comparisons.findings import Comparison
     from experiments.records.manifest import Manifest
 
-LONG_CELL = 600
 
 INTRODUCTION = (
     "Each cell is the mean over trials ± half the width of its 95 % interval (Student's t); rates "
@@ -26,58 +24,6 @@ INTRODUCTION = (
     "concurrency × time / requests, so mean latency and rate are one measurement. Where the shares "
     "of good answers differ, times are *not comparable*: errors are quick."
 )
-
-
-def parameters(findings: Findings) -> str:
-    """
-    The parameters of the load.
-    """
-    manifest = findings.manifest
-    workload = manifest.workload
-    rows = [
-        ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
-        ["Concurrency", str(manifest.concurrency)],
-        ["Requests per load", str(manifest.requests)],
-        ["Rounds per block", _rounds(manifest)],
-        ["Requests at once", _at_once(manifest)],
-        ["Warm-up requests", str(manifest.warmup_requests)],
-        ["Endpoint", f"`{'POST' if workload.post_json else 'GET'} {workload.path}`"],
-        ["Workload", f"{workload.name}: {workload.about}"],
-        ["Services", ", ".join(workload.services)],
-        ["Blocks", _blocks(manifest)],
-        ["Equivalence margin", f"±{manifest.margin * 100:g} %"],
-        ["Seed", str(manifest.seed)],
-    ]
-    return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
-
-
-def _rounds(manifest: Manifest) -> str:
-    pilot = manifest.pilot.rounds
-    if pilot is None:
-        return str(manifest.rounds)
-    return (
-        f"{manifest.rounds}, by a pilot ({count(pilot.rounds, 'round')} of {pilot.requests} "
-        f"requests to {pilot.deployments} deployments of {pilot.variant}): standard deviation "
-        f"{pilot.own_sd * 100:.1f} % within and {pilot.between_sd * 100:.1f} % between "
-        "deployments; "
-        f"{pilot.deployment_s:.1f} s a deployment, {pilot.load_s:.1f} s a load; "
-        f"{count(pilot.wanted_rounds, 'round')} are best"
-    )
-
-
-def _at_once(manifest: Manifest) -> str:
-    if not manifest.at_once:
-        return "none"
-    return f"{manifest.requests_at_once}, once in each trial of {', '.join(manifest.at_once)}"
-
-
-def _blocks(manifest: Manifest) -> str:
-    asked = f"{manifest.blocks} asked for"
-    if manifest.half_width is not None:
-        width = f"{manifest.half_width * 100:g} %"
-        asked = f"at least {manifest.blocks}, until the half-width is {width}"
-    ending = manifest.ending or "ended before that"
-    return f"{count(len(manifest.order), 'block')} ({asked}); {ending}"
 
 
 def key_metrics(findings: Findings) -> str:
@@ -111,27 +57,18 @@ def _is_at_once(manifest: Manifest, each: Comparison) -> bool:
 
 def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
     """
-    Which tables show which kind of load, and how the kinds differ; empty without long loads.
+    Which tables show which kind of load; empty without long loads.
     """
     manifest = findings.manifest
     named = [each.name for each in shown if _is_at_once(manifest, each)]
     if not named:
         return ""
-    words = (
+    return (
         f"**Two kinds of loads.** The tables of {', '.join(named)} show one load of "
         f"{manifest.requests_at_once} requests per trial, as published. Their row “Time per "
         f"request, short loads” shows the rounds, loads of {manifest.requests} requests. All other "
         "tables and all verdicts rest on the rounds, whose loads lie seconds apart."
     )
-    ratios = [
-        f"{name} {percent(interval)}" for name, interval in findings.short_against_at_once.items()
-    ]
-    if ratios:
-        words += (
-            " Ramp-up and ramp-down are a larger part of a short load. Relative to loads of "
-            f"{manifest.requests_at_once}, a request of a short load takes: {', '.join(ratios)}."
-        )
-    return words
 
 
 def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
@@ -165,7 +102,9 @@ def _at_once_table(each: Comparison, findings: Findings, short: Sequence[Variant
         ("Time per request, short loads (µs)", "us_per_request", 1, 0), short, each.difference
     )
     difference = findings.differences_at_once.between(each.baseline, each.treatment)
-    return _pair_table(arms, difference, beside=[beside], tried=short)
+    requests = findings.manifest.requests_at_once
+    kind = f"Metric (one load of {requests})"
+    return _pair_table(arms, difference, kind, beside=[beside], tried=short)
 
 
 Line = tuple[str, str, float, int]
@@ -192,6 +131,8 @@ def _row(line: Line, arms: Sequence[VariantSummary], difference: Difference | No
 def _pair_table(
     arms: Sequence[VariantSummary],
     difference: Difference | None,
+    kind: str = "Metric",
+    *,
     beside: Sequence[list[str]] = (),
     tried: Sequence[VariantSummary] | None = None,
 ) -> str:
@@ -213,9 +154,9 @@ def _pair_table(
         words = [_without_result(arm, counted=tried is None) for arm in tried or arms]
         rows.append(["Trials without a result", *words, ""])
     names = [
-        f"{kind} ({arm.variant})" for kind, arm in zip(("Baseline", "Treatment"), arms, strict=True)
+        f"{role} ({arm.variant})" for role, arm in zip(("Baseline", "Treatment"), arms, strict=True)
     ]
-    return table(["Metric", *names, "Difference [95 % interval]"], rows)
+    return table([kind, *names, "Difference [95 % interval]"], rows)
 
 
 def _reliability(summary: VariantSummary) -> str:
@@ -231,71 +172,3 @@ def _without_result(summary: VariantSummary, *, counted: bool) -> str:
         return str(summary.errors)
     where = "counted in reliability only" if counted else "not counted in this table"
     return f"{summary.errors} ({summary.aborted} ended under load, {where})"
-
-
-def details(findings: Findings) -> str:
-    """
-    One row for each variant.
-    """
-    manifest, summaries = findings.manifest, findings.summaries
-    usual = _usual(manifest)
-    rows = []
-    for variant in manifest.variants:
-        summary = summaries[variant.name]
-        levels = _words(
-            {name: level for name, level in variant.levels.items() if usual.get(name) != level}
-        )
-        cells = ["–"] * 2
-        if summary.means:
-            low, high = summary.ranges["requests_per_second"]
-            cells = [
-                f"{plus_minus(summary.means['requests_per_second'], 2)} ({low:.2f} to {high:.2f})",
-                plus_minus(summary.means["us_per_request"]),
-            ]
-        rows.append(
-            [
-                summary.variant,
-                levels,
-                str(summary.trials),
-                str(summary.errors),
-                *cells,
-                str(summary.responses_non_2xx),
-            ]
-        )
-    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (minimum to maximum)"]
-    headers += ["µs per request", "Non-2xx answers"]
-    about = "\n".join(f"- **{each.name}**: {each.about}" for each in manifest.variants)
-    shared = f"Levels, unless the table names another: {_words(usual)}."
-    parts = ["## Variants in detail", about, shared, table(headers, rows)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _usual(manifest: Manifest) -> dict[str, str]:
-    """
-    The most frequent level of each factor; the first one in a tie.
-    """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for variant in manifest.variants:
-        for factor, level in variant.levels.items():
-            counts[factor][level] += 1
-    return {factor: levels.most_common(1)[0][0] for factor, levels in counts.items()}
-
-
-def _words(levels: Mapping[str, str]) -> str:
-    return ", ".join(f"{factor} = {level}" for factor, level in levels.items())
-
-
-def errors(findings: Findings) -> str:
-    """
-    The failed trials with their reasons; empty without any.
-    """
-    rows = [
-        [str(trial.number), trial.variant, str(trial.block), trial.error[:LONG_CELL]]
-        for trial in findings.trials
-        if trial.error
-    ]
-    if not rows:
-        return ""
-    return "## Failed trials, and faults after a load\n\n" + table(
-        ["Trial", "Variant", "Block", "Reason"], rows
-    )

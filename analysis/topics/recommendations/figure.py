@@ -101,7 +101,8 @@ def _alternative(changes: Sequence[Change]) -> str:
     faster = [each for each in changes if each.comparison.verdict.kind is Kind.FASTER]
     if not faster:
         return f"Of {count(len(changes), 'change')} none is told to be faster."
-    most = min(faster, key=_estimate)
+    # The search may have found a declared variant; then the declared one is named.
+    most = min([each for each in faster if not each.same_as] or faster, key=_estimate)
     best = most.comparison
     price = f" and gives up: {'; '.join(most.gives_up)}" if most.gives_up else ""
     verb = "is" if len(faster) == 1 else "are"

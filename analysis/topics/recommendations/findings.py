@@ -24,7 +24,7 @@ GIVES_UP = {
     ("stdio", "docker-none"): "what docker logs shows",
     ("stdio", "docker-local"): "logs that other tools can read",
     ("server", "gunicorn"): "memory for each worker, one more program",
-    ("userland_proxy", "off"): "a kernel that does not route 127.0.0.0/8",
+    ("userland_proxy", "off"): "the kernel's refusal to route 127.0.0.0/8",
 }
 """
 What a change gives up, by the factor and the level that it changes to.
@@ -52,11 +52,14 @@ class Left:
 class Change:
     """
     A change within one runtime, what it gives up (empty if unknown), and what remains.
+
+    ``same_as`` is another treatment with the same levels, against the same baseline; else empty.
     """
 
     comparison: Comparison
     gives_up: list[str]
     left: Left | None
+    same_as: str = ""
 
 
 def changes(
@@ -74,6 +77,7 @@ def changes(
             each,
             gives_up(levels[each.baseline], levels[each.treatment]),
             remaining(manifest, measured, each.treatment),
+            _same_as(manifest, each, compared),
         )
         for each in compared
         if not each.control
@@ -82,6 +86,23 @@ def changes(
             for factor in ("runtime", *INJECTED)
         )
     ]
+
+
+def _same_as(manifest: Manifest, each: Comparison, compared: Sequence[Comparison]) -> str:
+    """
+    What a search found may be a declared variant; the declared one is the original.
+    """
+    if manifest.search is None or each.treatment != manifest.search.name:
+        return ""
+    levels = manifest.levels
+    for other in compared:
+        if (
+            other.baseline == each.baseline
+            and other.treatment != each.treatment
+            and levels[other.treatment] == levels[each.treatment]
+        ):
+            return other.treatment
+    return ""
 
 
 def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -30,7 +30,7 @@ def recommendations(findings: Findings) -> str:
     ]
     if not rows:
         return ""
-    headers = ["Change", "Measured as", "Time per request", "99th percentile latency", "Verdict"]
+    headers = ["Change", "Measured as", "Time per request", "Median latency", "p99", "Verdict"]
     return "\n\n".join(
         [
             "## What each change saves, and what it gives up",
@@ -48,9 +48,10 @@ def recommendations(findings: Findings) -> str:
 
 def _bought(each: Comparison) -> list[str]:
     if each.difference is None:
-        return ["–", "–", "no block has both"]
+        return ["–", "–", "–", "no block has both"]
     return [
         time_difference(each.difference),
+        time_difference(each.difference, "latency_p50_us"),
         time_difference(each.difference, "latency_p99_us"),
         short_verdict(each.verdict),
     ]

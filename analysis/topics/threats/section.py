@@ -122,10 +122,10 @@ def _side_by_side(findings: Findings) -> list[str]:
     place = findings.place_term
     if place.excludes_zero:
         lines.append(
-            "**Effect of the place.** At twice the place in its block, a deployment took "
-            f"{percent(place.map(math.expm1))} time per request. The cause is not known. Variants "
-            "rotate through the places, and estimates are corrected for it; that correction's own "
-            "uncertainty is in no interval."
+            "**Effect of the place.** Each doubling of a deployment's place in its block changes "
+            f"time per request by {percent(place.map(math.expm1))}. The cause is not known. "
+            "Variants rotate through the places, and estimates are corrected for it; the "
+            "correction's own uncertainty is in no interval."
         )
     return lines
 
@@ -145,8 +145,8 @@ def _calibration(recoveries: Sequence[Recovery]) -> list[str]:
     if not off:
         return []
     words = (
-        f"**Known costs were not recovered**: {'; '.join(off)}. Microseconds in this report may "
-        "be off by the same factor."
+        f"**Known costs were not recovered**: {'; '.join(off)}. Costs in this report, in "
+        "microseconds and in per cent, may be off by as much."
     )
     return [words]
 

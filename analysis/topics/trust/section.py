@@ -8,7 +8,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, not_comparable, percent, short_verdict, table
+from analysis.formatting import count, microseconds, not_comparable, percent, short_verdict, table
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.topics.trust.simulation import REPLICATES, REQUESTS_ALONE, WANTED
 from experiments.records.trials import OK
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 INTRODUCTION = (
     "For each comparison: the 95 % interval by Student's t on the blocks' log-ratios, and the "
-    "bootstrap's over blocks (BCa); the p-value of no difference after Holm; and the least "
+    "bootstrap's over blocks (BCa); the absolute difference, a mean of its own, so it need not be "
+    "the same share of the baseline; the p-value of no difference after Holm; and the least "
     "difference that a run of this size detects with 80 % power at Holm's first step. A direction "
-    "needs a corrected p below 0.05. *Equivalent* is two one-sided tests at 5 %."
+    "needs a corrected p below 0.05. *Equivalent* is two one-sided tests at 5 %: the 90 % interval "
+    "lies within the margin."
 )
 WIDE = 0.1
 """An A/A interval with a larger half-width reveals gross faults only."""
@@ -46,8 +48,11 @@ def trust(findings: Findings) -> str:
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
     parts += [control(each) for each in controls] or [NO_CONTROL]
-    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Detectable", "Verdict"]
-    parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
+    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "Absolute", "p (Holm)", "Detectable"]
+    parts += [
+        INTRODUCTION,
+        table([*headers, "Verdict", "Blocks"], [_row(each) for each in compared]),
+    ]
     parts += [*_places(findings), *_silence(findings.trials)]
     for each in findings.resampled:
         parts += _other_ways(each)
@@ -74,7 +79,7 @@ def control(each: Comparison) -> str:
         held += ", but it is too wide to show much"
     return (
         f"**A/A**: {names} are the same thing, deployed and measured as two. They differ by "
-        f"{found}. This interval of {TRUST_CONFIDENCE * 100:.0f} % {held}."
+        f"{found} ({TRUST_CONFIDENCE * 100:.0f} % interval), which {held}."
     )
 
 
@@ -82,16 +87,19 @@ def _row(each: Comparison) -> list[str]:
     name = f"{each.name} ({each.treatment} against {each.baseline})"
     judged = each.verdict
     if each.difference is None or judged.p_value is None or judged.detectable is None:
-        return [name, "–", "–", "–", "–", short_verdict(judged)]
+        blocks = each.difference.blocks if each.difference else 0
+        return [name, *["–"] * 5, short_verdict(judged), str(blocks)]
     bootstrapped = each.difference.bootstrapped
     other = "–" if bootstrapped.low is None else percent(bootstrapped)
     return [
         name,
         percent(each.difference.relative["us_per_request"]),
         f"{other} (disagrees)" if judged.methods_disagree else other,
+        microseconds(each.difference.us_per_request),
         "< 0.001" if judged.p_value < 0.001 else f"{judged.p_value:.3f}",
         f"±{judged.detectable * 100:.1f} %" if judged.detectable < 1 else "not even a doubling",
         short_verdict(judged),
+        str(each.difference.blocks),
     ]
 
 
@@ -104,8 +112,8 @@ def _places(findings: Findings) -> list[str]:
         return []
     term = findings.place_term
     taken = (
-        f"In this run, time per request changes by {percent(term.map(math.expm1))} at twice the "
-        "place."
+        f"In this run, each doubling of the place changes time per request by "
+        f"{percent(term.map(math.expm1))}."
         if term.low is not None
         else "In this run the effect cannot be estimated."
     )

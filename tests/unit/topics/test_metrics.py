@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.topics.metrics.section import details, errors, key_metrics, parameters
+from analysis.topics.environment.parameters import parameters
+from analysis.topics.metrics.section import key_metrics
+from analysis.topics.variants.section import details, errors
 from experiments.records.manifest import PilotPlan, RoundsPilot
 from tests.unit.reading import columns_of, number_of, row_of, rows_of
 from tests.unit.samples import failed_trial, findings, load, manifest

@@ -1,0 +1,3 @@
+"""
+Each variant by itself, and the trials that failed.
+"""

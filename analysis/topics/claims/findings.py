@@ -227,7 +227,7 @@ def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
         return Claim(each.claim, supported, measured, Holds.NO)
     measured = "For a stack that was loaded before it was up, " + "; ".join(
         f"ab {'with' if row.any_length else 'without'} `-l` counts {row.failed} of "
-        f"{row.requests} as failed and {row.non_2xx} as not 2xx"
+        f"{row.requests} as failed, and {row.non_2xx} not 2xx"
         for row in rows
     )
     shown = any(row.is_artefact for row in rows)

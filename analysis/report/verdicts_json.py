@@ -184,9 +184,9 @@ def _effect(
 
 def verdicts_json(findings: Findings) -> str:
     """
-    The text of the file; the same run gives the same bytes, because computed numbers are rounded.
+    The text of the file; the same run gives the same bytes, so computed numbers are rounded.
     """
-    # A time stamp is not computed, and keeps its digits.
+    # The time of a run is recorded and not computed.
     whole = rounded(asdict(verdicts_of(findings))) | {"created_at": findings.manifest.created_at}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
@@ -195,7 +195,7 @@ def rounded(content: Any) -> Any:  # noqa: ANN401 - whatever is in a file
     """
     The same content with every number to six significant digits.
 
-    Later digits depend on the interpreter and the CPU.
+    Further digits depend on the interpreter and the CPU.
     """
     if isinstance(content, dict):
         return {key: rounded(value) for key, value in content.items()}

@@ -5,12 +5,13 @@ Several runs as one report: never from different machines.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analysis.__main__ import main
-from analysis.folders import POOLED_REPORT
+from analysis.folders import POOLED_REPORT, VERDICTS
 from analysis.pooling import pool
 from analysis.topics.warnings.section import warnings
 from experiments.errors import ResultsError
@@ -137,6 +138,8 @@ def test_several_runs_are_written_beside_the_last(
     assert str(pooled) in capsys.readouterr().out
     assert main([*folders, "--output", str(tmp_path / "both.md")]) == 0
     assert (tmp_path / "both.md").read_bytes() == pooled.read_bytes()
+    verdicts = json.loads(pooled.with_name(f"pooled-{VERDICTS}").read_text())
+    assert verdicts["run"] == "20260101T000000Z + 20260102T000000Z"
     page = pooled.with_suffix(".html").read_bytes()
     assert (tmp_path / "both.html").read_bytes() == page
     assert page.count(b"<img ") == len(list(pooled.parent.glob("pooled-figures/*.svg")))

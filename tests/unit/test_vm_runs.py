@@ -71,7 +71,7 @@ def test_a_run_that_cannot_be_copied_stays_in_the_vm_and_stops_no_other(tmp_path
     The error names it after all others have been pulled.
     """
     remote = StubRemote(tmp_path, {"one": None, "two": COMPLETE})
-    with pytest.raises(HostError, match="^one: No space left on device$"):
+    with pytest.raises(HostError, match=r"^one: No space left on device$"):
         VmRuns(cast("Remote", remote)).pull_all()
     assert read_manifest(tmp_path / "two").state == COMPLETE
     assert f"rm -f {ORIGINS_IN_VM}/one" not in remote.commands

@@ -66,7 +66,7 @@ def test_the_same_folder_gives_the_same_bytes(
 
 def test_a_report_may_be_put_elsewhere(tmp_path: Path) -> None:
     """
-    With its figures and its verdicts beside it; what lies there already stays.
+    With its figures and its verdicts beside it, named after it; what lies there already stays.
     """
     elsewhere = tmp_path / "mine"
     (elsewhere / "figures").mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_a_report_may_be_put_elsewhere(tmp_path: Path) -> None:
     run = a_run(tmp_path)
     assert main([str(run), "--output", str(elsewhere / "out.md")]) == 0
     assert (elsewhere / "out.md").is_file()
-    assert json.loads((elsewhere / VERDICTS).read_text())["run"] == run.name
+    assert json.loads((elsewhere / f"out-{VERDICTS}").read_text())["run"] == run.name
     assert (elsewhere / "figures" / "ladder.svg").read_text() == "mine"
     assert not (run / REPORT).exists()
 

@@ -121,15 +121,19 @@ def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
     """
     Summarise the trials of one variant; other variants' trials are ignored.
     """
-    own = [trial for trial in trials if trial.variant == variant]
-    loads = [trial.load for trial in own if trial.status == OK and trial.load is not None]
+    variant_trials = [trial for trial in trials if trial.variant == variant]
+    loads = [
+        trial.load for trial in variant_trials if trial.status == OK and trial.load is not None
+    ]
     values = {name: [metric(load) for load in loads] for name, metric in METRICS.items()}
-    requests = sum(load.requests for load in loads) + sum(trial.requests_lost for trial in own)
+    requests = sum(load.requests for load in loads) + sum(
+        trial.requests_lost for trial in variant_trials
+    )
     return VariantSummary(
         variant=variant,
         trials=len(loads),
-        errors=len(own) - len(loads),
-        aborted=sum(trial.requests_lost > 0 for trial in own),
+        errors=len(variant_trials) - len(loads),
+        aborted=sum(trial.requests_lost > 0 for trial in variant_trials),
         means=_means(values),
         ranges={name: (min(data), max(data)) for name, data in values.items() if data},
         requests=requests,

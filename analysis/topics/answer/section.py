@@ -29,31 +29,31 @@ def answer(findings: Findings) -> str:
     """
     One item for each part of the question; empty without an answer.
     """
-    found = findings.answer
-    if found is None:
+    result = findings.answer
+    if result is None:
         return ""
-    if not found.trusted:
+    if not result.trusted:
         return f"## The answer\n\n{UNTRUSTED}"
     items = [
-        ("What it costs", _costs(found)),
-        ("Where that comes from", _where(found, findings.manifest.abouts)),
-        ("What gets it back", _best_change(found)),
+        ("What it costs", _costs(result)),
+        ("Where that comes from", _where(result, findings.manifest.abouts)),
+        ("What gets it back", _best_change(result)),
     ]
     lines = [f"- **{name}.** {words}" for name, words in items if words]
     return "\n\n".join(["## The answer", "\n".join(lines)])
 
 
-def _costs(found: Answer) -> str:
+def _costs(result: Answer) -> str:
     sentences = []
-    if found.matched:
+    if result.matched:
         sentences.append(
-            f"Docker {_says(found.matched)} raw network namespaces, with the same files, network "
+            f"Docker {_says(result.matched)} raw network namespaces, with the same files, network "
             "layout and entry."
         )
-    if found.published:
+    if result.published:
         sentences.append(
             f"As published (docker-proxy, service names, routed bridges), it "
-            f"{_says(found.published)} raw namespaces."
+            f"{_says(result.published)} raw namespaces."
         )
     return " ".join(sentences)
 
@@ -84,28 +84,28 @@ def _says(each: Comparison) -> str:
     return f"cannot be told apart ({percent(relative)} time per request) from"
 
 
-def _where(found: Answer, abouts: Mapping[str, str]) -> str:
+def _where(result: Answer, abouts: Mapping[str, str]) -> str:
     """
     The steps that cost time, and the whole that they lead to; empty without a ladder.
     """
-    if not found.has_ladders:
+    if not result.has_ladders:
         return ""
-    costly = _costly(found, abouts)
-    if found.whole is None:
+    costly = _costly(result, abouts)
+    if result.whole is None:
         return costly
     return (
-        f"The ladder has its own baseline. {sentence(found.whole.declared.name)}: "
-        f"{microseconds(found.whole.whole)} per request. "
-        f"{costly} All steps add up to {microseconds(found.whole.steps)}."
+        f"The ladder has its own baseline. {sentence(result.whole.declared.name)}: "
+        f"{microseconds(result.whole.whole)} per request. "
+        f"{costly} All steps add up to {microseconds(result.whole.steps)}."
     )
 
 
-def _costly(found: Answer, abouts: Mapping[str, str]) -> str:
+def _costly(result: Answer, abouts: Mapping[str, str]) -> str:
     costly = [
         # The description of a variant is "+ what the step adds: what that means".
         f"{abouts[step.upper].removeprefix('+ ').partition(':')[0]} "
         f"({microseconds(step.difference.us_per_request)})"
-        for step in found.costly
+        for step in result.costly
         if step.difference is not None
     ]
     if not costly:
@@ -114,13 +114,13 @@ def _costly(found: Answer, abouts: Mapping[str, str]) -> str:
     return f"These steps cost time: {'; '.join(costly[:NAMED])}{more}."
 
 
-def _best_change(found: Answer) -> str:
-    if not found.tried:
+def _best_change(result: Answer) -> str:
+    if not result.tried:
         return ""
-    if found.best is None or found.best.comparison.relative is None:
+    if result.best is None or result.best.comparison.relative is None:
         return "No change to Docker could be shown to make it faster."
-    best, left = found.best.comparison, found.best.left
-    saved = percent(negative(found.best.comparison.relative), sign="-")
+    best, left = result.best.comparison, result.best.left
+    saved = percent(negative(result.best.comparison.relative), sign="-")
     rest = ""
     if left and left.difference.comparable:
         words = percent(left.difference.relative["us_per_request"])

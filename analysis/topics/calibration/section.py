@@ -49,11 +49,11 @@ def calibration(findings: Findings) -> str:
     return "\n\n".join(["## Calibration: recovery of injected costs", *parts])
 
 
-def _injected(found: Sequence[Recovery]) -> list[str]:
+def _injected(recoveries: Sequence[Recovery]) -> list[str]:
     """
     The table of slopes, then one table of doses for each kind of injection.
     """
-    if not found:
+    if not recoveries:
         return []
     parts = [
         INTRODUCTION,
@@ -67,33 +67,33 @@ def _injected(found: Sequence[Recovery]) -> list[str]:
                 "Intervals with the expected cost",
                 "Blocks",
             ],
-            [_row(each) for each in found],
+            [_row(recovery) for recovery in recoveries],
         ),
     ]
     for factor, what in INJECTED.items():
-        own = [each for each in found if each.factor == factor]
-        if own:
-            parts += [f"Doses of {what}, in µs per request:", _doses(own)]
+        of_factor = [recovery for recovery in recoveries if recovery.factor == factor]
+        if of_factor:
+            parts += [f"Doses of {what}, in µs per request:", _doses(of_factor)]
     return parts
 
 
-def _agreement(found: Sequence[Agreement]) -> list[str]:
+def _agreement(agreements: Sequence[Agreement]) -> list[str]:
     """
     One row for each question, one column for each variant.
     """
-    if not found:
+    if not agreements:
         return []
-    by_place = {(each.question, each.variant): each for each in found}
-    variants = list(dict.fromkeys(each.variant for each in found))
+    by_place = {(each.question, each.variant): each for each in agreements}
+    variants = list(dict.fromkeys(each.variant for each in agreements))
     rows = []
     for question, words in ASKED.items():
-        own = [by_place.get((question, name)) for name in variants]
-        known = next((each for each in own if each), None)
+        row = [by_place.get((question, name)) for name in variants]
+        known = next((each for each in row if each), None)
         if known:
-            cells = [percent(each.relative) if each else "–" for each in own]
+            cells = [percent(each.relative) if each else "–" for each in row]
             rows.append([sentence(words.format(short=known.short, long=known.long)), *cells])
     return [
-        AGREEMENT.format(repetitions=max(each.repetitions for each in found)),
+        AGREEMENT.format(repetitions=max(each.repetitions for each in agreements)),
         table(["A request takes longer by", *variants], rows),
     ]
 
@@ -110,9 +110,11 @@ def _row(each: Recovery) -> list[str]:
     ]
 
 
-def _doses(found: Sequence[Recovery]) -> str:
+def _doses(recoveries: Sequence[Recovery]) -> str:
     rows = [
         [str(doses[0].injected_us), *(microseconds(dose.recovered_us) for dose in doses)]
-        for doses in zip(*(each.doses for each in found), strict=True)
+        for doses in zip(*(recovery.doses for recovery in recoveries), strict=True)
     ]
-    return table(["Injected", *(f"Recovered in {each.measure}" for each in found)], rows)
+    return table(
+        ["Injected", *(f"Recovered in {recovery.measure}" for recovery in recoveries)], rows
+    )

@@ -114,8 +114,8 @@ class Evidence:
         The baselines or the treatments (``arm``) of both roles, if they have trials.
         """
         pairs = [each for role in (MATCHED, AS_PUBLISHED) if (each := self.in_role(role))]
-        found = [self.summaries[getattr(each, arm)] for each in pairs]
-        return [each for each in found if each.trials or each.aborted]
+        summaries = [self.summaries[getattr(pair, arm)] for pair in pairs]
+        return [summary for summary in summaries if summary.trials or summary.aborted]
 
 
 def claims(
@@ -227,7 +227,7 @@ def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
         return Claim(each.claim, supported, measured, Holds.NO)
     measured = "For a stack that was loaded before it was up, " + "; ".join(
         f"ab {'with' if row.any_length else 'without'} `-l` counts {row.failed} of "
-        f"{row.requests} as failed and {row.non_2xx} as not 2xx"
+        f"{row.requests} as failed, and {row.non_2xx} not 2xx"
         for row in rows
     )
     shown = any(row.is_artefact for row in rows)
@@ -396,17 +396,17 @@ def _faster(kind: Kind) -> Holds:
 def _resources(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: no limit was set, so there was none to lift."
     matched = evidence.in_role(MATCHED)
-    found: list[tuple[str, Difference]] = []
+    lifted: list[tuple[str, Difference]] = []
     for dose in evidence.doses:
         if matched and dose.base == matched.treatment != dose.variant:
             difference = evidence.measured.between(dose.variant, dose.base)
             if difference is not None:
-                found.append((dose.variant, difference))
-    if not found:
+                lifted.append((dose.variant, difference))
+    if not lifted:
         return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
-    verdicts = judge([difference for _, difference in found], evidence.manifest.margin)
+    verdicts = judge([difference for _, difference in lifted], evidence.manifest.margin)
     words = [
-        f"without the limit of {dose} {time_difference(difference)}" for dose, difference in found
+        f"without the limit of {dose} {time_difference(difference)}" for dose, difference in lifted
     ]
     kinds = {_faster(verdict.kind) for verdict in verdicts}
     verdict = Holds.UNTESTED

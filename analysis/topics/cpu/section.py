@@ -41,15 +41,15 @@ def cpu(findings: Findings) -> str:
     """
     One row for each declared comparison; empty without CPU records.
     """
-    found = findings.cpu_comparisons
-    if all(each.difference is None for each in found):
+    compared = findings.cpu_comparisons
+    if all(each.difference is None for each in compared):
         return ""
     headers = ["Comparison", "Baseline (µs)", "Difference", "Relative", "p (Holm)"]
     return "\n\n".join(
         [
             "## CPU time per request",
             COMPARED,
-            table([*headers, "Soft interrupts", "Blocks"], [_compared(each) for each in found]),
+            table([*headers, "Soft interrupts", "Blocks"], [_compared(each) for each in compared]),
         ]
     )
 

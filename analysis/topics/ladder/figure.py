@@ -193,8 +193,8 @@ def _alternative(all_flights: Sequence[Flight]) -> str:
     return words
 
 
-def _ladders(found: Sequence[Flight]) -> int:
-    return sum(bool(flight.bars[0].verdict) for flight in found)
+def _ladders(all_flights: Sequence[Flight]) -> int:
+    return sum(bool(flight.bars[0].verdict) for flight in all_flights)
 
 
 def _size_us(bar: Bar) -> float:

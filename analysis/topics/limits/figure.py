@@ -191,22 +191,22 @@ def _alternative(points: Sequence[Point]) -> str:
     """
     words = []
     for limit, base in dict.fromkeys((point.limit, point.base) for point in points):
-        own = [point for point in points if (point.limit, point.base) == (limit, base)]
+        curve = [point for point in points if (point.limit, point.base) == (limit, base)]
         words += [
             f"{base} at {limit} {point.dose} is not comparable"
-            for point in own
+            for point in curve
             if not point.comparable
         ]
-        own = [point for point in own if point.comparable]
-        if not own or own[0].dose == UNLIMITED:
+        curve = [point for point in curve if point.comparable]
+        if not curve or curve[0].dose == UNLIMITED:
             continue
-        smallest = own[0]
+        smallest = curve[0]
         words.append(
             f"{base} takes {plus_minus(smallest.cost_us)} µs per request at {limit} "
             f"{smallest.dose}"
             + (
-                f" and {plus_minus(own[-1].cost_us)} µs without a limit"
-                if own[-1].dose == UNLIMITED
+                f" and {plus_minus(curve[-1].cost_us)} µs without a limit"
+                if curve[-1].dose == UNLIMITED
                 else ""
             )
         )

@@ -80,17 +80,18 @@ def _bases(levels: Mapping[str, Mapping[str, str]]) -> list[tuple[str, list[str]
     """
     The unlimited variants, each with the variants that differ from it in limits only.
     """
-    limited = {name: own for name, own in levels.items() if is_limited(own)}
-    found = []
+    limited = [name for name, variant_levels in levels.items() if is_limited(variant_levels)]
+    bases = []
     seen: list[Mapping[str, str]] = []
-    for base, own in levels.items():
+    for base, base_levels in levels.items():
         # The second arm of an A/A comparison would only repeat the doses of the first.
-        if base not in limited and own not in seen:
-            seen.append(own)
-            names = [name for name, each in limited.items() if _without(each) == _without(own)]
+        if base not in limited and base_levels not in seen:
+            seen.append(base_levels)
+            unlimited = _without(base_levels)
+            names = [name for name in limited if _without(levels[name]) == unlimited]
             if names:
-                found.append((base, names))
-    return found
+                bases.append((base, names))
+    return bases
 
 
 def is_limited(levels: Mapping[str, str]) -> bool:

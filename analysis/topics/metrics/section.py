@@ -94,8 +94,8 @@ def _at_once_table(each: Comparison, findings: Findings, short: Sequence[Variant
     """
     The published form of the long loads, with a row for the time per request of short loads.
     """
-    found = [findings.summaries_at_once.get(name) for name in (each.baseline, each.treatment)]
-    arms = [arm for arm in found if arm is not None]
+    summaries = [findings.summaries_at_once.get(name) for name in (each.baseline, each.treatment)]
+    arms = [arm for arm in summaries if arm is not None]
     if len(arms) < 2:
         return _pair_table(short, each.difference)
     beside = _row(

@@ -128,10 +128,10 @@ def remaining(manifest: Manifest, measured: Differences, treatment: str) -> Left
     """
     levels = manifest.levels
     matched = [each.baseline for each in manifest.comparisons if each.role == MATCHED]
-    base, own = levels.get(matched[0]) if matched else None, levels[treatment]
-    if base is None or base.get("runtime") == own.get("runtime"):
+    base, treated = levels.get(matched[0]) if matched else None, levels[treatment]
+    if base is None or base.get("runtime") == treated.get("runtime"):
         return None
-    wanted = {**base, **{name: own[name] for name in SERVER if name in own}}
+    wanted = {**base, **{name: treated[name] for name in SERVER if name in treated}}
     for each in manifest.variants:
         if each.levels == wanted and not each.twin_of:
             difference = measured.between(each.name, treatment)

@@ -57,7 +57,7 @@ def blocks(findings: Findings) -> Figure | None:
     """
     looks = strokes(main_variants(findings.manifest))
     series = _series(findings.trials, looks)
-    places = sorted({place for own in series.values() for place in own})
+    places = sorted({place for by_place in series.values() for place in by_place})
     if len({block for block, _ in places}) < 2:
         return None
     shown = {name: look for name, look in looks.items() if series[name]}
@@ -119,13 +119,23 @@ def _rounds(trial: TrialRecord) -> dict[int, float]:
 def _paint(
     axes: Axes, series: Series, looks: Mapping[str, Stroke], places: Sequence[Place]
 ) -> None:
-    most = max(number for own in series.values() for each in own.values() for number in each)
+    most = max(
+        number
+        for by_place in series.values()
+        for rounds_us in by_place.values()
+        for number in rounds_us
+    )
     for name, look in looks.items():
         for place, rounds in series[name].items():
             left = places.index(place) + 1 - ROOM / 2
             at = [left + ROOM * (number - 0.5) / most for number in rounds]
             axes.plot(at, list(rounds.values()), **(look.line() | {"ms": 3, "linewidth": 0.9}))
-    values = [us for own in series.values() for each in own.values() for us in each.values()]
+    values = [
+        us
+        for by_place in series.values()
+        for rounds_us in by_place.values()
+        for us in rounds_us.values()
+    ]
     room = 0.08 * (max(values) - min(values) or 1.0)
     low, high = min(values) - room, max(values) + room
     axes.set_ylim(low, high)
@@ -139,9 +149,9 @@ def _paint(
 
 def _alternative(series: Series) -> str:
     words = []
-    for name, own in series.items():
-        means = [statistics.fmean(rounds.values()) for rounds in own.values()]
-        within = [_spread(list(rounds.values())) for rounds in own.values() if len(rounds) > 1]
+    for name, by_place in series.items():
+        means = [statistics.fmean(rounds.values()) for rounds in by_place.values()]
+        within = [_spread(list(rounds.values())) for rounds in by_place.values() if len(rounds) > 1]
         if len(means) > 1:
             rounds = f" and from round to round {statistics.median(within):.1f} %" if within else ""
             words.append(f"{name} {_spread(means):.1f} %{rounds}")

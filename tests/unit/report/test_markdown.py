@@ -120,7 +120,7 @@ def test_a_run_without_trials_still_has_a_report() -> None:
     It says that there is nothing to say.
     """
     text = report(manifest("interrupted"), [])
-    assert "cannot tell; no block has a trial of both" in text
+    assert "cannot tell" in text
     assert "## To reproduce" in text
 
 

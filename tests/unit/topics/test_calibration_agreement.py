@@ -119,18 +119,3 @@ def test_each_question_has_a_row_and_each_variant_a_column() -> None:
     assert [row[2] == "–" for row in rows] == [True, False, False, True]
     assert all("250" in row[0] for row in rows)
     assert [row[0] for row in rows if "1000" in row[0]] == [rows[0][0], rows[3][0]]
-
-
-def test_what_the_trials_themselves_say_of_short_loads_stands_below() -> None:
-    """
-    Where some have a load at once.
-    """
-    made = dataclasses.replace(manifest(), at_once=["netns"], requests_at_once=1000)
-    trials = [
-        dataclasses.replace(
-            side_by_side(block, block, "netns", [1030] * 2), at_once=load(1000 - block)
-        )
-        for block in (1, 2, 3)
-    ]
-    section = calibration(findings(made, trials, agreement=loads_of(2)))
-    assert "netns +2.79 % [" in section.splitlines()[-1]

@@ -90,7 +90,7 @@ def test_what_a_change_gives_up_stands_beside_the_advice_to_apply_it() -> None:
     each = judged(Kind.FASTER)
     assert "gives up" not in advice(each, change(each))
     assert advice(each, change(each, "logs")).endswith("gives up logs.")
-    assert advice(each, change(each, "logs", "names", "ports")).endswith("logs and 2 more.")
+    assert advice(each, change(each, "logs", "names", "ports")).endswith("logs and 2 more (below).")
     assert "gives up" not in advice(judged(Kind.SLOWER), change(each, "logs"))
 
 

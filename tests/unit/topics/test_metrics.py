@@ -5,7 +5,6 @@ The published report's own tables: parameters, key metrics of each pair, variant
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,7 +131,7 @@ def test_a_pair_without_a_block_of_both_has_no_difference() -> None:
 
 def test_the_published_table_is_of_loads_that_were_never_cut() -> None:
     """
-    With the verdict's quantity beside it, and by how much short loads differ from those.
+    With the verdict's quantity beside it.
     """
     made = dataclasses.replace(
         manifest(blocks=4),
@@ -142,7 +141,6 @@ def test_the_published_table_is_of_loads_that_were_never_cut() -> None:
         at_once=["netns", "docker"],
     )
     section = key_metrics(findings(made, rounds()))
-    assert re.search(r"netns \+1\.\d+ % \[.*\], docker \+1\.\d+ % \[", section)
     assert number_of(row_of(section, METRICS[0])[1]) == pytest.approx(252.2, abs=1)
     assert number_of(row_of(section, METRICS[4])[1]) == pytest.approx(3964, abs=5)
     short = row_of(section, "Time per request, short loads (µs)")
@@ -209,7 +207,7 @@ def test_the_range_of_a_rate_stands_beside_its_mean() -> None:
     """
     trials = failing(pair_of([1.0, 1.25]), "docker", non_2xx=3)
     row = columns_of(details(findings(manifest(), trials)), "docker")
-    assert "(200.00 to 250.00)" in row["RPS (minimum to maximum)"]
+    assert "(200 to 250)" in row["RPS (minimum to maximum)"]
     assert row["Non-2xx answers"] == "6"
 
 

@@ -9,7 +9,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.formatting import (
@@ -78,6 +78,7 @@ def test_decimals_show_two_digits_of_the_half_width(half: float | None, digits: 
     assert decimals(around(1.0, half), 1) == digits
 
 
+@settings(derandomize=True, deadline=None)
 @given(intervals, st.integers(0, MOST_DECIMALS))
 def test_there_are_never_more_decimals_than_the_most(interval: Interval, usual: int) -> None:
     """
@@ -146,6 +147,7 @@ def test_a_quantity_has_half_the_width_of_its_interval(
     assert plus_minus(interval, usual) == text
 
 
+@settings(derandomize=True, deadline=None)
 @given(intervals, st.integers(0, 3))
 def test_nothing_has_no_sign_before_it(interval: Interval, usual: int) -> None:
     """
@@ -161,6 +163,7 @@ def test_nothing_has_no_sign_before_it(interval: Interval, usual: int) -> None:
         assert not re.search(r"-0(\.0+)?(?![\d.])", text)
 
 
+@settings(derandomize=True, deadline=None)
 @given(intervals)
 def test_the_other_sign_is_taken_back_by_the_other_sign(interval: Interval) -> None:
     """

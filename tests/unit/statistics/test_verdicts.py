@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -118,6 +118,7 @@ def test_holm_s_correction_is_as_in_his_paper() -> None:
     assert holm([0.5, 0.9]) == [1.0, 1.0]
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_a_correction_never_makes_a_p_value_smaller(p_values: list[float]) -> None:
     """

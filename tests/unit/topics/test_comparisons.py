@@ -10,6 +10,7 @@ import pytest
 
 from analysis.drawing.canvas import PAPER
 from analysis.drawing.forest import MARKS
+from analysis.formatting import time_difference
 from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind, Verdict
 from analysis.topics.comparisons import figure
@@ -180,9 +181,10 @@ def test_a_run_without_a_ladder_does_not_say_which_part_costs_what() -> None:
 
 def test_the_figure_has_the_numbers_and_the_verdict_of_each() -> None:
     """
-    And says which one compares a thing with itself.
+    The drawing as text too; it says which one compares a thing with itself.
     """
-    drawn = figure.comparisons(findings(*run_of(["netns", "docker", "netns-again"])))
+    found = findings(*run_of(["netns", "docker", "netns-again"]))
+    drawn = figure.comparisons(found)
     matched, twin = data_of(drawn)
     assert (matched["verdict"], twin["verdict"]) == ("slower", "equivalent within ±2 %")
     assert (matched["same_thing"], twin["same_thing"]) == ("no", "yes")
@@ -191,6 +193,9 @@ def test_the_figure_has_the_numbers_and_the_verdict_of_each() -> None:
     assert estimate == pytest.approx(25, abs=0.2)
     assert Interval(estimate, low, high).excludes_zero
     assert "matched +25" in shown(drawn).alternative
+    for each in found.comparisons:
+        assert each.difference is not None
+        assert f">{time_difference(each.difference)}<" in shown(drawn).svg
 
 
 def test_only_a_difference_that_is_told_has_a_filled_marker() -> None:

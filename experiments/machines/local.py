@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from experiments.errors import HostError
+from experiments.errors import INTERRUPTED_STATUS, HostError
 from experiments.lab import userland
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.freezer import check_freezer
@@ -155,4 +155,4 @@ class LocalMachine:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        return 130 if stop and status else status
+        return INTERRUPTED_STATUS if stop and status else status

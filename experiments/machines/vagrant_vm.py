@@ -7,20 +7,17 @@ its ssh configuration.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import platform
-import shlex
 import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.errors import HostError
-from experiments.machines import box, libvirt
+from experiments.errors import INTERRUPTED_STATUS, HostError
+from experiments.machines import box, libvirt, vm_runs
 from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
-from experiments.machines.lock import RUN_LOCK
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_client import VagrantClient
@@ -32,8 +29,7 @@ from experiments.machines.vm_needs import (
 )
 from experiments.machines.vm_notes import VmNotes
 from experiments.paths import PROJECT
-from experiments.records.manifest import FAILED, RUNNING, Box, Host, MachineRecord, UserlandRecord
-from experiments.records.store import read_manifest, write_manifest
+from experiments.records.manifest import Box, Host, MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -48,11 +44,6 @@ STATE = PROJECT / ".vagrant"
 """Vagrant's folder in the checkout, which also contains this project's notes of the VM."""
 
 PROJECT_IN_VM = "/srv/bridgetoll"
-RUNS_IN_VM = "/var/lib/bridgetoll/runs"
-ORIGINS_IN_VM = "/var/lib/bridgetoll/origins"
-
-ORDERLY_STOP_S = 90
-"""The time that the VM's side of a run may take to stop after the host's side has ended."""
 
 
 class VagrantMachine:
@@ -73,6 +64,7 @@ class VagrantMachine:
         self._acceleration = acceleration
         self._notes = VmNotes(STATE)
         self._remote = Remote(STATE / "ssh-config", VM.name)
+        self._runs = vm_runs.VmRuns(self._remote)
 
     def up(self) -> None:
         """
@@ -211,10 +203,7 @@ class VagrantMachine:
         """
         Copy the run's folder with its plan into the VM.
         """
-        self._remote.push(run, f"{RUNS_IN_VM}/{run.name}")
-        origin = shlex.quote(str(run.resolve()))
-        note = f"mkdir -p {ORIGINS_IN_VM} && printf %s {origin} >{ORIGINS_IN_VM}/{run.name} && sync"
-        self._remote.output(["sh", "-c", note])
+        self._runs.push(run)
 
     def execute(self, run: Path) -> int:
         """
@@ -223,7 +212,7 @@ class VagrantMachine:
         A signal that would end this process closes the standard input of the VM's side, which then
         stops in an orderly way. Raises HostError if the connection is lost.
         """
-        command = self._remote.command(self._command("execute", f"{RUNS_IN_VM}/{run.name}"))
+        command = self._remote.command(self._command("execute", vm_runs.folder(run.name)))
         stop = False
         # In its own process group, or Ctrl-C on a terminal would end ssh.
         with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:
@@ -245,15 +234,14 @@ class VagrantMachine:
         if status == CONNECTION_FAILED or status < 0:
             msg = "the connection to the VM was lost while it was measuring"
             raise HostError(msg)
-        return 130 if stop and status else status
+        return INTERRUPTED_STATUS if stop and status else status
 
     def pull(self, run: Path) -> None:
         """
         Copy the run's folder to the host after its end, and remove the copy in the VM.
         """
         try:
-            self._await_end()
-            self._fetch(run.name, run)
+            self._runs.pull(run.name, run)
         except HostError as error:
             msg = (
                 f"{error}\nFinished trials are on the VM's disk: `nox -s pull` fetches them, and "
@@ -275,48 +263,7 @@ class VagrantMachine:
             self._start_daemons()
             self._refuse_foreign_domain()
             self._start()
-        self._await_end()
-        pulled, problems = [], []
-        for name, target in self._left_in_vm().items():
-            try:
-                target.mkdir(parents=True, exist_ok=True)
-                self._fetch(name, target)
-                manifest = read_manifest(target)
-            except (HostError, OSError) as error:
-                problems.append(f"{name}: {error}")
-                continue
-            if manifest.state == RUNNING:
-                note = "the machine was lost during the run"
-                write_manifest(target, dataclasses.replace(manifest, state=FAILED, note=note))
-            pulled.append(target)
-        if problems:
-            raise HostError("\n".join(problems))
-        return pulled
-
-    def _left_in_vm(self) -> dict[str, Path]:
-        """
-        The runs that are still in the VM, with their original folders.
-        """
-        show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
-        lines = self._remote.output(["sh", "-c", show]).splitlines()
-        found = dict(line.split(":", 1) for line in lines)
-        return {name: Path(origin) for name, origin in found.items()}
-
-    def _await_end(self) -> None:
-        """
-        Wait until the VM's side of a run has ended; the host's side has ended before.
-
-        Raises HostError if that takes longer than a minute and a half.
-        """
-        seconds = str(ORDERLY_STOP_S)
-        timeout_s = ORDERLY_STOP_S + 30
-        self._remote.output(["flock", "--timeout", seconds, str(RUN_LOCK), "true"], timeout_s)
-
-    def _fetch(self, name: str, target: Path) -> None:
-        self._remote.pull(f"{RUNS_IN_VM}/{name}", target)
-        # The note comes last: a run without a note would be forgotten.
-        self._remote.output(["rm", "-rf", f"{RUNS_IN_VM}/{name}"])
-        self._remote.output(["rm", "-f", f"{ORIGINS_IN_VM}/{name}"])
+        return self._runs.pull_all()
 
     def halt(self) -> None:
         """
@@ -341,7 +288,7 @@ class VagrantMachine:
             return
         self._start_daemons()
         self._refuse_foreign_domain()
-        if not discard and self._remote.answers() and (left := self._left_in_vm()):
+        if not discard and self._remote.answers() and (left := self._runs.origins()):
             msg = (
                 f"the VM still contains {', '.join(sorted(left))}; `nox -s pull` fetches them, and "
                 "`nox -s destroy -- --discard` deletes them with the VM"

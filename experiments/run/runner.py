@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.declare.profiles import AT_ONCE_EVERY
 from experiments.declare.variants import CONTROL
-from experiments.errors import BridgetollError, DeployError
+from experiments.errors import INTERRUPTED_STATUS, BridgetollError, DeployError
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.order import block_order
 from experiments.plan.stopping import Rule
@@ -335,8 +335,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        return 130
-    return {COMPLETE: 0, INTERRUPTED: 130}.get(state, 1)
+        return INTERRUPTED_STATUS
+    return {COMPLETE: 0, INTERRUPTED: INTERRUPTED_STATUS}.get(state, 1)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from experiments.machines import box
 from experiments.machines.local import cache_directory
 from experiments.machines.remote import Remote
 from experiments.machines.settings import VM
-from experiments.machines.vagrant_vm import RUNS_IN_VM, STATE
+from experiments.machines.vagrant_vm import STATE
+from experiments.machines.vm_runs import RUNS_IN_VM
 from experiments.paths import PROJECT
 from experiments.records.files import latest_run
 from experiments.records.manifest import FAILED, INTERRUPTED

@@ -1,0 +1,107 @@
+"""
+The runs in the VM: pushed there with their plan, and pulled back with their results.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import HostError
+from experiments.machines.lock import RUN_LOCK
+from experiments.records.manifest import FAILED, RUNNING
+from experiments.records.store import read_manifest, write_manifest
+
+if TYPE_CHECKING:
+    from experiments.machines.remote import Remote
+
+RUNS_IN_VM = "/var/lib/bridgetoll/runs"
+ORIGINS_IN_VM = "/var/lib/bridgetoll/origins"
+
+ORDERLY_STOP_S = 90
+"""The time that the VM's side of a run may take to stop after the host's side has ended."""
+
+
+class VmRuns:
+    """
+    The folders of runs in the VM, and notes of the host's folders that they belong to.
+    """
+
+    def __init__(self, remote: Remote) -> None:
+        """
+        Nothing is copied yet.
+        """
+        self._remote = remote
+
+    def push(self, run: Path) -> None:
+        """
+        Copy a run's folder into the VM.
+        """
+        self._remote.push(run, folder(run.name))
+        origin = shlex.quote(str(run.resolve()))
+        note = f"mkdir -p {ORIGINS_IN_VM} && printf %s {origin} >{ORIGINS_IN_VM}/{run.name} && sync"
+        self._remote.output(["sh", "-c", note])
+
+    def pull(self, name: str, target: Path) -> None:
+        """
+        Copy a run to the host after its end, and remove it from the VM.
+        """
+        self._await_end()
+        self._fetch(name, target)
+
+    def pull_all(self) -> list[Path]:
+        """
+        Copy every run to its original folder, and remove it from the VM; return the folders.
+
+        Raises HostError, after all other runs, if a run cannot be copied.
+        """
+        self._await_end()
+        pulled, problems = [], []
+        for name, target in self.origins().items():
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+                self._fetch(name, target)
+                manifest = read_manifest(target)
+            except (HostError, OSError) as error:
+                problems.append(f"{name}: {error}")
+                continue
+            if manifest.state == RUNNING:
+                note = "the machine was lost during the run"
+                write_manifest(target, dataclasses.replace(manifest, state=FAILED, note=note))
+            pulled.append(target)
+        if problems:
+            raise HostError("\n".join(problems))
+        return pulled
+
+    def origins(self) -> dict[str, Path]:
+        """
+        The runs that are still in the VM, with their original folders.
+        """
+        show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
+        lines = self._remote.output(["sh", "-c", show]).splitlines()
+        return {name: Path(origin) for name, origin in (line.split(":", 1) for line in lines)}
+
+    def _await_end(self) -> None:
+        """
+        Wait until the VM's side of a run has ended; the host's side has ended before.
+
+        Raises HostError if that takes longer than a minute and a half.
+        """
+        seconds = str(ORDERLY_STOP_S)
+        timeout_s = ORDERLY_STOP_S + 30
+        self._remote.output(["flock", "--timeout", seconds, str(RUN_LOCK), "true"], timeout_s)
+
+    def _fetch(self, name: str, target: Path) -> None:
+        self._remote.pull(folder(name), target)
+        # The note comes last: a run without a note would be forgotten.
+        self._remote.output(["rm", "-rf", folder(name)])
+        self._remote.output(["rm", "-f", f"{ORIGINS_IN_VM}/{name}"])
+
+
+def folder(name: str) -> str:
+    """
+    The folder of a run in the VM.
+    """
+    return f"{RUNS_IN_VM}/{name}"

@@ -5,17 +5,17 @@
 """
 Bridgetoll: what Docker costs compared with raw Linux network namespaces.
 
-  nox -s netns docker optimized              measure both systems and what is recommended, in
+  nox -s netns docker optimized              both systems and the recommended changes;
                                              15 minutes; writes results/<run>/report.md
-  nox -s netns docker -- --profile quick     the two systems in three minutes, for a first look
-  nox -s ladder                              what every single step costs, in 45 minutes
-  nox -s latency                             latency by a seeded schedule, in 35 minutes
-  nox -s calibrate                           whether what is put in comes out, in 15 minutes
-  nox -s audit -- FILE                       what an output of ab supports, and what not
-  nox -s netns -- --help                     every option
-  nox -s tests tests_vm                      check everything
+  nox -s netns docker -- --profile quick     a first look at both systems; 3 minutes
+  nox -s ladder                              the cost of each step; 45 minutes
+  nox -s latency                             open-loop latency; 35 minutes
+  nox -s calibrate                           recovery of injected costs; 15 minutes
+  nox -s audit -- FILE                       what an output of ab supports
+  nox -s netns -- --help                     all options
+  nox -s tests tests_vm                      all tests
 
-What is named first is only enlisted; one `measure` then runs all of it, side by side.
+Sessions such as netns and docker only enlist variants; one `measure` then runs all together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import nox
 
-# nox executes this file by its path, so the packages beside it are not importable by themselves.
+# nox runs this file by its path, so the packages beside it are not on sys.path.
 sys.path.insert(0, str(Path(__file__).parent))
 
 from experiments.declare.reading import load_variants
@@ -48,26 +48,26 @@ nox.options.reuse_existing_virtualenvs = True
 
 LOCKS = Path("requirements")
 ORDERLY_STOP_S = 180
-"""How long an interrupted run may take to tear down before it is ended by force."""
+"""Time for an interrupted run to tear down, before nox kills it."""
 
 ONLY_V2 = 'umount --lazy --recursive /sys/fs/cgroup; mount -t cgroup2 v2 /sys/fs/cgroup; exec "$@"'
-"""Run a command where cgroup v2 alone is mounted."""
+"""Shell script: run a command with only cgroup v2 mounted."""
 
 enlisted: list[str] = []
-"""Variants that the sessions so far stand for."""
+"""Variants of the sessions that ran so far."""
 
 arguments_of_sessions: list[str] = []
-"""What they ask of `measure` besides."""
+"""Further arguments for `measure` from these sessions."""
 
 SESSION_ARGUMENTS = {"latency": ["--open-loop"]}
 
 budgets: list[float] = []
-"""Minutes that they need, where that is more than the profile gives."""
+"""Minutes that each of these sessions needs; 0 means that the profile decides."""
 
 
 def install(session: nox.Session, lock: str) -> None:
     """
-    Install a lock file into the session's environment, unless it is there already.
+    Install a lock file into the session's environment, unless it is installed already.
     """
     path = LOCKS / f"{lock}.txt"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -79,7 +79,7 @@ def install(session: nox.Session, lock: str) -> None:
 
 def enlist(session: nox.Session, group: str) -> None:
     """
-    Add a group's variants to the run that `measure` makes in the end.
+    Add a group's variants to the run of the final `measure`.
     """
     try:
         options = measure_parser(group).parse_args(session.posargs)
@@ -101,7 +101,7 @@ def enlist(session: nox.Session, group: str) -> None:
 
 def variant_session(group: str, text: str) -> Callable[[nox.Session], None]:
     """
-    A session that enlists one group.
+    Make the session that enlists one group.
     """
 
     def run(session: nox.Session) -> None:
@@ -115,23 +115,23 @@ def variant_session(group: str, text: str) -> Callable[[nox.Session], None]:
 netns = variant_session("netns", "Enlist the stack in raw network namespaces, then measure.")
 docker = variant_session("docker", "Enlist the stack in Docker Compose, then measure.")
 optimized = variant_session(
-    "optimized", "Enlist host network, gunicorn, limits and all together, then measure."
+    "optimized", "Enlist the recommended changes, alone and combined, then measure."
 )
 ladder = variant_session(
-    "ladder", "Enlist one factor a step from a bare process to Docker, then measure; 45 minutes."
+    "ladder", "Enlist every step from a bare process to Docker, then measure; 45 minutes."
 )
 latency = variant_session(
-    "latency", "Enlist both systems, loaded by a schedule (open loop), then measure; 35 minutes."
+    "latency", "Enlist both systems under open-loop load, then measure; 35 minutes."
 )
 calibrate = variant_session(
-    "calibrate", "Enlist doses of CPU time and of sleep, to see whether they come out; 15 minutes."
+    "calibrate", "Enlist injected doses of CPU time and sleep, then measure; 15 minutes."
 )
 
 
 @nox.session(default=False)
 def measure(session: nox.Session) -> None:
     """
-    Measure what was enlisted (or --variants), side by side in blocks, then report.
+    Measure the enlisted variants (or --variants) side by side in blocks, then report; root.
     """
     arguments = list(session.posargs)
     try:
@@ -148,32 +148,32 @@ def measure(session: nox.Session) -> None:
     try:
         run_orderly(session, "python", "-m", "experiments", "measure", *arguments)
     except KeyboardInterrupt:
-        # nox runs no further session now, and what has been measured deserves its report.
+        # nox runs no further session after Ctrl-C, so the partial run gets its report here.
         for run in sorted(runs(options.results) - before):
             session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
         raise
     finally:
-        # Also after a failure, but not when it came before there was a run.
+        # A failed run gets a report too, if it got as far as making its folder.
         for run in sorted(runs(options.results) - before):
             session.notify("report", [str(run)])
 
 
 def run_orderly(session: nox.Session, *command: str) -> None:
     """
-    Run a command that has something to put in order when it is interrupted, and let it.
+    Run a command, and give it time to tear down when it is interrupted.
     """
     signal.signal(signal.SIGINT, first_interrupt)
     try:
         session.run(*command, interrupt_timeout=ORDERLY_STOP_S, terminate_timeout=ORDERLY_STOP_S)
     finally:
-        # After a Ctrl-C no other is heard: what is left, the report, is short.
+        # After one Ctrl-C, further ones stay ignored: only the report is left, and it is short.
         if signal.getsignal(signal.SIGINT) is first_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     """
-    Let the first Ctrl-C stop the run in its orderly way, which a second one would break off.
+    Ignore all further Ctrl-C: a second one would interrupt the orderly stop.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -181,7 +181,7 @@ def first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def runs(results: Path) -> set[Path]:
     """
-    The folders of the runs that have begun.
+    The folders of all runs, including those still running.
     """
     return {manifest.parent for manifest in results.glob(f"*/{MANIFEST}")}
 
@@ -189,7 +189,7 @@ def runs(results: Path) -> set[Path]:
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
     """
-    Make report.md again from the latest run's records, or from the run named after --; no root.
+    Write report.md and report.html again from the records of the latest run, or RUN; no root.
     """
     install(session, "host")
     session.run("python", "-m", "analysis", *session.posargs)
@@ -198,10 +198,10 @@ def report(session: nox.Session) -> None:
 @nox.session(default=False)
 def audit(session: nox.Session) -> None:
     """
-    Audit what ab printed: files, or standard input; several are arms of a comparison; no root.
+    Audit outputs of ab, from files or standard input; several files are compared; no root.
     """
     install(session, "host")
-    # Findings are a result, not a failure of the session; scripts call the module, as --help says.
+    # Findings are no failure of the session. Scripts that need the status call the module.
     session.run("python", "-m", "analysis.audit", *session.posargs, success_codes=[0, 1])
 
 
@@ -211,14 +211,14 @@ def verify(session: nox.Session) -> None:
     Compare the effects of a run (default: the latest) with the reference run; no root.
     """
     install(session, "host")
-    # That a run reproduces nothing, or cannot tell, is an answer and no failure of the session.
+    # "Not reproduced" and "cannot tell" are answers, not failures of the session.
     session.run("python", "-m", "analysis.verify", *session.posargs, success_codes=[0, 1, 2])
 
 
 @nox.session(default=False)
 def reference(session: nox.Session) -> None:
     """
-    Keep a run, compressed, in results/reference/, as what others are compared with; no root.
+    Store a run, compressed, as the reference in results/reference/; no root.
     """
     install(session, "host")
     session.run("python", "-m", "analysis.reference", *session.posargs)
@@ -227,7 +227,7 @@ def reference(session: nox.Session) -> None:
 @nox.session(default=False)
 def userland(session: nox.Session) -> None:
     """
-    Build the root file system that every arm uses, if it is not in the cache; root.
+    Build the root file system of all variants, unless it is cached; root.
     """
     install(session, "host")
     session.run("python", "-m", "experiments", "userland", *session.posargs)
@@ -236,7 +236,7 @@ def userland(session: nox.Session) -> None:
 @nox.session(default=False)
 def lab(session: nox.Session) -> None:
     """
-    Run a command inside the sealed lab, or a shell to look around in; root.
+    Run a command (default: a shell) inside the sealed lab; root.
     """
     install(session, "host")
     session.run("python", "-m", "experiments", "lab", *session.posargs)
@@ -244,7 +244,7 @@ def lab(session: nox.Session) -> None:
 
 def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
     """
-    A session that does one thing to the VM or to its box.
+    Make a session that manages the VM or its box.
     """
 
     def run(session: nox.Session) -> None:
@@ -256,11 +256,11 @@ def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
     return nox.session(name=name, default=False)(run)
 
 
-box = machine_session("box", "Build the VM's box, if it is not in the cache; a minute; root.")
-up = machine_session("up", "Start the VM, building its box first; what is up is reused; root.")
-pull = machine_session("pull", "Fetch what is still in the VM of runs that broke off; root.")
-halt = machine_session("halt", "Shut the VM down; its disk stays; root.")
-destroy = machine_session("destroy", "Remove the VM and all that it brought to this host; root.")
+box = machine_session("box", "Build the VM's box, unless it is cached; a minute; root.")
+up = machine_session("up", "Start the VM, unless it is up; builds its box first; root.")
+pull = machine_session("pull", "Fetch aborted runs that are still in the VM; root.")
+halt = machine_session("halt", "Shut down the VM and keep its disk; root.")
+destroy = machine_session("destroy", "Remove the VM and everything made for it; root.")
 
 
 @nox.session(default=False)
@@ -277,16 +277,25 @@ def lint(session: nox.Session) -> None:
 @nox.session(default=False)
 def unit(session: nox.Session) -> None:
     """
-    Test everything that is pure; seconds, no root.
+    Run the unit tests; two minutes; no root.
     """
     install(session, "dev")
     session.run("pytest", "tests/unit", *session.posargs)
 
 
 @nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """
+    Test report.html in Chromium; a minute; root, if Chromium must be installed.
+    """
+    install(session, "dev")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Check style, types, units, the real lab, the main command on a clean clone; 20 minutes; root.
+    Run all checks and tests except the VM's, also from a clean clone; 20 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")
@@ -294,9 +303,8 @@ def tests(session: nox.Session) -> None:
     session.run("mypy")
     session.run("pytest", "tests/unit")
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        session.error(
-            "the lab's tests need root on Linux; `nox -s lint unit` is what needs neither"
-        )
+        session.error("the lab's tests need root on Linux; `nox -s lint unit` needs neither")
+    session.run("pytest", "tests/browser")
     session.run("python", "-m", "experiments", "userland")
     session.run("pytest", "tests/lab")
     pure = Path(session.create_tmp()) / "pytest"
@@ -308,7 +316,7 @@ def tests(session: nox.Session) -> None:
     )
     inside = ("python", "-m", "tests.inside", str(pure))
     session.run(*inside)
-    # Freezing once more where there is no other hierarchy than that of cgroup v2.
+    # Repeat the freezer's tests with cgroup v2 alone, which has another freezer than v1.
     session.run(
         *("unshare", "--mount", "--propagation", "private", "sh", "-euc", ONLY_V2, "v2", *inside),
         *("-k", "test_freezer or (test_block and not every_level)"),
@@ -320,7 +328,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_vm(session: nox.Session) -> None:
     """
-    Check the VM for real: build, up, two blocks, rungs, pull, halt, up, destroy; 20 minutes; root.
+    Test a real VM: build, up, measure, pull, halt, up, destroy; 20 to 35 minutes; root.
     """
     install(session, "dev")
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
@@ -331,10 +339,10 @@ def tests_vm(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """
-    Time every phase and print the table beside its targets; half an hour; root.
+    Time every phase against its target; 30 minutes; root.
     """
     install(session, "host")
-    # The bench starts nox again, which is not in the session's own environment.
+    # The bench starts nox, which is not installed in the session's environment.
     environment = {"BRIDGETOLL_NOX_PYTHON": sys.executable}
     session.run("python", "-m", "experiments", "bench", *session.posargs, env=environment)
 

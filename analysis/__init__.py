@@ -1,3 +1,3 @@
 """
-From a results folder to estimates and ``report.md``: pure functions, no root, no lab.
+Estimates, figures and ``report.md`` from a results folder; needs no root and no lab.
 """

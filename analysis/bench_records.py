@@ -1,7 +1,7 @@
 """
-Time and memory that the analysis of many requests takes: ``python -m analysis.bench_records``.
+Benchmark of the latency analysis: ``python -m analysis.bench_records``.
 
-Prints one line of JSON with the seconds, the peak memory, and their targets.
+Prints one line of JSON: seconds, peak memory and their targets.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VARIANTS = ("netns", "docker")
 FRACTIONS = (0.3, 0.6, 0.9)
 LOADS = len(FRACTIONS) + 1
 REQUESTS = 2000
-"""Of one load; the last one has what is left."""
+"""Requests per load; the last load has the rest."""
 
 RATE_PER_S = 100.0
 SEED = 1
@@ -43,7 +43,7 @@ SEED = 1
 
 def make(run: Path, records: int) -> None:
     """
-    Write a run with so many requests: manifest, trials and logs, of latencies like real ones.
+    Write a synthetic run with so many ``records`` of requests; latencies are lognormal.
     """
     generator = np.random.default_rng(SEED)
     write_manifest(run, _manifest())
@@ -129,9 +129,9 @@ def _manifest() -> Manifest:
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Make the records in a process of its own, whose memory is not counted, then time the analysis.
+    Time the analysis of synthetic records; return 1 if it misses a target.
 
-    The status is 1 where a target is missed.
+    A child process writes the records, so that peak memory is the analysis's alone.
     """
     parser = argparse.ArgumentParser(prog="python -m analysis.bench_records")
     parser.add_argument("--records", type=int, default=10_000_000)
@@ -145,14 +145,14 @@ def main(arguments: Sequence[str]) -> int:
         subprocess.run([*command, "--records", str(options.records)], check=True)
         run = Path(directory)
         started_s = time.monotonic()
-        found = latencies(read_manifest(run), read_trials(run), run)
+        analysed = latencies(read_manifest(run), read_trials(run), run)
         duration_s = time.monotonic() - started_s
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    read = sum(cell.requests for level in found.levels for cell in level.cells)
+    requests = sum(cell.requests for level in analysed.levels for cell in level.cells)
     print(
         json.dumps(
             {
-                "records": read,
+                "records": requests,
                 "duration_s": round(duration_s, 2),
                 "target_s": TARGET_S,
                 "peak_bytes": peak_bytes,

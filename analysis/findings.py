@@ -1,8 +1,7 @@
 """
-Everything that a report says of a run, each thing computed once.
+All results of a run that a report shows, each computed once.
 
-Sections, figures, exports and the check of a reproduction take it from here; they only write and
-draw.
+Sections, figures, exports and ``analysis.verify`` read them here, and only format or draw them.
 """
 
 from __future__ import annotations
@@ -49,12 +48,12 @@ if TYPE_CHECKING:
 
 class Findings:
     """
-    What was found in a run; a topic that nobody asks for is not computed.
+    The results of one run; each is computed on first access.
     """
 
     def __init__(self, run: Run) -> None:
         """
-        Computes nothing yet.
+        Compute nothing yet.
         """
         self.run = run
 
@@ -82,50 +81,50 @@ class Findings:
     @cached_property
     def level(self) -> list[TrialRecord]:
         """
-        The trials at equal place.
+        The trials, corrected to equal place in the start order (see places.py).
         """
         return at_equal_place(self.trials)
 
     @cached_property
     def differences(self) -> Differences:
         """
-        Of the short loads, which all verdicts rest on.
+        Differences between variants under short loads, the basis of all verdicts.
         """
         return Differences(self.level)
 
     @cached_property
     def differences_at_once(self) -> Differences:
         """
-        Of the loads at once.
+        Differences between variants under the long loads (``at_once``).
         """
         return Differences(at_once(self.level))
 
     @cached_property
     def summaries(self) -> dict[str, VariantSummary]:
         """
-        By variant, over all of its trials.
+        One summary per variant, over all of its trials.
         """
         return {each.name: summarise(each.name, self.trials) for each in self.manifest.variants}
 
     @cached_property
     def summaries_at_once(self) -> dict[str, VariantSummary]:
         """
-        By variant, over its loads at once, where it has any.
+        One summary per variant that has long loads (``at_once``), over these loads.
         """
-        own = at_once(self.trials)
+        long = at_once(self.trials)
         return {
-            name: summarise(name, own) for name in dict.fromkeys(trial.variant for trial in own)
+            name: summarise(name, long) for name in dict.fromkeys(trial.variant for trial in long)
         }
 
     @cached_property
     def costs(self) -> dict[str, tuple[Interval, int]]:
         """
-        Microseconds per request and trials, by variant; those without a trial are left out.
+        Microseconds per request and number of trials, per variant with trials.
         """
-        found = {
+        costs = {
             each.name: us_per_request(each.name, self.trials) for each in self.manifest.variants
         }
-        return {name: cost for name, cost in found.items() if cost is not None}
+        return {name: cost for name, cost in costs.items() if cost is not None}
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -144,12 +143,12 @@ class Findings:
     @cached_property
     def remainders(self) -> list[Remainder]:
         """
-        What the steps leave unexplained of each declared whole that was measured.
+        For each measured whole: what the sum of its steps leaves unexplained.
         """
-        found = [
+        remainders = [
             remainder(whole, self.manifest, self.differences) for whole in self.manifest.wholes
         ]
-        return [left for left in found if left is not None]
+        return [rest for rest in remainders if rest is not None]
 
     @cached_property
     def changes(self) -> list[Change]:
@@ -161,17 +160,17 @@ class Findings:
     @cached_property
     def answer(self) -> Answer | None:
         """
-        What the report's first sentences rest on.
+        The results that the report's answer states.
         """
         return answer(self.manifest, self.comparisons, self.ladders, self.remainders, self.changes)
 
     @cached_property
     def cpu_costs(self) -> dict[str, CpuCost]:
         """
-        CPU time by variant, where it was looked at.
+        CPU time per variant, where it was recorded.
         """
-        found = {each.name: cpu_cost(each.name, self.trials) for each in self.manifest.variants}
-        return {name: cost for name, cost in found.items() if cost is not None}
+        costs = {each.name: cpu_cost(each.name, self.trials) for each in self.manifest.variants}
+        return {name: cost for name, cost in costs.items() if cost is not None}
 
     @cached_property
     def cpu_comparisons(self) -> list[CpuComparison]:
@@ -183,14 +182,14 @@ class Findings:
     @cached_property
     def doses(self) -> list[Dose]:
         """
-        Limited variants beside the unlimited ones.
+        Variants with resource limits against the variants without.
         """
         return doses(self.manifest, self.differences, self.costs, self.cpu_costs)
 
     @cached_property
     def latencies(self) -> Latencies | None:
         """
-        Of the loads by schedule; None without any, and without their logs (pooled runs).
+        Latencies of open-loop loads; None without such loads or without their logs (pooled runs).
 
         Raises ResultsError for a log that is missing or broken.
         """
@@ -201,7 +200,7 @@ class Findings:
     @cached_property
     def warm_up(self) -> WarmUp | None:
         """
-        Starts, and changes over the rounds; None where nothing was recorded.
+        Start-up times and drift over the rounds; None where nothing was recorded.
         """
         names = [each.name for each in self.manifest.variants]
         return warm_up(names, self.comparisons, self.trials)
@@ -224,28 +223,28 @@ class Findings:
     @cached_property
     def recoveries(self) -> list[Recovery]:
         """
-        What came out of known costs.
+        Injected costs against recovered costs.
         """
         return recoveries(self.manifest, self.trials, self.level)
 
     @cached_property
     def agreements(self) -> list[Agreement]:
         """
-        Short loads of thawed deployments against what they stand for.
+        Short loads of thawed deployments against one long load of a deployment never frozen.
         """
         return agreements(self.run.agreement)
 
     @cached_property
     def short_against_at_once(self) -> dict[str, Interval]:
         """
-        How much longer requests of short loads take than those of loads at once, by variant.
+        Per variant: the relative time per request of short loads against long ones.
         """
         return short_against_at_once(self.manifest, self.trials)
 
     @cached_property
     def place_term(self) -> Interval:
         """
-        What a trial gains at twice the place (see place_term).
+        The effect of doubling a trial's place in the start order (see place_term).
         """
         return place_term(self.trials)
 
@@ -259,6 +258,6 @@ class Findings:
     @cached_property
     def resampled(self) -> list[Resampled]:
         """
-        The A/A pairs, resampled by this protocol and by others.
+        The A/A comparisons, resampled under this protocol and under others.
         """
         return resampled(self.comparisons, self.level, self.manifest.margin)

@@ -1,9 +1,10 @@
 """
-Numbers and tables as text: intervals with their signs, cells that break no table.
+Formatting of numbers, intervals, verdicts and tables as Markdown text.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -12,31 +13,52 @@ from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from analysis.statistics.estimates import Difference
     from analysis.statistics.verdicts import Verdict
     from analysis.topics.comparisons.findings import Comparison
 
 
+MOST_DECIMALS = 4
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
-    A Markdown table of cells that are formatted already.
+    A Markdown table; cells are escaped, and not formatted any further.
     """
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     return tabulate(escaped, headers=list(headers), tablefmt="pipe", disable_numparse=True)
 
 
-def percent(interval: Interval, digits: int = 1, sign: str = "+") -> str:
+def decimals(interval: Interval, usual: int) -> int:
     """
-    A relative difference in per cent with its interval; ``sign`` is "+" or, for none, "-".
+    Digits after the point that show two significant digits of the half-width.
+
+    ``usual`` where there is no half-width. After the "Guide to the Expression of Uncertainty in
+    Measurement" (JCGM 100:2008), 7.2.6.
     """
-    return _with_limits(interval, lambda number: f"{number * 100:{sign}.{digits}f}", "%")
+    half = interval.half_width
+    if half is None or half == 0:
+        return usual
+    if math.isinf(half):
+        return 0
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(half))))
+
+
+def percent(interval: Interval, usual: int = 1, sign: str = "+") -> str:
+    """
+    A relative difference in per cent with its interval.
+
+    ``sign`` is "+" to show plus signs or "-" to omit them. The interval decides the number of
+    decimals; without one it is ``usual``.
+    """
+    return _with_limits(interval.map(lambda share: share * 100), "%", usual, sign)
 
 
 def time_difference(difference: Difference, metric: str = "us_per_request") -> str:
     """
-    A relative difference in time, in per cent with its interval, where there can be one.
+    A relative difference in per cent with its interval, or *not comparable*.
     """
     if not difference.comparable:
         return str(Kind.NOT_COMPARABLE.value)
@@ -45,7 +67,7 @@ def time_difference(difference: Difference, metric: str = "us_per_request") -> s
 
 def not_comparable(difference: Difference) -> str:
     """
-    Why two arms have no difference in time.
+    The reason why two arms cannot be compared in time.
     """
     before, after = (f"{share * 100:.2f} %" for share in difference.good_shares)
     return (
@@ -56,12 +78,18 @@ def not_comparable(difference: Difference) -> str:
 
 def microseconds(interval: Interval, sign: str = "+") -> str:
     """
-    An absolute difference in microseconds with its interval; ``sign`` is "+" or, for none, "-".
+    An absolute difference in microseconds with its interval; ``sign`` as in ``percent``.
     """
-    return _with_limits(interval, lambda number: f"{number:{sign}.0f}", "µs")
+    return _with_limits(interval, "µs", 0, sign)
 
 
-def _with_limits(interval: Interval, text: Callable[[float], str], unit: str) -> str:
+def _with_limits(interval: Interval, unit: str, usual: int, sign: str) -> str:
+    digits = decimals(interval, usual)
+
+    def text(number: float) -> str:
+        # Without a zero below zero.
+        return f"{number:{sign}z.{digits}f}"
+
     centre = f"{text(interval.estimate)} {unit}"
     if interval.low is None or interval.high is None:
         return f"{centre} [no interval: one block]"
@@ -70,30 +98,31 @@ def _with_limits(interval: Interval, text: Callable[[float], str], unit: str) ->
 
 def count(number: int, noun: str) -> str:
     """
-    A number with its noun, in the plural where it must be.
+    A number with its noun, in the singular or plural.
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def plus_minus(interval: Interval, digits: int = 0) -> str:
+def plus_minus(interval: Interval, usual: int = 0) -> str:
     """
-    A quantity with half the width of its interval.
+    A quantity ± the half-width of its interval, which decides the number of decimals.
     """
+    digits = decimals(interval, usual)
     if interval.half_width is None:
-        return f"{interval.estimate:.{digits}f}"
-    return f"{interval.estimate:.{digits}f} ± {interval.half_width:.{digits}f}"
+        return f"{interval.estimate:z.{digits}f}"
+    return f"{interval.estimate:z.{digits}f} ± {interval.half_width:.{digits}f}"
 
 
 def sentence(text: str) -> str:
     """
-    The text with a capital at its beginning, and names in it as they are.
+    The text with a capital first letter; the rest keeps its case.
     """
     return text[:1].upper() + text[1:]
 
 
 def verdict(comparison: Comparison) -> str:
     """
-    One sentence on one comparison, made from its verdict, that says no more than that.
+    One sentence on one comparison that claims no more than its verdict.
     """
     name = f"**{comparison.name}** ({comparison.treatment} against {comparison.baseline})"
     difference, judged = comparison.difference, comparison.verdict
@@ -132,7 +161,7 @@ def verdict(comparison: Comparison) -> str:
 
 def short_verdict(judged: Verdict) -> str:
     """
-    A verdict without its numbers, for a cell.
+    A verdict without the difference, for a table cell.
     """
     margin = f"±{judged.margin * 100:g} %"
     word = str(judged.kind.value)
@@ -148,7 +177,7 @@ def short_verdict(judged: Verdict) -> str:
 
 def negative(interval: Interval) -> Interval:
     """
-    The interval of the same quantity with the other sign.
+    The interval of the negated quantity.
     """
     return Interval(
         -interval.estimate,

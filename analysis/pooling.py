@@ -1,5 +1,5 @@
 """
-Several runs as one: only when they were made on the same machine in the same way.
+Pooling of several runs into one; they must have the same machine, software and settings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def identity(manifest: Manifest) -> dict[str, Any]:
     """
-    What must be equal for two runs to be two parts of one: the machine, the software, the load.
+    The fields that must be equal in pooled runs: the machine, the software and the load.
     """
     piloted = manifest.pilot.rounds is not None
     machine, seen, userland = manifest.machine, manifest.environment, manifest.userland
@@ -41,11 +41,11 @@ def identity(manifest: Manifest) -> dict[str, Any]:
                 "clock_source",
             )
         },
-        # In tenths of a GiB: what a kernel keeps for itself differs a little at each start.
+        # Rounded to 0.1 GiB: the kernel reserves a slightly different amount at each boot.
         "memory_gib": round((seen.memory_bytes or 0) / 2**30, 1),
         "userland": userland.content_sha256 or userland.digest,
         "workload": manifest.workload,
-        # What a pilot found is no choice of the user's.
+        # A pilot may choose other numbers on the same machine.
         "requests": None if piloted else manifest.requests,
         "rounds": None if piloted else manifest.rounds,
         "requests_at_once": manifest.requests_at_once,
@@ -65,15 +65,15 @@ def pool(
     runs: Sequence[tuple[Manifest, Sequence[TrialRecord]]],
 ) -> tuple[Manifest, list[TrialRecord]]:
     """
-    One manifest and one list of trials from several runs, their blocks numbered on.
+    Pool runs into one manifest and one list of trials, with consecutive block numbers.
 
-    Raises ResultsError for a run that is named twice, and, with the field and both values, for runs
-    that are not of one kind.
+    Raises ResultsError for a run named twice, and for runs that differ in ``identity``; the message
+    names the field and both values.
     """
     names = [manifest.run for manifest, _ in runs]
     for name in names:
         if names.count(name) > 1:
-            msg = f"run {name} is named more than once, and would count more than once"
+            msg = f"run {name} is named more than once; name each run once"
             raise ResultsError(msg)
     first, _ = runs[0]
     for manifest, _ in runs[1:]:
@@ -81,7 +81,7 @@ def pool(
         for field, value in before.items():
             if after[field] != value:
                 msg = (
-                    f"runs {first.run} and {manifest.run} cannot be one report: their {field} "
+                    f"runs {first.run} and {manifest.run} cannot be pooled: their {field} "
                     f"differs, {value!r} and {after[field]!r}"
                 )
                 raise ResultsError(msg)

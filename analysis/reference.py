@@ -1,8 +1,8 @@
 """
-Keep a run for others, small enough to be committed: ``python -m analysis.reference RUN``.
+Store a run, small enough to commit, as the reference: ``python -m analysis.reference RUN``.
 
-Records and raw data are compressed by xz, the manifest stays readable, and the report with its
-figures and tables is made again beside them, from what was kept.
+Records and raw data are compressed with xz; the manifest stays readable. The report with its
+figures and tables is written from the compressed copy.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 RAW_ARCHIVE = f"{RAW}.tar{COMPRESSED}"
 RECORDS = (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS, AGREEMENT_LOADS)
 MOST_BYTES = 20_000_000
-"""What a repository can be asked to carry."""
+"""The most that a repository should carry for one run."""
 
 
 def parser() -> argparse.ArgumentParser:
     """
-    The options of the reference session.
+    The options of ``nox -s reference``.
     """
     made = argparse.ArgumentParser(
         prog="nox -s reference",
         usage="nox -s reference -- RUN [--to DIR]",
-        description="Keep a complete run with its raw data, compressed, as the reference that "
-        "others are compared with (nox -s verify), and make its report there. The run that was "
-        "kept there before is replaced. Needs no root and no lab.",
+        description="Store a complete run with its raw data, compressed, as the reference that "
+        "`nox -s verify` compares other runs with, and write its report there. Replaces the "
+        "previous reference. Needs no root and no lab.",
     )
     made.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     made.add_argument(
@@ -59,14 +59,14 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=RESULTS / REFERENCE,
         metavar="DIR",
-        help="where to keep it. Default: results/reference/",
+        help="where to store it. Default: results/reference/",
     )
     return made
 
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Keep the run and say what it takes.
+    Store the run; print its folder and size.
     """
     options = parser().parse_args(arguments)
     try:
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except VALUE_AT_FAULT as error:
-        print(f"error: {options.run} holds a value that no run has: {error!r}", file=sys.stderr)
+        print(f"error: {options.run} contains an invalid value: {error!r}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
@@ -86,12 +86,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def keep(run: Path, target: Path) -> Path:
     """
-    Put a run and its report into ``target``, in place of the run that is kept there; that folder.
+    Store a run and its report in ``target`` and return that folder.
 
-    What was there stays until the new one is whole. Raises ResultsError for a run that is not
-    complete, cannot be read, cannot be reported without its raw data, or is larger than
-    ``MOST_BYTES`` all the same, and for a folder that holds something else than a kept run; and
-    OSError for folders that cannot be written.
+    A run that is kept there already is replaced once the new copy is complete. Raises ResultsError
+    for a run that is incomplete, unreadable, loaded by schedule, or larger than ``MOST_BYTES``
+    when compressed, and for a target that holds anything but a kept run. Raises OSError for
+    folders that cannot be written.
     """
     run, target = run.resolve(), target.resolve()
     _refuse(run, target)
@@ -105,7 +105,7 @@ def keep(run: Path, target: Path) -> Path:
         make([partial], partial / REPORT)
         size = bytes_of(partial)
         if size > MOST_BYTES:
-            msg = f"{run} would take {size / 1e6:.1f} MB, and {MOST_BYTES / 1e6:g} MB is the most"
+            msg = f"{run} would take {size / 1e6:.1f} MB; the limit is {MOST_BYTES / 1e6:g} MB"
             raise ResultsError(msg)
         if target.exists():
             target.rename(before)
@@ -116,7 +116,7 @@ def keep(run: Path, target: Path) -> Path:
 
 def _copy(run: Path, folder: Path) -> None:
     """
-    All that a run measured, and nothing that is made of it.
+    Copy everything that a run measured, and nothing derived from it.
     """
     shutil.copyfile(run / MANIFEST, folder / MANIFEST)
     for name in RECORDS:
@@ -132,29 +132,29 @@ def _copy(run: Path, folder: Path) -> None:
 
 def _refuse(run: Path, target: Path) -> None:
     if run == target:
-        msg = f"{run} is kept already; `nox -s report -- {run}` makes its report again"
+        msg = f"{run} is kept already; write its report again with `nox -s report -- {run}`"
         raise ResultsError(msg)
     if target.exists() and any(target.iterdir()) and not (target / RAW_ARCHIVE).exists():
-        msg = f"{target} holds something else than a kept run, and would be replaced; name another"
+        msg = f"{target} holds something else than a kept run; name another folder with --to"
         raise ResultsError(msg)
     manifest = read_manifest(run)
     if manifest.state != COMPLETE:
         msg = f"{run} is {manifest.state}; only a complete run can be a reference"
         raise ResultsError(msg)
     if not (run / TRIALS).exists() or not (run / RAW).is_dir():
-        msg = f"{run} lacks {TRIALS} or {RAW}/; it is not as a run left it"
+        msg = f"{run} lacks {TRIALS} or {RAW}/, so it is not as a run left it"
         raise ResultsError(msg)
     if any(trial.open_loads for trial in read_trials(run)):
         msg = (
             f"{run} was loaded by schedule, and its report needs the log of every request, which "
-            "is too much to keep; keep a run without --open-loop"
+            "is too large to keep; choose a run without --open-loop"
         )
         raise ResultsError(msg)
 
 
 def archive(folder: Path) -> bytes:
     """
-    A tar of all files below a folder, the same for the same files: no owners, no times.
+    A reproducible tar of all files below a folder: without owners and times.
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -169,7 +169,7 @@ def archive(folder: Path) -> bytes:
 
 def bytes_of(folder: Path) -> int:
     """
-    What the files below a folder take.
+    The total size of all files below a folder.
     """
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

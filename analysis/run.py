@@ -1,5 +1,5 @@
 """
-A run with all of its records; several runs of one kind are pooled into one.
+A run with all of its records, or several runs pooled into one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Run:
     """
-    The records of a run, or of several that are pooled.
+    The records of one run, or of several pooled runs.
 
-    ``folder`` holds the logs of single requests; it is None for pooled runs, whose logs and
-    ``agreement`` loads stay in the report of each. ``cold_starts`` are loads of a stack that was
-    not up yet.
+    ``folder`` holds the logs of single requests. Pooled runs have neither a folder nor
+    ``agreement`` loads; the reports of the single runs show these. ``cold_starts`` are loads of a
+    stack that was still starting.
     """
 
     manifest: Manifest
@@ -38,7 +38,7 @@ class Run:
     @property
     def name(self) -> str:
         """
-        The run's identifier, as its manifest has it.
+        The run's identifier from its manifest.
         """
         return self.manifest.run
 
@@ -47,7 +47,7 @@ def read_run(folder: Path) -> Run:
     """
     Read a run's folder.
 
-    Raises ResultsError where it holds no run, or one of another schema version.
+    Raises ResultsError for a folder without a run, or with another schema version.
     """
     return Run(
         manifest=read_manifest(folder),
@@ -60,7 +60,7 @@ def read_run(folder: Path) -> Run:
 
 def read_runs(folders: Sequence[Path]) -> Run:
     """
-    Read one run, or several as one.
+    Read one run, or several and pool them.
 
     Raises ResultsError as read_run does, and for runs that cannot be pooled.
     """

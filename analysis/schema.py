@@ -1,5 +1,5 @@
 """
-JSON Schemas of what a run stores, from the types: ``python -m analysis.schema [DIR]``.
+JSON Schemas of a run's files, made from the types: ``python -m analysis.schema [DIR]``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analysis.folders import RESULTS
+from analysis.report.verdicts_json import Verdicts
 from experiments.records.manifest import Manifest
 from experiments.records.trials import AgreementLoad, TrialRecord
 
@@ -26,13 +27,14 @@ FILES = {
     "manifest.schema.json": Manifest,
     "trial.schema.json": TrialRecord,
     "agreement.schema.json": AgreementLoad,
+    "verdicts.schema.json": Verdicts,
 }
-"""The schema of manifest.json, and those of each line of trials.jsonl and of agreement.jsonl."""
+"""The type behind each schema: of whole files, or of each line of a .jsonl file."""
 
 
 def schema(kind: type) -> dict[str, Any]:
     """
-    The whole schema of one kind of record; its descriptions are those of the types.
+    The schema of one type; its descriptions are the type's docstrings.
     """
     made = msgspec.json.schema(kind, schema_hook=lambda _: {"type": "string"})
     comment = "made by python -m analysis.schema; not to be edited"
@@ -41,20 +43,20 @@ def schema(kind: type) -> dict[str, Any]:
 
 def as_text(made: dict[str, Any]) -> str:
     """
-    A schema as it is written into a file.
+    A schema as the text of its file.
     """
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Write the files and say where they are.
+    Write the schema files and print their paths.
     """
     parser = argparse.ArgumentParser(
         prog="python -m analysis.schema",
-        description="Write manifest.schema.json, of a run's manifest.json, trial.schema.json, of "
-        "each line of its trials.jsonl, pilot.jsonl, search.jsonl and artefact.jsonl, and "
-        "agreement.schema.json, of each line of its agreement.jsonl.",
+        description="Write the JSON Schemas of a run's files: of manifest.json and verdicts.json, "
+        "of each line of agreement.jsonl, and of each line of trials.jsonl, pilot.jsonl, "
+        "search.jsonl and artefact.jsonl (trial.schema.json).",
     )
     parser.add_argument(
         "directory",
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         nargs="?",
         default=SCHEMAS,
         metavar="DIR",
-        help="where to. Default: results/schema/",
+        help="where to write them. Default: results/schema/",
     )
     directory = parser.parse_args(arguments).directory
     try:

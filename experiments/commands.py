@@ -66,12 +66,20 @@ class Ended:
         if self.status is None:
             how = f"did not end within {self.limit_s:g} s"
         elif self.status < 0:
-            how = f"was ended by signal {signal.Signals(-self.status).name}"
+            how = f"was ended by signal {_signal_name(-self.status)}"
         else:
             how = f"failed with status {self.status}"
         words = self.last_words
         separator = ":\n" if "\n" in words else ": "
         return f"{subject} {how}" + (f"{separator}{words}" if words else "")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        # A real-time signal has no name.
+        return str(number)
 
 
 def last_lines(said: bytes, count: int = LAST_LINES) -> str:

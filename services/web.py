@@ -1,9 +1,9 @@
 """
-What every Flask service of the stack shares: JSON errors, /health, settings, start and stop.
+Shared code of the Flask services: JSON errors, /health, settings, start and stop.
 
-Some settings are there to be varied: ``LOG_REQUESTS=off`` prints no line for every request;
-``BURN_US`` burns so many microseconds of CPU time for each, and ``SLEEP_US`` sleeps so many, which
-a measurement must find again.
+Experiments vary these settings: ``LOG_REQUESTS=off`` logs no requests. ``BURN_US`` burns
+microseconds of CPU time in each request and ``SLEEP_US`` sleeps for microseconds: known costs that
+the measurement must recover.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def create_app(service: str) -> Flask:
         app.logger.error("unhandled error", exc_info=error)
         return json_error(500, f"{type(error).__name__} in {service}; see its log")
 
-    # Where they are set to 0 all is done that is done for any other number, so that the number
-    # alone differs between two measurements.
+    # A dose of 0 takes the same code path as any other, so that doses differ in the number only.
     if "BURN_US" in os.environ:
         burn_us = whole_number("BURN_US", "0", 1_000_000)
         app.before_request(lambda: burn(burn_us))
@@ -56,7 +55,7 @@ def create_app(service: str) -> Flask:
 
 def burn(microseconds: int) -> None:
     """
-    Use up so much CPU time of the calling thread, however often it is interrupted meanwhile.
+    Burn CPU time of the calling thread; time in which it is preempted does not count.
     """
     end_ns = time.thread_time_ns() + microseconds * 1000
     while time.thread_time_ns() < end_ns:
@@ -65,9 +64,9 @@ def burn(microseconds: int) -> None:
 
 def wake_in_time() -> None:
     """
-    Let sleeps of this thread, and of those that it starts, end when they should.
+    Make sleeps of this thread and its child threads end on time.
 
-    The kernel wakes a thread up to 50 microseconds late, to wake several at once; see
+    By default, the kernel may wake a thread up to 50 microseconds late, to group wake-ups; see
     PR_SET_TIMERSLACK in prctl(2).
     """
     pr_set_timerslack, nanoseconds = 29, 1
@@ -76,7 +75,7 @@ def wake_in_time() -> None:
 
 def requests_are_logged() -> bool:
     """
-    Whether a line is printed for every request; stops the service for any word but on and off.
+    Whether requests are logged; any value except on and off stops the service.
     """
     value = setting("LOG_REQUESTS", "on")
     if value not in {"on", "off"}:
@@ -93,7 +92,7 @@ def json_error(status: int, message: str) -> tuple[Response, int]:
 
 def setting(name: str, default: str | None = None) -> str:
     """
-    A setting from the environment; stops the service when a needed one is missing.
+    A setting from the environment; a missing setting without default stops the service.
     """
     value = os.environ.get(name, default)
     if value is None or not value.strip():
@@ -103,7 +102,7 @@ def setting(name: str, default: str | None = None) -> str:
 
 def whole_number(name: str, default: str, highest: int) -> int:
     """
-    A setting that is a whole number from 0 on; stops the service when it is another.
+    A setting from 0 to ``highest``; any other value stops the service.
     """
     value = setting(name, default)
     if not value.isdecimal() or int(value) > highest:
@@ -113,10 +112,10 @@ def whole_number(name: str, default: str, highest: int) -> int:
 
 def serve(app: Flask) -> None:
     """
-    Serve on 0.0.0.0 at the port named by ``PORT``, with Flask's development server, as published.
+    Serve on 0.0.0.0 at port ``PORT`` with Flask's development server, as published.
 
-    As PID 1 of a container a process ignores SIGTERM unless it handles it; without the handler
-    every ``docker compose down`` would wait for its grace period.
+    PID 1 of a container ignores SIGTERM unless it has a handler. Without one,
+    ``docker compose down`` would always wait for its grace period.
     """
 
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:

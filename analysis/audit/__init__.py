@@ -1,5 +1,7 @@
 """
-Auditing what ApacheBench printed: whose numbers hold, what they include, what they can support.
+The audit of ApacheBench's outputs: are the numbers consistent, what do they include and support?
 
-Works on any text of ab, from any machine: ``python -m analysis.audit [FILE …]``.
+``python -m analysis.audit [FILE …]`` reads text from any machine. The way of the data: ``options``
+name files, ``sources`` reads them, ``checks`` lists every check of one output, ``comparison``
+compares arms, ``result`` holds all findings, ``printing`` prints them.
 """

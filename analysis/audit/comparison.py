@@ -1,5 +1,5 @@
 """
-Arms beside one another: their rates, and what so many runs can say of the difference.
+The comparison of arms: the difference of their rates, with the interval that the runs support.
 """
 
 from __future__ import annotations
@@ -10,46 +10,47 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made
-from analysis.audit.reading import LABELS
 from analysis.formatting import count, percent
 from analysis.statistics.intervals import CONFIDENCE, Interval, welch
+from experiments.records.ab.fields import LABELS
+from experiments.records.ab.output import seconds_per_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.audit.reading import Reading
-    from analysis.audit.rounding import Printed
+    from experiments.records.ab.output import AbOutput
 
-SAME = ("concurrency", "requests_complete", "document_path", "version", "keep_alive")
-"""What must be the same in every run, or the rates differ for that alone."""
+SAME = ("concurrency", "requests_completed", "document_path", "version", "keep_alive")
+"""Fields that must be the same in every run; a difference in one changes the rate by itself."""
 
 EQUAL_MEDIANS = 0.02
 MEANS_APART = 0.1
 
 LARGEST_LOG_RATIO = 100.0
-"""Beyond it an interval says nothing, and its limit would soon be larger than numbers are."""
+"""A larger limit of an interval is of no use, and its exponential would soon overflow."""
 
 
 @dataclass(frozen=True)
 class Arm:
     """
-    The runs of one thing that is compared.
+    The runs of one alternative.
     """
 
     name: str
-    runs: Sequence[Reading]
+    runs: Sequence[AbOutput]
 
     @property
     def rates_per_s(self) -> list[float]:
         """
         The rate of every run that has one.
         """
-        return [rate for run in self.runs if (rate := _rate_per_s(run)) is not None]
+        times_s = map(seconds_per_request, self.runs)
+        return [1 / time_s for time_s in times_s if time_s]
 
 
 def compare(arms: Sequence[Arm]) -> list[Finding]:
     """
-    Every other arm against the first, and whether they can be compared at all.
+    Whether the runs are comparable, and every other arm against the first.
     """
     first, *others = arms
     found = [_comparable(arms)]
@@ -61,39 +62,21 @@ def compare(arms: Sequence[Arm]) -> list[Finding]:
     return found
 
 
-def _rate_per_s(run: Reading) -> float | None:
-    # The same number is printed in up to three ways, of which the least rounded says most.
-    ways: list[tuple[float, float]] = []
-
-    def way(printed: Printed | None, rate_per_s: float) -> None:
-        if printed is not None and printed.value > 0 and rate_per_s > 0:
-            ways.append((printed.half_unit / printed.value, rate_per_s))
-
-    requests, time, mean = run.requests_complete, run.duration_s, run.latency_mean_ms
-    if run.requests_per_s is not None:
-        way(run.requests_per_s, run.requests_per_s.value)
-    if requests and time is not None and time.value:
-        way(time, requests / time.value)
-    if run.concurrency and mean is not None and mean.value:
-        way(mean, run.concurrency / mean.value * 1e3)
-    return min(ways)[1] if ways else None
-
-
 def _comparable(arms: Sequence[Arm]) -> Finding:
     runs = [run for arm in arms for run in arm.runs]
     differing = [name for name in SAME if len({getattr(run, name) for run in runs}) > 1]
     if not differing:
-        text = "Concurrency, requests, path, ab's version and keep-alive are the same in every run."
+        text = "All runs have the same concurrency, requests, path, ab version and keep-alive."
         return Finding("comparable", Severity.OK, text, {"differing": []})
     named = ", ".join(f"“{LABELS.get(name, name.replace('_', '-'))}”" for name in differing)
-    text = f"The runs are not alike: {named} differ, and the rates may differ for that alone."
+    text = f"The runs differ in {named}. This alone may explain a difference in rates."
     return Finding("comparable", Severity.WARNING, text, {"differing": differing})
 
 
 def _difference(first: Arm, other: Arm) -> Finding:
     rates = [first.rates_per_s, other.rates_per_s]
     if not all(rates):
-        return not_made("difference", {LABELS["requests_per_s"]: None})
+        return not_made("difference", ["Requests per second"])
     centres = [statistics.fmean(map(math.log, values)) for values in rates]
     ratio = math.exp(centres[1] - centres[0]) - 1
     shown = [
@@ -111,22 +94,22 @@ def _difference(first: Arm, other: Arm) -> Finding:
     side_by_side = f"{shown[1]} against {shown[0]}"
     if min(map(len, rates)) < 2:
         text = (
-            f"{side_by_side}: {100 * ratio:+.1f} %, and no interval can be given. With one run in "
-            "an arm nothing tells this difference from that between two runs of the same arm."
+            f"{side_by_side}: {100 * ratio:+.1f} %, without a confidence interval. With one run "
+            "in an arm, the difference cannot be told from variation between runs."
         )
         return Finding("difference", Severity.WARNING, text, values)
     interval = welch_interval(rates[0], rates[1])
     if interval.low is None or interval.high is None:
         text = (
-            f"{side_by_side}: {100 * ratio:+.1f} %; each arm has one rate in all of its runs, "
-            "so there is no spread to make an interval of. Are they copies of one run?"
+            f"{side_by_side}: {100 * ratio:+.1f} %, without a confidence interval: all runs of an "
+            "arm have the same rate. Are they copies of one run?"
         )
         return Finding("difference", Severity.WARNING, text, values)
     values |= {"low_percent": 100 * interval.low, "high_percent": 100 * interval.high}
     verdict = "excludes" if interval.excludes_zero else "includes"
     text = (
-        f"{side_by_side}: {percent(interval)}, {100 * CONFIDENCE:.0f} % by Welch's t of the log "
-        f"ratio; it {verdict} zero."
+        f"{side_by_side}: {percent(interval)}, {100 * CONFIDENCE:.0f} % confidence interval "
+        f"(Welch's t of the log ratio); it {verdict} zero."
     )
     return Finding("difference", Severity.NOTE, text, values)
 
@@ -136,7 +119,7 @@ def welch_interval(baseline: Sequence[float], treatment: Sequence[float]) -> Int
     The relative difference of two unpaired samples of at least two positive values each.
 
     Welch's t interval of the difference of the mean logarithms (Welch, "The generalization of
-    'Student's' problem", Biometrika 1947); without limits where nothing varies.
+    'Student's' problem", Biometrika 1947); without limits if nothing varies.
     """
     before, after = ([math.log(value) for value in values] for values in (baseline, treatment))
     difference = statistics.fmean(after) - statistics.fmean(before)
@@ -158,9 +141,9 @@ def _in_the_tail(first: Arm, other: Arm) -> list[Finding]:
     if abs(of_medians) > EQUAL_MEDIANS or abs(of_means) < MEANS_APART:
         return []
     text = (
-        f"The medians are alike ({medians[0]:g} and {medians[1]:g} ms, {100 * of_medians:+.1f} %), "
-        f"the mean times per request are not ({100 * of_means:+.0f} % for {other.name}): the whole "
-        "difference sits in a tail, as stalls in one of the arms would make it."
+        f"The medians agree ({medians[0]:g} and {medians[1]:g} ms, {100 * of_medians:+.1f} %), the "
+        f"mean times per request do not ({100 * of_means:+.0f} % for {other.name}). The difference "
+        "is in the tail; stalls in one arm would explain it."
     )
     values = {"medians_percent": 100 * of_medians, "means_percent": 100 * of_means}
     return [Finding("difference_in_tail", Severity.WARNING, text, values)]
@@ -173,9 +156,9 @@ def _mean_of_medians_ms(arm: Arm) -> float | None:
 
 def _order() -> Finding:
     text = (
-        "For all that these texts say, the arms ran one after the other: drift of the machine and "
-        "what the first arm left behind (caches, memory, heat) are then part of the difference, "
-        "and no interval knows of them. Interleave the arms in a random order, afresh each time, "
+        "ab's text does not tell in which order the runs were made. If one arm ran after the "
+        "other, drift of the machine and leftovers of the first arm (caches, memory, heat) are "
+        "part of the difference, and no interval covers them. Interleave the arms in random order "
         "and compare within pairs."
     )
     return Finding("order", Severity.NOTE, text)

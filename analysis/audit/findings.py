@@ -1,5 +1,5 @@
 """
-What an audit finds: one statement with its severity, in words and in numbers.
+One finding of the audit: a check, a severity, a sentence and its numbers.
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from experiments.records.ab.lines import printable
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 
 class Severity(Enum):
     """
-    How much a finding matters to who draws a conclusion.
+    How much a finding matters for a conclusion.
     """
 
     OK = "ok"
@@ -35,22 +37,28 @@ class Finding:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def not_made(check: str, needed: Mapping[str, object]) -> Finding:
+def not_made(check: str, missing: Sequence[str]) -> Finding:
     """
-    The outcome of a check that lacks some of what it needs, given under ab's own labels.
+    The outcome of a check whose input lacks values, which are given by ab's labels.
     """
-    missing = [label for label, value in needed.items() if not value]
     names = ", ".join(f"“{name}”" for name in missing)
-    verb = "is" if len(missing) == 1 else "are"
-    text = f"Could not be checked: {names} {verb} not there."
-    return Finding(check, Severity.NOTE, text, {"missing": missing})
+    text = f"Not checked: {names} {'is' if len(missing) == 1 else 'are'} missing."
+    return Finding(check, Severity.NOTE, text, {"missing": list(missing)})
 
 
 def share(part: float, whole: float) -> str:
     """
-    A part in per cent of the whole; never rounded up to all of it.
+    A part in per cent of the whole; never rounded up to 100 %.
     """
     percent = 100 * part / whole if whole else 0.0
     if percent < 100 and round(percent, 2) == 100:
         return "more than 99.99 %"
     return f"{percent:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def shortened(text: str, length: int = 80) -> str:
+    """
+    Text of unknown origin, safe for a terminal and for a line.
+    """
+    shown = printable(text[: length + 1])
+    return shown if len(shown) <= length else shown[: length - 1] + "…"

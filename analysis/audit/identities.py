@@ -1,231 +1,179 @@
 """
-Identities among the numbers of one output: what ab computes from what, and whether it is so here.
+Identities among the numbers of one output: the formulas by which ab computes one from others.
 
-A number stands for every value that is printed so; an identity fails only if none of them fits.
-The formulas are those of ``output_results`` in ``support/ab.c``.
+A printed number stands for every value that rounds to it. An identity fails only if none of them
+fits. The formulas are those of ``output_results`` in ``support/ab.c``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity
-from analysis.audit.reading import LABELS
-from analysis.audit.rounding import Printed, Range
+from analysis.audit.ranges import Range, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from analysis.audit.reading import Reading
-
-
-@dataclass(frozen=True)
-class Formula:
-    """
-    A printed number that follows from others.
-    """
-
-    target: str
-    words: str
-    sources: tuple[str, ...]
-    compute: Callable[..., Range]
+    from experiments.records.ab.numbers import Printed
+    from experiments.records.ab.output import AbOutput
 
 
-FORMULAS = (
-    Formula(
-        "latency_mean_ms",
-        "mean latency = concurrency × time / requests",
-        ("concurrency", "duration_s", "requests_complete"),
-        lambda concurrency, duration_s, requests: concurrency * duration_s * 1e3 / requests,
-    ),
-    Formula(
-        "latency_across_ms",
-        "mean across all concurrent requests = time / requests",
-        ("duration_s", "requests_complete"),
-        lambda duration_s, requests: duration_s * 1e3 / requests,
-    ),
-    Formula(
-        "requests_per_s",
-        "requests per second = requests / time",
-        ("requests_complete", "duration_s"),
-        lambda requests, duration_s: requests / duration_s,
-    ),
-    Formula(
-        "requests_per_s",
-        "requests per second = concurrency / mean latency",
-        ("concurrency", "latency_mean_ms"),
-        lambda concurrency, latency_ms: concurrency * 1e3 / latency_ms,
-    ),
-    Formula(
-        "transfer_kib_per_s",
-        "transfer rate = total transferred / time",
-        ("transferred_bytes", "duration_s"),
-        lambda transferred, duration_s: transferred / 1024 / duration_s,
-    ),
-)
+Check = Callable[..., "tuple[bool | None, str]"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Identity:
     """
-    Whether one identity holds (None: it could not be looked at), with its numbers or what lacks.
+    What must hold among the values of some labels.
+
+    ``check`` takes the output and the values. It says whether they agree, None if that cannot be
+    told, with the numbers or the reason.
     """
 
     words: str
-    holds: bool | None
-    detail: str
+    labels: tuple[str, ...]
+    check: Check
 
 
-def identities(reading: Reading) -> list[Finding]:
-    """
-    One finding for all that holds, one for each identity that does not, one for what is missing.
-    """
-    outcomes = [_by_formula(reading, formula) for formula in FORMULAS]
-    outcomes += [
-        _failures(reading),
-        _bodies(reading),
-        _percentiles(reading),
-        _median(reading),
-        _longest(reading),
-        _total(reading),
-        _rows(reading),
-    ]
-    found = [
-        Finding(
-            "identity",
-            Severity.ERROR,
-            f"Does not hold: {outcome.words}; {outcome.detail}. The text was changed, or its "
-            "numbers are of different runs.",
-            {"identity": outcome.words},
-        )
-        for outcome in outcomes
-        if outcome.holds is False
-    ]
-    holding = [outcome.words for outcome in outcomes if outcome.holds]
-    if holding:
-        text = f"{len(holding)} hold within the printed rounding: {'; '.join(holding)}."
-        found.append(Finding("identities", Severity.OK, text, {"holding": holding}))
-    lacking = {outcome.words: outcome.detail for outcome in outcomes if outcome.holds is None}
-    if lacking:
-        named = "; ".join(f"{words} ({detail})" for words, detail in lacking.items())
-        text = f"{len(lacking)} could not be checked: {named}."
-        found.append(Finding("identities_not_checked", Severity.NOTE, text, {"lacking": lacking}))
-    return found
+def _formula(compute: Callable[..., Range]) -> Check:
+    def check(_: AbOutput, printed: Printed, *sources: Printed | int) -> tuple[bool, str]:
+        computed = compute(*map(Range.of, sources))
+        detail = f"printed is {printed.value:g}, computed {computed}"
+        return computed.overlaps(Range.of(printed)), detail
+
+    return check
 
 
-def _range(value: float | Printed) -> Range:
-    return value.range if isinstance(value, Printed) else Range(value, value)
-
-
-def _lacks(words: str, *labels: str) -> Outcome:
-    return Outcome(words, None, "no " + ", no ".join(f"“{label}”" for label in labels))
-
-
-def _by_formula(reading: Reading, formula: Formula) -> Outcome:
-    names = (formula.target, *formula.sources)
-    missing = [LABELS[name] for name in names if getattr(reading, name) is None]
-    if missing:
-        return _lacks(formula.words, *missing)
-    printed = getattr(reading, formula.target)
-    computed = formula.compute(*(_range(getattr(reading, name)) for name in formula.sources))
-    detail = f"printed is {printed.value:g}, computed {computed}"
-    return Outcome(formula.words, computed.overlaps(printed.range), detail)
-
-
-def _failures(reading: Reading) -> Outcome:
-    words = "failed = connect + receive + length + exceptions"
-    kinds = {
-        kind: getattr(reading, f"failed_{kind}")
-        for kind in ("connect", "receive", "length", "exceptions")
-    }
-    missing = [f"failed: {kind}" for kind, number in kinds.items() if number is None]
-    if reading.requests_failed is None:
-        missing.append(LABELS["requests_failed"])
-    if missing or reading.requests_failed is None:
-        return _lacks(words, *missing)
-    total = sum(kinds.values())
+def _failures(output: AbOutput, failed: int, *kinds: int) -> tuple[bool, str]:
+    total = sum(kinds)
     # The trunk also counts requests as failed that could not be written.
-    allowed = range(total, total + (reading.write_errors or 0) + 1)
-    detail = f"printed is {reading.requests_failed}, the sum {total}"
-    return Outcome(words, reading.requests_failed in allowed, detail)
+    allowed = range(total, total + (output.write_errors or 0) + 1)
+    return failed in allowed, f"printed is {failed}, the sum {total}"
 
 
-def _bodies(reading: Reading) -> Outcome:
-    words = "HTML transferred = document length × requests, where no length failed"
-    if reading.document_length_variable:
-        return Outcome(words, None, "the length may vary (-l)")
-    names = ("document_length_bytes", "html_bytes", "requests_complete", "requests_failed")
-    missing = [LABELS[name] for name in names if getattr(reading, name) is None]
-    length, html = reading.document_length_bytes, reading.html_bytes
-    requests = reading.requests_complete
-    if length is None or html is None or requests is None or missing:
-        return _lacks(words, *missing)
-    if reading.requests_failed:
-        return Outcome(words, None, "some requests failed")
-    # When a time limit ends the run, the requests then under way have been read in part.
-    under_way = length * (reading.concurrency or 0)
-    computed = length * requests
+def _bodies(output: AbOutput, html: int, requests: int, failed: int) -> tuple[bool | None, str]:
+    if output.document_length_variable:
+        return None, "lengths may vary (-l)"
+    if output.document_length is None:
+        return None, "no “Document Length”"
+    if failed:
+        return None, "some requests failed"
+    # If a time limit ends the run, the requests then under way are received in part.
+    under_way = output.document_length * (output.concurrency or 0)
+    computed = output.document_length * requests
     detail = f"printed is {html}, computed {computed}"
-    return Outcome(words, computed <= html <= computed + under_way, detail)
+    return computed <= html <= computed + under_way, detail
 
 
-def _percentiles(reading: Reading) -> Outcome:
-    words = "percentiles rise"
-    if len(reading.percentiles_ms) < 2:
-        return _lacks(words, "Percentage of the requests")
-    for (lower, low), (upper, high) in pairwise(sorted(reading.percentiles_ms.items())):
+def _percentiles(_: AbOutput, percentiles_ms: dict[int, Printed]) -> tuple[bool, str]:
+    for (lower, low), (upper, high) in pairwise(sorted(percentiles_ms.items())):
         if low.value > high.value:
-            detail = f"{lower} % is {low.value:g} ms, {upper} % is {high.value:g} ms"
-            return Outcome(words, holds=False, detail=detail)
-    return Outcome(words, holds=True, detail="")
+            return False, f"{lower} % is {low.value:g} ms, {upper} % is {high.value:g} ms"
+    return True, ""
 
 
-def _median(reading: Reading) -> Outcome:
-    words = "median of the total times = 50 % line"
-    median, line = reading.time_ms("total", "median"), reading.percentiles_ms.get(50)
-    longest = reading.percentiles_ms.get(100)
-    requests = reading.requests_complete
-    if median is None or line is None or requests is None:
-        needed = {"Total, median": median, "50%": line, LABELS["requests_complete"]: requests}
-        return _lacks(words, *(name for name, value in needed.items() if value is None))
-    # Of an odd number of requests ab takes the middle one and the next, and prints their mean.
-    holds = median.same(line)
-    if requests % 2:
-        holds = holds or line.value <= median.value <= (longest or median).value
-    return Outcome(words, holds, f"{median.value:g} and {line.value:g} ms")
+def _median(output: AbOutput, median: Printed, line: Printed, requests: int) -> tuple[bool, str]:
+    # For an odd number of requests ab prints the mean of the middle one and the next.
+    longest = output.percentiles_ms.get(100, median)
+    between = requests % 2 == 1 and line.value <= median.value <= longest.value
+    return same(median, line) or between, f"{median.value:g} and {line.value:g} ms"
 
 
-def _longest(reading: Reading) -> Outcome:
-    words = "longest request = 100 % line"
-    longest, line = reading.time_ms("total", "max"), reading.percentiles_ms.get(100)
-    if longest is None or line is None:
-        needed = {"Total, max": longest, "100%": line}
-        return _lacks(words, *(name for name, value in needed.items() if value is None))
-    detail = f"{longest.value:g} and {line.value:g} ms"
-    return Outcome(words, longest.same(line), detail)
+def _longest(_: AbOutput, longest: Printed, line: Printed) -> tuple[bool, str]:
+    return same(longest, line), f"{longest.value:g} and {line.value:g} ms"
 
 
-def _total(reading: Reading) -> Outcome:
-    words = "mean total = mean connect + mean processing"
-    means = [reading.time_ms(row, "mean") for row in ("connect", "processing", "total")]
-    connect, processing, total = means
-    if connect is None or processing is None or total is None:
-        return _lacks(words, "Connection Times")
-    computed = connect.range + processing.range
-    detail = f"{connect.value:g} + {processing.value:g} and {total.value:g} ms"
-    return Outcome(words, computed.overlaps(total.range), detail)
-
-
-def _rows(reading: Reading) -> Outcome:
-    words = "min ≤ mean, median ≤ max in every row of times"
-    if not reading.connection_times_ms:
-        return _lacks(words, "Connection Times")
-    for row, columns in reading.connection_times_ms.items():
+def _rows(_: AbOutput, rows: dict[str, dict[str, Printed]]) -> tuple[bool, str]:
+    for row, columns in rows.items():
         for middle in ("mean", "median"):
             values = [columns[name].value for name in ("min", middle, "max") if name in columns]
             if values != sorted(values):
-                detail = f"{row}, min, {middle}, max: " + ", ".join(f"{ms:g}" for ms in values)
-                return Outcome(words, holds=False, detail=detail)
-    return Outcome(words, holds=True, detail="")
+                shown = ", ".join(f"{ms:g}" for ms in values)
+                return False, f"{row}, min, {middle}, max: {shown}"
+    return True, ""
+
+
+IDENTITIES = (
+    Identity(
+        "mean latency = concurrency × time / requests",
+        ("Time per request", "Concurrency Level", "Time taken for tests", "Complete requests"),
+        _formula(lambda concurrency, seconds, requests: concurrency * seconds * 1e3 / requests),
+    ),
+    Identity(
+        "mean across all concurrent requests = time / requests",
+        ("Time per request (across)", "Time taken for tests", "Complete requests"),
+        _formula(lambda seconds, requests: seconds * 1e3 / requests),
+    ),
+    Identity(
+        "requests per second = requests / time",
+        ("Requests per second", "Complete requests", "Time taken for tests"),
+        _formula(lambda requests, seconds: requests / seconds),
+    ),
+    Identity(
+        "requests per second = concurrency / mean latency",
+        ("Requests per second", "Concurrency Level", "Time per request"),
+        _formula(lambda concurrency, latency_ms: concurrency * 1e3 / latency_ms),
+    ),
+    Identity(
+        "transfer rate = total transferred / time",
+        ("Transfer rate", "Total transferred", "Time taken for tests"),
+        _formula(lambda transferred, seconds: transferred / 1024 / seconds),
+    ),
+    Identity(
+        "failed = connect + receive + length + exceptions",
+        ("Failed requests", "Connect", "Receive", "Length", "Exceptions"),
+        _failures,
+    ),
+    Identity(
+        "HTML transferred = document length × requests, if no length failed",
+        ("HTML transferred", "Complete requests", "Failed requests"),
+        _bodies,
+    ),
+    Identity("percentiles rise", ("Percentage of the requests",), _percentiles),
+    Identity(
+        "median of the total times = 50 % line",
+        ("Total, median", "50%", "Complete requests"),
+        _median,
+    ),
+    Identity("longest request = 100 % line", ("Total, max", "100%"), _longest),
+    Identity(
+        "mean total = mean connect + mean processing",
+        ("Total, mean", "Connect, mean", "Processing, mean"),
+        _formula(lambda connect, processing: connect + processing),
+    ),
+    Identity("min ≤ mean, median ≤ max in every row of times", ("Connection Times",), _rows),
+)
+
+
+def identities(output: AbOutput) -> list[Finding]:
+    """
+    One finding for each identity that fails, one for all that hold, one for all not checked.
+    """
+    found: list[Finding] = []
+    holding: list[str] = []
+    lacking: dict[str, str] = {}
+    for identity in IDENTITIES:
+        values = [output.labelled(label) for label in identity.labels]
+        pairs = zip(identity.labels, values, strict=True)
+        missing = [f"no “{label}”" for label, value in pairs if value is None or value == {}]
+        holds, detail = (None, ", ".join(missing)) if missing else identity.check(output, *values)
+        if holds:
+            holding.append(identity.words)
+        elif holds is None:
+            lacking[identity.words] = detail
+        else:
+            text = (
+                f"Fails: {identity.words}; {detail}. The text was edited, or it mixes the numbers "
+                "of different runs."
+            )
+            found.append(Finding("identity", Severity.ERROR, text, {"identity": identity.words}))
+    if holding:
+        text = f"{len(holding)} hold within the printed rounding: {'; '.join(holding)}."
+        found.append(Finding("identities", Severity.OK, text, {"holding": holding}))
+    if lacking:
+        named = "; ".join(f"{words} ({detail})" for words, detail in lacking.items())
+        text = f"{len(lacking)} not checked: {named}."
+        found.append(Finding("identities_not_checked", Severity.NOTE, text, {"lacking": lacking}))
+    return found

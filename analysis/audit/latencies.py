@@ -1,5 +1,5 @@
 """
-What the latencies of one output can support: their rounding, their percentiles, their tail.
+What the printed latencies support: their rounding, their percentiles, their tail.
 """
 
 from __future__ import annotations
@@ -7,40 +7,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made, share
-from analysis.audit.reading import LABELS
+from analysis.audit.ranges import Range
 
 if TYPE_CHECKING:
-    from analysis.audit.reading import Reading
-    from analysis.audit.rounding import Printed
+    from experiments.records.ab.numbers import Printed
+    from experiments.records.ab.output import AbOutput
 
 TABLE = "Percentage of the requests"
 
 COARSE_BELOW_MS = 20.0
 COARSEST_BELOW_MS = 5.0
-"""Below this, half a millisecond is more than ten per cent."""
+"""Below this, half a millisecond is more than 10 %."""
 
 BEYOND = 10
-"""How many requests must lie beyond a percentile for it to be more than a few odd ones."""
+"""Requests that must lie beyond a percentile; with fewer, single requests decide it."""
 
 SKEWED = 1.2
 BIMODAL = 1.5
-"""How far a mean may lie above the median before a tail makes much of it."""
+"""Ratio of mean to median above which a tail is a note, and a warning."""
 
 
-def rounding(reading: Reading) -> Finding:
+def rounding(output: AbOutput) -> Finding:
     """
-    How much of the printed percentiles is rounding to whole milliseconds.
+    How large the rounding to whole milliseconds is against the percentiles.
     """
-    lines = reading.percentiles_ms
+    lines = output.percentiles_ms
     coarse = {
         percent: value
         for percent, value in sorted(lines.items())
         if value.value < COARSE_BELOW_MS and value.half_unit >= 0.5
     }
     if not lines:
-        return not_made("rounding", {TABLE: lines})
+        return not_made("rounding", [TABLE])
     if not coarse:
-        text = f"No printed percentile is below {COARSE_BELOW_MS:g} ms: rounding matters little."
+        text = f"No percentile is below {COARSE_BELOW_MS:g} ms, so rounding is negligible."
         return Finding("rounding", Severity.OK, text, {"error_percent": {}})
     errors = {
         percent: 100 * value.half_unit / value.value if value.value else None
@@ -48,13 +48,13 @@ def rounding(reading: Reading) -> Finding:
     }
     shown = ", ".join(
         f"{percent} % is {coarse[percent].value:g} ms "
-        + ("(no digit)" if error is None else f"(±{error:.0f} %)")
+        + ("(no significant digit)" if error is None else f"(±{error:.0f} %)")
         for percent, error in errors.items()
         if percent in {min(errors), 90, 99}
     )
     text = (
-        f"Printed in whole milliseconds, so up to ±0.5 ms off: {shown}. The file that ab writes "
-        "with -e has microseconds."
+        f"Percentiles are rounded to whole milliseconds (±0.5 ms): {shown}. The percentile file "
+        "(-e) has microseconds."
     )
     worst = next(iter(coarse.values())).value
     severity = Severity.WARNING if worst < COARSEST_BELOW_MS else Severity.NOTE
@@ -62,26 +62,25 @@ def rounding(reading: Reading) -> Finding:
     return Finding("rounding", severity, text, values)
 
 
-def percentiles(reading: Reading) -> Finding:
+def percentiles(output: AbOutput) -> Finding:
     """
-    Which of the table's percentiles have enough requests beyond them.
+    Which percentiles have enough requests beyond them.
 
-    ab prints request ``requests * percent / 100`` (rounded down, counted from zero) of the sorted
-    ones; for its file of ``-e`` it adds a half before, which may lie beyond the last.
+    ab prints the sorted request of index ``requests * percent / 100``, rounded down. For the
+    percentile file (``-e``) it adds a half first, so that the index may lie beyond the last one.
     """
-    requests = reading.requests_complete
-    printed = [percent for percent in sorted(reading.percentiles_ms) if percent < 100]
+    requests = output.requests_completed
+    printed = [percent for percent in sorted(output.percentiles_ms) if percent < 100]
     if not printed or not requests:
-        needed = {TABLE: printed, LABELS["requests_complete"]: requests}
-        return not_made("percentiles", needed)
+        return not_made("percentiles", output.lacking(TABLE, "Complete requests"))
     supported = [p for p in printed if requests * (100 - p) >= BEYOND * 100]
     unsupported = [p for p in printed if p not in supported]
     longest = [p for p in printed if requests * p // 100 >= requests - 1]
     values = {"supported": supported, "unsupported": unsupported, "longest_request": longest}
     if not unsupported:
         text = (
-            f"{requests} requests support {_named(supported)} (at least {BEYOND} beyond each); "
-            "100 % is one request, the longest."
+            f"{requests} requests support {_named(supported)} (at least {BEYOND} requests beyond "
+            "each); 100 % is a single request, the longest."
         )
         return Finding("percentiles", Severity.OK, text, values)
     enough = -(-BEYOND * 100 // (100 - unsupported[-1]))
@@ -91,9 +90,9 @@ def percentiles(reading: Reading) -> Finding:
         f"{BEYOND} lie beyond. {unsupported[-1]} % needs {enough} requests."
     )
     if longest:
-        text += f" As ab looks them up, here the longest request itself is {_named(longest)}."
+        text += f" By ab's index, the longest request itself is {_named(longest)}."
     if int(0.5 + requests * 0.99) >= requests:
-        text += " Its file of -e then takes 99 % from beyond its table: that is no latency."
+        text += " The percentile file (-e) reads 99 % beyond ab's table: that is no latency."
     return Finding("percentiles", Severity.WARNING, text, values)
 
 
@@ -101,52 +100,53 @@ def _named(percents: list[int]) -> str:
     return ", ".join(f"{percent} %" for percent in percents)
 
 
-def _median_ms(reading: Reading) -> Printed | None:
-    return reading.percentiles_ms.get(50) or reading.time_ms("total", "median")
+def _median_ms(output: AbOutput) -> Printed | None:
+    return output.percentiles_ms.get(50) or output.time_ms("total", "median")
 
 
-def tail(reading: Reading) -> Finding:
+def tail(output: AbOutput) -> Finding:
     """
-    Whether the mean is made by a tail, and how little would make such a tail.
+    How much of the mean is a tail, and the single stall that would explain it.
     """
-    median, mean = _median_ms(reading), reading.latency_mean_ms
+    median, mean = _median_ms(output), output.latency_mean_ms
     if mean is None:
-        mean = reading.time_ms("total", "mean")
+        mean = output.time_ms("total", "mean")
     if median is None or mean is None:
-        return not_made("tail", {"50%": median, LABELS["latency_mean_ms"]: mean})
+        needed = {"50%": median, "Time per request": mean}
+        return not_made("tail", [label for label, number in needed.items() if number is None])
     values = {"median_ms": median.value, "mean_ms": mean.value, "share_in_tail": 0.0}
-    if mean.range.low <= SKEWED * median.range.high:
-        text = f"Mean ({mean.value:g} ms) and median ({median.value:g} ms) tell the same."
+    if Range.of(mean).low <= SKEWED * Range.of(median).high:
+        text = f"Mean ({mean.value:g} ms) and median ({median.value:g} ms) agree."
         return Finding("tail", Severity.OK, text, values)
     excess_ms = mean.value - median.value
     values["share_in_tail"] = excess_ms / mean.value
     text = (
         f"The median is {median.value:g} ms, the mean {mean.value:g} ms: "
-        f"{share(excess_ms, mean.value)} of the time is what a part of the requests took beyond "
-        f"the median.{_stall(reading, excess_ms, values)}"
+        f"{share(excess_ms, mean.value)} of the mean is a tail above the median."
+        f"{_stall(output, excess_ms, values)}"
     )
     severity = Severity.WARNING if mean.value > BIMODAL * median.value else Severity.NOTE
     return Finding("tail", severity, text, values)
 
 
-def _stall(reading: Reading, excess_ms: float, values: dict[str, float]) -> str:
-    requests, concurrency = reading.requests_complete, reading.concurrency
+def _stall(output: AbOutput, excess_ms: float, values: dict[str, float]) -> str:
+    requests, concurrency = output.requests_completed, output.concurrency
     if not requests or not concurrency:
         return ""
     total_s = excess_ms * requests / 1e3
     stall_s = total_s / concurrency
     values["stall_s"] = stall_s
     text = (
-        f" A single stall of some {stall_s:.3g} s, at the start say, of all {concurrency} "
-        "connections would be enough to make it, and that is no steady cost per request."
+        f" A single stall of {stall_s:.3g} s of all {concurrency} connections, at the start for "
+        "example, would explain the tail; a stall is no steady cost per request."
     )
-    longest = reading.percentiles_ms.get(100)
-    median = _median_ms(reading)
+    longest = output.percentiles_ms.get(100)
+    median = _median_ms(output)
     if longest is None or median is None or longest.value <= median.value:
         return text
     fewest = total_s * 1e3 / (longest.value - median.value)
     values["at_least_slow_requests"] = fewest
     return (
         f"{text} The longest request took {longest.value:g} ms, so at least "
-        f"{fewest:.0f} of {requests} were slow."
+        f"{fewest:.0f} of {requests} requests were slow."
     )

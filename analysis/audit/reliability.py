@@ -1,8 +1,8 @@
 """
-How reliable the server was: what ab calls failed, what it does not, and what that comes to.
+How many requests were answered well: what ab counts as failed, what it omits, the corrected share.
 
-ab keeps the length of the first response that is complete and flags every other length as a
-failure, without a look at the status of either (``support/ab.c``, ``close_connection``).
+ab takes the length of the first complete response as reference and counts every other length as a
+failure, whatever the status of either (``support/ab.c``, ``close_connection``).
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made, share
-from analysis.audit.reading import LABELS
 
 if TYPE_CHECKING:
-    from analysis.audit.reading import Reading
+    from experiments.records.ab.output import AbOutput
 
 RULE = (
-    "ab takes the length of the first complete response as the reference, with no look at its "
-    "status, and flags every other length."
+    "ab takes the length of the first complete response as reference, whatever its status, and "
+    "counts every other length as a failure."
 )
 
 
 class Cause(Enum):
     """
-    What the length failures are.
+    The cause of the length failures.
     """
 
     NONE = "none"
@@ -38,59 +37,56 @@ class Cause(Enum):
 @dataclass(frozen=True)
 class Counts:
     """
-    The numbers that the checks need, all there.
+    The counts of one output.
+
+    ``failed_otherwise`` are failures to connect, to receive, and exceptions. ``good`` are the good
+    answers if a length failure is none. ``failed_mean_bytes`` is the mean length of the length
+    failures if all other answers have the reference length.
     """
 
     complete: int
     failed: int
     length: int
     non_2xx: int
-
-    @property
-    def failed_otherwise(self) -> int:
-        """
-        Failures to connect, to receive, and exceptions.
-        """
-        return max(0, self.failed - self.length)
-
-    @property
-    def good(self) -> int:
-        """
-        Requests that were answered well, if the length says nothing.
-        """
-        return max(0, self.complete - self.non_2xx - self.failed_otherwise)
+    failed_otherwise: int
+    good: int
+    failed_mean_bytes: float | None
 
 
-def reliability(reading: Reading) -> list[Finding]:
+NEEDED = ("Complete requests", "Failed requests", "Length", "Non-2xx responses")
+
+
+def reliability(output: AbOutput) -> list[Finding]:
     """
-    What the length failures are, and the share of good answers as it reads and as it was.
+    The cause of the length failures, and the share of good answers as printed and corrected.
     """
-    complete, failed = reading.requests_complete, reading.requests_failed
-    length, non_2xx = reading.failed_length, reading.responses_non_2xx
-    if complete is None or failed is None or length is None or non_2xx is None:
-        names = ("requests_complete", "requests_failed", "failed_length", "responses_non_2xx")
-        needed = {LABELS.get(name, "Length"): getattr(reading, name) is not None for name in names}
-        return [not_made("reliability", needed)]
+    missing = [label for label in NEEDED if output.labelled(label) is None]
+    if missing:
+        return [not_made("reliability", missing)]
+    complete, failed, length, non_2xx = map(output.labelled, NEEDED)
     if complete == 0:
         return [Finding("reliability", Severity.ERROR, "No request was completed.")]
-    counts = Counts(complete, failed, length, non_2xx)
-    cause = _cause(counts, reading)
-    return [_length(counts, cause, reading), _share_of_good(counts, cause)]
+    otherwise = max(0, failed - length)
+    html, reference = output.bytes_html, output.document_length
+    counts = Counts(
+        complete=complete,
+        failed=failed,
+        length=length,
+        non_2xx=non_2xx,
+        failed_otherwise=otherwise,
+        good=max(0, complete - non_2xx - otherwise),
+        failed_mean_bytes=None
+        if html is None or reference is None or length == 0
+        else (html - reference * (complete - length)) / length,
+    )
+    cause = _cause(counts)
+    return [_length(counts, cause, output), _share_of_good(counts, cause)]
 
 
-def _good_bodies_bytes(counts: Counts, reading: Reading) -> float | None:
-    # The mean length of what was flagged, when all else had the length of the reference.
-    html, reference = reading.html_bytes, reading.document_length_bytes
-    if html is None or reference is None or counts.length == 0:
-        return None
-    return (html - reference * (counts.complete - counts.length)) / counts.length
-
-
-def _cause(counts: Counts, reading: Reading) -> Cause:
-    flagged_bytes = _good_bodies_bytes(counts, reading)
+def _cause(counts: Counts) -> Cause:
     if counts.length == 0:
         return Cause.NONE
-    if counts.length > counts.complete or (flagged_bytes is not None and flagged_bytes < 0):
+    if counts.length > counts.complete or (counts.failed_mean_bytes or 0) < 0:
         return Cause.UNCLEAR
     if counts.non_2xx == 0:
         return Cause.VARYING
@@ -99,53 +95,49 @@ def _cause(counts: Counts, reading: Reading) -> Cause:
     return Cause.ERROR_ANSWERS if counts.length == counts.non_2xx else Cause.UNCLEAR
 
 
-def _length(counts: Counts, cause: Cause, reading: Reading) -> Finding:
+def _length(counts: Counts, cause: Cause, output: AbOutput) -> Finding:
     length, non_2xx, complete = counts.length, counts.non_2xx, counts.complete
     values = {
         "cause": cause.value,
         "failed_length": length,
         "responses_non_2xx": non_2xx,
-        "requests_complete": complete,
-        "flagged_mean_bytes": _good_bodies_bytes(counts, reading),
+        "requests_completed": complete,
+        "flagged_mean_bytes": counts.failed_mean_bytes,
     }
+    bodies = ""
+    if counts.failed_mean_bytes is not None:
+        bodies = (
+            f" By the bytes transferred, the length failures have {counts.failed_mean_bytes:.6g} "
+            f"bytes on average, the reference has {output.document_length}."
+        )
     if cause is Cause.NONE:
-        text = "No request was flagged for its length."
-        if reading.document_length_variable:
-            text = "The length was not compared (-l), so it flags no request."
+        text = "No request failed by its length."
+        if output.document_length_variable:
+            text = "Lengths were not compared (-l)."
         return Finding("length", Severity.OK, text, values)
     if cause is Cause.FIRST_RESPONSE:
         text = (
-            f"An artefact: {length} length failures + {non_2xx} non-2xx = {complete}, all complete "
+            f"Artefact: {length} length failures + {non_2xx} non-2xx = {complete}, all complete "
             f"requests. {RULE} So the first response was one of the {non_2xx} non-2xx, and the "
-            f"{length} flagged ones are the good answers.{_bodies(counts, reading)}"
+            f"{length} length failures are the good answers.{bodies}"
         )
     elif cause is Cause.ERROR_ANSWERS:
         text = (
-            f"{length} length failures and as many non-2xx: most likely the same requests, whose "
-            f"error pages have another length than the good answers. They count once. {RULE}"
+            f"{length} length failures and as many non-2xx are most likely the same requests: "
+            f"error pages of another length. They count once. {RULE}"
         )
     elif cause is Cause.VARYING:
         text = (
-            f"{length} length failures and no non-2xx: every answer had a good status, but not one "
-            f"length. {RULE} Pages made anew for each request vary; ab cannot tell that from cut "
-            f"answers.{_bodies(counts, reading)}"
+            f"{length} length failures and no non-2xx: every answer had a good status, but the "
+            f"lengths differ. {RULE} Dynamic pages vary in length; ab cannot tell them from "
+            f"truncated answers.{bodies}"
         )
     else:
         text = (
-            f"{length} length failures and {non_2xx} non-2xx of {complete} requests do not explain "
-            f"one another: the lengths vary among good or among error answers. {RULE}"
+            f"{length} length failures and {non_2xx} non-2xx of {complete} requests do not match: "
+            f"the lengths vary among the good answers or among the error answers. {RULE}"
         )
     return Finding("length", Severity.WARNING, f"{text} Run again with -l.", values)
-
-
-def _bodies(counts: Counts, reading: Reading) -> str:
-    flagged_bytes = _good_bodies_bytes(counts, reading)
-    if flagged_bytes is None:
-        return ""
-    return (
-        f" By the bytes transferred these have {flagged_bytes:.6g} bytes each on average, the "
-        f"reference has {reading.document_length_bytes}."
-    )
 
 
 def _share_of_good(counts: Counts, cause: Cause) -> Finding:
@@ -158,19 +150,19 @@ def _share_of_good(counts: Counts, cause: Cause) -> Finding:
         "corrected": good / complete,
         "corrected_at_least": least / complete,
         "good": good,
-        "requests_complete": complete,
+        "requests_completed": complete,
     }
     if good == as_printed == least == complete:
-        text = f"100 %: {complete} of {complete} answers were 2xx, and none failed."
+        text = f"100 %: {complete} of {complete} answers were 2xx, none failed."
         return Finding("reliability", Severity.OK, text, values)
     shown = f"{share(good, complete)} ({good} of {complete})"
     if least < good:
-        shown = f"between {share(least, complete)} and {shown}, as the lengths cannot decide"
+        shown = f"between {share(least, complete)} and {shown}, which the lengths cannot decide"
     elif counts.failed_otherwise:
         shown = f"at least {shown}"
     text = (
-        f"As “Failed requests” reads: {share(as_printed, complete)} ({as_printed} of {complete}). "
-        f"Corrected: {shown}. ab does not count non-2xx under “Failed requests” "
-        f"({counts.non_2xx} here), and counts a length that differs ({counts.length} here)."
+        f"Good answers by “Failed requests”: {share(as_printed, complete)} ({as_printed} of "
+        f"{complete}). Corrected: {shown}. “Failed requests” omits non-2xx ({counts.non_2xx} here) "
+        f"and includes differing lengths ({counts.length} here)."
     )
     return Finding("reliability", Severity.WARNING, text, values)

@@ -1,3 +1,3 @@
 """
-How figures are drawn: pure functions from numbers to SVG, data and words.
+Drawing: pure functions from numbers to SVG, CSV and text alternatives.
 """

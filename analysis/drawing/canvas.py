@@ -1,15 +1,14 @@
 """
-How all figures look, and their rendering: the same input gives the same bytes, on every machine.
+The look of all figures and their rendering: the same input gives the same bytes on every machine.
 
-Each figure has a light ground of its own and dark ink. On a transparent ground ink would have to
-be of a middle tone to be seen on white pages and on dark ones, with a contrast of 4.6 to 1 at the
-best, and there would be none left for what is less important; with a ground of its own all text
-has 7 to 1 or more wherever the figure is put. Nothing is told by colour alone: there is a marker, a
-dash, a hatching or a word for it too, so the figures can be printed in grey. The colours are after
-Okabe and Ito, "Color Universal Design" (2008), darkened where they were too light for a thin line.
+Figures have dark ink on an opaque light background, so text has a contrast of at least 7:1 on any
+page. A transparent background would allow 4.6:1 at best: ink must then be readable on white and on
+dark pages. Colour never carries meaning alone. A marker, dash, hatching or word repeats it, so
+figures can be printed in grey. The palette follows Okabe and Ito, "Color Universal Design" (2008);
+colours too light for a thin line are darkened.
 
-Text is kept as text, which can be searched and read aloud. Sizes and places are given in inches and
-depend on no text's width, because a reader may have other fonts.
+Text stays text, so it can be searched and read aloud. Sizes and positions are in inches and never
+depend on the width of a text, because readers have different fonts.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Look = dict[str, Any]
-"""How something is drawn: keywords of which each has a type of its own."""
+"""Keyword arguments of a matplotlib artist."""
 
 PAPER = "#ffffff"
 INK = "#1a1a1a"
@@ -52,21 +51,21 @@ WIDTH_IN = 9.6
 MARGIN_IN = 0.2
 TITLE_IN = 0.5
 AXIS_IN = 0.4
-"""What the title takes at the top, and the numbers and the name of an axis below it."""
+"""Height of an axis's tick labels and label; ``TITLE_IN`` is the height of a figure's title."""
 
 SMALL_PT = 8.0
 TEXT_PT = 9.0
 TITLE_PT = 11.0
 
 STEPS = [digit * 10.0**power for power in range(6, -4, -1) for digit in (5, 2, 1)]
-"""Of relative differences, the coarsest first."""
+"""Tick steps of relative differences, the coarsest first."""
 
 STYLE: dict[str, object] = {
     "font.family": "sans-serif",
-    # Its metrics come with the package, so they are the same everywhere.
+    # matplotlib ships this font's metrics, so they are the same everywhere.
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": TEXT_PT,
-    # A name with two dollar signs is no formula.
+    # A variant's name may contain two dollar signs.
     "text.parse_math": False,
     "text.color": INK,
     "axes.edgecolor": MUTED,
@@ -100,9 +99,9 @@ def rendered(
     height_in: float, title: str, alternative: str, paint: Callable[[Canvas], None]
 ) -> str:
     """
-    The SVG of what is painted on a canvas of this height, below its title.
+    The SVG of a canvas with its title and what ``paint`` draws on it.
 
-    The alternative is put into the file too. Whatever style a user has set counts for nothing.
+    The file contains the text alternative too. The user's matplotlib style is ignored.
     """
     with style.context(STYLE, after_reset=True):
         canvas = Canvas(figsize=(WIDTH_IN, height_in), facecolor=PAPER, edgecolor=GRID, linewidth=2)
@@ -115,26 +114,26 @@ def rendered(
             va="top",
         )
         paint(canvas)
-        drawn = io.BytesIO()
-        # Neither the day nor a version belongs into bytes that are to be the same.
+        buffer = io.BytesIO()
+        # A date or a version would make the bytes differ.
         metadata = {"Title": title, "Description": alternative, "Date": None, "Creator": None}
-        canvas.savefig(drawn, format="svg", metadata=metadata)
-    return drawn.getvalue().decode()
+        canvas.savefig(buffer, format="svg", metadata=metadata)
+    return buffer.getvalue().decode()
 
 
 def panel(
     canvas: Canvas, *, left_in: float, top_in: float, width_in: float, height_in: float
 ) -> Axes:
     """
-    Axes at a place that is given in inches from the canvas's upper left corner.
+    Axes at a position in inches from the canvas's upper left corner.
     """
-    whole_in = canvas.get_figheight()
+    canvas_in = canvas.get_figheight()
     return canvas.add_axes(
         (
             left_in / WIDTH_IN,
-            1 - (top_in + height_in) / whole_in,
+            1 - (top_in + height_in) / canvas_in,
             width_in / WIDTH_IN,
-            height_in / whole_in,
+            height_in / canvas_in,
         )
     )
 
@@ -148,9 +147,9 @@ def legend(
     top_in: float = TITLE_IN,
 ) -> None:
     """
-    What each look means, by its name, so far below the canvas's upper edge.
+    Draw a legend, ``top_in`` inches below the canvas's upper edge.
 
-    ``length`` is a sample's, in heights of a letter.
+    ``samples`` maps labels to artists; ``length`` is the length of a sample in font sizes.
     """
     canvas.legend(
         list(samples.values()),
@@ -167,7 +166,7 @@ def legend(
 
 def even_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """
-    Round numbers at equal distances between two.
+    Round numbers at equal distances between two limits.
     """
     ticks = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return [float(tick) for tick in ticks if low <= tick <= high]
@@ -175,13 +174,13 @@ def even_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 def log_ticks(low: float, high: float) -> list[float]:
     """
-    Round numbers between two of a logarithmic axis, at least two of them.
+    At least two round numbers between the limits of a logarithmic axis.
     """
     if high / low < 5:
         return even_ticks(low, high, 6)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    every = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
-    inside = [tick for tick in every if low <= tick <= high]
+    candidates = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    inside = [tick for tick in candidates if low <= tick <= high]
     if len(inside) <= 9:
         return inside
     return [tick for decade in decades if low <= (tick := 10.0**decade) <= high]
@@ -189,14 +188,14 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def ratio_ticks(low: float, high: float) -> list[float]:
     """
-    Round relative differences between two logarithms of ratios, far enough apart for their labels.
+    Round relative differences between two log-ratios, far enough apart for their labels.
 
-    The rounder ones come first, and others go where there is room between them.
+    The roundest are placed first; others fill the gaps.
     """
     least_gap = (high - low) / 8
     ticks = [0.0]
     for step in STEPS:
-        # Of the finer ones only those near zero are round.
+        # More than ten times a fine step is no longer a round number.
         for tick in (number * step for number in range(-10, 11) if number * step > -1):
             if all(abs(math.log1p(tick) - math.log1p(other)) >= least_gap for other in ticks):
                 ticks.append(tick)
@@ -205,6 +204,6 @@ def ratio_ticks(low: float, high: float) -> list[float]:
 
 def signed_percent(relative: float) -> str:
     """
-    A relative difference as a tick's label.
+    The tick label of a relative difference.
     """
     return "0" if abs(relative) < 1e-12 else f"{relative * 100:+.7g} %"

@@ -1,5 +1,5 @@
 """
-A figure and what must be with it: its data as CSV, and its words for those who do not see it.
+A figure with its data (CSV) and its text alternative.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.statistics.intervals import Interval
 
 DIRECTORY = "figures"
-"""Below a run's folder."""
+"""The folder of figures, below a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Figure:
     """
     One figure of a report.
 
-    ``name`` is that of its files, without a suffix. ``svg`` and ``csv`` are their text,
-    ``alternative`` is what there is to see, in a sentence or two made from the data, and
-    ``caption`` says how to read it.
+    ``name`` is the name of its files without a suffix; ``svg`` and ``csv`` are their contents.
+    ``alternative`` is the text alternative: what the figure shows, in a sentence or two made from
+    the data. ``caption`` says how to read it.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Figure:
 
 def write(figures: Sequence[Figure], directory: Path, known: Collection[str] = ()) -> list[Path]:
     """
-    Write each figure's drawing and data into the directory, which is made; the files.
+    Write each figure's SVG and CSV into the directory and return their paths.
 
-    What is there of a ``known`` figure that is not among them, from an earlier report, goes.
-    Raises ResultsError when it cannot be written.
+    Creates the directory. Removes the files of ``known`` figures that an earlier report left.
+    Raises ResultsError when the directory cannot be written.
     """
     written = []
     try:
@@ -55,18 +55,18 @@ def write(figures: Sequence[Figure], directory: Path, known: Collection[str] = (
         for figure in figures:
             for suffix, text in ((".svg", figure.svg), (".csv", figure.csv)):
                 path = directory / f"{figure.name}{suffix}"
-                # Bytes, so that no platform changes the ends of lines.
+                # Bytes, so that line endings are the same on every platform.
                 path.write_bytes(text.encode())
                 written.append(path)
     except OSError as error:
-        msg = f"{directory} cannot be written: {error.strerror}; free space there"
+        msg = f"{directory} cannot be written: {error.strerror}; check permissions and free space"
         raise ResultsError(msg) from error
     return written
 
 
 def csv_text(headers: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> str:
     """
-    Rows under their headers, numbers to six significant digits; None is an empty cell.
+    A CSV file: numbers have six significant digits, None is an empty cell.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -77,7 +77,7 @@ def csv_text(headers: Sequence[str], rows: Sequence[Sequence[str | float | None]
 
 def limits_of(interval: Interval | None, scale: float = 1.0) -> list[float | None]:
     """
-    An interval as three cells: estimate, lower and upper limit, each multiplied.
+    An interval as three cells: estimate, lower limit, upper limit, each times ``scale``.
     """
     if interval is None:
         return [None] * 3
@@ -90,5 +90,5 @@ def _cell(value: str | float | None) -> str:
         return ""
     if isinstance(value, str):
         return value
-    # What is left of a sum that should be none depends on the machine that adds it up.
+    # The rounding residue of a sum that should be zero differs between machines.
     return f"{round(value, 9) + 0.0:.6g}"

@@ -1,5 +1,5 @@
 """
-Forest plots: relative differences with their intervals, one row each, around a margin.
+Forest plots: one row per relative difference, with its interval, and the equivalence margin.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ LEGEND_IN = 0.4
 
 FARTHEST = math.log(20)
 """
-The logarithm of the greatest ratio that an interval makes room for.
+The log-ratio beyond which the axis does not follow an interval.
 
-Beyond that, which two blocks may well give, it would leave no room for the others.
+Intervals from two blocks can be much wider, and would compress all other rows.
 """
 
 MARKS = {
@@ -51,13 +51,13 @@ MARKS = {
     Kind.EQUIVALENT: ("D", GREEN, GREEN),
     Kind.CANNOT_TELL: ("o", INK, PAPER),
 }
-"""For each verdict on a difference the marker, its outline and what fills it."""
+"""Marker, outline and fill of each verdict."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """
-    One row: its words, its relative difference (None where there is none), and the verdict on it.
+    One row: its text, its relative difference (None if unknown) and the verdict.
     """
 
     row: Row
@@ -67,7 +67,7 @@ class Entry:
 
 def verdict_word(comparison: Comparison) -> str:
     """
-    The verdict without its numbers, and without what it would take to know.
+    The verdict without numbers, and without the number of blocks needed.
     """
     if comparison.difference is None:
         return "no block has both"
@@ -76,14 +76,14 @@ def verdict_word(comparison: Comparison) -> str:
 
 def numbers_of(comparison: Comparison) -> str:
     """
-    The relative difference with its interval as text.
+    The relative difference with its interval.
     """
     return time_difference(comparison.difference) if comparison.difference else "–"
 
 
 def numbers_and_verdict(comparison: Comparison) -> str:
     """
-    Both on one line; what is not comparable has no numbers.
+    Difference and verdict on one line; *not comparable* stands once, without numbers.
     """
     words = dict.fromkeys((numbers_of(comparison), verdict_word(comparison)))
     return ", ".join(words)
@@ -99,9 +99,9 @@ def forest(
     row_in: float = ROW_IN,
 ) -> None:
     """
-    One row for each, below the title and the legend, on a scale of ratios.
+    Draw one row per entry below the title and the legend, on a log-ratio scale.
 
-    On that scale twice the time and half the time are equally far from none, as the intervals are.
+    On this scale, intervals are symmetric: twice and half the time are equally far from zero.
     """
     axes = row_panel(
         canvas,
@@ -139,9 +139,7 @@ def _scale(axes: Axes, logs: Sequence[Interval], bounds: tuple[float, float]) ->
 
 def _legend(canvas: Canvas, margin: float) -> None:
     samples = {
-        kind.value.removesuffix(" by").removesuffix(" within"): Line2D(
-            [], [], ls="", marker=marker, mec=edge, mfc=face, mew=1.4, ms=7
-        )
+        kind.word: Line2D([], [], ls="", marker=marker, mec=edge, mfc=face, mew=1.4, ms=7)
         for kind, (marker, edge, face) in MARKS.items()
     }
     samples[f"±{margin * 100:g} %, taken to be none"] = Line2D([], [], color=BAND, linewidth=9)

@@ -1,5 +1,5 @@
 """
-Figures that are a table with a picture in it: one row for each thing, names left and numbers right.
+Figures with the layout of a table: one row per item, names at the left, numbers at the right.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
     from analysis.statistics.intervals import Interval
 
 ROW_IN = 0.38
-"""The height of a row of two lines of text."""
+"""Height of a row with two lines of text."""
 
 LINE_IN = 0.28
-"""And of a row of one line."""
+"""Height of a row with one line of text."""
 
 GAP_PT = 8.0
 
 CAP_PT = 2.5
-"""Half of what the ends of an interval measure; one that is narrower than its marker is hidden."""
+"""Half the height of a whisker's caps; below a marker's, which hides narrower intervals."""
 
 POINTS_PER_INCH = 72
 LINE_HEIGHT = 1.2
 LETTER = 0.55
-"""How wide a letter is on average, of its size."""
+"""Average width of a letter as a share of the font size."""
 
 
 @dataclass(frozen=True)
 class Row:
     """
-    The words of a row: at its left a name, with what it is about below; at its right the same.
+    The text of a row: ``name`` above ``about`` at the left, ``words`` above ``more`` at the right.
 
-    A heading has its name in bold, on a strip across the whole figure, and nothing else.
+    A heading has only a name, in bold on a strip across the whole figure.
     """
 
     name: str
@@ -71,9 +71,9 @@ def row_panel(
     row_in: float = ROW_IN,
 ) -> Axes:
     """
-    Axes with one row for each, the first at y = 0 and the next below at 1, and their words beside.
+    Axes with the text of the rows beside them; row *n* is at y = *n*, counted from the top.
 
-    ``left_in`` and ``right_in`` are what the words have.
+    ``left_in`` and ``right_in`` are the widths of the text columns.
     """
     axes = panel(
         canvas,
@@ -104,7 +104,7 @@ def row_panel(
 
 def _cut(text: str, room_in: float, size_pt: float) -> str:
     """
-    As much of a text as there is room for, by its number of letters.
+    The text, cut to the room there is; estimated by its number of letters.
     """
     most = int((room_in - MARGIN_IN) * POINTS_PER_INCH / (size_pt * LETTER))
     return text if len(text) <= most else f"{text[: most - 1]}…"
@@ -118,10 +118,10 @@ def _words(
     weight: str = "normal",
 ) -> None:
     """
-    One line beside an edge of the axes, or one above the row's middle and what is less below it.
+    Write beside an edge of the axes: one centred line, or two around the row's middle.
     """
     first, second = words
-    # Two lines or more are as high above the middle as they reach below it.
+    # Centres the text if the lower part has several lines.
     up_pt = 1.0 + second.count("\n") * SMALL_PT * LINE_HEIGHT / 2
     place: Look = {
         "xy": at,
@@ -153,7 +153,7 @@ def whisker(
     colour: str = INK,
 ) -> None:
     """
-    An interval as a thin line with ends, shifted along x; none where it has no finite limits.
+    Draw an interval as a line with caps, shifted along x; nothing without finite limits.
     """
     if interval.low is None or interval.high is None or math.isinf(interval.high):
         return

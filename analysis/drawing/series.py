@@ -1,5 +1,5 @@
 """
-Variants as lines: which of them a figure of lines shows, and how each of these looks.
+Variants as lines of a figure: which of them it shows, and the look of each.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEGEND_IN = 0.5
 @dataclass(frozen=True)
 class Stroke:
     """
-    How a line looks: colour, dashes and marker, any of which is enough to tell it from the others.
+    The look of a line; colour, dashes and marker each identify it alone.
     """
 
     colour: str
@@ -45,7 +45,7 @@ class Stroke:
 
     def line(self) -> Look:
         """
-        What a line is drawn with.
+        The keyword arguments of a line.
         """
         return {
             "color": self.colour,
@@ -65,15 +65,16 @@ STROKES = (
     Stroke(PURPLE, (9, 2.5), "v", hollow=False),
     Stroke(OCHRE, (3, 1.5, 3, 1.5, 1, 1.5), "o", hollow=True),
 )
-"""More lines than these nobody can tell apart."""
+"""The most lines that a reader can tell apart in one figure."""
 
 
 def main_variants(manifest: Manifest) -> list[str]:
     """
-    The variants that a run is about, in the order of their declaration, as many as can be told.
+    The variants that a figure of lines shows, in declared order, at most one per stroke.
 
-    The focal comparisons, those of A/A and the ends of wholes; where there is none of them, the
-    pairs of all comparisons, and without any, the first variants. Steps of ladders are too many.
+    These are the arms of focal comparisons, of A/A comparisons and of wholes. A run without any of
+    these shows the arms of all its comparisons, or else its first variants. Ladders have too many
+    steps.
     """
     declared = [(each.baseline, each.treatment) for each in manifest.comparisons]
     pairs = [pair for pair in declared if pair in manifest.focal]
@@ -86,15 +87,15 @@ def main_variants(manifest: Manifest) -> list[str]:
 
 def strokes(names: Sequence[str]) -> dict[str, Stroke]:
     """
-    A look for each of at most as many variants as there are looks.
+    A stroke for each variant; variants beyond the last stroke have none.
     """
     return dict(zip(names, STROKES, strict=False))
 
 
 def names_of_lines(canvas: Canvas, looks: Mapping[str, Stroke]) -> None:
     """
-    Which line is which variant's, below the title.
+    Draw the legend of variants below the title.
     """
     samples = {name: Line2D([], [], **look.line()) for name, look in looks.items()}
-    # Long enough for dashes to be told apart.
+    # Samples long enough to show a whole dash pattern.
     legend(canvas, samples, columns=3, length=4.5)

@@ -1,3 +1,3 @@
 """
-The report: its order, and each form in which it is written.
+The report: its order and its output formats.
 """

@@ -1,5 +1,5 @@
 """
-The figures of the report, and where each comes from: its data, its records, its code.
+The report's figures, and the table of their data, records and code.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ FIGURES: dict[str, Callable[[Findings], Figure | None]] = {
     "blocks": blocks,
     "calibration": calibration,
 }
-"""What draws each figure, by the figure's name."""
+"""The function that draws each figure, by the figure's name."""
 
 
 def figures(findings: Findings) -> list[Figure]:
     """
     Every figure that the run has data for.
 
-    Raises ResultsError for a log of requests that is missing or broken.
+    Raises ResultsError for a request log that is missing or broken.
     """
     drawn = [draw(findings) for draw in FIGURES.values()]
     return [figure for figure in drawn if figure is not None]
@@ -47,7 +47,7 @@ def figures(findings: Findings) -> list[Figure]:
 
 def picture(figure: Figure, directory: str) -> str:
     """
-    A figure in Markdown: the drawing with its text alternative, its caption, its data.
+    A figure in Markdown: image, text alternative, caption and link to its data.
     """
     words = figure.alternative.replace("[", "(").replace("]", ")").replace("\n", " ")
     return (
@@ -58,11 +58,11 @@ def picture(figure: Figure, directory: str) -> str:
 
 def sources(findings: Findings, drawn: Sequence[Figure], directory: str) -> str:
     """
-    One row for each figure; empty without any.
+    The table from figure to data, records and code; empty without figures.
     """
     if not drawn:
         return ""
-    # The logs of single requests are drawn where there was a schedule.
+    # Open-loop latencies come from the logs of single requests.
     records = {"latency": "`trials.jsonl`, `raw/`"} if findings.latencies else {}
     rows = [
         [

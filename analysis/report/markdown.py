@@ -1,23 +1,25 @@
 """
-``report.md``: a pure function from findings to text, the same to the byte.
+``report.md``: a pure function from findings to text; the same findings give the same bytes.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.report.gallery import FIGURES, picture, sources
 from analysis.topics.answer.section import answer
 from analysis.topics.calibration.section import calibration
 from analysis.topics.claims.section import published_claims
-from analysis.topics.comparisons.section import conclusions
+from analysis.topics.comparisons.section import conclusions, unsaid, verdicts
 from analysis.topics.cpu.section import cpu, cpu_details
 from analysis.topics.environment.section import environment, reproduce
 from analysis.topics.ladder.section import ladder
 from analysis.topics.latency.section import latency
 from analysis.topics.limits.section import limits
 from analysis.topics.metrics.section import details, errors, key_metrics, parameters
-from analysis.topics.overview.section import overview
+from analysis.topics.overview.section import overview, terms
 from analysis.topics.recommendations.section import recommendations
 from analysis.topics.threats.section import threats
 from analysis.topics.trust.section import trust
@@ -33,48 +35,81 @@ if TYPE_CHECKING:
 
 TITLE = "# Performance comparison report: Linux network namespaces and Docker"
 
-ORDER: tuple[Callable[[Findings], str] | str, ...] = (
+FENCE = "```"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """
+    The part of the report for one kind of reader: sections and names of figures, in order.
+    """
+
+    heading: str
+    about: str
+    parts: tuple[Callable[[Findings], str] | str, ...]
+
+
+FIRST: tuple[Callable[[Findings], str] | str, ...] = (
     warnings,
-    answer,
     overview,
+    verdicts,
+    answer,
     "comparisons",
-    conclusions,
-    parameters,
-    key_metrics,
-    errors,
-    ladder,
-    "ladder",
-    recommendations,
-    "recommendations",
-    tuning,
-    published_claims,
-    limits,
-    "limits",
-    latency,
-    "latency",
-    cpu,
-    "cpu",
-    warm_up,
-    calibration,
-    "calibration",
-    trust,
-    "blocks",
-    threats,
-    environment,
-    reproduce,
-    details,
-    cpu_details,
-    warm_up_details,
 )
-"""The report's parts in their order: sections, and the names of figures."""
+"""The part for all readers."""
+
+READERS = (
+    Reader(
+        "To decide",
+        "Which part costs time, which change saves it, and what is not known.",
+        (
+            *(ladder, "ladder", recommendations, "recommendations", tuning),
+            *(limits, "limits", published_claims, unsaid),
+        ),
+    ),
+    Reader(
+        "To check",
+        "Every metric, and how far the instrument can be trusted.",
+        (
+            *(terms, conclusions, key_metrics, errors),
+            *(latency, "latency", cpu, "cpu", warm_up),
+            *(calibration, "calibration", trust, "blocks", threats),
+        ),
+    ),
+    Reader(
+        "To reproduce",
+        "The settings, the machine, the commands, and each variant by itself.",
+        (parameters, environment, reproduce, details, cpu_details, warm_up_details),
+    ),
+)
+"""The parts for each kind of reader, in the report's order."""
 
 
 def render(findings: Findings, drawn: Sequence[Figure], directory: str) -> str:
     """
-    The whole report; the figures lie in ``directory``, as seen from the report's own place.
+    The whole report; ``directory`` is the path of the figures relative to the report.
     """
     pictures = dict.fromkeys(FIGURES, "")
     pictures |= {figure.name: picture(figure, directory) for figure in drawn}
-    parts = [pictures[part] if isinstance(part, str) else part(findings) for part in ORDER]
-    last = sources(findings, drawn, directory)
-    return "\n\n".join(part for part in [TITLE, *parts, last] if part) + "\n"
+
+    def text(parts: Sequence[Callable[[Findings], str] | str]) -> list[str]:
+        made = [pictures[part] if isinstance(part, str) else part(findings) for part in parts]
+        return [part for part in made if part]
+
+    whole = [TITLE, *text(FIRST)]
+    for reader in READERS:
+        parts = text(reader.parts)
+        if reader is READERS[-1]:
+            parts += [part for part in [sources(findings, drawn, directory)] if part]
+        if parts:
+            whole += [f"## {reader.heading}", reader.about, *map(deeper, parts)]
+    return "\n\n".join(whole) + "\n"
+
+
+def deeper(text: str) -> str:
+    """
+    The text with each heading one level deeper; code blocks stay as they are.
+    """
+    pieces = text.split(FENCE)
+    pieces[::2] = [re.sub(r"^(#+ )", r"#\1", piece, flags=re.MULTILINE) for piece in pieces[::2]]
+    return FENCE.join(pieces)

@@ -1,10 +1,10 @@
 """
-All trials of a run as CSV, one row for each: for spreadsheets and other programs.
+``trials.csv``: one row per trial, for spreadsheets and other programs.
 
-Names are those of the records, with the unit at the end. An empty cell is what a trial does not
-have. Numbers have every digit that they need to be read back as they were. ``rounds`` are the
-whole loads of a trial, of which the columns of the load hold sums and quantiles;
-``others_ran_us`` is the CPU time that frozen deployments took during them.
+Column names are the records' field names, with the unit at the end. A value that a trial does not
+have is an empty cell. Recorded numbers keep all digits. ``rounds`` counts the whole loads of a
+trial; the load's columns hold sums and quantiles over them. ``others_ran_us`` is the CPU time that
+frozen deployments took during these loads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PHASES = (
     *("deploy", "check", "settle", "cold", "warmup"),
     *("load", "at_once", "open", "prove", "teardown"),
 )
-"""Phases of a trial in their order; those that a run has beyond them come after."""
+"""Phases of a trial in order; a run's other phases come after them."""
 
 OF_LOAD = (
     "requests",
@@ -44,10 +44,10 @@ OF_LOAD = (
     "latency_p99_us",
     "latency_max_us",
 )
-"""Columns that are the load's field of that name."""
+"""Columns with the name and value of a field of the load."""
 
 COMPUTED = ("cpu_", "throttled_s")
-"""What the columns begin with whose numbers are sums of what was recorded."""
+"""Prefixes of the columns whose numbers are computed from the records."""
 
 DIGITS = 12
 
@@ -59,12 +59,12 @@ GROUPS = {
     CLIENT: "client",
     RUNNER: "runner",
 }
-"""What is no service, with its name in a column."""
+"""Column names of the groups of processes that are not services."""
 
 
 def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
-    The whole file, with a header; lines end with a line feed alone.
+    The whole file with its header; lines end with a line feed alone.
     """
     levels = manifest.levels
     factors = sorted({name for each in levels.values() for name in each})
@@ -74,7 +74,7 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     writer = csv.DictWriter(text, _columns(factors, phases), lineterminator="\n")
     writer.writeheader()
     for trial in trials:
-        own = levels.get(trial.variant, {})
+        variant_levels = levels.get(trial.variant, {})
         writer.writerow(
             _rounded(
                 {
@@ -84,7 +84,7 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
                     "part": trial.part,
                     "position": trial.position,
                     "variant": trial.variant,
-                    **{f"factor_{name}": own.get(name) for name in factors},
+                    **{f"factor_{name}": variant_levels.get(name) for name in factors},
                     "status": trial.status,
                     "started_at": trial.started_at,
                     **{f"phase_{name}_s": trial.phases_s.get(name) for name in phases},
@@ -105,9 +105,9 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
 
 def _rounded(row: dict[str, Cell]) -> dict[str, Cell]:
     """
-    What was computed, to so many digits that no interpreter's way to add up makes another file.
+    Round computed numbers, so that every Python version writes the same file.
 
-    Python 3.12 adds floating-point numbers up more exactly than those before it.
+    Since Python 3.12, ``sum`` of floats has a smaller rounding error.
     """
     return {
         name: float(f"{value:.{DIGITS}g}")
@@ -119,7 +119,7 @@ def _rounded(row: dict[str, Cell]) -> dict[str, Cell]:
 
 def _columns(factors: Sequence[str], phases: Sequence[str]) -> list[str]:
     """
-    Every column in its order; the same for all runs with these factors, whatever they recorded.
+    All columns in order; they depend on factors and phases, and not on what was recorded.
     """
     groups = (SERVICES, *GROUPS.values(), "unaccounted")
     return [
@@ -141,7 +141,7 @@ def _cpu_column(group: str) -> str:
 
 def _of_rounds(trial: TrialRecord) -> dict[str, Cell]:
     """
-    How many whole loads a trial has, and what others did meanwhile; nothing without any rounds.
+    The columns of a trial's rounds; none where it has no rounds.
     """
     if not trial.loads:
         return {}
@@ -157,9 +157,9 @@ def _us_per_request(load: LoadResult | None) -> float | None:
 
 def _cpu(trial: TrialRecord) -> dict[str, Cell]:
     """
-    CPU time by where it was spent; nothing where it was not looked at, or per no request.
+    CPU time by group of processes; no columns where it was not recorded.
 
-    A group that a trial has no part of spent nothing.
+    A group that does not occur in a trial spent 0 µs.
     """
     if trial.cpu is None:
         return {}

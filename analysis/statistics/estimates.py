@@ -1,9 +1,9 @@
 """
-Estimates over trials: means per variant, and paired differences, each with its interval.
+Estimates over trials: means per variant and paired differences, with confidence intervals.
 
-The trial is the replicate: a thousand requests to one deployment are one observation, in one load
-or in many. Differences are paired within rounds, whose loads lie a second apart, then averaged over
-the rounds of a block: the trials of one block share what the machine was doing then.
+The trial is the replicate: all requests to one deployment are one observation, in one load or in
+many. Differences are paired within rounds, whose loads are a second apart, then averaged over the
+rounds of a block. Pairing cancels what the machine did meanwhile, because the arms share it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ METRICS: dict[str, Callable[[LoadResult], float]] = {
     "latency_p50_us": lambda load: load.latency_p50_us,
     "latency_p99_us": lambda load: load.latency_p99_us,
 }
-"""What is estimated, by name; ``us_per_request`` is time over requests, the inverse of the rate."""
+"""The metrics by name; ``us_per_request`` is duration over requests, the inverse of the rate."""
 
 
 AT_ONCE = "at_once"
-"""The phase of a trial in which it is loaded at once."""
+"""The phase of a trial's one long load, with as many requests as the published report."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,13 @@ class VariantSummary:
     """
     One variant over its trials.
 
-    ``means`` maps each of METRICS to its mean over trials, and ``ranges`` to its least and greatest
-    value. The rate's mean is the harmonic one, so it and the time per request say the same (Hoefler
-    and Belli, "Scientific Benchmarking of Parallel Computing Systems", SC 2015). ``errors`` counts
-    the trials without a result, and ``aborted`` the loads that broke off. ``requests`` are all that
-    were asked for, by those too; ``requests_failed`` and ``responses_non_2xx`` are sums over whole
-    loads; ``reliability`` is the share of ``requests`` answered as they should be, where a load
-    that broke off counts as none of its requests answered, so it is a lower bound then. None when
-    nothing was asked.
+    ``means`` maps each of METRICS to its mean over trials, ``ranges`` to its minimum and maximum.
+    The mean of the rate is the harmonic mean, so it agrees with the time per request (Hoefler and
+    Belli, "Scientific Benchmarking of Parallel Computing Systems", SC 2015). ``errors`` counts the
+    trials without a result, ``aborted`` the loads that broke off. ``requests`` counts all requests
+    asked for, including those of aborted loads. ``requests_failed`` and ``responses_non_2xx`` are
+    sums over whole loads. ``reliability`` is the share of ``requests`` with a good answer, None
+    without requests. It is a lower bound after an aborted load, which counts as all unanswered.
     """
 
     variant: str
@@ -67,15 +66,15 @@ class VariantSummary:
 @dataclass(frozen=True)
 class Difference:
     """
-    What a treatment differs by from its baseline, over the blocks in which both have a trial.
+    The difference of a treatment from its baseline, over the blocks in which both have a trial.
 
-    ``rounds`` are the pairs of loads of the same round that it rests on, in all blocks; none where
-    the trials have no rounds. ``relative`` maps each of METRICS to its relative difference (0.1 is
-    ten per cent more), taken from the mean log-ratio; ``us_per_request`` is the absolute one, in
-    microseconds, and ``baseline_us`` what the baseline takes per request in these blocks.
-    ``log_ratios`` are of the time per request, one for each block. All these but the
-    quantiles of latency are at equal place (see places.py). ``good_shares`` are the shares of good
-    answers of the baseline's trials and of the treatment's.
+    ``rounds`` counts the pairs of loads of the same round over all blocks, 0 for trials without
+    rounds. ``relative`` maps each of METRICS to the relative difference (0.1 is ten per cent more),
+    from the mean log-ratio. ``us_per_request`` is the absolute difference and ``baseline_us`` the
+    baseline's time per request in these blocks, both in microseconds. ``log_ratios`` has the
+    log-ratio of the time per request of each block. All of these except the quantiles of latency
+    are at equal place (see places.py). ``good_shares`` are the shares of good answers of the
+    baseline's trials and of the treatment's.
     """
 
     blocks: int
@@ -89,14 +88,14 @@ class Difference:
     @property
     def comparable(self) -> bool:
         """
-        Whether the difference is one in time, because both have as many good answers.
+        Whether times may be compared, because both arms have the same share of good answers.
         """
         return are_comparable(self.good_shares)
 
     @cached_property
     def bootstrapped(self) -> Interval:
         """
-        The relative difference in time per request with the interval of the bootstrap.
+        The relative difference in time per request with the bootstrap's interval (BCa).
         """
         return bca_interval(self.log_ratios).map(math.expm1)
 
@@ -104,9 +103,9 @@ class Difference:
 @dataclass(frozen=True)
 class Pair:
     """
-    Two trials of one part of a block, and what they differ by over the rounds that both have.
+    Two trials of one part of a block, and their differences over the rounds that both have.
 
-    ``log_ratios`` maps each of METRICS to the logarithm of treatment over baseline; times are in
+    ``log_ratios`` maps each of METRICS to the log-ratio of treatment to baseline; times are in
     microseconds per request.
     """
 
@@ -120,7 +119,7 @@ class Pair:
 
 def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
     """
-    Summarise the trials of one variant; trials of others are passed over.
+    Summarise the trials of one variant; other variants' trials are ignored.
     """
     own = [trial for trial in trials if trial.variant == variant]
     loads = [trial.load for trial in own if trial.status == OK and trial.load is not None]
@@ -132,7 +131,7 @@ def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
         errors=len(own) - len(loads),
         aborted=sum(trial.requests_lost > 0 for trial in own),
         means=_means(values),
-        ranges={name: (min(each), max(each)) for name, each in values.items() if each},
+        ranges={name: (min(data), max(data)) for name, data in values.items() if data},
         requests=requests,
         requests_failed=sum(load.requests_failed for load in loads),
         responses_non_2xx=sum(load.responses_non_2xx for load in loads),
@@ -141,13 +140,13 @@ def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
 
 
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, Interval]:
-    means = {name: t_interval(each) for name, each in values.items() if each}
+    means = {name: t_interval(data) for name, data in values.items() if data}
     if means:
         cost = means["us_per_request"]
         means["requests_per_second"] = Interval(
             1e6 / cost.estimate,
             None if cost.high is None else 1e6 / cost.high,
-            # A spread so wide that its interval reaches zero sets the rate no upper limit.
+            # If the interval of the time reaches zero, the rate has no upper limit.
             None if cost.low is None or cost.low <= 0 else 1e6 / cost.low,
         )
     return means
@@ -155,19 +154,19 @@ def _means(values: Mapping[str, Sequence[float]]) -> dict[str, Interval]:
 
 class Differences:
     """
-    The paired differences between the variants of a run, at equal place, each computed once.
+    The paired differences between the variants of a run, each computed once.
     """
 
     def __init__(self, trials: Sequence[TrialRecord]) -> None:
         """
-        Takes trials that are at equal place (at_equal_place).
+        ``trials`` must be at equal place (see at_equal_place).
         """
         self.trials = trials
         self._known: dict[tuple[str, str], Difference | None] = {}
 
     def between(self, baseline: str, treatment: str) -> Difference | None:
         """
-        The treatment's difference from its baseline; None when no block has both.
+        The treatment's difference from its baseline; None if no block has both arms.
         """
         pair = (baseline, treatment)
         if pair not in self._known:
@@ -177,7 +176,7 @@ class Differences:
 
 def at_once(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """
-    The trials that have a load at once, with it in place of the short loads; also if it broke off.
+    The trials with a long load, finished or aborted, which replaces the short loads.
     """
     return [
         replace(
@@ -195,17 +194,17 @@ def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) ->
     blocks = pairs_by_block(baseline, treatment, trials)
     if not blocks:
         return None
-    each_block = list(blocks.values())
+    by_block = list(blocks.values())
     logs = {
-        name: [statistics.fmean(pair.log_ratios[name] for pair in own) for own in each_block]
+        name: [statistics.fmean(pair.log_ratios[name] for pair in pairs) for pairs in by_block]
         for name in METRICS
     }
-    differences = [statistics.fmean(pair.difference_us for pair in own) for own in each_block]
-    baselines = [statistics.fmean(pair.baseline_us for pair in own) for own in each_block]
+    differences = [statistics.fmean(pair.difference_us for pair in pairs) for pairs in by_block]
+    baselines = [statistics.fmean(pair.baseline_us for pair in pairs) for pairs in by_block]
     return Difference(
         blocks=len(blocks),
-        rounds=sum(pair.rounds for own in each_block for pair in own),
-        relative={name: t_interval(each).map(math.expm1) for name, each in logs.items()},
+        rounds=sum(pair.rounds for pairs in by_block for pair in pairs),
+        relative={name: t_interval(ratios).map(math.expm1) for name, ratios in logs.items()},
         us_per_request=t_interval(differences),
         baseline_us=t_interval(baselines),
         log_ratios=logs["us_per_request"],
@@ -217,12 +216,12 @@ def pairs_by_block(
     baseline: str, treatment: str, trials: Sequence[TrialRecord]
 ) -> dict[int, list[Pair]]:
     """
-    For each block that has good trials of both in one part: their pairs, one for each such part.
+    The pairs of good trials of both variants, by block; one pair for each part that has both.
     """
     blocks: dict[int, list[Pair]] = defaultdict(list)
-    for (block, _), own in trials_by_part(trials).items():
-        if baseline in own and treatment in own:
-            pair = _pair(own[baseline], own[treatment])
+    for (block, _), part in trials_by_part(trials).items():
+        if baseline in part and treatment in part:
+            pair = _pair(part[baseline], part[treatment])
             if pair is not None:
                 blocks[block].append(pair)
     return dict(blocks)
@@ -230,7 +229,7 @@ def pairs_by_block(
 
 def _pair(baseline: TrialRecord, treatment: TrialRecord) -> Pair | None:
     """
-    Two good trials of one part, paired by round; None when they share no round.
+    Pair two good trials of one part by round; None if they share no round.
     """
     rows = shared_rounds(baseline, treatment)
     if not rows or baseline.load is None or treatment.load is None:
@@ -241,7 +240,7 @@ def _pair(baseline: TrialRecord, treatment: TrialRecord) -> Pair | None:
     }
     in_rounds = bool(baseline.loads and treatment.loads)
     if in_rounds:
-        # The rate is the inverse of the time, and the mean latency concurrency times the time.
+        # rate = 1 / time, and mean latency = concurrency × time: one ratio gives all three.
         ratio = statistics.fmean(math.log(after / before) for before, after in rows)
         logs |= {"us_per_request": ratio, "latency_mean_us": ratio, "requests_per_second": -ratio}
     return Pair(
@@ -256,9 +255,9 @@ def _pair(baseline: TrialRecord, treatment: TrialRecord) -> Pair | None:
 
 def shared_rounds(baseline: TrialRecord, treatment: TrialRecord) -> list[tuple[float, float]]:
     """
-    The microseconds per request of two good trials of one part, for each round that both have.
+    Microseconds per request of two good trials of one part, for each round that both have.
 
-    Only loads that were whole count. Where a trial has no rounds, both count as one load.
+    Only whole loads count. If a trial has no rounds, both count as one load.
     """
     if not (baseline.loads and treatment.loads):
         cost = METRICS["us_per_request"]
@@ -274,7 +273,7 @@ def shared_rounds(baseline: TrialRecord, treatment: TrialRecord) -> list[tuple[f
 
 def trials_by_part(trials: Sequence[TrialRecord]) -> dict[tuple[int, int], dict[str, TrialRecord]]:
     """
-    The good trials, by block and part, and then by variant, in the order of the blocks.
+    The good trials by block and part, then by variant; sorted by block and part.
     """
     parts: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
     for trial in trials:
@@ -287,9 +286,9 @@ def good_shares(
     baseline: str, treatment: str, trials: Sequence[TrialRecord]
 ) -> tuple[float, float]:
     """
-    The shares of the requests of two variants that were answered as they should be.
+    The shares of requests with a good answer of two variants; 1 without requests.
 
-    Those of a load that broke off count as not answered, whether the trial is good or not.
+    All requests of an aborted load count as unanswered, whether the trial is good or not.
     """
     before, after = (summarise(name, trials).reliability for name in (baseline, treatment))
     return (1.0 if before is None else before, 1.0 if after is None else after)
@@ -297,17 +296,17 @@ def good_shares(
 
 def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interval, int] | None:
     """
-    Microseconds per request of one variant, as a mean with its interval, and its trials.
+    Mean microseconds per request of one variant with its interval, and its number of trials.
 
-    The mean of times is the harmonic mean of rates; the trials of one block are one value. None
-    when there is no trial.
+    The mean of times is the harmonic mean of rates. The trials of one block count as one value.
+    None without trials.
     """
     blocks: dict[int, list[float]] = defaultdict(list)
-    for (block, _), own in trials_by_part(trials).items():
-        load = own[variant].load if variant in own else None
+    for (block, _), part in trials_by_part(trials).items():
+        load = part[variant].load if variant in part else None
         if load is not None:
             blocks[block].append(METRICS["us_per_request"](load))
     if not blocks:
         return None
-    costs = [statistics.fmean(each) for each in blocks.values()]
-    return t_interval(costs), sum(map(len, blocks.values()))
+    block_means = [statistics.fmean(costs) for costs in blocks.values()]
+    return t_interval(block_means), sum(map(len, blocks.values()))

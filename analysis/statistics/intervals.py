@@ -1,5 +1,5 @@
 """
-Intervals: a mean with its confidence interval, by Student's t and by the bootstrap beside it.
+Confidence intervals of means and of differences: Student's t, bootstrap and Welch.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ CONFIDENCE = 0.95
 
 BOOTSTRAP_RESAMPLES = 9999
 BOOTSTRAP_SEED = 1
-"""The same for every interval, so that the same records give the same bytes."""
+"""Fixed, so that the same records give the same bytes."""
 
 
 @dataclass(frozen=True)
 class Interval:
     """
-    An estimate with its confidence interval; the limits are None where there can be none.
+    An estimate with its confidence interval; the limits are None where they cannot be estimated.
     """
 
     estimate: float
@@ -36,20 +36,20 @@ class Interval:
     @property
     def excludes_zero(self) -> bool:
         """
-        Whether zero is outside of the interval.
+        Whether zero is outside the interval; never without limits.
         """
         return self.low is not None and self.high is not None and self.low * self.high > 0
 
     @property
     def half_width(self) -> float | None:
         """
-        Half of what lies between the limits.
+        Half the width of the interval; None without limits.
         """
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     def map(self, function: Callable[[float], float]) -> Interval:
         """
-        The interval of a monotonically rising function of the same quantity.
+        The interval of an increasing function of the quantity.
         """
         return Interval(
             function(self.estimate),
@@ -60,7 +60,7 @@ class Interval:
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """
-    The mean with its interval by Student's t; without limits for a single value.
+    The mean with Student's t interval; without limits for a single value.
     """
     mean = statistics.fmean(values)
     if len(values) < 2:
@@ -73,16 +73,16 @@ def bca_interval(values: Sequence[float]) -> Interval:
     """
     The mean with its bias-corrected and accelerated bootstrap interval.
 
-    After Efron, "Better Bootstrap Confidence Intervals" (JASA 1987), as SciPy has it. Without
-    limits for equal values, and for fewer than five, for which it is much too narrow.
+    Efron, "Better Bootstrap Confidence Intervals" (JASA 1987), as implemented in SciPy. Without
+    limits for equal values, and for fewer than five, where the interval is much too narrow.
     """
     mean = statistics.fmean(values)
     if len(values) < 5 or len(set(values)) == 1:
         return Interval(mean, None, None)
     with warnings.catch_warnings():
-        # Few and nearly equal values have no such interval, which is then said by its absence.
+        # SciPy warns and returns NaN for degenerate data; the limits are then None.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        limits = stats.bootstrap(
             (np.asarray(values),),
             np.mean,
             n_resamples=BOOTSTRAP_RESAMPLES,
@@ -90,7 +90,7 @@ def bca_interval(values: Sequence[float]) -> Interval:
             method="BCa",
             rng=np.random.default_rng(BOOTSTRAP_SEED),
         ).confidence_interval
-    low, high = float(found.low), float(found.high)
+    low, high = float(limits.low), float(limits.high)
     if math.isnan(low) or math.isnan(high):
         return Interval(mean, None, None)
     return Interval(mean, low, high)
@@ -100,13 +100,13 @@ def welch(
     baseline: Sequence[float], treatment: Sequence[float], confidence: float = CONFIDENCE
 ) -> tuple[Interval, float]:
     """
-    The treatment's mean less the baseline's with its interval, and the p-value of no difference.
+    The difference of two means (treatment less baseline) with its interval and p-value.
 
-    Of two independent samples of at least two values each, which are not all equal: after Welch,
-    "The generalization of 'Student's' problem" (Biometrika 1947), as SciPy has it.
+    Both samples are independent and have at least two values; not all values may be equal. Welch,
+    "The generalization of 'Student's' problem" (Biometrika 1947), as implemented in SciPy.
     """
     with warnings.catch_warnings():
-        # One arm may have equal values, as long as the other has not.
+        # One arm may have equal values, if the other has a spread.
         warnings.simplefilter("ignore", RuntimeWarning)
         test = stats.ttest_ind(treatment, baseline, equal_var=False)
     limits = test.confidence_interval(confidence)
@@ -123,6 +123,6 @@ def standard_error(values: Sequence[float]) -> float:
 
 def t_quantile(probability: float, count: int) -> float:
     """
-    The quantile of Student's t for the mean of so many values.
+    The quantile of Student's t with ``count`` - 1 degrees of freedom.
     """
     return float(stats.t.ppf(probability, count - 1))

@@ -1,10 +1,10 @@
 """
-Places: what a deployment loses by being brought up before others of its part of a block.
+Place effect: the cost of an early place in the start order of a block's part, and its correction.
 
-On some machines a deployment is the slower the earlier it was brought up, as long as it lives: the
-first ones by some per cent, later ones by little. Variants turn through the places over blocks, so
-the effect is estimated by least squares, as proportional to the logarithm of the place, beside a
-term for each part of a block and one for each variant, and taken off.
+On some machines, a deployment that is brought up earlier stays slower for its whole life: the first
+ones by some per cent, later ones by little. Variants rotate through the places over the blocks, so
+the effect can be separated from theirs. It is estimated by least squares, as proportional to the
+logarithm of the place, with a term for each part of a block and for each variant, and subtracted.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from experiments.records.trials import LoadResult, TrialRecord
 
 LEAST_BLOCKS = 3
-"""Of fewer blocks the place cannot be told from the variant."""
+"""With fewer blocks, the effect of the place cannot be separated from the variant's."""
 
 SINGLE_PLACES = 4
 RANGES = 3
-"""The table by place has so many places one by one, and the later ones in so many ranges."""
+"""The table by place shows ``SINGLE_PLACES`` places one by one and later ones in ``RANGES``."""
 
 NOTHING = 1e-9
-"""A smaller eigenvalue of the normal equations, which are made of counts, is zero."""
+"""Smaller eigenvalues of the normal equations count as zero; the equations are sums of counts."""
 
 UNKNOWN = Interval(0.0, None, None)
 
 Row = tuple[int, int, str, int, float]
-"""Block, part, variant, place, and the logarithm of the time per request of a trial."""
+"""Block, part, variant, place, and the logarithm of the time per request (µs) of a trial."""
 
 
 @dataclass(frozen=True)
 class _Moments:
     """
-    Normal equations, with one entry for each block; the terms of its parts are taken out.
+    Normal equations of each block, within its parts (the means of a part are subtracted).
 
-    Columns are the variants, and then the groups of places. ``squares`` has the shape
-    (blocks, columns, columns) and ``products`` (blocks, columns); ``total`` is the sum of squares
-    of the logarithms, and ``spare`` the trials less the parts.
+    Columns are the variants, then the groups of places. ``squares`` has the shape (blocks, columns,
+    columns) and ``products`` (blocks, columns). ``total`` is the sum of squares of the logarithms;
+    ``spare`` is the number of trials less the number of parts.
     """
 
     blocks: list[int]
@@ -67,10 +67,10 @@ class _Moments:
 @dataclass(frozen=True)
 class _Solution:
     """
-    Effects of the groups of places with their covariance but for the variance of a trial.
+    Effects of the groups of places, and their covariance divided by the residual variance.
 
-    ``explained`` is the sum of squares that variants and places explain, ``variants_rank`` and
-    ``places_rank`` are how many terms of either can be told.
+    ``explained`` is the sum of squares that variants and places explain. ``variants_rank`` and
+    ``places_rank`` are the numbers of their terms that can be estimated.
     """
 
     effects: NDArray[np.float64]
@@ -82,25 +82,25 @@ class _Solution:
 
 def place_term(trials: Sequence[TrialRecord]) -> Interval:
     """
-    The logarithm of what a trial takes relative to one that was brought up at half its place.
+    The log-ratio of the time per request when the place of a trial doubles.
 
-    Below zero where later ones are faster; zero without limits where it cannot be estimated.
+    Negative where later deployments are faster; zero without limits where it cannot be estimated.
     """
     moments = _moments(_rows(trials), [math.log2])
     if len(moments.blocks) < LEAST_BLOCKS:
         return UNKNOWN
-    found = _solve(moments)
-    if found.places_rank < 1:
+    solution = _solve(moments)
+    if solution.places_rank < 1:
         return UNKNOWN
-    return _interval(moments, found, np.ones(1))
+    return _interval(moments, solution, np.ones(1))
 
 
 def by_place(trials: Sequence[TrialRecord]) -> list[tuple[str, Interval, int]]:
     """
-    For each place, or range of later ones: its name, its relative effect, and its trials.
+    For each place, or range of later places: its name, relative effect and number of trials.
 
-    The effect is against the mean of all places, with variants and parts of blocks taken out. Empty
-    where it cannot be estimated.
+    The effect is relative to the mean of all places, with variants and parts of blocks as factors.
+    Empty where it cannot be estimated.
     """
     rows = _rows(trials)
     groups = _groups(max((row[3] for row in rows), default=0))
@@ -110,15 +110,15 @@ def by_place(trials: Sequence[TrialRecord]) -> list[tuple[str, Interval, int]]:
     moments = _moments(rows, [group.__contains__ for group in groups])
     if len(moments.blocks) < LEAST_BLOCKS or len(groups) < 2:
         return []
-    found = _solve(moments)
-    # The places of a part add up to all of it, so one of them follows from the others.
-    if found.places_rank < len(groups) - 1:
+    solution = _solve(moments)
+    # Within a part the groups add up to a constant, so one group is not free.
+    if solution.places_rank < len(groups) - 1:
         return []
     against_all = np.eye(len(groups)) - sizes / sizes.sum()
     return [
         (
             str(group[0]) if len(group) == 1 else f"{group[0]}–{group[-1]}",
-            _interval(moments, found, contrast).map(math.expm1),
+            _interval(moments, solution, contrast).map(math.expm1),
             int(size),
         )
         for group, contrast, size in zip(groups, against_all, sizes, strict=True)
@@ -127,12 +127,12 @@ def by_place(trials: Sequence[TrialRecord]) -> list[tuple[str, Interval, int]]:
 
 def at_equal_place(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """
-    The same trials, with their times as they would be at the mean place of their part.
+    The trials with their times corrected to the mean place of their part.
 
-    That is the times per request, the rates and the mean latencies of all their loads; quantiles
-    are as they were measured. Each block is corrected by the effect in the other blocks,
-    because an estimate that knew the block itself would fit its noise, and make intervals too
-    narrow. Where some block's cannot be estimated, all are as they were measured.
+    The correction covers the times per request, the rates and the mean latencies of all loads;
+    quantiles stay as measured. Each block is corrected by the effect in the other blocks: an
+    estimate that includes the block would fit its noise and make intervals too narrow. If the
+    effect cannot be estimated for some block, all trials stay as measured.
     """
     effects = _effects_without(_rows(trials))
     if not effects:
@@ -141,7 +141,7 @@ def at_equal_place(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     for trial in trials:
         if trial.block in effects:
             places[trial.block, trial.part].append(math.log2(trial.position))
-    means = {part: statistics.fmean(own) for part, own in places.items()}
+    means = {part: statistics.fmean(logs) for part, logs in places.items()}
     return [
         _without(
             trial,
@@ -156,14 +156,11 @@ def at_equal_place(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _without(trial: TrialRecord, factor: float) -> TrialRecord:
-    """
-    A trial with the times of its loads multiplied by a factor.
-    """
     return replace(
         trial,
         load=_scaled(trial.load, factor),
         at_once=_scaled(trial.at_once, factor),
-        loads=[replace(each, us_per_request=each.us_per_request * factor) for each in trial.loads],
+        loads=[replace(load, us_per_request=load.us_per_request * factor) for load in trial.loads],
     )
 
 
@@ -180,7 +177,7 @@ def _scaled(load: LoadResult | None, factor: float) -> LoadResult | None:
 
 def _rows(trials: Sequence[TrialRecord]) -> tuple[Row, ...]:
     """
-    The good trials whose answers were good too, because errors are quick.
+    The good trials with good answers; errors are quick, and would bias the effect.
     """
     return tuple(
         (trial.block, trial.part, trial.variant, trial.position, _log_us(trial, trial.load))
@@ -199,7 +196,7 @@ def _log_us(trial: TrialRecord, load: LoadResult) -> float:
 
 def _groups(places: int) -> list[range]:
     """
-    The first places one by one, and the later ones in ranges of about equal size.
+    The first places one by one, then ranges of about equal size.
     """
     single = [range(place, place + 1) for place in range(1, min(places, SINGLE_PLACES) + 1)]
     later = places - SINGLE_PLACES
@@ -213,17 +210,17 @@ def _groups(places: int) -> list[range]:
 @lru_cache(maxsize=16)
 def _effects_without(rows: tuple[Row, ...]) -> dict[int, float]:
     """
-    For each block, the effect of the place in all other blocks; empty if any is unknown.
+    For each block, the effect of the place in all other blocks; empty if any cannot be estimated.
     """
     moments = _moments(rows, [math.log2])
     if len(moments.blocks) < LEAST_BLOCKS:
         return {}
     effects = {}
     for index, block in enumerate(moments.blocks):
-        found = _solve(moments, without=index)
-        if found.places_rank < 1:
+        solution = _solve(moments, without=index)
+        if solution.places_rank < 1:
             return {}
-        effects[block] = float(found.effects[0])
+        effects[block] = float(solution.effects[0])
     return effects
 
 
@@ -237,12 +234,12 @@ def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], float]]) -> _
     squares = np.zeros((len(blocks), columns, columns))
     products = np.zeros((len(blocks), columns))
     total = 0.0
-    for (block, _), own in parts.items():
-        design = np.zeros((len(own), columns))
-        for index, (_, _, variant, place, _) in enumerate(own):
+    for (block, _), part in parts.items():
+        design = np.zeros((len(part), columns))
+        for index, (_, _, variant, place, _) in enumerate(part):
             design[index, names[variant]] = 1
             design[index, len(names) :] = [group(place) for group in groups]
-        logs = np.array([row[4] for row in own])
+        logs = np.array([row[4] for row in part])
         design -= design.mean(axis=0)
         logs -= logs.mean()
         at = blocks.index(block)
@@ -254,7 +251,7 @@ def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], float]]) -> _
 
 def _solve(moments: _Moments, without: int | None = None) -> _Solution:
     """
-    Least squares over all blocks but one: places as they are once the variants are taken out.
+    Least squares over all blocks, or all but one; variants are eliminated first.
     """
     squares, products = moments.squares.sum(axis=0), moments.products.sum(axis=0)
     if without is not None:
@@ -282,12 +279,12 @@ def _inverse(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T, int(kept.sum())
 
 
-def _interval(moments: _Moments, found: _Solution, contrast: NDArray[np.float64]) -> Interval:
-    estimate = float(contrast @ found.effects)
-    degrees = moments.spare - found.variants_rank - found.places_rank
+def _interval(moments: _Moments, solution: _Solution, contrast: NDArray[np.float64]) -> Interval:
+    estimate = float(contrast @ solution.effects)
+    degrees = moments.spare - solution.variants_rank - solution.places_rank
     if degrees < 1:
         return Interval(estimate, None, None)
-    variance = max(0.0, moments.total - found.explained) / degrees
-    error = math.sqrt(variance * float(contrast @ found.covariance @ contrast))
+    variance = max(0.0, moments.total - solution.explained) / degrees
+    error = math.sqrt(variance * float(contrast @ solution.covariance @ contrast))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
     return Interval(estimate, estimate - half, estimate + half)

@@ -1,5 +1,5 @@
 """
-Verdicts: what may be said about a comparison, from a fixed list, and never more than that.
+Verdicts: the statements that the data of a comparison support, from a fixed list.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POWER = 0.8
 
 class Kind(Enum):
     """
-    Everything that a verdict can be.
+    The possible verdicts.
     """
 
     SLOWER = "slower by"
@@ -33,19 +33,26 @@ class Kind(Enum):
     CANNOT_TELL = "cannot tell"
     NOT_COMPARABLE = "not comparable"
 
+    @property
+    def word(self) -> str:
+        """
+        The verdict without its preposition, as in a table or a file.
+        """
+        return self.value.removesuffix(" by").removesuffix(" within")
+
 
 @dataclass(frozen=True)
 class Verdict:
     """
-    What may be said about one comparison.
+    The verdict on one comparison.
 
-    ``margin`` is the relative difference that is taken to be none. ``p_value`` is of no difference,
-    corrected for the number of comparisons (None for fewer than two blocks, and where the arms are
-    not comparable). ``blocks_needed`` are
-    about as many as would bring the half-width of the interval to ``wanted``: the margin, or half
-    of it where it is there already. ``detectable`` is the least relative difference that so many
-    blocks with this spread find in four of five runs, corrected too. ``methods_disagree`` says that
-    Student's interval and the bootstrap's are not of one opinion on whether there is a difference.
+    ``margin`` is the equivalence margin, a relative difference. ``p_value`` is for the null
+    hypothesis of no difference, after Holm's correction; None for fewer than two blocks and for
+    arms that are not comparable. ``blocks_needed`` is about the number of blocks that narrows the
+    interval's half-width to ``wanted``: to the margin, or to half of it if the half-width is within
+    the margin already. ``detectable`` is the minimum relative difference that this number of blocks
+    with this spread detects with 80 % power at Holm's first step. ``methods_disagree`` says that
+    only one of Student's interval and the bootstrap's excludes zero.
     """
 
     kind: Kind
@@ -59,22 +66,22 @@ class Verdict:
 
 def judge(differences: Sequence[Difference | None], margin: float) -> list[Verdict]:
     """
-    One verdict for each comparison of one family; for None, nothing can be told.
+    One verdict for each comparison of a family; a difference of None gives *cannot tell*.
 
-    *Equivalent* is two one-sided tests at 5 % (Schuirmann 1987), which is the 90 % interval within
-    the margin; it comes first, because a difference may be both clear and too small to matter.
+    *Equivalent* is two one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies within the
+    margin. It has precedence, because a significant difference may be too small to matter.
     *Slower* and *faster* need a p-value below 5 % after Holm's correction (1979). Arms that differ
-    in their share of good answers are not compared in time, and take nothing from the others.
+    in their share of good answers are not compared in time, and do not count in the family.
     """
     logs = [
         difference.log_ratios if difference and difference.comparable else []
         for difference in differences
     ]
-    adjusted = holm([p_value_of_none(each) for each in logs])
+    adjusted = holm([p_value_of_none(ratios) for ratios in logs])
     family = sum(p_value is not None for p_value in adjusted)
     return [
-        _verdict(difference, each, p_value, margin, family)
-        for difference, each, p_value in zip(differences, logs, adjusted, strict=True)
+        _verdict(difference, ratios, p_value, margin, family)
+        for difference, ratios, p_value in zip(differences, logs, adjusted, strict=True)
     ]
 
 
@@ -99,7 +106,7 @@ def _verdict(
         kind = Kind.SLOWER if wide.estimate > 0 else Kind.FASTER
     bootstrapped = difference.bootstrapped
     half = wide.half_width or 0.0
-    # One as narrow as the margin that still reaches across it is told by one half as wide.
+    # An interval as narrow as the margin may still cross its bound: aim for half the margin.
     wanted = bound if half > bound else bound / 2
     return Verdict(
         kind=kind,
@@ -115,7 +122,7 @@ def _verdict(
 
 def p_value_of_none(values: Sequence[float]) -> float | None:
     """
-    Two-sided p-value of a mean of zero, by Student's t; None for fewer than two values.
+    Two-sided p-value of a zero mean (Student's t test); None for fewer than two values.
     """
     if len(values) < 2:
         return None
@@ -128,9 +135,9 @@ def p_value_of_none(values: Sequence[float]) -> float | None:
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """
-    P-values corrected for their number, after Holm (Scandinavian Journal of Statistics 1979).
+    P-values after the correction by Holm (Scandinavian Journal of Statistics 1979).
 
-    None is no test, and counts for none.
+    None marks a missing test, which does not count in the family.
     """
     known = sorted((value, index) for index, value in enumerate(p_values) if value is not None)
     adjusted: list[float | None] = [None] * len(p_values)
@@ -143,18 +150,18 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def blocks_needed(half_width: float, blocks: int, wanted: float) -> int:
     """
-    About how many blocks give an interval of this half-width, which shrinks with their root.
+    About how many blocks give the half-width ``wanted``; it falls with their square root.
     """
     return max(2, math.ceil(blocks * (half_width / wanted) ** 2))
 
 
 def detectable(values: Sequence[float], family: int = 1) -> float:
     """
-    The least mean that a test of so many values with this spread finds with 80 % power.
+    The minimum mean that a test of this number of values with this spread detects, 80 % power.
 
-    At 5 %, or at the share of it that the first of a ``family`` of tests has (Holm). Both quantiles
-    of Student's t times the standard error; see, for one, Bloom, "Minimum Detectable Effects"
-    (Evaluation Review 1995).
+    The significance level is 5 %, divided by the size of the ``family`` (Holm's first step). The
+    result is the sum of both quantiles of Student's t, times the standard error; see Bloom,
+    "Minimum Detectable Effects" (Evaluation Review 1995).
     """
     both = t_quantile(1 - SIGNIFICANCE / (2 * family), len(values)) + t_quantile(POWER, len(values))
     return both * standard_error(values)

@@ -1,3 +1,3 @@
 """
-Whether a run reproduces another one, the reference: by its effects, never by its times or rates.
+Whether a run reproduces a reference run, judged by its effects and not by its times or rates.
 """

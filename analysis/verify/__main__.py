@@ -25,32 +25,33 @@ if TYPE_CHECKING:
     from analysis.run import Run
 
 DESCRIPTION = """\
-Say of every effect that the reference measured whether this run reproduces it: reproduced,
-reproduced in direction, not reproduced, or cannot tell. Needs no root and no lab.
+Compare every effect that the reference measured with this run: reproduced, reproduced in
+direction, not reproduced, or cannot tell. Needs no root and no lab.
 """
 
 
 def epilog() -> str:
     """
-    The rule, what is refused, and the exit status.
+    The rule, the fields that must be equal, and the exit status.
     """
     width = max(map(len, ALLOWABLE))
     fields = "\n".join(f"  {name:{width}}  {about}" for name, about in ALLOWABLE.items())
     return f"""\
 {(rule.__doc__ or "").strip()}
 
-Runs are not compared if they differ in one of these fields; --allow FIELD lets it through, and the
-output says so. A record of another schema version cannot be read, whatever is allowed.
+Runs that differ in one of these fields are not compared. --allow FIELD compares them nevertheless,
+and the output lists the field. Records of another schema version cannot be read.
 
 {fields}
 
-Everything else in which they differ (machine, kernel, CPUs, versions, commit, rounds, requests for
-each load, margin) is listed after the outcome.
+All other differences (machine, kernel, CPUs, versions, commit, rounds, requests per load, margin)
+are listed after the outcome.
 
 exit status:
-  0  reproduced, or reproduced in direction: a size is the machine's, its direction is the claim
+  0  reproduced, or reproduced in direction: the claim is the direction, the size depends on the
+     machine
   1  not reproduced
-  2  cannot tell; or the runs cannot be compared or read, or wrong options
+  2  cannot tell; or the runs cannot be compared or read, or the options are wrong
 """
 
 
@@ -70,15 +71,15 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="?",
         metavar="RUN",
-        help="the run's folder. Default: the latest in the results folder",
+        help="folder of the run. Default: the latest in the results folder",
     )
     made.add_argument(
         "--reference",
         type=Path,
         default=RESULTS / REFERENCE,
         metavar="DIR",
-        help="the run to be reproduced, or a folder of such, of which the one is taken that has "
-        "most in common with RUN. Default: the project's own, results/reference/",
+        help="the run to reproduce, or a folder of runs, of which the best match for RUN is used. "
+        "Default: results/reference/",
     )
     made.add_argument(
         "--allow",
@@ -86,19 +87,19 @@ def parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="FIELD,…",
-        help="compare runs that differ in this all the same; may be given again",
+        help="compare runs although they differ in these fields; repeatable",
     )
     made.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object instead, with every number",
+        help="print one JSON object with all numbers instead",
     )
     made.add_argument(
         "--results",
         type=Path,
         default=RESULTS,
         metavar="DIR",
-        help="where the latest run is looked for. Default: results/",
+        help="results folder, for the latest run. Default: results/",
     )
     return made
 
@@ -107,14 +108,14 @@ def _fields(text: str) -> list[str]:
     names = text.split(",")
     for name in names:
         if name not in ALLOWABLE:
-            msg = f"{name!r} is no field; the fields are: {', '.join(ALLOWABLE)}"
+            msg = f"{name!r} is not a field; the fields are: {', '.join(ALLOWABLE)}"
             raise argparse.ArgumentTypeError(msg)
     return names
 
 
 def compare(here: Run, reference: Run, allowed: Sequence[str]) -> Result:
     """
-    What comes of comparing two runs, or why they are not compared.
+    The comparison of two runs, or the fields that forbid it.
     """
     unlike = incomparable(reference, here, shared_pairs(reference, here))
     refused = [each for each in unlike if each.field not in allowed]
@@ -130,7 +131,7 @@ def compare(here: Run, reference: Run, allowed: Sequence[str]) -> Result:
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Print what follows; the exit status that --help explains.
+    Print the comparison; the exit status is explained by --help.
     """
     options = parser().parse_args(arguments)
     folder = options.run
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return CANNOT_TELL
     except VALUE_AT_FAULT as error:
-        print(f"error: a record holds a value that no run has: {error!r}", file=sys.stderr)
+        print(f"error: a record holds an impossible value: {error!r}", file=sys.stderr)
         return CANNOT_TELL
     if result.verification is None:
         print(refusal(result), file=sys.stderr)

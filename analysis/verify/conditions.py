@@ -1,9 +1,9 @@
 """
-What must be equal for effects to be comparable, and what may differ and is told.
+The fields in which two runs must agree to be comparable, and the fields in which they may differ.
 
-An effect is how two configurations differ under one load. Where the load or a configuration is
-another one, it is another effect, and comparing is refused. Where the machine or the software is
-another one, the effect may come out otherwise, and whether it does is just what is asked.
+An effect is the difference of two configurations under one load. Another load or another
+configuration is another effect, so such runs are not compared. Another machine or other software is
+the point of a reproduction, so such differences are only listed.
 """
 
 from __future__ import annotations
@@ -56,34 +56,34 @@ def _acceleration(run: Run) -> object:
 
 CONDITIONS: dict[str, tuple[str, Callable[[Run], object]]] = {
     "workload": ("path, services, body, or the answer", _workload),
-    "concurrency": ("requests under way at once", lambda run: run.manifest.concurrency),
+    "concurrency": ("requests under way at the same time", lambda run: run.manifest.concurrency),
     "any_length": (
-        "whether an answer may have any length",
+        "whether the length of an answer may vary",
         lambda run: run.manifest.any_length,
     ),
     "warmup": (
-        "cold or warm deployments",
+        "warm or cold deployments",
         lambda run: "warm" if run.manifest.warmup_requests else "cold",
     ),
     "load_generator": (
-        "what made the load",
+        "tool that made the load",
         lambda run: sorted({trial.load.tool for trial in run.trials if trial.load}) or None,
     ),
-    "placement": ("whether client and stack shared CPUs", _placement),
-    "emulation": ("an emulated machine and a real one", _acceleration),
+    "placement": ("whether client and stack share CPUs", _placement),
+    "emulation": ("whether the machine is emulated", _acceleration),
 }
-"""What each field is, and its value; None where a run does not tell."""
+"""Meaning and value of each field; the value is None if a run does not record it."""
 
 ALLOWABLE = {
     **{name: about for name, (about, _) in CONDITIONS.items()},
     VARIANTS: "levels or override files of a variant",
 }
-"""Every field that makes effects incomparable, and that a user may let through."""
+"""Fields in which runs must agree unless the user allows a difference, with their meaning."""
 
 
 def incomparable(reference: Run, here: Run, shared: Iterable[Pair]) -> list[Unlike]:
     """
-    All in which these runs differ and must not, for the effects that they share.
+    All differences that make the shared effects incomparable.
     """
     found = []
     for name, (_, value) in CONDITIONS.items():
@@ -99,7 +99,7 @@ def incomparable(reference: Run, here: Run, shared: Iterable[Pair]) -> list[Unli
 
 def searched(reference: Run, here: Run) -> set[str]:
     """
-    Variants whose levels a search found, so that another run may well have found others.
+    Variants whose levels come from a search; another run's search may find other levels.
     """
     searches = [run.manifest.search for run in (reference, here)]
     return {search.name for search in searches if search is not None}
@@ -107,7 +107,7 @@ def searched(reference: Run, here: Run) -> set[str]:
 
 def unlike_variant(name: str, reference: Run, here: Run) -> list[Unlike]:
     """
-    In what a variant of one name differs between the runs.
+    The differences of a variant between the runs.
     """
     before, after = (_configuration(run.manifest, name) for run in (reference, here))
     return _unlike(VARIANTS, before, after, f"{name}, ")
@@ -120,7 +120,7 @@ def _configuration(manifest: Manifest, name: str) -> dict[str, Any]:
 
 def told(reference: Run, here: Run) -> list[Unlike]:
     """
-    All in which these runs differ and may: the machine, the software, how the run was made.
+    All differences that are only listed: machine, software, plan of the run.
     """
     found = []
     before, after = _told(reference), _told(here)
@@ -143,7 +143,7 @@ def _told(run: Run) -> dict[str, object]:
         **{name: getattr(seen, name) for name in names},
         "cpus": seen.cpus_online,
         "cpus of the stack": len(placed.stack) if placed else None,
-        # In whole GiB: what a kernel keeps for itself is no difference.
+        # In whole GiB: memory that the kernel reserves is no difference.
         "memory_gib": round((seen.memory_bytes or 0) / 2**30) or None,
         "cgroup_layout": seen.cgroup_layout,
         "clock_source": seen.clock_source,
@@ -167,9 +167,6 @@ def _told(run: Run) -> dict[str, object]:
 
 
 def _unlike(field: str, before: object, after: object, part: str = "") -> list[Unlike]:
-    """
-    The field, or every entry of it that differs; nothing where all is equal.
-    """
     if not isinstance(before, dict) or not isinstance(after, dict):
         return [] if before == after else [Unlike(field, "", before, after)]
     return [

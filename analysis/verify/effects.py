@@ -1,5 +1,5 @@
 """
-Effects in two runs side by side, and what follows of each and of all.
+The effects of two runs side by side, with the outcome of each and of all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Effect:
     """
-    What one run found of one pair; no difference where no block has a trial of both.
+    The effect that one run measured of a pair; no difference if no block has a trial of both.
     """
 
     difference: Difference | None
@@ -40,7 +40,7 @@ class Effect:
     @property
     def log_ratios(self) -> list[float]:
         """
-        Of the time per request, one for each block; none where the arms are not comparable.
+        Log-ratios of the time per request, one for each block; none if not comparable.
         """
         if self.difference is None or not self.difference.comparable:
             return []
@@ -50,11 +50,11 @@ class Effect:
 @dataclass(frozen=True)
 class Row:
     """
-    One effect in both runs, and what follows.
+    One effect in both runs, and its outcome.
 
-    ``gap`` is how much larger it is here, None where a run has fewer than two blocks of it or holds
-    it not comparable, and ``p_value`` of no gap is corrected for the number of effects. A ``focal``
-    one is what the reference is for.
+    ``gap`` is the difference of the two effects, None if a run has fewer than two blocks of it or
+    cannot compare its arms. ``p_value`` is that of no gap, corrected for the number of effects. A
+    ``focal`` effect is one that the reference was made for.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Row:
     @property
     def counts(self) -> bool:
         """
-        Whether the overall outcome hangs on it: there is something to reproduce, or it was not.
+        Whether the overall outcome depends on it: it is focal, with a claim or a contradiction.
         """
         claimed = self.reference.verdict.kind not in {Kind.CANNOT_TELL, Kind.NOT_COMPARABLE}
         return self.focal and (claimed or self.outcome is Outcome.NOT_REPRODUCED)
@@ -79,11 +79,11 @@ class Row:
 @dataclass(frozen=True)
 class Verification:
     """
-    Everything that follows of two runs.
+    The comparison of two runs.
 
-    ``left_out`` are the reference's effects that are not compared, each with the reason; ``faults``
-    say why no effect of these runs can be believed, ``notes`` what else is to be known of them.
-    ``missing`` is the number of focal effects among those left out.
+    ``left_out`` are the reference's effects that are not compared, each with the reason;
+    ``missing`` is the number of focal ones among them. ``faults`` say why no effect of these runs
+    is trustworthy, ``notes`` what else limits them.
     """
 
     rows: list[Row]
@@ -95,7 +95,7 @@ class Verification:
 
     def conclusion(self) -> str:
         """
-        What follows overall, and of what, in a sentence.
+        The overall outcome and the counts behind it, in a sentence.
         """
         focal = sum(row.focal for row in self.rows)
         if not focal + self.missing:
@@ -110,15 +110,15 @@ class Verification:
         if self.missing:
             words += f", {self.missing} not compared"
         if silent:
-            words += f"; on {silent} the reference itself cannot tell, so there is no claim to test"
+            words += f"; the reference cannot tell {silent} of them, so there is no claim to test"
         return f"{words}."
 
 
 def verify(reference: Run, here: Run, allowed: Collection[str] = ()) -> Verification:
     """
-    Compare all effects that both runs declare, under conditions that are comparable.
+    Compare all effects that both runs declare.
 
-    ``allowed`` are fields of these conditions that may differ all the same.
+    ``allowed`` are fields of the conditions that may differ.
     """
     left_out: dict[str, str] = {}
     compared: dict[Pair, str] = {}
@@ -140,7 +140,7 @@ def verify(reference: Run, here: Run, allowed: Collection[str] = ()) -> Verifica
     for (pair, name), found, p_value in zip(compared.items(), gaps, p_values, strict=True):
         said = sizes(found, p_value, margin)
         kinds = before[pair].verdict.kind, after[pair].verdict.kind
-        # What an instrument makes of nothing it may have made of this.
+        # An instrument that shows an effect in A/A may have made this one.
         outcome = Outcome.CANNOT_TELL if faults else follows(*kinds, said)
         rows.append(
             Row(
@@ -174,9 +174,6 @@ def shared_pairs(reference: Run, here: Run) -> list[Pair]:
 
 
 def _left_out(pair: Pair, reference: Run, here: Run, allowed: Collection[str]) -> str:
-    """
-    Why an effect of the reference is not compared; empty where it is.
-    """
     if pair not in pairs(here.manifest):
         return "not in this run"
     for name in pair:
@@ -187,13 +184,13 @@ def _left_out(pair: Pair, reference: Run, here: Run, allowed: Collection[str]) -
                     f"{each.entry.rpartition(', ')[2]} {each.reference} and {each.here}"
                     for each in unlike
                 )
-                return f"{name} was searched for, and another one was found: {found}"
+                return f"the searches for {name} found different levels: {found}"
     return ""
 
 
 def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Comparison]]:
     """
-    All effects of a run, as its report has them but for the margin, and what it measured twice.
+    All effects of a run, as in its report except for the margin, and its A/A comparisons.
     """
     found = Findings.of(replace(run, manifest=replace(run.manifest, margin=margin)))
     steps = [step for climbed in found.ladders for step in climbed.steps]
@@ -207,41 +204,40 @@ def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Compari
 
 def _distrust(run: Run, controls: Sequence[Comparison]) -> list[str]:
     """
-    What a run's instrument saw where there is nothing.
+    The effects that a run shows between equal deployments.
     """
     lines = []
     for each in controls:
         interval = each.trust_interval()
         if interval is not None and interval.excludes_zero:
             lines.append(
-                f"run {run.name} saw {each.treatment} and {each.baseline}, which are the same, "
-                f"{percent(interval.map(math.expm1))} apart, an interval of "
-                f"{TRUST_CONFIDENCE * 100:.0f} %: its instrument was not trustworthy, so nothing "
-                "can be told from it"
+                f"run {run.name} is not trustworthy: {each.treatment} and {each.baseline} are the "
+                f"same, but differ by {percent(interval.map(math.expm1))} "
+                f"({TRUST_CONFIDENCE * 100:.0f} % interval), so every outcome is cannot tell"
             )
     return lines
 
 
 def _notes(run: Run, controls: Sequence[Comparison]) -> list[str]:
     """
-    What else is to be known of a run: that it did not end, and that nobody knows its instrument.
+    The limits of a run: incomplete, emulated, or without an A/A comparison.
     """
     manifest = run.manifest
     lines = []
     if manifest.state != COMPLETE:
-        what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
+        state = "not finished" if manifest.state == RUNNING else manifest.state
         lines.append(
-            f"run {run.name} {what}: it has {count(len(manifest.order), 'block')} of at least "
-            f"{manifest.blocks}, and who breaks a run off may have seen how it stands"
+            f"run {run.name} is {state}: it has {count(len(manifest.order), 'block')} of at least "
+            f"{manifest.blocks}; stopping early with the result in sight biases it"
         )
     if manifest.machine.is_emulated:
         lines.append(
-            f"run {run.name} is of an emulated machine, which proves the procedure and not the "
+            f"run {run.name} is from an emulated machine: it tests the procedure, not the "
             "performance"
         )
     if not any(each.trust_interval() for each in controls):
         lines.append(
-            f"run {run.name} measured nothing twice, so how far its instrument can be trusted is "
-            "not known"
+            f"run {run.name} has no A/A comparison, so the trustworthiness of its instrument is "
+            "unknown"
         )
     return lines

@@ -1,5 +1,5 @@
 """
-A verification as text for a terminal and as JSON for scripts, and its exit status.
+The result of a verification, its exit status, and how it is printed: as text or as JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analysis.verify.effects import Effect, Row, Verification
 
 FORMAT = 1
-"""Of the JSON; counts up when a key changes its meaning or goes."""
+"""Version of the JSON; counts up when a key is removed or changes its meaning."""
 
 WIDTH = 96
 SHOWN_CHARACTERS = 48
@@ -48,10 +48,10 @@ WORDS = {
 @dataclass(frozen=True)
 class Result:
     """
-    Two runs, and what came of comparing them.
+    Two runs, and their comparison.
 
-    ``verification`` is None exactly where something is ``refused``; ``let_through`` are differences
-    that would be, were they not allowed, and ``differs`` are those that may be.
+    ``refused`` are differences that forbid the comparison; with any, ``verification`` is None.
+    ``let_through`` are such differences that the user allowed. ``differs`` are all others.
     """
 
     reference: Run
@@ -73,7 +73,7 @@ class Result:
 
 def refusal(result: Result) -> str:
     """
-    Why two runs are not compared, with every field and both of its values.
+    The error for runs that are not comparable, with every field and both values.
     """
     names = f"{result.here.name} with {result.reference.name}, the reference"
     lines = [f"error: run {names}, cannot be compared:"]
@@ -82,27 +82,27 @@ def refusal(result: Result) -> str:
         for each in result.refused
     ]
     fields = ",".join(dict.fromkeys(each.field for each in result.refused))
-    return "\n".join([*lines, f"--allow {fields} compares them all the same, and says so"])
+    return "\n".join([*lines, f"use --allow {fields} to compare them nevertheless"])
 
 
 def as_text(result: Result, verification: Verification) -> str:
     """
-    The table, the overall outcome, and in what the runs differ.
+    The table, the overall outcome, and the differences of the runs.
     """
     margin = result.reference.manifest.margin
     parts = [
         f"Reference: {_title(result.reference)}\nThis run:  {_title(result.here)}",
         _wrapped(
-            "Time per request of the treatment against the baseline's, with 95 % intervals; only "
-            "the verdicts are corrected for the number of comparisons. A difference of "
-            f"±{margin * 100:g} % is taken for none."
+            "Relative difference in time per request, treatment against baseline, with 95 % "
+            "confidence intervals. Verdicts are corrected for the number of comparisons, intervals "
+            f"are not. Differences within ±{margin * 100:g} % count as equivalent."
         ),
         _table(verification.rows),
         *(_wrapped(f"Not compared ({why}): {names}.") for names, why in _left_out(verification)),
         "\n".join(_wrapped(line) for row in verification.rows if (line := _why(row))),
         *(_wrapped(f"WARNING: {each}.") for each in verification.faults),
         *(_wrapped(f"NOTE: {each}.") for each in verification.notes),
-        _listed("ALLOWED, though it makes effects incomparable", result.let_through),
+        _listed("ALLOWED, although it makes effects incomparable", result.let_through),
         _wrapped(verification.conclusion()),
         _listed("differs", result.differs) or "The environments do not differ.",
     ]
@@ -127,12 +127,12 @@ def _table(rows: Sequence[Row]) -> str:
     ]
     text = tabulate(
         cells,
-        headers=["effect", "reference", "this run", "what follows"],
+        headers=["effect", "reference", "this run", "outcome"],
         tablefmt="simple",
         disable_numparse=True,
     )
     lines = (line.rstrip() for line in text.splitlines())
-    return "\n".join([*lines, "* focal: what the reference is for, and what the outcome hangs on"])
+    return "\n".join([*lines, "* focal effect: the overall outcome depends on it"])
 
 
 def _found(effect: Effect) -> str:
@@ -145,9 +145,6 @@ def _found(effect: Effect) -> str:
 
 
 def _left_out(verification: Verification) -> list[tuple[str, str]]:
-    """
-    What is left out with the reason; those of one reason together.
-    """
     reasons: dict[str, list[str]] = {}
     for name, why in verification.left_out.items():
         reasons.setdefault(why, []).append(name)
@@ -156,23 +153,23 @@ def _left_out(verification: Verification) -> list[tuple[str, str]]:
 
 def _why(row: Row) -> str:
     """
-    How the two sizes compare, where it is not simply the same.
+    How the two sizes compare; empty if they are the same.
     """
     for effect, run in ((row.reference, "the reference"), (row.here, "this run")):
         if effect.difference is not None and not effect.difference.comparable:
             baseline, treatment = effect.difference.good_shares
             return (
-                f"{row.name}: not comparable in {run}, where {baseline * 100:.2f} % of the "
-                f"baseline's answers were good, and {treatment * 100:.2f} % of the treatment's."
+                f"{row.name}: not comparable in {run}: {baseline * 100:.2f} % of the baseline's "
+                f"answers were good, {treatment * 100:.2f} % of the treatment's."
             )
     if row.gap is None:
-        return f"{row.name}: a run with fewer than two blocks of it has no interval."
+        return f"{row.name}: no interval, because a run has fewer than two blocks of it."
     if row.sizes is Sizes.SAME:
         return ""
     ratio = percent(row.gap.interval.map(math.expm1))
-    line = f"{row.name}: {row.sizes.value}; the ratio is {ratio} against the reference's"
+    line = f"{row.name}: {row.sizes.value}; ratio to the reference {ratio}"
     if row.sizes is Sizes.NOT_TOLD_APART and row.gap.interval.excludes_zero:
-        line += ", which among so many is no surprise (Holm)"
+        line += ", not significant after Holm's correction"
     return f"{line}."
 
 
@@ -189,9 +186,6 @@ def _listed(title: str, unlike: Sequence[Unlike]) -> str:
 
 
 def _shown(value: object) -> str:
-    """
-    A value on one line, cut where it is long.
-    """
     text = str(value).replace("\n", " ").replace("\t", " ")
     return textwrap.shorten(text, SHOWN_CHARACTERS, placeholder=" …")
 
@@ -202,7 +196,7 @@ def _wrapped(text: str) -> str:
 
 def as_json(result: Result) -> str:
     """
-    The same, with every number; what was refused has no outcome.
+    The same with all numbers; refused runs have no outcome.
     """
     found = result.verification
     content: dict[str, Any] = {

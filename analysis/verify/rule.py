@@ -1,37 +1,39 @@
 """
-The rule by which one run reproduces another, the reference.
+The rule by which a run reproduces a reference run.
 
-Compared are effects, the mean log-ratio of the time per request between two variants, because a
-time or a rate belongs to its machine. Each run's verdict on an effect is one of five, as in its
-report, but by the reference's margin in both: slower, faster, equivalent within the margin, cannot
-tell, not comparable (the shares of good answers differ). The two sizes of an effect are
+The rule compares effects: an effect is the mean log-ratio of the time per request between two
+variants. Times and rates are not compared, because they depend on the machine. Each run has one of
+five verdicts on an effect, as in its report, but with the reference's margin for both runs: slower,
+faster, equivalent (within the margin), cannot tell, not comparable (different shares of good
+answers). The sizes of an effect in the two runs are
 
-  the same        if the 90 % interval of their difference lies within the margin: two one-sided
-                  tests at 5 %
-  told apart      if not, and their difference is not zero by Welch's test at 5 %, corrected for the
-                  number of effects that are compared (Holm)
+  the same        if the 90 % interval of their difference lies within the margin (two one-sided
+                  tests at 5 %)
+  told apart      else, if their difference is significant (Welch's test at 5 %, Holm's correction
+                  for the number of compared effects)
   not told apart  otherwise.
 
-Of one effect follows, by the first of these that applies:
+The outcome of one effect is the first that applies:
 
-  1. not comparable in one run or in both: cannot tell
+  1. not comparable in one or both runs: cannot tell
   2. slower in one run and faster in the other: not reproduced
   3. told apart: reproduced in direction, if both are slower or both are faster; reproduced, if both
-     are equivalent, since both say that nothing matters; else not reproduced
-  4. cannot tell in one run or in both: cannot tell
-  5. the same verdict in both: reproduced
+     are equivalent, because both are negligible; else not reproduced
+  4. cannot tell in one or both runs: cannot tell
+  5. the same verdict in both runs: reproduced
   6. equivalent in one run only: reproduced, if the sizes are the same; else cannot tell
 
-Overall follows the worst of the reference's focal effects on which it has a verdict, or from which
-this run is told apart; the worst is not reproduced, then cannot tell, then reproduced in direction.
-Nothing is reproduced where none of them is in both runs, or where either run saw a difference (an
-interval of 99 %) between two that are the same (A/A).
+The overall outcome is the worst outcome of the reference's focal effects. From worst to best: not
+reproduced, cannot tell, reproduced in direction, reproduced. A focal effect that the reference
+cannot tell or cannot compare counts only if it is not reproduced. The overall outcome is cannot
+tell if no focal effect is in both runs, or if either run shows a difference between equal
+deployments (A/A, 99 % interval).
 
-Direction and significance in both, and an interval for the difference of the two effects, are
-criteria of the Open Science Collaboration (Science 2015, "Estimating the Reproducibility of
-Psychological Science"); that such an interval can show inconsistency, and consistency only by an
-equivalence test, is from Anderson and Maxwell (Psychological Methods 2016, "There's More Than One
-Way to Conduct a Replication Study").
+Sources: the Open Science Collaboration uses direction and significance in both runs, and an
+interval for the difference of the effects, as criteria (Science 2015, "Estimating the
+Reproducibility of Psychological Science"). Such an interval shows inconsistency; consistency needs
+an equivalence test (Anderson and Maxwell, Psychological Methods 2016, "There's More Than One Way to
+Conduct a Replication Study").
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
 class Outcome(Enum):
     """
-    What can follow, from the best to the worst.
+    The outcomes, from best to worst.
     """
 
     REPRODUCED = "reproduced"
@@ -62,7 +64,7 @@ class Outcome(Enum):
 
 class Sizes(Enum):
     """
-    What can be said of the two sizes of one effect.
+    How the sizes of one effect in two runs compare.
     """
 
     SAME = "the same"
@@ -96,19 +98,19 @@ RULE: Mapping[tuple[Kind, Kind], tuple[Outcome, Outcome, Outcome]] = {
         for pair in ((kind, Kind.NOT_COMPARABLE), (Kind.NOT_COMPARABLE, kind))
     },
 }
-"""By the reference's verdict and this run's: what follows for each of Sizes, in their order."""
+"""The outcomes for the verdicts of the reference and of this run, one for each of Sizes."""
 
 
 def follows(reference: Kind, here: Kind, sizes: Sizes) -> Outcome:
     """
-    What follows of one effect.
+    The outcome of one effect.
     """
     return RULE[reference, here][list(Sizes).index(sizes)]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """
-    The worst of some outcomes; of none, nothing can be told.
+    The worst of some outcomes; cannot tell if there are none.
     """
     return max(outcomes, key=list(Outcome).index, default=Outcome.CANNOT_TELL)
 
@@ -116,9 +118,10 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 @dataclass(frozen=True)
 class Gap:
     """
-    How much larger the effect is here than in the reference, as the difference of two mean logs.
+    The effect here minus that of the reference, as a difference of two mean logarithms.
 
-    ``interval`` is of 95 %, ``narrow`` of 90 %, and ``p_value`` of no difference, not corrected.
+    ``interval`` has a confidence of 95 %, ``narrow`` of 90 %. ``p_value`` is that of no difference,
+    not corrected.
     """
 
     interval: Interval
@@ -130,8 +133,8 @@ def gap(reference: Sequence[float], here: Sequence[float]) -> Gap | None:
     """
     The difference of the means of two independent samples; None if one has fewer than two values.
 
-    After Welch (Biometrika 1947), whose degrees of freedom are Satterthwaite's: the runs' spreads
-    and numbers of blocks may differ.
+    Welch's method (Biometrika 1947) with Satterthwaite's degrees of freedom: variances and numbers
+    of blocks may differ between the runs.
     """
     if min(len(reference), len(here)) < 2:
         return None
@@ -146,7 +149,7 @@ def gap(reference: Sequence[float], here: Sequence[float]) -> Gap | None:
 
 def sizes(found: Gap | None, p_value: float | None, margin: float) -> Sizes:
     """
-    What may be said of the sizes, by the corrected p-value; a gap may be both clear and too small.
+    How the sizes compare; a gap within the margin is the same size, even if it is significant.
     """
     if found is None or p_value is None:
         return Sizes.NOT_TOLD_APART

@@ -1,5 +1,5 @@
 """
-The two runs: this one, and the reference that it can be compared with best.
+The two runs of a verification: this run, and the reference that matches it best.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Pair = tuple[str, str]
 
 def pairs(manifest: Manifest) -> dict[Pair, str]:
     """
-    The effects that a run declares, comparisons first and then ladders' steps, with their names.
+    The effects that a run declares, with their names: comparisons, then steps of ladders.
 
-    Comparisons of one thing with itself are none.
+    A/A comparisons are not effects.
     """
     found = {
         (each.baseline, each.treatment): each.name
@@ -41,7 +41,7 @@ def pairs(manifest: Manifest) -> dict[Pair, str]:
 
 def focal_pairs(manifest: Manifest) -> list[Pair]:
     """
-    What a run is for; everything that it declares, where it names nothing.
+    The effects that a run was made for; all declared effects if it names none.
     """
     declared = pairs(manifest)
     return [pair for pair in manifest.focal if pair in declared] or list(declared)
@@ -49,17 +49,16 @@ def focal_pairs(manifest: Manifest) -> list[Pair]:
 
 def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -> Run:
     """
-    The reference: the run in this folder, or among those in it the one that suits this run best.
+    The reference: the run in this folder, or of several runs in it the best match for this run.
 
-    That is one that is comparable, then one that has most of its focal effects in common with this
-    run, then the latest. Raises ResultsError when there is none, and when it is this run
-    itself.
+    Comparable runs come first, then those with the most focal effects in common, then the latest.
+    Raises ResultsError if there is none, or if it is this run itself.
     """
     if (folder / MANIFEST).exists():
         return _another(read_run(folder), here)
     folders = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
     if not folders:
-        msg = f"{folder} holds no run to compare with; name one with --reference DIR"
+        msg = f"{folder} contains no run to compare with; name one with --reference DIR"
         raise ResultsError(msg)
     own = pairs(here.manifest)
 
@@ -74,8 +73,8 @@ def _another(reference: Run, here: Run) -> Run:
     identities = [(run.name, run.manifest.created_at) for run in (reference, here)]
     if identities[0] == identities[1]:
         msg = (
-            f"run {here.name} is the reference itself, which says nothing; name another run, or "
-            "another reference with --reference DIR"
+            f"run {here.name} is the reference itself; name another run, or another reference "
+            "with --reference DIR"
         )
         raise ResultsError(msg)
     return reference

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from experiments.commands import NOT_FOUND, run_command
 from experiments.errors import LoadError
 from experiments.lab.launch import launch_command
-from experiments.load.ab_output import AbReport, parse, parse_percentiles
+from experiments.load.ab_output import parse, parse_percentiles
+from experiments.records.ab.output import seconds_per_request
 from experiments.records.trials import LoadResult
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.load import Client, LoadPlan
+    from experiments.records.ab.report import AbReport
 
 TEXT_FILE = "ab.txt"
 PERCENTILES_FILE = "ab-percentiles.csv"
@@ -92,28 +94,14 @@ def times_ms(directory: Path) -> Counter[int]:
         raise LoadError(msg) from error
 
 
-def _seconds_per_request(report: AbReport) -> float:
-    """
-    Duration divided by completed requests, from the least rounded figure of the report.
-    """
-    readings = [(report.duration_s / report.requests_completed, 0.0005 / report.duration_s)]
-    if report.requests_per_second > 0:
-        rate = report.requests_per_second
-        readings.append((1 / rate, 0.005 / rate))
-    if report.latency_mean_ms:
-        mean_ms = report.latency_mean_ms
-        readings.append((mean_ms / 1e3 / report.concurrency, 0.0005 / mean_ms))
-    return min(readings, key=lambda reading: reading[1])[0]
-
-
 def result_of(
     report: AbReport, percentiles_ms: dict[int, float], plan: LoadPlan, command: list[str]
 ) -> LoadResult:
     """
     The load result of a report.
 
-    ab rounds its figures differently; rate and mean come from the least rounded one. Raises
-    LoadError if the report contradicts the plan.
+    The rate and the mean latency follow from the printed number that is rounded least. Raises
+    LoadError for a report that contradicts the plan.
     """
     if report.requests_completed > plan.requests or report.concurrency != plan.concurrency:
         msg = (
@@ -121,12 +109,12 @@ def result_of(
             f"{report.concurrency}, but was given {plan.requests} at {plan.concurrency}"
         )
         raise LoadError(msg)
-    if report.duration_s <= 0 or not report.requests_completed:
+    mean_s = seconds_per_request(report)
+    if mean_s is None or report.duration_s <= 0 or not report.requests_completed:
         msg = f"ab completed {report.requests_completed} requests in {report.duration_s} s"
         raise LoadError(msg)
     failed_otherwise = report.requests_failed - report.failed_length
     total = report.connection_times_ms.get("total", {})
-    seconds_per_request = _seconds_per_request(report)
     slowest_ms = percentiles_ms.get(100, total.get("max", 0.0))
 
     def quantile_us(percent: int) -> float:
@@ -145,8 +133,8 @@ def result_of(
         requests_ok=max(0, report.requests_completed - report.responses_non_2xx - failed_otherwise),
         responses_non_2xx=report.responses_non_2xx,
         duration_s=report.duration_s,
-        requests_per_second=1 / seconds_per_request,
-        latency_mean_us=plan.concurrency * seconds_per_request * 1e6,
+        requests_per_second=1 / mean_s,
+        latency_mean_us=plan.concurrency * mean_s * 1e6,
         latency_p50_us=quantile_us(50),
         latency_p90_us=quantile_us(90),
         latency_p99_us=quantile_us(99),

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from experiments.load.ab_output import AbReport
+from experiments.records.ab.report import AbReport
 from experiments.records.trials import LoadResult
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record per line,
 when its trial ends), and ``raw/<trial>/`` with the output of the tools. The records of the
 reference run are compressed (``trials.jsonl.xz``). The types are dataclasses without dependencies;
 only ``store``, which reads and writes them, needs a library. The analysis imports nothing else of
-the experiments but declarations and errors.
+the experiments but declarations and errors. ``ab`` reads the output of ab.
 
 Schema history:
     1  the first.
@@ -14,4 +14,5 @@ Schema history:
     4  the pulse of a load, the first requests and the first answer, the open loop, the pilot.
     5  the loads of a trial, one per round; parts of a block; the load at once; the pulse goes.
     6  every part of a record has its own type.
+    7  the role of a comparison.
 """

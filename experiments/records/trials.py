@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.load.ab_output import AbReport  # noqa: TC001 - the loader looks it up
+from experiments.records.ab.report import AbReport  # noqa: TC001 - the loader looks it up
 from experiments.records.files import SCHEMA_VERSION
 
 if TYPE_CHECKING:

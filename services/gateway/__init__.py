@@ -1,5 +1,5 @@
 """
-The gateway: the stack's front door, round-robin over its product backends.
+The gateway: the entry point of the stack, round-robin over its backends.
 
 As published, it opens a new connection for every backend call (no ``requests.Session``).
 """
@@ -21,7 +21,7 @@ app = create_app("gateway")
 
 def backends(variable: str) -> list[str]:
     """
-    The base URLs in a comma-separated environment variable; none when it is not set.
+    The base URLs in a comma-separated environment variable; empty if it is not set.
     """
     return [url.strip().rstrip("/") for url in setting(variable, "-").split(",") if url != "-"]
 
@@ -33,14 +33,14 @@ class RoundRobin:
 
     def __init__(self, urls: list[str]) -> None:
         """
-        Begins with the first URL.
+        Start with the first URL.
         """
         self._urls = itertools.cycle(urls) if urls else None
         self._lock = threading.Lock()
 
     def next(self) -> str | None:
         """
-        The next URL, or None when there are none.
+        The next URL; None without URLs.
         """
         if self._urls is None:
             return None
@@ -54,7 +54,7 @@ order_backends = RoundRobin(backends("ORDER_BACKENDS"))
 
 def forward(pool: RoundRobin, name: str) -> Response | tuple[Response, int]:
     """
-    Pass the current request on to the pool's next backend; its answer, or a JSON 502, 503 or 504.
+    Forward the current request to the next backend; errors become JSON with 502, 503 or 504.
     """
     backend = pool.next()
     if backend is None:
@@ -79,7 +79,7 @@ def forward(pool: RoundRobin, name: str) -> Response | tuple[Response, int]:
 @app.get("/api/fixed")
 def fixed() -> Response:
     """
-    A constant body, so that the path to the gateway is visible without an application behind it.
+    A constant body, to measure the path to the gateway without a backend.
     """
     return jsonify(message="fixed")
 
@@ -88,7 +88,7 @@ def fixed() -> Response:
 @app.get("/api/products/<product_id>")
 def products(product_id: str | None = None) -> Response | tuple[Response, int]:
     """
-    Products, from the next product backend, which also validates the id.
+    Products from the next product backend, which also validates the id.
     """
     del product_id
     return forward(product_backends, "product")
@@ -98,7 +98,7 @@ def products(product_id: str | None = None) -> Response | tuple[Response, int]:
 @app.get("/api/orders/<order_id>")
 def orders(order_id: str | None = None) -> Response | tuple[Response, int]:
     """
-    Orders, from the orders service, which also validates them.
+    Orders from the orders service, which also validates them.
     """
     del order_id
     return forward(order_backends, "order")

@@ -38,19 +38,19 @@ cache = redis.Redis(host=setting("REDIS_HOST", "127.0.0.1"), decode_responses=Tr
 
 class Schema:
     """
-    Makes the table, once in the life of the process.
+    Creates the table once per process.
     """
 
     def __init__(self) -> None:
         """
-        The table is not made yet.
+        Create nothing yet.
         """
         self._lock = threading.Lock()
         self._made = False
 
     def ensure(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         """
-        Make the table unless it has been made.
+        Create the table, unless this process has done so.
         """
         with self._lock:
             if not self._made:
@@ -63,7 +63,7 @@ schema = Schema()
 
 def connect() -> psycopg.Connection[dict[str, Any]]:
     """
-    A connection by libpq's own environment variables (PGHOST, PGUSER, …); makes the table once.
+    Connect by libpq's environment variables (PGHOST, PGUSER, …) and ensure the table.
     """
     connection: psycopg.Connection[dict[str, Any]] = psycopg.connect(
         autocommit=True, connect_timeout=5, row_factory=dict_row
@@ -83,7 +83,7 @@ def remember(order: Mapping[str, Any]) -> None:
 @app.errorhandler(redis.RedisError)
 def store_unavailable(error: Exception) -> tuple[Response, int]:
     """
-    A store that cannot be reached is 503, with the store's own words in the log.
+    Answer 503 if a store is unavailable, and log the store's message.
     """
     app.logger.error("store unavailable: %s", error)
     return json_error(503, f"a store is unavailable ({type(error).__name__})")
@@ -92,7 +92,7 @@ def store_unavailable(error: Exception) -> tuple[Response, int]:
 @app.post("/api/orders")
 def create_order() -> tuple[Response, int]:
     """
-    Create an order from ``{"product_id": …, "quantity": …}``; 400 when either is not valid.
+    Create an order from ``{"product_id": …, "quantity": …}``; 400 if either is invalid.
     """
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
@@ -118,7 +118,7 @@ def create_order() -> tuple[Response, int]:
 @app.get("/api/orders")
 def list_orders() -> Response:
     """
-    The newest orders, at most ``LIST_LIMIT`` of them.
+    The newest ``LIST_LIMIT`` orders.
     """
     with connect() as connection:
         orders = connection.execute(
@@ -131,7 +131,7 @@ def list_orders() -> Response:
 @app.get("/api/orders/<order_id>")
 def get_order(order_id: str) -> Response | tuple[Response, int]:
     """
-    One order, from the cache when it is there; 400 for a malformed id, 404 for an unknown one.
+    One order, from the cache if possible; 400 for a malformed id, 404 for an unknown one.
     """
     if not (order_id.isascii() and order_id.isdecimal()):
         return json_error(400, f"order id {order_id!r} is not a whole number")

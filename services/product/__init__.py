@@ -1,5 +1,5 @@
 """
-The product service: a constant catalogue, read once; no store behind it, as published.
+The product service: a constant catalogue in memory, without a store, as published.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def list_products() -> Response:
 @app.get("/api/products/<product_id>")
 def get_product(product_id: str) -> Response | tuple[Response, int]:
     """
-    One product; 400 when the id is not a number, 404 when there is no such product.
+    One product; 400 for a malformed id, 404 for an unknown one.
     """
     if not (product_id.isascii() and product_id.isdecimal()):
         return json_error(400, f"product id {product_id!r} is not a whole number")

@@ -1,7 +1,7 @@
 """
-The registry service: which instances of which service are known, in memory, as published.
+The registry service: known instances of each service, in memory, as published.
 
-No workload touches it; it is here because the published system has it.
+No workload uses it; the published system has it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def list_services() -> Response:
 @app.get("/v1/services/<name>")
 def get_service(name: str) -> Response | tuple[Response, int]:
     """
-    One service's instances; 404 when none is registered.
+    The instances of one service; 404 if none is registered.
     """
     with _lock:
         addresses = sorted(_instances.get(name, ()))
@@ -43,7 +43,7 @@ def get_service(name: str) -> Response | tuple[Response, int]:
 @app.put("/v1/services/<name>")
 def register(name: str) -> Response | tuple[Response, int]:
     """
-    Register ``{"address": "host:port"}`` as an instance of the service; 400 when it is malformed.
+    Register ``{"address": "host:port"}`` as an instance of the service; 400 if malformed.
     """
     body = request.get_json(silent=True)
     address = body.get("address") if isinstance(body, dict) else None

@@ -1,5 +1,5 @@
 """
-A fresh site for every test, as the stage makes one for every trial.
+A fresh site for every test, like the stage's site for every trial.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 numbers = itertools.count(1)
 
 CPUS = frozenset(os.sched_getaffinity(0))
-"""All that there are; a stage binds this process to some of them."""
+"""All CPUs; a stage binds this process to some of them."""
 
 PLACEMENT = choose_placement(set(CPUS))
 
@@ -38,7 +38,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 @contextmanager
 def own_process_as_it_was() -> Iterator[None]:
     """
-    Give back what a stage takes over: the signals that ask to stop, and this process's CPUs.
+    Restore what a stage changes: the stop signals' handlers and this process's CPUs.
     """
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield
@@ -49,7 +49,7 @@ def own_process_as_it_was() -> Iterator[None]:
 
 def make_site(number: int, docker_spec: dict[str, Any]) -> Site:
     """
-    What a deployment of this number has for itself; only its directory is made.
+    The site of a deployment; creates its directory only.
     """
     directory = SCRATCH / f"test-{number}"
     directory.mkdir(parents=True)
@@ -67,7 +67,7 @@ def make_site(number: int, docker_spec: dict[str, Any]) -> Site:
 @pytest.fixture(scope="session")
 def spec() -> dict[str, Any]:
     """
-    How Docker starts a container here.
+    The OCI specification with which Docker starts a container here.
     """
     made = make_site(0, {})
     made.group.create()
@@ -79,7 +79,7 @@ def spec() -> dict[str, Any]:
 @pytest.fixture
 def site(spec: dict[str, Any]) -> Iterator[Site]:
     """
-    An empty directory, a fresh host namespace, and the stack's group on the stack's CPUs.
+    A site with an empty directory, a new host namespace and a group on the stack's CPUs.
     """
     made = make_site(next(numbers), spec)
     made.group.create()
@@ -102,7 +102,7 @@ def client_group() -> Iterator[ControlGroup]:
 
 def processes() -> set[str]:
     """
-    The commands of every process in the lab.
+    The command lines of all processes in the lab.
     """
     found = set()
     for directory in Path("/proc").glob("[0-9]*"):

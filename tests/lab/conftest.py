@@ -1,5 +1,5 @@
 """
-The userland that the session built, and a look at everything that a lab could leave behind.
+The userland that the session built, and a snapshot of everything that a lab could leave behind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session", autouse=True)
 def heard() -> None:
     """
-    No signal is ignored, which what is started here would inherit; a shell's `&` begins so.
+    Reset ignored signals: child processes would inherit them, for instance after a shell's `&`.
     """
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -31,7 +31,7 @@ def heard() -> None:
 @pytest.fixture(scope="session")
 def built() -> Userland:
     """
-    The userland from the cache; the `tests` session builds it first.
+    The userland from the cache; the `tests` session builds it before.
     """
     found = userland.find(cache_directory())
     assert found is not None, "run `nox -s userland` first"
@@ -40,7 +40,7 @@ def built() -> Userland:
 
 def residue() -> dict[str, object]:
     """
-    Mounts, interfaces, control groups and processes' namespaces, as the host sees them now.
+    The host's current mounts, interfaces, control groups, namespaces and forwarding setting.
     """
     namespaces = set()
     for link in Path("/proc").glob("[0-9]*/ns/*"):

@@ -14,7 +14,7 @@ from analysis.statistics.estimates import Differences
 from analysis.statistics.places import at_equal_place
 from experiments.declare.variants import MATCHED, Comparison, Variant
 from experiments.declare.workloads import Workload
-from experiments.load.ab_output import AbReport
+from experiments.records.ab.report import AbReport
 from experiments.records.manifest import (
     Environment,
     MachineRecord,

@@ -183,6 +183,33 @@ def test_a_truncated_report_is_refused(cut: int) -> None:
         parse(sample("post-no-deviations")[:cut])
 
 
+@pytest.mark.parametrize("label", ["Complete requests", "Transfer rate", "Failed requests"])
+def test_a_value_that_ab_never_prints_is_refused(label: str) -> None:
+    """
+    A known label must be followed by a number, whether or not the result needs it.
+    """
+    lines = sample("length-artefact").splitlines(keepends=True)
+    damaged = [f"{label}: nan\n" if line.startswith(label) else line for line in lines]
+    with pytest.raises(LoadError, match=label):
+        parse("".join(damaged))
+
+
+def test_a_breakdown_of_failures_without_numbers_is_refused() -> None:
+    """
+    It is not taken for the row of connection times that has the same name.
+    """
+    with pytest.raises(LoadError, match="Connect"):
+        parse(sample("length-artefact").replace("Connect: 0", "Connect: nan"))
+
+
+def test_two_reports_in_one_text_are_refused() -> None:
+    """
+    One load prints one report.
+    """
+    with pytest.raises(LoadError, match="2 reports"):
+        parse(sample("length-artefact") + sample("post-no-deviations"))
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.text() | st.binary().map(lambda data: data.decode(errors="replace")))
 def test_rubbish_is_refused_and_nothing_else_happens(text: str) -> None:

@@ -12,9 +12,9 @@ import pytest
 from analysis.__main__ import main
 from analysis.folders import POOLED_REPORT
 from analysis.pooling import pool
+from analysis.topics.warnings.section import warnings
 from experiments.errors import ResultsError
 from experiments.records.manifest import (
-    Box,
     Environment,
     MachineRecord,
     PilotPlan,
@@ -22,7 +22,7 @@ from experiments.records.manifest import (
     Source,
 )
 from experiments.records.store import append_trial, write_manifest
-from tests.unit.samples import manifest, report, trial
+from tests.unit.samples import findings, manifest, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,9 @@ def test_blocks_are_numbered_on() -> None:
     assert whole.blocks == 5
     assert [each.block for each in trials] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert [each.number for each in trials] == list(range(1, 11))
-    assert "(5 blocks)" in report(whole, trials)
+    (compared,) = findings(whole, trials).comparisons
+    assert compared.difference is not None
+    assert compared.difference.blocks == 5
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_one_broken_run_marks_the_whole() -> None:
     second = dataclasses.replace(manifest("interrupted"), run="B")
     whole, trials = pool([(manifest(), blocks(2)), (second, blocks(1))])
     assert whole.state == "interrupted"
-    assert "**This run is interrupted**" in report(whole, trials)
+    assert "**This run is interrupted**" in warnings(findings(whole, trials))
 
 
 def test_several_runs_are_written_beside_the_last(
@@ -135,24 +137,6 @@ def test_several_runs_are_written_beside_the_last(
     assert str(pooled) in capsys.readouterr().out
     assert main([*folders, "--output", str(tmp_path / "both.md")]) == 0
     assert (tmp_path / "both.md").read_bytes() == pooled.read_bytes()
-
-
-def test_an_emulated_machine_is_said_before_any_number() -> None:
-    """
-    With the hypervisor and the box in the environment.
-    """
-    emulated = dataclasses.replace(
-        manifest(),
-        machine=MachineRecord(
-            name="vagrant",
-            reason="as asked",
-            provider="libvirt",
-            hypervisor="QEMU 7.2",
-            acceleration="emulation",
-            box=Box("b", "d" * 16, "13.1.1", "f" * 64),
-        ),
-    )
-    text = report(emulated, blocks(2))
-    assert text.index("proves the procedure, not the performance") < text.index("## Overview")
-    assert f"b 13.1.1, SHA-256 {'f' * 64}" in text
-    assert "Emulated" not in report(manifest(), blocks(2))
+    page = pooled.with_suffix(".html").read_bytes()
+    assert (tmp_path / "both.html").read_bytes() == page
+    assert page.count(b"<img ") == len(list(pooled.parent.glob("pooled-figures/*.svg")))

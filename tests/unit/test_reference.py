@@ -9,17 +9,18 @@ import json
 import lzma
 import shutil
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analysis.__main__ import main as report
-from analysis.folders import REFERENCE, REPORT, RESULTS, TRIALS_CSV
+from analysis.folders import PAGE_SUFFIX, REFERENCE, REPORT, RESULTS, TRIALS_CSV, VERDICTS
 from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep, main
 from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
 from experiments.load import LoadPlan
-from experiments.load.ab import PERCENTILES_FILE, TEXT_FILE, result_of, times_ms
+from experiments.load.ab import PERCENTILES_FILE, REQUESTS_FILE, TEXT_FILE, result_of, times_ms
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.load.merged import merged
 from experiments.records.files import (
@@ -42,13 +43,13 @@ from experiments.records.trials import AgreementLoad, OpenLoad
 from tests.unit.samples import manifest, trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult
 
 COMMITTED = RESULTS / REFERENCE
+PAGE = Path(REPORT).with_suffix(PAGE_SUFFIX).name
+MADE = {REPORT, PAGE, TRIALS_CSV, VERDICTS}
 
 
 def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad] = ()) -> Path:
@@ -91,6 +92,13 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+def made_of(names: Iterable[str]) -> set[str]:
+    """
+    What of a folder is made from its records, and can be made again.
+    """
+    return MADE | {name for name in names if name.startswith("figures/")}
+
+
 def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     """
     Figures and tables too; from compressed records, whose trials are the same.
@@ -102,8 +110,8 @@ def test_a_kept_run_has_the_report_that_it_had(tmp_path: Path) -> None:
     assert read_trials(kept, SEARCH_TRIALS) == read_trials(run, SEARCH_TRIALS)
     assert read_agreement(kept) == read_agreement(run)
     before, after = files(run), files(kept)
-    made = {name for name in before if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
-    assert len(made) > 2
+    made = made_of(before)
+    assert len(made) > len(MADE)
     assert {name: after[name] for name in made} == {name: before[name] for name in made}
     assert set(after) == made | {
         *(MANIFEST, RAW_ARCHIVE),
@@ -230,7 +238,7 @@ def test_the_committed_report_is_made_again_to_the_byte(tmp_path: Path) -> None:
     Every figure and table with it, from nothing but the records.
     """
     committed = files(COMMITTED)
-    made = {name for name in committed if name.startswith("figures/")} | {REPORT, TRIALS_CSV}
+    made = made_of(committed)
     copy = tmp_path / "copy"
     for name in committed.keys() - made:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -264,21 +272,32 @@ def test_the_committed_records_say_what_ab_printed(tmp_path: Path) -> None:
     """
     Every load of every trial, read again from the raw data; and the loads of its rounds as one.
     """
-    with lzma.open(COMMITTED / RAW_ARCHIVE) as stream, tarfile.open(fileobj=stream) as tar:
-        tar.extractall(tmp_path, filter="data")
+    raw = unpacked(COMMITTED / RAW_ARCHIVE)
     asked = read_manifest(COMMITTED)
+    workload = choose_workload(asked.workload.name)
+
+    def reread(folder: str, requests: int) -> LoadResult:
+        plan = LoadPlan("", workload, requests, min(asked.concurrency, requests), 0)
+        percentiles = parse_percentiles(raw[f"{folder}/{PERCENTILES_FILE}"].decode())
+        text = raw[f"{folder}/{TEXT_FILE}"].decode(errors="replace")
+        return result_of(parse(text), percentiles, plan, [])
+
+    def times_in(folder: str) -> Mapping[int, int]:
+        (tmp_path / REQUESTS_FILE).write_bytes(raw[f"{folder}/{REQUESTS_FILE}"])
+        return times_ms(tmp_path)
+
     loads, unlike = 0, []
     for record in read_trials(COMMITTED):
-        folder = tmp_path / RAW / f"{record.number:03d}-{record.variant}"
+        folder = f"{RAW}/{record.number:03d}-{record.variant}"
         for name, load in (("cold", record.cold), ("at-once", record.at_once)):
             if load is not None:
                 loads += 1
-                if as_stored(reread(folder / name, asked, load.requests)) != as_stored(load):
-                    unlike.append(folder / name)
+                if as_stored(reread(f"{folder}/{name}", load.requests)) != as_stored(load):
+                    unlike.append(f"{folder}/{name}")
         if record.load is None:
             continue
-        names = [folder / f"round-{each.round:02}" for each in record.loads]
-        found = [reread(each, asked, asked.requests) for each in names]
+        names = [f"{folder}/round-{each.round:02}" for each in record.loads]
+        found = [reread(each, asked.requests) for each in names]
         loads += len(found)
         unlike += [
             name
@@ -286,20 +305,22 @@ def test_the_committed_records_say_what_ab_printed(tmp_path: Path) -> None:
             if 1e6 / again.requests_per_second != each.us_per_request
             or again.requests_ok != each.requests_ok
         ]
-        if as_stored(merged(found, list(map(times_ms, names)))) != as_stored(record.load):
+        if as_stored(merged(found, list(map(times_in, names)))) != as_stored(record.load):
             unlike.append(folder)
     assert loads > 1000
     assert unlike == []
 
 
-def reread(folder: Path, asked: Manifest, requests: int) -> LoadResult:
+def unpacked(path: Path) -> dict[str, bytes]:
     """
-    A load as it is read from what ab printed.
+    All files of a compressed archive by their names; on a disk so many would take longer.
     """
-    workload = choose_workload(asked.workload.name)
-    plan = LoadPlan("", workload, requests, min(asked.concurrency, requests), 0)
-    percentiles = parse_percentiles((folder / PERCENTILES_FILE).read_text())
-    return result_of(parse((folder / TEXT_FILE).read_text(errors="replace")), percentiles, plan, [])
+    with lzma.open(path) as stream, tarfile.open(fileobj=stream) as tar:
+        return {
+            member.name: content.read()
+            for member in tar
+            if (content := tar.extractfile(member)) is not None
+        }
 
 
 def as_stored(load: LoadResult) -> dict[str, Any]:

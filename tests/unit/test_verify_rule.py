@@ -232,9 +232,7 @@ def test_where_the_reference_cannot_tell_there_is_nothing_to_reproduce(tmp_path:
     silent = made("A", OPEN)
     found = verify(silent, made("B", CLEAR))
     assert found.outcome is Outcome.REPRODUCED
-    assert "1 reproduced, 1 cannot tell; on 1 the reference itself cannot tell" in (
-        found.conclusion()
-    )
+    assert "1 reproduced, 1 cannot tell; the reference cannot tell 1" in found.conclusion()
     assert verify(silent, made("C", (2.0, 0.01))).outcome is Outcome.NOT_REPRODUCED
 
 

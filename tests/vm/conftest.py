@@ -1,5 +1,5 @@
 """
-One VM for all of these tests, which go through its life in their order, and nothing left after it.
+One VM for all tests, which follow its life in order; afterwards nothing of it is left.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ORDERLY_STOP_S = 120
 
 def command(*arguments: str) -> list[str]:
     """
-    A command behind a session.
+    The command that a session runs.
     """
     return [sys.executable, "-u", "-m", "experiments", *arguments]
 
 
 def call(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     """
-    Run a command behind a session; what it printed. When interrupted, it may end in its own time.
+    Run a session's command and return its output; an interrupted command may tear down first.
     """
     with subprocess.Popen(
         command(*arguments),
@@ -59,10 +59,10 @@ def call(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[st
 
 def left_over() -> dict[str, object]:
     """
-    Everything on this host that the VM may bring.
+    Everything that the VM may leave on this host.
     """
     boxes = subprocess.run(["vagrant", "box", "list"], check=True, capture_output=True, text=True)
-    # Where libvirt keeps its descriptions, which is there to see when its daemons are not.
+    # libvirt's own files, which can be read even if its daemons do not run.
     kept = Path("/etc/libvirt")
     return {
         "domains": sorted(path.name for path in (kept / "qemu").glob("*.xml")),
@@ -88,7 +88,7 @@ def left_over() -> dict[str, object]:
 @pytest.fixture(scope="session")
 def before() -> dict[str, object]:
     """
-    What was on this host before the VM; the packages that the VM needs are installed first.
+    The state of this host before the VM, with the VM's packages installed.
     """
     ensure([*TO_ENTER, *TO_BUILD, *libvirt.TO_RUN_VM, *libvirt.TO_BUILD_BOX])
     found = left_over()
@@ -100,10 +100,10 @@ def before() -> dict[str, object]:
 @pytest.fixture(scope="session", autouse=True)
 def destroyed(before: dict[str, object]) -> Iterator[None]:
     """
-    Whatever happens, also when interrupted, the VM is gone at the end.
+    Destroy the VM at the end, also after an interruption.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl-C does, so that what follows is still done.
+        # These signals act like Ctrl-C, so that the clean-up below runs.
         signal.signal(number, signal.default_int_handler)
     yield
     if left_over() != before:
@@ -115,6 +115,6 @@ def destroyed(before: dict[str, object]) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def acceleration() -> str:
     """
-    What this host can give a VM.
+    The acceleration that this host offers a VM.
     """
     return "emulation" if kvm_refusal_of_host(cache_directory(), "") else "kvm"

@@ -1,5 +1,5 @@
 """
-What the answer rests on: the two systems' comparisons, the steps that cost time, the best change.
+The answer: both comparisons of the two systems, the steps that cost time, the best change.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Answer:
     """
-    What can be answered.
+    The results that the report's answer states.
 
-    ``matched`` and ``published`` are the comparisons of the two systems, where they were measured.
-    ``costly`` are the steps that are told to cost time, the dearest first, of the ladders that lead
-    to the ``whole``, or of all ladders without one. ``tried`` says how many changes to the matched
-    treatment's runtime were measured, and ``best`` is the one that saves most time, of those that
-    are told to save any.
+    ``matched`` and ``published`` are the comparisons of the two systems, if measured. ``costly``
+    are the steps with the verdict *slower*, the most expensive first: of the ladders that lead to
+    the ``whole``, or of all ladders without one. ``tried`` counts the measured changes within the
+    treatment's runtime. ``best`` is the change with the verdict *faster* that saves most time.
     """
 
     trusted: bool
@@ -50,7 +49,7 @@ def answer(
     changes: Sequence[Change],
 ) -> Answer | None:
     """
-    The answer; None for a run with neither of the two comparisons and no ladder.
+    The answer; None for a run with neither comparison of the two systems and no ladder.
     """
     by_role = {each.role: each for each in compared if each.role}
     matched, published = by_role.get(MATCHED), by_role.get(PUBLISHED)
@@ -83,7 +82,7 @@ def _costly(steps: Sequence[Step]) -> list[Step]:
 
 def _tried(manifest: Manifest, pair: Comparison | None, changes: Sequence[Change]) -> list[Change]:
     """
-    The changes to the treatment's runtime; what a search found is none that one can name.
+    The changes within the treatment's runtime; a search's result is no single change.
     """
     if pair is None:
         return []
@@ -99,10 +98,10 @@ def _tried(manifest: Manifest, pair: Comparison | None, changes: Sequence[Change
 
 def _best(tried: Sequence[Change], published: Comparison | None) -> Change | None:
     """
-    Of the changes to one thing, which is the published treatment where there are such.
+    The best change to the published treatment, or else the best of all.
     """
     gains = [each for each in tried if each.comparison.verdict.kind is Kind.FASTER]
-    known = [
+    to_published = [
         each
         for each in gains
         if published is not None and each.comparison.baseline == published.treatment
@@ -112,4 +111,4 @@ def _best(tried: Sequence[Change], published: Comparison | None) -> Change | Non
         relative = change.comparison.relative
         return relative.estimate if relative else 0.0
 
-    return min(known or gains, key=estimate, default=None)
+    return min(to_published or gains, key=estimate, default=None)

@@ -1,5 +1,5 @@
 """
-The answer in three sentences: what Docker costs, where that comes from, and what gets it back.
+The answer: Docker's cost, where it comes from, and the change that saves most.
 """
 
 from __future__ import annotations
@@ -10,60 +10,57 @@ from analysis.formatting import microseconds, negative, percent, sentence
 from analysis.statistics.verdicts import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analysis.findings import Findings
     from analysis.topics.answer.findings import Answer
     from analysis.topics.comparisons.findings import Comparison
 
 NAMED = 4
-"""As many steps a sentence can hold."""
+"""The most steps that the sentence names."""
 
 UNTRUSTED = (
-    "None: in this run two things that are the same came out as two (A/A), so what it says of "
-    "others is not to be relied on."
+    "None. This run found a difference between two deployments of the same thing (A/A), so its "
+    "other differences cannot be relied on."
 )
 
 
 def answer(findings: Findings) -> str:
     """
-    At most three sentences, each no more than its verdict says; empty without pair and ladder.
-
-    What it costs; where that comes from, where a ladder was climbed; and what gets it back.
+    One item for each part of the question; empty without an answer.
     """
     found = findings.answer
     if found is None:
         return ""
     if not found.trusted:
         return f"## The answer\n\n{UNTRUSTED}"
-    costs = _costs(found)
-    steps = _where(found, findings.manifest.abouts)
-    if steps and len(costs) == 2:
-        # One sentence for what it costs leaves one for where and one for what gets it back.
-        costs = [f"{costs[0].rstrip('.')}; {costs[1][:1].lower()}{costs[1][1:]}"]
-    sentences = [*costs, steps, _best_change(found)]
-    return "\n\n".join(["## The answer", " ".join(each for each in sentences if each)])
+    items = [
+        ("What it costs", _costs(found)),
+        ("Where that comes from", _where(found, findings.manifest.abouts)),
+        ("What gets it back", _best_change(found)),
+    ]
+    lines = [f"- **{name}.** {words}" for name, words in items if words]
+    return "\n\n".join(["## The answer", "\n".join(lines)])
 
 
-def _costs(found: Answer) -> list[str]:
-    """
-    One sentence for either pair that was measured.
-    """
+def _costs(found: Answer) -> str:
     sentences = []
     if found.matched:
         sentences.append(
-            "With the same files, network layout and way in, Docker as it comes "
-            f"{_says(found.matched)} raw network namespaces."
+            f"Docker {_says(found.matched)} raw network namespaces, with the same files, network "
+            "layout and entry."
         )
     if found.published:
         sentences.append(
-            "As it was published, through docker-proxy and by service names against routed "
-            f"bridges, Docker {_says(found.published)} raw namespaces."
+            f"As published (docker-proxy, service names, routed bridges), it "
+            f"{_says(found.published)} raw namespaces."
         )
-    return sentences
+    return " ".join(sentences)
 
 
 def _says(each: Comparison) -> str:
     """
-    A verdict as the predicate of a sentence that ends with what it is compared with.
+    The verdict as a predicate; the sentence ends with the baseline.
     """
     if each.difference is None:
         return "was not measured in one block with"
@@ -84,57 +81,50 @@ def _says(each: Comparison) -> str:
             f"takes the same time per request, within ±{each.verdict.margin * 100:g} % "
             f"({percent(relative)}), as"
         )
-    return f"cannot be told apart here ({percent(relative)} time per request) from"
+    return f"cannot be told apart ({percent(relative)} time per request) from"
 
 
-def _where(found: Answer, abouts: dict[str, str]) -> str:
+def _where(found: Answer, abouts: Mapping[str, str]) -> str:
     """
-    Which steps cost time, of what leads to a whole, else of all; empty without a ladder.
+    The steps that cost time, and the whole that they lead to; empty without a ladder.
     """
     if not found.has_ladders:
         return ""
-    words = _costly(found, abouts)
+    costly = _costly(found, abouts)
     if found.whole is None:
-        return f"Of the steps that were climbed {words}."
+        return costly
     return (
-        f"{sentence(found.whole.declared.name)} it is {microseconds(found.whole.whole)} per "
-        f"request, of which {words}; all steps together add up to "
-        f"{microseconds(found.whole.steps)}."
+        f"{sentence(found.whole.declared.name)}: {microseconds(found.whole.whole)} per request. "
+        f"{costly} All steps add up to {microseconds(found.whole.steps)}."
     )
 
 
-def _costly(found: Answer, abouts: dict[str, str]) -> str:
-    """
-    The steps that can be told to cost time, as the rest of a sentence.
-    """
+def _costly(found: Answer, abouts: Mapping[str, str]) -> str:
     costly = [
-        # What a step brings is before the colon, and what that means behind it.
+        # The description of a variant is "+ what the step adds: what that means".
         f"{abouts[step.upper].removeprefix('+ ').partition(':')[0]} "
         f"({microseconds(step.difference.us_per_request)})"
         for step in found.costly
         if step.difference is not None
     ]
     if not costly:
-        return "no single one can be shown to cost time"
-    more = f" and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
-    return f"these can be shown to cost time: {', '.join(costly[:NAMED])}{more}"
+        return "No single step could be shown to cost time."
+    more = f"; and {len(costly) - NAMED} more" if len(costly) > NAMED else ""
+    return f"These steps cost time: {'; '.join(costly[:NAMED])}{more}."
 
 
 def _best_change(found: Answer) -> str:
-    """
-    Which change to Docker saves most time, of those of which it was told that they save any.
-    """
     if not found.tried:
         return ""
     if found.best is None or found.best.comparison.relative is None:
-        return "No change to Docker that was tried could be shown to make it faster."
+        return "No change to Docker could be shown to make it faster."
     best, left = found.best.comparison, found.best.left
+    saved = percent(negative(found.best.comparison.relative), sign="-")
     rest = ""
     if left and left.difference.comparable:
         words = percent(left.difference.relative["us_per_request"])
-        rest = f"; against raw namespaces with the same server ({left.baseline}) {words} remain"
+        rest = f" {words} remain against raw namespaces with the same server ({left.baseline})."
     return (
-        f"Of the changes to {best.baseline} that were tried, “{best.name}” ({best.treatment}) "
-        f"shows the largest saving, {percent(negative(found.best.comparison.relative), sign='-')} "
-        f"of the time per request{rest}."
+        f"Of the changes to {best.baseline}, “{best.name}” ({best.treatment}) saves the most: "
+        f"{saved} of the time per request.{rest}"
     )

@@ -1,7 +1,7 @@
 """
-Agreement: whether short loads of thawed deployments say what they stand for.
+Agreement of short loads of thawed deployments with the reference that they stand for.
 
-That is one long load of a deployment that stands alone and was never frozen.
+The reference is one long load of a deployment that runs alone and was never frozen.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from experiments.records.trials import AgreementLoad, TrialRecord
 
 Condition = tuple[bool, bool, bool]
-"""Whether a load was short, on a thawed deployment, and beside frozen ones."""
+"""Whether a load was short, on a thawed deployment, and beside frozen deployments."""
 
 REFERENCE: Condition = (False, False, False)
 
@@ -33,16 +33,16 @@ QUESTIONS: dict[str, tuple[Condition, Condition]] = {
     "company": ((True, False, True), (True, False, False)),
     "all together": ((True, True, True), REFERENCE),
 }
-"""What is asked, and the two conditions that are compared for it, the second the baseline."""
+"""Each question with the two conditions that it compares; the second is the baseline."""
 
 
 @dataclass(frozen=True)
 class Agreement:
     """
-    How much longer a variant's requests take under one condition than under another.
+    The relative difference in a variant's time per request between two conditions.
 
-    ``question`` is one of QUESTIONS; ``relative`` (0.01 is one per cent) is over ``repetitions``
-    fresh deployments. ``short`` and ``long`` are the requests of either kind of load.
+    ``question`` is one of QUESTIONS. ``relative`` (0.01 is one per cent) is over ``repetitions``
+    fresh deployments. ``short`` and ``long`` are the requests per load of each kind.
     """
 
     variant: str
@@ -55,44 +55,44 @@ class Agreement:
 
 def agreements(loads: Sequence[AgreementLoad]) -> list[Agreement]:
     """
-    Every question for every variant, as far as repetitions have both conditions.
+    Every question for every variant, over the repetitions that have both conditions.
 
-    Loads with errors do not count, because errors are quick. The short loads of a variant are those
-    of its least number of requests, and the long ones those of its greatest.
+    Loads with errors do not count, because errors are quick. A variant's short loads have its
+    smallest number of requests, its long loads the largest.
     """
     good = [load for load in loads if are_good(load.requests_ok, load.requests)]
-    found = []
+    results = []
     for variant in dict.fromkeys(load.variant for load in good):
-        own = [load for load in good if load.variant == variant]
-        lengths = [load.requests for load in own]
+        variant_loads = [load for load in good if load.variant == variant]
+        lengths = [load.requests for load in variant_loads]
         short, long = min(lengths), max(lengths)
         logs: dict[int, dict[Condition, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for load in own:
+        for load in variant_loads:
             condition = (load.requests == short, load.thawed, load.beside > 0)
             if load.requests in (short, long):
                 logs[load.repetition][condition].append(math.log(load.us_per_request))
         for question, (after, before) in QUESTIONS.items():
             ratios = [
-                statistics.fmean(each[after]) - statistics.fmean(each[before])
-                for each in logs.values()
-                if after in each and before in each
+                statistics.fmean(by_condition[after]) - statistics.fmean(by_condition[before])
+                for by_condition in logs.values()
+                if after in by_condition and before in by_condition
             ]
             if ratios:
                 relative = t_interval(ratios).map(math.expm1)
-                found.append(Agreement(variant, question, relative, len(ratios), short, long))
-    return found
+                results.append(Agreement(variant, question, relative, len(ratios), short, long))
+    return results
 
 
 def short_against_at_once(manifest: Manifest, trials: Sequence[TrialRecord]) -> dict[str, Interval]:
     """
-    How much longer the requests of a trial's short loads take than those of its load at once.
+    The relative time per request of a trial's short loads against its one long load.
 
-    By variant: the relative difference (0.01 is one per cent) over its trials.
+    By variant, over its trials; 0.01 is one per cent.
     """
-    found = {}
+    by_variant = {}
     for variant in manifest.at_once:
         ratios = [
-            statistics.fmean(math.log(each.us_per_request) for each in trial.loads)
+            statistics.fmean(math.log(load.us_per_request) for load in trial.loads)
             - math.log(1e6 / trial.at_once.requests_per_second)
             for trial in trials
             if trial.variant == variant
@@ -106,5 +106,5 @@ def short_against_at_once(manifest: Manifest, trials: Sequence[TrialRecord]) -> 
             )
         ]
         if ratios:
-            found[variant] = t_interval(ratios).map(math.expm1)
-    return found
+            by_variant[variant] = t_interval(ratios).map(math.expm1)
+    return by_variant

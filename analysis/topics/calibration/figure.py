@@ -1,5 +1,5 @@
 """
-Calibration: what came out against what was put in, beside the line on which both are equal.
+Calibration: recovered against injected cost, with the line of expected values.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.topics.calibration.findings import Recovery
 
-TITLE = "Calibration: what came out against what was put in"
+TITLE = "Calibration: recovered against injected cost"
 CAPTION = (
-    "Each point is one dose, the mean over blocks of what came out of it, with its 95 % interval. "
-    "The dashed line is what should come out: all of it, or nothing where a sleep takes no CPU "
-    "time, and where what is burned takes no more than that. A hollow point's interval does not "
-    "hold what should come out."
+    "Each point is one dose: the mean over blocks of what was recovered, with its 95 % interval. "
+    "The dashed line is what should be recovered: the whole dose, or nothing where the measure "
+    "does not count it (a sleep takes no CPU time). A hollow point's interval does not hold that "
+    "value."
 )
 
 COLUMNS = 2
@@ -47,16 +47,16 @@ WIDTH_OF_PANEL_IN = (WIDTH_IN - LEFT_IN - MARGIN_IN - GAP_IN) / COLUMNS
 
 def calibration(findings: Findings) -> Figure | None:
     """
-    One panel for each kind of injection and measure; None where nothing was put in.
+    One panel for each kind of injection and measure; None without injections.
     """
-    found = findings.recoveries
-    if not found:
+    recoveries = findings.recoveries
+    if not recoveries:
         return None
-    alternative = _alternative(found)
+    alternative = _alternative(recoveries)
     step_in = SUBTITLE_IN + PANEL_IN + AXIS_IN + MARGIN_IN
 
     def paint(canvas: Canvas) -> None:
-        for number, each in enumerate(found):
+        for number, recovery in enumerate(recoveries):
             row, column = divmod(number, COLUMNS)
             axes = panel(
                 canvas,
@@ -65,9 +65,9 @@ def calibration(findings: Findings) -> Figure | None:
                 width_in=WIDTH_OF_PANEL_IN,
                 height_in=PANEL_IN,
             )
-            _paint(axes, each)
+            _paint(axes, recovery)
 
-    rows = -(-len(found) // COLUMNS)
+    rows = -(-len(recoveries) // COLUMNS)
     return Figure(
         name="calibration",
         title=TITLE,
@@ -79,13 +79,13 @@ def calibration(findings: Findings) -> Figure | None:
             ],
             [
                 [
-                    *(INJECTED[each.factor], each.measure, dose.injected_us),
-                    each.share * dose.injected_us,
+                    *(INJECTED[recovery.factor], recovery.measure, dose.injected_us),
+                    recovery.share * dose.injected_us,
                     *limits_of(dose.recovered_us),
-                    each.blocks,
+                    recovery.blocks,
                 ]
-                for each in found
-                for dose in each.doses
+                for recovery in recoveries
+                for dose in recovery.doses
             ],
         ),
         alternative=alternative,
@@ -93,52 +93,59 @@ def calibration(findings: Findings) -> Figure | None:
     )
 
 
-def _paint(axes: Axes, each: Recovery) -> None:
-    most_us = 1.08 * max(dose.injected_us for dose in each.doses)
-    axes.plot([0, most_us], [0, each.share * most_us], color=MUTED, ls=(0, (4, 2)), linewidth=1.0)
-    ends = [0.0, each.share * most_us]
-    for dose in each.doses:
-        found = dose.recovered_us
-        ends.append(found.estimate)
-        if found.low is not None and found.high is not None:
+def _paint(axes: Axes, recovery: Recovery) -> None:
+    most_us = 1.08 * max(dose.injected_us for dose in recovery.doses)
+    axes.plot(
+        [0, most_us], [0, recovery.share * most_us], color=MUTED, ls=(0, (4, 2)), linewidth=1.0
+    )
+    ends = [0.0, recovery.share * most_us]
+    for dose in recovery.doses:
+        recovered_us = dose.recovered_us
+        ends.append(recovered_us.estimate)
+        if recovered_us.low is not None and recovered_us.high is not None:
             axes.errorbar(
                 [dose.injected_us],
-                [found.estimate],
-                yerr=[[found.estimate - found.low], [found.high - found.estimate]],
+                [recovered_us.estimate],
+                yerr=[
+                    [recovered_us.estimate - recovered_us.low],
+                    [recovered_us.high - recovered_us.estimate],
+                ],
                 fmt="none",
                 ecolor=INK,
                 elinewidth=1.2,
                 capsize=3,
             )
-            ends += [found.low, found.high]
-        face = INK if dose.holds(each.share) else PAPER
-        axes.plot([dose.injected_us], [found.estimate], "o", mec=INK, mfc=face, mew=1.3, zorder=4)
+            ends += [recovered_us.low, recovered_us.high]
+        face = INK if dose.holds(recovery.share) else PAPER
+        axes.plot(
+            [dose.injected_us], [recovered_us.estimate], "o", mec=INK, mfc=face, mew=1.3, zorder=4
+        )
     room = 0.06 * (max(ends) - min(ends))
     low, high = min(ends) - room, max(ends) + room
     axes.set_xlim(0, most_us)
     axes.set_ylim(low, high)
     axes.set_xticks(even_ticks(0, most_us, 6))
     axes.set_yticks(even_ticks(low, high, 6))
-    axes.set_xlabel(f"{INJECTED[each.factor]} put in (µs per request)")
-    axes.set_ylabel("came out (µs per request)")
+    axes.set_xlabel(f"injected {INJECTED[recovery.factor]} (µs per request)")
+    axes.set_ylabel("recovered (µs per request)")
     axes.set_title(
-        f"{sentence(INJECTED[each.factor])}, looked for in {each.measure}\n"
-        f"slope {plus_minus(each.slope, 3)}, bias {microseconds(each.bias_us)}",
+        f"{sentence(INJECTED[recovery.factor])}, measured by {recovery.measure}\n"
+        f"slope {plus_minus(recovery.slope, 3)}, bias {microseconds(recovery.bias_us)}",
         fontsize=SMALL_PT,
         fontweight="normal",
     )
 
 
-def _alternative(found: Sequence[Recovery]) -> str:
+def _alternative(recoveries: Sequence[Recovery]) -> str:
     words = []
-    for each in found:
+    for each in recoveries:
         held = (
             "one block, so no interval"
             if each.held is None
-            else f"{each.held} of {count(len(each.doses), 'interval')} hold what should come out"
+            else f"{each.held} of {count(len(each.doses), 'interval')} hold the expected value"
         )
         words.append(
             f"{INJECTED[each.factor]} in {each.measure}: slope {plus_minus(each.slope, 3)}, should "
             f"be {each.share:g}, {held}"
         )
-    return f"What came out of what was put in. {sentence('; '.join(words))}."
+    return f"Recovery of injected costs. {sentence('; '.join(words))}."

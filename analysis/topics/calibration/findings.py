@@ -1,11 +1,11 @@
 """
-Calibration by spike recovery: a known cost is put into one arm, and the instrument must find it.
+Calibration by spike recovery: a known cost is injected into one arm and must be recovered.
 
 As in analytical chemistry (Thompson, Ellison, Fajgelj, Willetts and Wood, "Harmonised Guidelines
-for the Use of Recovery Information in Analytical Measurement", IUPAC 1999): the slope of what comes
-out against what is put in, and the bias. The block is the replicate here too, so each block has a
-slope and a bias of its own, and their means have Student's intervals. Time is by rounds and at
-equal place, as in every comparison; CPU time is of all loads of a trial.
+for the Use of Recovery Information in Analytical Measurement", IUPAC 1999), the results are the
+slope of recovered against injected cost, and the bias. The block is the replicate: each block gives
+a slope and a bias, and their means have Student's t intervals. Time is paired by rounds and at
+equal place, as in every comparison. CPU time is over all loads of a trial.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
 
 INJECTED = {"burn_us": "CPU time", "sleep_us": "sleep"}
-"""The factors that put something in, and what."""
+"""The factors that inject a cost, and the kind of cost."""
 
 TIME = "time per request"
 CPU = "CPU time of the services"
@@ -45,17 +45,17 @@ COMES_OUT = {
     ("sleep_us", REST): 1.0,
 }
 """
-How much of what is put in each measure should show: sleep takes time, and no CPU time.
+The share of an injected cost that each measure should show: sleep takes time but no CPU time.
 
-The rest is what a request takes beyond the CPU time of the services, which is all of it where they
-share one CPU; on more, where they compute side by side, it may be less than nothing.
+``REST`` is the time per request less the CPU time of the services. It may be negative
+where services compute in parallel on several CPUs.
 """
 
 
 @dataclass(frozen=True)
 class Dose:
     """
-    One dose, in microseconds per request, and what was found of it by one measure.
+    One dose and the cost that one measure recovered, in microseconds per request.
     """
 
     injected_us: int
@@ -63,7 +63,7 @@ class Dose:
 
     def holds(self, share: float) -> bool:
         """
-        Whether the interval holds what should come out; never without an interval.
+        Whether the interval contains the expected value; False without an interval.
         """
         interval = self.recovered_us
         if interval.low is None or interval.high is None:
@@ -74,10 +74,10 @@ class Dose:
 @dataclass(frozen=True)
 class Recovery:
     """
-    What came out of all doses of one kind by one measure.
+    The recovery of all doses of one kind by one measure.
 
-    ``share`` is how much of a dose should come out. ``slope`` is of recovered against injected;
-    ``bias_us`` what came out beyond what should have, on average over the doses.
+    ``share`` is the share of a dose that should be recovered. ``slope`` is the slope of recovered
+    against injected cost; ``bias_us`` is the recovered less the expected cost, averaged over doses.
     """
 
     factor: str
@@ -91,7 +91,7 @@ class Recovery:
     @property
     def held(self) -> int | None:
         """
-        Of how many doses the interval holds what should come out; None without intervals.
+        The number of doses whose interval contains the expected value; None without intervals.
         """
         if self.bias_us.low is None:
             return None
@@ -102,38 +102,38 @@ def recoveries(
     manifest: Manifest, trials: Sequence[TrialRecord], level: Sequence[TrialRecord]
 ) -> list[Recovery]:
     """
-    Every kind of injection by every measure, as far as blocks have the baseline and all doses.
+    Every kind of injection by every measure, over the blocks with the baseline and all doses.
 
     ``level`` are the trials at equal place.
     """
-    found = []
+    results = []
     for factor in INJECTED:
         baseline, doses = _doses(manifest, factor)
         if baseline is None or len(doses) < 2:
             continue
         for measure in MEASURES:
-            # CPU time is as measured, and what is beyond it is beyond the time as measured.
+            # CPU time is not corrected for the place, so neither is the time less CPU time.
             rows = _rows(baseline, doses, measure, level if measure == TIME else trials)
             if rows:
-                found.append(_recovery(factor, measure, sorted(doses.values()), rows))
-    return found
+                results.append(_recovery(factor, measure, sorted(doses.values()), rows))
+    return results
 
 
 def _doses(manifest: Manifest, factor: str) -> tuple[str | None, dict[str, int]]:
     """
-    The first variant with a dose of 0, and the variants that differ from it in the dose alone.
+    The first variant without a dose, and the variants that differ from it in the dose alone.
     """
     levels = manifest.levels
-    zero = [name for name, own in levels.items() if _is_clean(own)]
+    zero = [name for name, variant_levels in levels.items() if _is_clean(variant_levels)]
     if not zero:
         return None, {}
     base = levels[zero[0]]
     doses = {
-        name: int(own[factor])
-        for name, own in levels.items()
-        if own.get(factor, "").isdecimal()
-        and int(own[factor]) > 0
-        and {**own, factor: "0"} == dict(base)
+        name: int(variant_levels[factor])
+        for name, variant_levels in levels.items()
+        if variant_levels.get(factor, "").isdecimal()
+        and int(variant_levels[factor]) > 0
+        and {**variant_levels, factor: "0"} == dict(base)
     }
     return zero[0], doses
 
@@ -146,7 +146,7 @@ def _rows(
     baseline: str, doses: Mapping[str, int], measure: str, trials: Sequence[TrialRecord]
 ) -> list[dict[int, float]]:
     """
-    For each block that has everything, what came out of each dose; none where errors make it quick.
+    Recovered cost by dose for each complete block; empty if shares of good answers differ.
     """
     by_dose = {dose: pairs_by_block(baseline, name, trials) for name, dose in doses.items()}
     shares = [good_shares(baseline, name, trials) for name in doses]
@@ -155,15 +155,15 @@ def _rows(
     rows: dict[int, dict[int, float]] = {}
     for dose, blocks in by_dose.items():
         for block, pairs in blocks.items():
-            found = [us for pair in pairs if (us := _recovered_us(pair, measure)) is not None]
-            if found:
-                rows.setdefault(block, {})[dose] = statistics.fmean(found)
+            costs_us = [us for pair in pairs if (us := _recovered_us(pair, measure)) is not None]
+            if costs_us:
+                rows.setdefault(block, {})[dose] = statistics.fmean(costs_us)
     return [row for _, row in sorted(rows.items()) if len(row) == len(by_dose)]
 
 
 def _recovered_us(pair: Pair, measure: str) -> float | None:
     """
-    Microseconds per request that the second trial took beyond the first; None if nobody looked.
+    Treatment less baseline in microseconds per request; None without CPU records.
     """
     if measure == TIME:
         return pair.difference_us
@@ -175,7 +175,7 @@ def _recovered_us(pair: Pair, measure: str) -> float | None:
 
 def _cpu_us(trial: TrialRecord) -> float | None:
     """
-    Microseconds per request of CPU time of a trial's services; None where it was not looked at.
+    CPU time of a trial's services in microseconds per request; None if not recorded.
     """
     if trial.load is None or trial.cpu is None or trial.facts is None:
         return None

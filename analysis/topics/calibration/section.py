@@ -1,5 +1,5 @@
 """
-Calibration: what was put in, and what came out.
+Calibration: recovery of injected costs, and agreement of short loads with long ones.
 """
 
 from __future__ import annotations
@@ -17,36 +17,35 @@ if TYPE_CHECKING:
     from analysis.topics.calibration.findings import Recovery
 
 INTRODUCTION = (
-    "A known cost was put into the gateway for every request, in deployments that stood in their "
-    "block as all others do, and looked for as any other difference. The slope is of what came "
-    "out against what was put in; the bias is what came out beyond what should have, averaged "
-    "over the doses. Both are means over blocks with their 95 % intervals."
+    "A known cost was added to every request at the gateway, in deployments of the same blocks. "
+    "The slope is recovered cost against injected cost. The bias is the recovered cost beyond "
+    "what should show, averaged over the doses. Both are means over blocks with 95 % intervals."
 )
 
 
 AGREEMENT = (
-    "**What short loads of thawed deployments stand for** is one long load of a deployment that "
-    "stands alone and was never frozen. Fresh deployments of some variants were loaded in all of "
-    "these ways; the table has how much longer a request takes, paired within deployments, as the "
-    "mean log-ratio over {repetitions} of them with its 95 % interval. A difference that all "
-    "variants share is none between them. The deployment that is never frozen is brought up first, "
-    "so what that place costs is taken off the second and the fourth row."
+    "**Do short loads of thawed deployments stand for long loads?** The reference is one long "
+    "load of a deployment that stands alone and was never frozen. The table shows how much longer "
+    "a request takes, paired within deployments: the mean log-ratio over {repetitions} "
+    "deployments with its 95 % interval. What all variants share is no difference between them. "
+    "The deployment that is never frozen is brought up first; the effect of that place is taken "
+    "off rows two and four."
 )
 ASKED = {
-    "length": "{short} requests against {long}, alone and never frozen",
+    "length": "{short} requests against {long}, both alone and never frozen",
     "thawing": "thawed against never frozen, {short} requests beside frozen ones",
     "company": "beside frozen ones against alone, {short} requests, never frozen",
     "all together": "{short} requests, thawed and beside frozen ones, against {long}, alone",
 }
 IN_TRIALS = (
-    "In the trials themselves a request of a short load takes longer than one of the load of "
-    "{requests} requests on the same thawed deployment by: {found}."
+    "In the trials, a request of a short load takes longer than one of the load of {requests} "
+    "requests on the same thawed deployment, by: {found}."
 )
 
 
 def calibration(findings: Findings) -> str:
     """
-    Doses, then whether short loads agree with long ones; empty where neither was looked at.
+    Recovery, then agreement of short loads with long ones; empty without either.
     """
     parts = [*_injected(findings.recoveries), *_agreement(findings.agreements)]
     if not parts:
@@ -56,12 +55,12 @@ def calibration(findings: Findings) -> str:
         words = ", ".join(f"{name} {percent(each)}" for name, each in in_trials.items())
         requests = findings.manifest.requests_at_once
         parts.append(IN_TRIALS.format(requests=requests, found=words))
-    return "\n\n".join(["## Calibration: what was put in, and what came out", *parts])
+    return "\n\n".join(["## Calibration: recovery of injected costs", *parts])
 
 
 def _injected(found: Sequence[Recovery]) -> list[str]:
     """
-    One row for each kind of injection and measure, then each dose.
+    The table of slopes, then one table of doses for each kind of injection.
     """
     if not found:
         return []
@@ -69,10 +68,10 @@ def _injected(found: Sequence[Recovery]) -> list[str]:
         INTRODUCTION,
         table(
             [
-                "Put in",
-                "Looked for in",
+                "Injected",
+                "Measured by",
                 "Slope",
-                "Should be",
+                "Expected slope",
                 "Bias",
                 "Intervals that hold it",
                 "Blocks",
@@ -83,13 +82,13 @@ def _injected(found: Sequence[Recovery]) -> list[str]:
     for factor, what in INJECTED.items():
         own = [each for each in found if each.factor == factor]
         if own:
-            parts += [f"Each dose of {what} in µs per request:", _doses(own)]
+            parts += [f"Doses of {what}, in µs per request:", _doses(own)]
     return parts
 
 
 def _agreement(found: Sequence[Agreement]) -> list[str]:
     """
-    One row for each question with a cell for each variant.
+    One row for each question, one column for each variant.
     """
     if not found:
         return []
@@ -125,4 +124,4 @@ def _doses(found: Sequence[Recovery]) -> str:
         [str(doses[0].injected_us), *(microseconds(dose.recovered_us) for dose in doses)]
         for doses in zip(*(each.doses for each in found), strict=True)
     ]
-    return table(["Put in", *(f"Found in {each.measure}" for each in found)], rows)
+    return table(["Injected", *(f"Recovered in {each.measure}" for each in found)], rows)

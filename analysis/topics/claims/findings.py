@@ -1,7 +1,7 @@
 """
-The published claims, one by one: what their own numbers support, what was measured here, a verdict.
+The published claims: what their own numbers support, what this run measured, and the verdict.
 
-Each claim of ``published.toml`` names its test, which is a function of this module.
+Each claim in ``published.toml`` names its test, a function of this module.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PUBLISHED = Path(__file__).with_name("published.toml")
 
 class Holds(Enum):
     """
-    What became of a claim.
+    The verdict on a claim.
     """
 
     YES = "holds"
@@ -46,10 +46,10 @@ class Holds(Enum):
 @dataclass(frozen=True)
 class PublishedClaim:
     """
-    A claim of the report, and the name of its test.
+    A claim of the published report, and the name of its test.
 
-    A recommendation is tested by the ``comparison`` of this name, and ``also`` by another; one that
-    is ``wholly`` right leaves nothing of Docker's cost.
+    A recommendation is tested by the comparisons named in ``comparison`` and ``also``. With
+    ``wholly``, the claim is that nothing of Docker's cost remains.
     """
 
     claim: str
@@ -62,7 +62,7 @@ class PublishedClaim:
 @dataclass(frozen=True)
 class Claim:
     """
-    One claim: what the published numbers themselves support, what was measured here, the verdict.
+    One claim: what the published numbers support, what was measured here, and the verdict.
     """
 
     claim: str
@@ -74,10 +74,10 @@ class Claim:
 @dataclass(frozen=True)
 class Evidence:
     """
-    What a test may look at: what was found in a run, its cold starts, and the published numbers.
+    The data that a test may use: a run's results, its cold starts and the published numbers.
 
-    ``numbers`` has the published metrics of each arm (``baseline``, ``treatment``), ``load`` how
-    they were measured, and ``blamed`` the factors, each with the level that is blamed.
+    ``numbers`` has the published metrics of each arm (``baseline``, ``treatment``), ``load`` the
+    published load. ``blamed`` maps each blamed factor to the level that the report blames.
     """
 
     manifest: Manifest
@@ -93,7 +93,7 @@ class Evidence:
 
     def named(self, name: str) -> Comparison | None:
         """
-        The declared comparison of this name that was measured.
+        The comparison of this name; None if it was not measured.
         """
         for each in self.compared:
             if each.name == name and each.difference is not None:
@@ -102,7 +102,7 @@ class Evidence:
 
     def in_role(self, role: str) -> Comparison | None:
         """
-        The declared comparison in this role that was measured.
+        The comparison in this role; None if it was not measured.
         """
         for each in self.compared:
             if each.role == role and each.difference is not None:
@@ -111,7 +111,7 @@ class Evidence:
 
     def arms(self, arm: str) -> list[VariantSummary]:
         """
-        The baselines, or the treatments, of both roles, as far as they have trials.
+        The baselines or the treatments (``arm``) of both roles, if they have trials.
         """
         pairs = [each for role in (MATCHED, AS_PUBLISHED) if (each := self.in_role(role))]
         found = [self.summaries[getattr(each, arm)] for each in pairs]
@@ -129,7 +129,9 @@ def claims(
     cold_starts: Sequence[TrialRecord],
 ) -> list[Claim]:
     """
-    Every published claim with its verdict; none where neither of the two pairs was measured.
+    Every published claim with its verdict.
+
+    Empty if neither of the two pairs was measured, or under another load than the published one.
     """
     published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
     evidence = Evidence(
@@ -142,13 +144,13 @@ def claims(
         return []
     asked = (manifest.workload.path, manifest.concurrency)
     if asked != (published["load"]["path"], published["load"]["concurrency"]):
-        # Another load is another question.
+        # The published numbers say nothing about another load.
         return []
     claimed = [PublishedClaim(**table) for table in published["claims"]]
-    found = [TESTS[each.test](each, evidence) for each in claimed]
+    tested = [TESTS[each.test](each, evidence) for each in claimed]
     if not trusted(compared):
-        found = [replace(each, verdict=Holds.UNTESTED) for each in found]
-    return found
+        tested = [replace(each, verdict=Holds.UNTESTED) for each in tested]
+    return tested
 
 
 def _rate(each: PublishedClaim, evidence: Evidence) -> Claim:
@@ -191,10 +193,14 @@ def _median(each: PublishedClaim, evidence: Evidence) -> Claim:
         "the difference in means sits above the median. A stall of the first connections would "
         "be enough; one cold run of each cannot tell it from a steady cost."
     )
-    found = evidence.in_role(AS_PUBLISHED)
+    published = evidence.in_role(AS_PUBLISHED)
     verdict = Holds.UNTESTED
-    if found is not None and found.difference is not None and found.difference.comparable:
-        interval = found.difference.relative["latency_p50_us"]
+    if (
+        published is not None
+        and published.difference is not None
+        and published.difference.comparable
+    ):
+        interval = published.difference.relative["latency_p50_us"]
         margin = evidence.manifest.margin
         if interval.low is not None and interval.high is not None:
             if -margin < interval.low and interval.high < margin:
@@ -232,7 +238,7 @@ def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
 @dataclass(frozen=True)
 class ColdStart:
     """
-    What ab counted of a stack that it loaded before it was up, and what was really good.
+    ab's counts for a stack loaded before it was up; ``ok`` is the number of good answers.
     """
 
     any_length: bool
@@ -245,7 +251,7 @@ class ColdStart:
     @property
     def is_artefact(self) -> bool:
         """
-        Whether every answer was either an error or flagged for its length, and there were both.
+        Whether every answer was an error or flagged for its length, and both occurred.
         """
         flagged = self.failed_length
         return 0 < self.non_2xx < self.requests and flagged + self.non_2xx == self.requests
@@ -253,7 +259,7 @@ class ColdStart:
 
 def cold_start(load: LoadResult) -> ColdStart:
     """
-    The counts of one such load.
+    The counts of one load before the stack was up.
     """
     return ColdStart(
         any_length="-l" in load.command,
@@ -279,20 +285,20 @@ def _stability(each: PublishedClaim, evidence: Evidence) -> Claim:
 
 
 def _all_good(
-    each: PublishedClaim, supported: str, found: Sequence[VariantSummary], *, wanted: bool
+    each: PublishedClaim, supported: str, arms: Sequence[VariantSummary], *, wanted: bool
 ) -> Claim:
     """
-    Whether every request of some variants was answered as it should be; ``wanted`` if so.
+    Test whether all requests had good answers; ``wanted`` is the outcome that the claim states.
     """
-    if not found:
+    if not arms:
         return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
-    requests = sum(summary.requests for summary in found)
-    bad = sum(round((1 - (summary.reliability or 0.0)) * summary.requests) for summary in found)
-    trials = sum(summary.trials + summary.aborted for summary in found)
+    requests = sum(summary.requests for summary in arms)
+    bad = sum(round((1 - (summary.reliability or 0.0)) * summary.requests) for summary in arms)
+    trials = sum(summary.trials + summary.aborted for summary in arms)
     measured = (
         f"{bad} of {requests} requests in {count(trials, 'trial')} were not answered correctly."
     )
-    aborted = sum(summary.aborted for summary in found)
+    aborted = sum(summary.aborted for summary in arms)
     if aborted:
         measured += f" {count(aborted, 'load')} broke off, and counts as none answered."
     good = bad == 0
@@ -313,7 +319,7 @@ def _ladder(each: PublishedClaim, evidence: Evidence) -> Claim:
     measured = "Steps that cost time: " + ("; ".join(words) or "none that could be told") + "."
     blamed = [step for step in steps if evidence.blamed.get(step.factor) == step.to]
     kinds = {step.verdict.kind for step in blamed}
-    # Beside what was blamed, on the same ladder; the runtime's own primitives are neither.
+    # Other steps of the same ladders. Confinement steps split the runtime, so they are neither.
     others = [
         step.verdict.kind
         for climbed in evidence.ladders
@@ -333,17 +339,17 @@ def _ladder(each: PublishedClaim, evidence: Evidence) -> Claim:
 
 def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = "Nothing: it was recommended, and not tried."
-    found = evidence.named(each.comparison)
-    if found is None or found.difference is None:
+    comparison = evidence.named(each.comparison)
+    if comparison is None or comparison.difference is None:
         return Claim(each.claim, supported, "Not measured in this run.", Holds.UNTESTED)
     measured = (
-        f"Time per request of {found.treatment} against {found.baseline}: "
-        f"{time_difference(found.difference)}."
+        f"Time per request of {comparison.treatment} against {comparison.baseline}: "
+        f"{time_difference(comparison.difference)}."
     )
-    verdict = _faster(found.verdict.kind)
+    verdict = _faster(comparison.verdict.kind)
     matched = evidence.in_role(MATCHED)
     base = matched.baseline if matched else ""
-    left = evidence.measured.between(base, found.treatment) if each.wholly and base else None
+    left = evidence.measured.between(base, comparison.treatment) if each.wholly and base else None
     if left is not None and left.comparable:
         interval = left.relative["us_per_request"]
         measured += (
@@ -351,12 +357,12 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
             f"{percent(interval)}, by an interval that is not corrected."
         )
         margin = evidence.manifest.margin
-        # Less than nothing is as good as nothing.
+        # A negative remainder also means that no cost remains.
         gone = interval.high is not None and interval.high < margin
         if verdict is Holds.YES and not gone:
             verdict = Holds.DIRECTION
         elif verdict is Holds.UNTESTED and interval.low is not None and interval.low > margin:
-            # Whether it is less is open, and that it is not all gone is not.
+            # The saving is undecided, but some cost certainly remains.
             verdict = Holds.NO
     elif verdict is Holds.YES and each.wholly:
         why = "was not measured" if left is None else "is not comparable"
@@ -367,7 +373,7 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
         measured += (
             f" {also.treatment} against {also.baseline}: {time_difference(also.difference)}."
         )
-        # Two questions are one claim only where both are answered alike.
+        # The claim holds as a whole only if both comparisons agree.
         other = _faster(also.verdict.kind)
         if other is not verdict and Holds.YES in {other, verdict}:
             verdict = Holds.DIRECTION
@@ -402,7 +408,7 @@ def _resources(each: PublishedClaim, evidence: Evidence) -> Claim:
     kinds = {_faster(verdict.kind) for verdict in verdicts}
     verdict = Holds.UNTESTED
     if Holds.YES in kinds:
-        # A container without a limit has nothing to be given.
+        # Lifting a limit helps, but a container without a limit cannot be given more.
         verdict = Holds.DIRECTION
     elif kinds == {Holds.NO}:
         verdict = Holds.NO
@@ -422,28 +428,25 @@ def _none(each: PublishedClaim, _evidence: Evidence) -> Claim:
 
 
 def _both(evidence: Evidence, metric: str, words: str) -> str:
-    """
-    What the as-published and the matched pair differ by in a metric.
-    """
     parts = []
     for role, name in ((AS_PUBLISHED, "as published"), (MATCHED, "matched")):
-        found = evidence.in_role(role)
-        if found is not None and found.difference is not None:
-            parts.append(f"{name} {time_difference(found.difference, metric)}")
+        comparison = evidence.in_role(role)
+        if comparison is not None and comparison.difference is not None:
+            parts.append(f"{name} {time_difference(comparison.difference, metric)}")
     return f"{words[0].upper()}{words[1:]}: {'; '.join(parts)}."
 
 
-def _size(found: Comparison | None, metric: str, published: float) -> Holds:
+def _size(comparison: Comparison | None, metric: str, published: float) -> Holds:
     """
-    Whether a published relative difference is what was measured as published.
+    Whether the published relative difference agrees with the one measured as published.
     """
-    if found is None or found.difference is None:
+    if comparison is None or comparison.difference is None:
         return Holds.UNTESTED
-    interval = found.difference.relative[metric]
-    untold = found.verdict.kind in {Kind.CANNOT_TELL, Kind.NOT_COMPARABLE}
+    interval = comparison.difference.relative[metric]
+    untold = comparison.verdict.kind in {Kind.CANNOT_TELL, Kind.NOT_COMPARABLE}
     if untold or interval.low is None or interval.high is None:
         return Holds.UNTESTED
-    if found.verdict.kind is Kind.EQUIVALENT or interval.estimate * published < 0:
+    if comparison.verdict.kind is Kind.EQUIVALENT or interval.estimate * published < 0:
         return Holds.NO
     return Holds.YES if interval.low <= published <= interval.high else Holds.DIRECTION
 

@@ -1,5 +1,5 @@
 """
-The published claims beside what was measured.
+The published claims and their verdicts.
 """
 
 from __future__ import annotations
@@ -14,35 +14,33 @@ if TYPE_CHECKING:
     from analysis.topics.claims.findings import Claim
 
 INTRODUCTION = (
-    "What the report that this project began with claims, what its own numbers support, and what "
-    "this run shows. A claim *holds* where it was shown here, a size in that size; *holds in "
-    "direction only* where another size was shown, or a part of what is claimed; *does not hold* "
-    "where the opposite was shown, or no difference; and *cannot be tested* where this run cannot "
-    "tell, or measures no such thing."
+    "For each claim of the published report: what its own numbers support, and what this run "
+    "shows. *Holds*: shown here, a size in that size. *Holds in direction only*: another size was "
+    "shown, or a part of the claim. *Does not hold*: the opposite was shown, or no difference. "
+    "*Cannot be tested*: this run cannot tell, or measures no such quantity."
 )
 ARTEFACT = (
-    "**The length artefact, measured.** {variant} was loaded before it was up: its product "
-    "services opened their port only when the gateway had given its first answer, a 502. That "
-    "shows how such numbers come about, and cannot show that the published ones did come about "
-    "so. The same cold start, twice:"
+    "**The length artefact, measured.** {variant} was loaded before it was up. Its product "
+    "services opened their ports only after the gateway's first answer, a 502. This shows how such "
+    "numbers can arise, not that the published ones did. The same cold start, twice:"
 )
 
 
 def published_claims(findings: Findings) -> str:
     """
-    The verdicts, the grounds of each, the cold starts side by side; empty without those systems.
+    The verdicts, the grounds for each and the cold starts; empty without tested claims.
     """
-    found = findings.claims
-    if not found:
+    claims = findings.claims
+    if not claims:
         return ""
     rows = [
         [str(number), each.claim, f"**{each.verdict.value}**"]
-        for number, each in enumerate(found, start=1)
+        for number, each in enumerate(claims, start=1)
     ]
-    # In one table with the verdicts these would be too wide for a terminal.
-    grounds = [_grounds(f"{number}. ", each) for number, each in enumerate(found, start=1)]
+    # A list: as table columns, the grounds would be too wide for a terminal.
+    grounds = [_grounds(f"{number}. ", each) for number, each in enumerate(claims, start=1)]
     parts = [
-        "## The published claims, one by one",
+        "## The published claims",
         INTRODUCTION,
         table(["", "Claimed", "Verdict"], rows),
         "\n".join(grounds),
@@ -57,10 +55,10 @@ def published_claims(findings: Findings) -> str:
                 [
                     ["Requests completed", *(str(each.requests) for each in counts)],
                     ["“Failed requests”", *(str(each.failed) for each in counts)],
-                    ["of them for their length", *(str(each.failed_length) for each in counts)],
+                    ["of these, for their length", *(str(each.failed_length) for each in counts)],
                     ["Non-2xx responses", *(str(each.non_2xx) for each in counts)],
                     [
-                        "Really good",
+                        "Good answers",
                         *(f"{each.ok} ({each.ok / each.requests * 100:.1f} %)" for each in counts),
                     ],
                 ],
@@ -71,7 +69,7 @@ def published_claims(findings: Findings) -> str:
 
 def _grounds(number: str, each: Claim) -> str:
     """
-    One item of a numbered list, with items of its own, which stand below its text.
+    One item of a numbered list with nested items, indented to its text.
     """
     lines = [
         f"*What the published numbers support:* {each.supported}",

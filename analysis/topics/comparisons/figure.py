@@ -1,5 +1,5 @@
 """
-The comparisons of a run as a forest plot, with the verdict on each.
+A forest plot of the run's comparisons with their verdicts.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 TITLE = "How much longer each treatment takes than its baseline"
 CAPTION = (
-    "The relative difference in time per request of each declared comparison, paired within "
-    "blocks, with its 95 % interval (a line with ends, hidden where it is narrower than the "
-    "marker) and its verdict, which is corrected for the number of comparisons. Right of zero the "
-    "treatment is slower. The shaded band is the margin within which a difference is taken to be "
-    "none. A/A compares one thing with itself: what is seen there is the instrument's own doing."
+    "The relative difference in time per request of each comparison, paired within blocks, with "
+    "its 95 % interval and its verdict, which is corrected for the number of comparisons (Holm). "
+    "Right of zero the treatment is slower. The shaded band is the equivalence margin. A/A "
+    "compares one variant with itself."
 )
 
 LEFT_IN, RIGHT_IN = 3.1, 2.7
@@ -41,7 +40,7 @@ LEFT_IN, RIGHT_IN = 3.1, 2.7
 
 def comparisons(findings: Findings) -> Figure | None:
     """
-    One row for each; None where no block has both of any.
+    One row for each comparison; None if no block has both arms of any.
     """
     margin, compared = findings.manifest.margin, findings.comparisons
     if all(each.difference is None for each in compared):
@@ -88,14 +87,14 @@ def _row(each: Comparison) -> Row:
 
 def _alternative(compared: Sequence[Comparison]) -> str:
     """
-    The comparisons of each verdict, and what the instrument made of no difference.
+    The comparisons by verdict, then the A/A comparisons.
     """
     words = []
     for kind in Kind:
-        own = [each for each in compared if each.verdict.kind is kind and not each.control]
-        if own:
-            named = ", ".join(f"{each.name} {_estimate(each)}".rstrip() for each in own)
-            words.append(f"{verdict_word(own[0])}: {named}")
+        judged = [each for each in compared if each.verdict.kind is kind and not each.control]
+        if judged:
+            named = ", ".join(f"{each.name} {_estimate(each)}".rstrip() for each in judged)
+            words.append(f"{verdict_word(judged[0])}: {named}")
     words += [f"one thing with itself: {numbers_of(each)}" for each in compared if each.control]
     said = sentence("; ".join(words))
     return f"Time per request of each treatment relative to its baseline. {said}."

@@ -1,5 +1,5 @@
 """
-The comparisons of a run, each with its difference and its verdict.
+The comparisons of a run with their differences and verdicts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
 
 TRUST_CONFIDENCE = 0.99
-"""An instrument that sees a difference where there is none at this level is not to be trusted."""
+"""Confidence of the A/A interval; if it excludes zero, the run is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Comparison:
     """
     One treatment against its baseline.
 
-    ``family`` is how many comparisons its p-value is corrected for. ``control`` says that both are
-    the same thing, so that what is seen between them is the instrument's own doing (A/A). ``role``
-    is what the comparison is for the answer: one of ROLES, or empty.
+    ``family`` is the number of comparisons that its p-value is corrected for. ``control`` marks an
+    A/A comparison: both arms are the same, so any difference comes from the instrument. ``role`` is
+    the comparison's role in the answer: one of ROLES, or empty.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Comparison:
     @property
     def relative(self) -> Interval | None:
         """
-        The relative difference in time per request; None where it is not known or not comparable.
+        The relative difference in time per request; None if unknown or not comparable.
         """
         difference = self.difference
         if difference is None or not difference.comparable:
@@ -53,9 +53,9 @@ class Comparison:
 
     def trust_interval(self) -> Interval | None:
         """
-        The 99 % interval of the relative difference's logarithm; None without two blocks.
+        The interval of the log-ratio with TRUST_CONFIDENCE.
 
-        None too where the arms are not comparable.
+        None for fewer than two blocks, and if the arms are not comparable.
         """
         difference = self.difference
         if difference is None or difference.blocks < 2 or not difference.comparable:
@@ -65,7 +65,7 @@ class Comparison:
 
 def comparisons(manifest: Manifest, measured: Differences) -> list[Comparison]:
     """
-    All that a manifest declares; those of one thing with itself are a family of their own.
+    The comparisons that a manifest declares; A/A comparisons are corrected as a separate family.
     """
     declared = manifest.comparisons
     controls = [is_control(manifest, pair.baseline, pair.treatment) for pair in declared]
@@ -95,7 +95,7 @@ def comparisons(manifest: Manifest, measured: Differences) -> list[Comparison]:
 
 def trusted(compared: Sequence[Comparison]) -> bool:
     """
-    Whether no thing that was measured twice came out as two.
+    Whether no A/A comparison shows a difference.
     """
     intervals = [each.trust_interval() for each in compared if each.control]
     return not any(each is not None and each.excludes_zero for each in intervals)
@@ -103,7 +103,7 @@ def trusted(compared: Sequence[Comparison]) -> bool:
 
 def is_control(manifest: Manifest, baseline: str, treatment: str) -> bool:
     """
-    Whether two variants are the same but for their names.
+    Whether two variants differ in their names only (A/A).
     """
     one, other = manifest.variant(baseline), manifest.variant(treatment)
     same = (one.levels, one.overlays_sha256) == (other.levels, other.overlays_sha256)

@@ -1,57 +1,123 @@
 """
-What came out of each comparison, in a sentence, and what that does not say.
+The verdicts on the comparisons: a table, a sentence each, and their limits.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, verdict
+from analysis.formatting import count, sentence, short_verdict, table, time_difference, verdict
+from analysis.statistics.verdicts import Kind
 from analysis.topics.trust.section import control
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
+    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.recommendations.findings import Change
 
 FEW_BLOCKS = 5
-"""Below this the report says that its intervals are wide by nature."""
+"""With fewer blocks, the report says that its intervals are wide."""
 
-UNSAID = "What this run does not say:"
 RUNTIMES = (
-    "“The same” is the same files, interpreter, network layout and way in. The runtimes differ in "
-    "all that each brings by default: only containers have control groups, PID, mount, UTS and IPC "
-    "namespaces, an overlay root, a seccomp filter, fewer capabilities, firewall rules with "
-    "connection tracking on their path, and output through a shim and a log driver (raw-namespace "
-    "services write to a file); and only beside containers do a daemon, containerd and shims run, "
-    "on the stack's CPUs."
+    "**The runtimes differ in all of their defaults.** “Matched” means the same files, "
+    "interpreter, network layout and entry. Only containers have control groups, namespaces for "
+    "PIDs, mounts, UTS and IPC, an overlay root, a seccomp filter, fewer capabilities, firewall "
+    "rules with connection tracking, and output through a shim and a log driver. Only beside "
+    "containers do a daemon, containerd and shims run, on the stack's CPUs."
 )
 ELSEWHERE = (
-    "To another machine that is made alike the percentages should carry over rather than the "
-    "microseconds; to another service on this machine the microseconds, since a heavier request "
-    "pays about the same tolls on a larger sum. Neither was tested here."
+    "**Other machines and services were not tested.** Expect the same percentages on a similar "
+    "machine. Expect the same microseconds for another service on this machine, because a heavier "
+    "request pays the same cost on a larger total."
 )
+WHOLE = "**Whole systems were compared.** This run does not say which part costs what."
+
+
+def verdicts(findings: Findings) -> str:
+    """
+    The table of verdicts; empty without comparisons.
+    """
+    if not findings.comparisons:
+        return ""
+    changes = {each.comparison.name: each for each in findings.changes}
+    rows = [
+        [
+            f"**{sentence(each.name)}**",
+            time_difference(each.difference) if each.difference else "–",
+            "A/A" if each.control else short_verdict(each.verdict).partition(" (")[0],
+            advice(each, changes.get(each.name)),
+            f"`{each.treatment}` against `{each.baseline}`",
+        ]
+        for each in findings.comparisons
+    ]
+    headers = ["Comparison", "Time per request", "Verdict", "What to do", "Compared"]
+    return "\n\n".join(["## Verdicts", table(headers, rows)])
+
+
+def advice(each: Comparison, change: Change | None) -> str:
+    """
+    The action that a verdict suggests.
+    """
+    if each.control:
+        return _trust(each)
+    blocks = each.verdict.blocks_needed
+    words = {
+        Kind.NOT_COMPARABLE: "Mend the errors, then measure again.",
+        Kind.CANNOT_TELL: f"Measure about {blocks} blocks." if blocks else "Measure more blocks.",
+        Kind.EQUIVALENT: "Decide by other criteria.",
+        Kind.SLOWER: "Do not apply it." if change else "Expect this cost.",
+        Kind.FASTER: _apply(change) if change else "Expect this saving.",
+    }
+    return words[each.verdict.kind]
+
+
+def _apply(change: Change) -> str:
+    if not change.gives_up:
+        return "Apply it."
+    first, *others = change.gives_up
+    more = f" and {len(others)} more" if others else ""
+    return f"Apply it; it gives up {first}{more}."
+
+
+def _trust(each: Comparison) -> str:
+    interval = each.trust_interval()
+    if interval is None:
+        return "Measure more blocks."
+    if interval.excludes_zero:
+        return "Trust no verdict of this run."
+    return "Nothing: no difference was found where there is none."
+
+
+def verdict_lines(findings: Findings) -> list[str]:
+    """
+    One sentence for each comparison.
+    """
+    return [control(each) if each.control else verdict(each) for each in findings.comparisons]
 
 
 def conclusions(findings: Findings) -> str:
     """
-    One sentence for each comparison, and what they do not say.
+    One sentence for each comparison; empty without any.
     """
-    compared = findings.comparisons
-    lines = [f"- {control(each) if each.control else verdict(each)}" for each in compared]
+    lines = verdict_lines(findings)
+    if not lines:
+        return ""
+    return "\n\n".join(["## Conclusions", "\n".join(f"- {line}" for line in lines)])
+
+
+def unsaid(findings: Findings) -> str:
+    """
+    The limits of the verdicts.
+    """
     limits = []
-    blocks = [each.difference.blocks for each in compared if each.difference is not None]
+    differences = [each.difference for each in findings.comparisons]
+    blocks = [each.blocks for each in differences if each is not None]
     if blocks and min(blocks) < FEW_BLOCKS:
         limits.append(
-            f"{count(min(blocks), 'block')} of each: an interval from so few is wide by nature, "
-            "and does not speak against a difference that it fails to resolve."
+            f"**{count(min(blocks), 'block')} of each.** Intervals from so few blocks are wide. "
+            "That a difference is not resolved is no evidence against it."
         )
     limits += [RUNTIMES, ELSEWHERE]
     if not findings.manifest.ladders:
-        limits.append("A difference between whole systems does not say which part costs what.")
-    return "\n\n".join(
-        [
-            "## Conclusions",
-            "\n".join(lines),
-            UNSAID,
-            "\n".join(f"- {line}" for line in limits),
-        ]
-    )
+        limits.append(WHOLE)
+    return "\n\n".join(["## What this run does not say", "\n".join(f"- {line}" for line in limits)])

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 TITLE = "CPU time per request, by where it is spent"
 CAPTION = (
-    "Microseconds of CPU time per request during the loads, as means over trials, stacked by "
-    "place. The number at the right is without the client, whose work is no part of the stack's "
-    "and is drawn last. The 95 % intervals are in the data."
+    "Microseconds of CPU time per request: means over trials, stacked by where the time is spent. "
+    "The number at the right excludes the client, which is drawn last and is not part of the "
+    "stack. The data have the 95 % intervals."
 )
 
 USER, KERNEL, INTERRUPTS = "services, user", "services, kernel", "soft interrupts"
@@ -55,7 +55,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     INTERRUPTS: (GRID, "----"),
     CLIENT: (PAPER, "\\\\\\\\"),
 }
-"""Places in the order in which they are stacked, each with what fills it and its hatching."""
+"""Places in stacking order, with fill colour and hatching."""
 
 NAMES = {DAEMON: "Docker's daemons", READER: "log readers"}
 
@@ -66,7 +66,7 @@ NOTHING = Interval(0.0, None, None)
 
 def cpu(findings: Findings) -> Figure | None:
     """
-    One bar for each variant whose CPU time was looked at; None when none was.
+    One bar for each variant with CPU records; None without any.
     """
     apart = {trial.cpu.interrupts_apart for trial in findings.trials if trial.cpu} == {True}
     costs = findings.cpu_costs
@@ -98,17 +98,17 @@ def cpu(findings: Findings) -> Figure | None:
 
 def _places(cost: CpuCost, *, apart: bool) -> dict[str, Interval]:
     """
-    What each place spent, where it spent anything.
+    CPU time by place, without places that spent none.
 
-    Soft interrupts are part of the other places where the kernel does not count them apart.
+    Soft interrupts are a place only if the kernel counts them separately (``apart``).
     """
-    found = {
+    by_place = {
         USER: cost.services_user,
         KERNEL: cost.services_system,
         **cost.parts,
         INTERRUPTS: cost.interrupts if apart else NOTHING,
     }
-    return {place: found[place] for place in LOOKS if found.get(place, NOTHING).estimate > 0}
+    return {place: by_place[place] for place in LOOKS if by_place.get(place, NOTHING).estimate > 0}
 
 
 def _paint(canvas: Canvas, spent: Mapping[str, Mapping[str, Interval]]) -> None:

@@ -1,5 +1,5 @@
 """
-CPU time per request by where it is spent, from the records of trials.
+CPU time per request, by where it is spent.
 """
 
 from __future__ import annotations
@@ -28,27 +28,26 @@ DAEMON = "dockerd, containerd, shims"
 PROXY = "docker-proxy"
 READER = "log reader"
 BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, READER)
-"""Parts that are no services, by the names in the records."""
+"""Parts that are not services, by their names in the records."""
 
 INSTRUMENT = (CLIENT, RUNNER)
-"""Parts that measure; all others are the stack with the Docker that it runs in."""
+"""Parts of the instrument; all other parts are the stack and Docker."""
 
 BUSY = ("user", "nice", "system", "irq", "softirq")
-"""What /proc/stat counts that is neither idle nor taken by a hypervisor."""
+"""Fields of /proc/stat that are neither idle time nor steal."""
 
 
 @dataclass(frozen=True)
 class CpuCost:
     """
-    CPU time of one variant's trials in microseconds per request, each a mean with its interval.
+    CPU time of one variant's trials in microseconds per request: means with intervals.
 
-    ``parts`` is by part, the readers of pipes together; ``services_user`` and ``services_system``
-    are all services', in user mode and in the kernel; ``interrupts`` is what the kernel counted as
-    soft interrupts, which is part of the other figures unless it counts them apart;
-    ``unaccounted`` is what the machine was busy with beyond all parts, and ``stolen`` what the
-    hypervisor gave to others. ``context_switches`` are of
-    the whole machine, per request, and ``throttled_s`` seconds of standing still at a limit per
-    second of load.
+    ``parts`` is by part; all log readers are one part. ``services_user`` and ``services_system``
+    are sums over all services, in user mode and in the kernel. ``interrupts`` is the kernel's count
+    of soft interrupts, which is part of the other figures unless the kernel counts it separately.
+    ``unaccounted`` is the machine's busy time beyond all parts, ``unaccounted_share`` its share of
+    that busy time, and ``stolen`` is steal. ``context_switches`` counts those of the whole machine,
+    per request. ``throttled_s`` is seconds at a CPU limit per second of load.
     """
 
     trials: int
@@ -66,14 +65,13 @@ class CpuCost:
 @dataclass(frozen=True)
 class CpuDifference:
     """
-    What a treatment's CPU time per request differs by from its baseline's, paired within blocks.
+    The difference in CPU time per request, treatment less baseline, paired within blocks.
 
-    Of all parts but the INSTRUMENT: services, Docker's daemons, docker-proxy and readers of logs.
-    ``baseline_us`` is what the baseline spends, ``difference_us`` how much more the treatment does,
-    in microseconds per request, and ``log_ratios`` has one for each block, or none at all where a
-    trial's time was too short for its clock to count. ``interrupts_us`` is the difference in the
-    whole machine's soft interrupts, and None where those are in the other figures already, or where
-    nobody knows.
+    It covers all parts except the INSTRUMENT: services, Docker's daemons, docker-proxy and log
+    readers. ``baseline_us`` and ``difference_us`` are in microseconds per request. ``log_ratios``
+    has one value for each block; it is empty if a block's CPU time is below the clock's resolution.
+    ``interrupts_us`` is the difference in the whole machine's soft interrupts; None unless the
+    kernel is known to count them separately.
     """
 
     blocks: int
@@ -93,10 +91,10 @@ class CpuDifference:
 @dataclass(frozen=True)
 class CpuComparison:
     """
-    A comparison in CPU time: its difference, and the p-value of none, corrected for their number.
+    A comparison in CPU time: the difference and its p-value after Holm's correction.
 
-    Both are None where no block has both with their CPU time, or the arms are not comparable:
-    an error costs less CPU time than an answer.
+    Both are None if no block has CPU records of both arms, or if the arms are not comparable: an
+    error costs less CPU time than an answer.
     """
 
     compared: Comparison
@@ -108,15 +106,15 @@ def cpu_comparisons(
     compared: Sequence[Comparison], trials: Sequence[TrialRecord]
 ) -> list[CpuComparison]:
     """
-    Every comparison in CPU time; those of one thing with itself (A/A) are corrected apart.
+    Every comparison in CPU time; A/A comparisons are corrected as a separate family.
     """
-    found = [
+    differences = [
         cpu_difference(each.baseline, each.treatment, trials)
         if each.difference is None or each.difference.comparable
         else None
         for each in compared
     ]
-    raw = [p_value_of_none(each.log_ratios) if each else None for each in found]
+    raw = [p_value_of_none(each.log_ratios) if each else None for each in differences]
     families = {
         kind: holm(
             [p if each.control is kind else None for p, each in zip(raw, compared, strict=True)]
@@ -125,20 +123,20 @@ def cpu_comparisons(
     }
     return [
         CpuComparison(each, difference, families[each.control][index])
-        for index, (each, difference) in enumerate(zip(compared, found, strict=True))
+        for index, (each, difference) in enumerate(zip(compared, differences, strict=True))
     ]
 
 
 def client_bound(trial: TrialRecord) -> bool:
     """
-    Whether the client used so much of its CPU that the rate may be a bound on the client.
+    Whether the client used so much of its CPU that it may have limited the rate.
     """
     return trial.cpu is not None and trial.cpu.client_share > CLIENT_BOUND
 
 
 def unaccounted_share(cpu: CpuSpent) -> float:
     """
-    What no part of a trial was busy with, as a share of the whole machine's busy time.
+    The busy time that belongs to no part, as a share of the whole machine's busy time.
     """
     spent = sum(cpu.machine_s[name] for name in BUSY)
     return cpu.unaccounted_s / spent if spent else 0.0
@@ -146,14 +144,14 @@ def unaccounted_share(cpu: CpuSpent) -> float:
 
 def part_of(name: str) -> str:
     """
-    The part that a record's name belongs to.
+    The part to which a name in the records belongs.
     """
     return name.partition(" of ")[0]
 
 
 def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     """
-    What one variant's trials spent; None when the CPU time of none was looked at.
+    The CPU time of one variant's trials; None without CPU records.
     """
     rows = [
         (trial.cpu, trial.load.requests_completed)
@@ -199,12 +197,12 @@ def cpu_difference(
     baseline: str, treatment: str, trials: Sequence[TrialRecord]
 ) -> CpuDifference | None:
     """
-    The paired difference in CPU time, or None when no block has both with their CPU time looked at.
+    The paired difference in CPU time; None if no block has CPU records of both arms.
     """
     pairs = [
-        (own[baseline], own[treatment])
-        for own in trials_by_part(trials).values()
-        if baseline in own and treatment in own and own[baseline].cpu and own[treatment].cpu
+        (part[baseline], part[treatment])
+        for part in trials_by_part(trials).values()
+        if baseline in part and treatment in part and part[baseline].cpu and part[treatment].cpu
     ]
     if not pairs:
         return None
@@ -229,7 +227,7 @@ def _by_block(
     pairs: Sequence[tuple[TrialRecord, TrialRecord]], seconds: Callable[[CpuSpent], float]
 ) -> list[tuple[float, float]]:
     """
-    What two trials spent, each in microseconds per request, as means over the parts of a block.
+    Microseconds per request of both arms for each block, as means over its parts.
     """
     blocks: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for before, after in pairs:
@@ -247,9 +245,6 @@ def _by_block(
 
 
 def _stack_s(cpu: CpuSpent) -> float:
-    """
-    Seconds of CPU time of all parts but the INSTRUMENT.
-    """
     return sum(
         spent.user_s + spent.system_s
         for name, spent in cpu.parts.items()

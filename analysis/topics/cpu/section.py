@@ -1,5 +1,5 @@
 """
-CPU time per request: of each comparison, and of each variant by where it is spent.
+CPU time per request: by comparison, and by variant and place.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
 
 INTRODUCTION = (
-    "Microseconds of CPU time per request during all loads: the mean over trials, ± half the "
-    "width of its 95 % interval. Counters of control groups and of /proc are read before and "
-    "after each load, and not while it runs. “Unaccounted” is what the machine was busy with "
-    "beyond all parts, in microseconds and as a share of its busy time; “stolen” is what a "
-    "hypervisor gave to others; context switches are the whole machine's."
+    "Microseconds of CPU time per request over all loads: the mean over trials ± half the width of "
+    "its 95 % interval. Counters of control groups and of /proc are read before and after each "
+    "load. “Unaccounted” is the machine's busy time beyond all parts, also as a share of that "
+    "busy time. “Stolen” is CPU time that a hypervisor gave to others. Context switches are of "
+    "the whole machine."
 )
 
 COMPARED = (
-    "What each treatment spends beyond its baseline, paired within blocks, with 95 % intervals: "
-    "CPU time of everything but the client and the runner, so of services, Docker's daemons, "
-    "docker-proxy and log readers. What the kernel does with a packet while the client sends it "
-    "is the client's, and so not in it. The p-value is of no relative difference, corrected for "
-    "the number of comparisons (Holm); those of one thing with itself (A/A) are corrected apart. "
-    "Of what is not comparable nothing is shown. Soft interrupts are the whole machine's, and "
-    "shown only where the kernel is known to count them apart from all else."
+    "CPU time of the treatment less that of the baseline, paired within blocks, with 95 % "
+    "intervals. It covers services, Docker's daemons, docker-proxy and log readers, but not the "
+    "client and the runner. The kernel's work on a packet that the client sends counts as the "
+    "client's. P-values are of no relative difference, after Holm; A/A comparisons are corrected "
+    "separately. Arms that are not comparable have no values. Soft interrupts are of the whole "
+    "machine, and shown only where the kernel counts them separately."
 )
 
 NONE = Interval(0.0, None, None)
@@ -40,7 +39,7 @@ NONE = Interval(0.0, None, None)
 
 def cpu(findings: Findings) -> str:
     """
-    One row for each declared comparison; empty when no block has both of any.
+    One row for each declared comparison; empty without CPU records.
     """
     found = findings.cpu_comparisons
     if all(each.difference is None for each in found):
@@ -57,7 +56,7 @@ def cpu(findings: Findings) -> str:
 
 def cpu_details(findings: Findings) -> str:
     """
-    One row for each variant whose CPU time was looked at; empty when none was.
+    One row for each variant with CPU records; empty without any.
     """
     costs = findings.cpu_costs
     if not costs:
@@ -112,15 +111,15 @@ def _compared(each: CpuComparison) -> list[str]:
 def _about_interrupts(trials: Sequence[TrialRecord]) -> str:
     kinds = {trial.cpu.interrupts_apart for trial in trials if trial.cpu}
     if kinds == {True}:
-        return "This kernel counts soft interrupts apart from the tasks that they interrupt."
+        return "This kernel counts soft interrupts separately from the tasks that they interrupt."
     if kinds == {False}:
         return (
-            "This kernel counts soft interrupts as the tasks' that they interrupt, so that column "
-            "is part of the others, estimated from the clock's ticks."
+            "This kernel adds soft interrupts to the tasks that they interrupt, so that column is "
+            "part of the others, estimated from clock ticks."
         )
     return (
-        "This kernel does not say whether it counts soft interrupts apart from the tasks that they "
-        "interrupt; the column may be part of the others."
+        "This kernel does not say whether it counts soft interrupts separately, so that column may "
+        "be part of the others."
     )
 
 

@@ -1,5 +1,5 @@
 """
-Where and with what the run was made, and how to make it again.
+The environment of the run, and the commands that reproduce it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def environment(findings: Findings) -> str:
     """
-    The machine, the software and the placement.
+    The machine, the software and the CPU placement.
     """
     manifest, trials = findings.manifest, findings.trials
     seen = manifest.environment
@@ -31,14 +31,14 @@ def environment(findings: Findings) -> str:
     rows = [
         ["Machine", manifest.machine.reason],
         *_virtual_machine(manifest.machine),
-        ["Kernel", f"{seen.kernel} ({seen.architecture})"],
-        ["CPU", f"{seen.cpu_model}, {len(seen.cpus)} CPUs"],
+        ["Kernel", f"{_known(seen.kernel)} ({_known(seen.architecture)})"],
+        ["CPU", f"{_known(seen.cpu_model)}, {len(seen.cpus)} CPUs"],
         ["Virtualised", _yes_no(seen.virtualised)],
         ["Memory", f"{memory / 2**30:.1f} GiB" if memory else "unknown"],
         ["Deployments side by side", _side_by_side(seen.memory)],
         ["Brought up at the same time", "unknown" if at_once is None else str(at_once)],
-        ["Control groups", str(seen.cgroup_layout)],
-        ["Clock source", str(seen.clock_source)],
+        ["Control groups", _known(seen.cgroup_layout)],
+        ["Clock source", _known(seen.clock_source)],
         ["Placement", _placed(trials[0].placement if trials else None)],
         [
             "CPU time stolen by the hypervisor",
@@ -51,12 +51,15 @@ def environment(findings: Findings) -> str:
                 f"content SHA-256 {_known(userland.content_sha256)[:16]}"
             ),
         ],
-        ["Docker", f"{packages.get('docker.io')}, runc {packages.get('runc')}"],
+        ["Docker", f"{_known(packages.get('docker.io'))}, runc {_known(packages.get('runc'))}"],
         [
             "Python",
-            f"{seen.python}, Flask {wheels.get('flask')}, Werkzeug {wheels.get('werkzeug')}",
+            (
+                f"{_known(seen.python)}, Flask {_known(wheels.get('flask'))}, "
+                f"Werkzeug {_known(wheels.get('werkzeug'))}"
+            ),
         ],
-        ["ab", str(packages.get("apache2-utils"))],
+        ["ab", _known(packages.get("apache2-utils"))],
         ["Project", _project(manifest.git)],
     ]
     return "## Environment\n\n" + table(["What", "Value"], rows)
@@ -74,7 +77,7 @@ def _placed(placement: TrialPlacement | None) -> str:
 
 def _side_by_side(memory: MemoryRecord | None) -> str:
     """
-    How many deployments fit into the memory, and what they take, as far as that was measured.
+    How many deployments fit into memory, and how much each takes, if measured.
     """
     if memory is None:
         return "unknown"
@@ -124,7 +127,7 @@ def _project(git: Source | None) -> str:
 
 def reproduce(findings: Findings) -> str:
     """
-    The commands that make this run again, and this report.
+    The commands that repeat this run and write this report again.
     """
     manifest = findings.manifest
     run = " ".join(f"results/{name}" for name in manifest.run.split(" + "))
@@ -132,9 +135,9 @@ def reproduce(findings: Findings) -> str:
     made = manifest.git
     checkout = f"a checkout of commit {made.commit}" if made else "a checkout"
     if made and made.changed:
-        checkout += " (whose files were changed, so what ran is not quite that commit)"
+        checkout += " (with changed files, so what ran is not exactly that commit)"
     again = (
-        f"`{manifest.search.name}` is searched for again there, and may come out otherwise."
+        f"The search for `{manifest.search.name}` is repeated, and may have another result."
         if manifest.search
         else ""
     )
@@ -146,16 +149,16 @@ def reproduce(findings: Findings) -> str:
             f"```\npip install nox\n{command}\n```",
             again,
             (
-                f"Where this report does not lie in {run}, name its folder instead. It is made "
-                "again from there, without root, by:"
+                f"To make this report again, without root (if it is not in {run}, name its folder "
+                "instead):"
             ),
             f"```\nnox -s report -- {run}\n```",
             (
-                "`trials.jsonl` holds one record for each trial (`trials.csv` the same as one "
-                "table), `raw/` what the tools printed, and `manifest.json` the machine, its "
-                "settings, every version, and the order in which deployments were brought up; "
-                "`results/schema/` describes both. In a run that was kept by `nox -s reference` "
-                "the records and `raw/` are compressed."
+                "`trials.jsonl` holds one record per trial, and `trials.csv` the same as a table. "
+                "`verdicts.json` holds every comparison and step. `raw/` holds what the tools "
+                "printed. `manifest.json` holds the machine, the settings, every version, and the "
+                "order of the deployments. `results/schema/` describes them. `nox -s reference` "
+                "compresses the records and `raw/`."
             ),
         ]
         if part
@@ -164,9 +167,9 @@ def reproduce(findings: Findings) -> str:
 
 def _options(manifest: Manifest, run: str) -> list[str]:
     """
-    What the command was told, as far as it is not the default; ``run`` is where its files are.
+    The options of the run that matter for repeating it; ``run`` is the folder of its files.
     """
-    # A twin is added by itself.
+    # The planner adds twins by itself.
     names = ",".join(each.name for each in manifest.variants if not each.twin_of)
     mirror = manifest.userland.mirror
     rate = manifest.common_rate_per_s

@@ -1,5 +1,5 @@
 """
-The ladder as a waterfall: what each step adds to the level that it stands on.
+The ladder as a waterfall chart: each bar starts where the previous step ends.
 """
 
 from __future__ import annotations
@@ -40,21 +40,20 @@ if TYPE_CHECKING:
 
 TITLE = "What each step of the ladder costs, in microseconds per request"
 CAPTION = (
-    "Each bar starts at the level that the steps before it have reached and is as long as its own "
-    "step's cost; the line with ends is that cost's 95 % interval, from paired differences within "
-    "blocks. Full bars go right for what costs and left for what saves; a hollow bar's "
-    "interval holds zero, so that step cannot be told apart from zero; a hatched one's excludes "
-    "zero, but among so many steps that is no surprise (Holm). What leads to a whole comes "
-    "first. All ladders have one scale, each from its own foot."
+    "Each bar starts where the steps before it end, and is as long as its own step's cost. The "
+    "line with ends is that cost's 95 % interval, paired within blocks. Filled bars go right for "
+    "costs and left for savings. A hollow bar's interval holds zero. A hatched bar's interval "
+    "excludes zero, but its p-value does not stand after Holm. Ladders that lead to a whole come "
+    "first. All ladders share one scale, each from its own foot."
 )
 
 LEFT_IN, RIGHT_IN = 2.75, 2.7
 LEGEND_IN = 0.62
 BAR = 0.46
-"""The height of a bar, in rows."""
+"""Height of a bar in rows."""
 
 NAMED = 4
-"""As many steps are named in the alternative, those that cost or save most."""
+"""The most steps that the text alternative names, those with the largest effects."""
 
 HEADERS = ("ladder", "foot", "step", "what_changes", "starts_at_us", "cost_us", "low_us", "high_us")
 MORE_HEADERS = ("blocks", "told_apart_from_zero", "verdict")
@@ -62,18 +61,18 @@ MORE_HEADERS = ("blocks", "told_apart_from_zero", "verdict")
 
 def ladder(findings: Findings) -> Figure | None:
     """
-    All ladders and wholes; None where no step of them was measured.
+    All ladders and wholes; None if no step was measured.
     """
-    found = flights(findings)
-    bars = [bar for flight in found for bar in flight.bars]
+    all_flights = flights(findings)
+    bars = [bar for flight in all_flights for bar in flight.bars]
     if all(bar.cost_us is None for bar in bars):
         return None
     rows: list[tuple[Row, Bar | None]] = []
-    for flight in found:
+    for flight in all_flights:
         heading = f"{sentence(flight.name)} (foot: {flight.foot}, {flight.level})"
         rows.append((Row(heading, heading=True), None))
         rows += [(_row(bar), bar) for bar in flight.bars]
-    alternative = _alternative(found)
+    alternative = _alternative(all_flights)
 
     def paint(canvas: Canvas) -> None:
         axes = row_panel(
@@ -102,7 +101,7 @@ def ladder(findings: Findings) -> Figure | None:
                     *limits_of(bar.cost_us),
                     *(bar.blocks, bar.told.value, bar.verdict),
                 ]
-                for flight in found
+                for flight in all_flights
                 for bar in flight.bars
             ],
         ),
@@ -116,7 +115,7 @@ def _row(bar: Bar) -> Row:
         return Row(bar.name, bar.about, "–", bar.told.value)
     more = bar.told.value
     if bar.told is Told.APART:
-        # What is clear may be too small to matter all the same.
+        # A significant cost may still be within the equivalence margin.
         more = bar.verdict if bar.verdict.startswith(Kind.EQUIVALENT.value) else ""
     return Row(bar.name, bar.about, microseconds(bar.cost_us), more)
 
@@ -138,7 +137,7 @@ def _scale(axes: Axes, bars: Sequence[Bar]) -> None:
 
 def _paint_bar(axes: Axes, y: float, bar: Bar, follows: Bar | None) -> None:
     if follows is not None:
-        # What a step stands on is the end of the one above it.
+        # A dotted line joins the end of the step above to the start of this one.
         axes.plot(
             [bar.start_us] * 2, [y - 1 + BAR / 2, y - BAR / 2], color=MUTED, linewidth=0.8, ls=":"
         )
@@ -151,10 +150,10 @@ def _paint_bar(axes: Axes, y: float, bar: Bar, follows: Bar | None) -> None:
 
 def _look(told: Told, width: float) -> Look:
     """
-    How a bar is drawn: full, hatched, or hollow with a dashed outline.
+    Filled, hatched, or hollow with a dashed outline.
     """
     if told is Told.APART:
-        # One is dark and the other is light, for those who see no colours.
+        # Dark against light, for readers who do not see colours.
         return {"facecolor": VERMILION if width > 0 else SKY, "edgecolor": INK, "linewidth": 0.8}
     colour = VERMILION if width > 0 else BLUE
     if told is Told.UNCORRECTED:
@@ -166,16 +165,16 @@ def _legend(canvas: Canvas) -> None:
     samples = {
         "costs": _look(Told.APART, 1),
         "saves": _look(Told.APART, -1),
-        "interval excludes zero, but unclear once corrected": _look(Told.UNCORRECTED, 1),
+        "excludes zero, but not after Holm": _look(Told.UNCORRECTED, 1),
         "cannot be told apart from zero": _look(Told.HOLDS_ZERO, 1),
     }
     legend(canvas, {name: Patch(**look) for name, look in samples.items()}, columns=4, length=2.0)
 
 
-def _alternative(found: Sequence[Flight]) -> str:
-    bars = [bar for flight in found for bar in flight.bars if bar.verdict]
+def _alternative(all_flights: Sequence[Flight]) -> str:
+    bars = [bar for flight in all_flights for bar in flight.bars if bar.verdict]
     apart = [bar for bar in bars if bar.told is Told.APART]
-    words = f"Of {count(len(bars), 'step')} of {count(_ladders(found), 'ladder')}, "
+    words = f"Of {count(len(bars), 'step')} of {count(_ladders(all_flights), 'ladder')}, "
     if apart:
         named = sorted(apart, key=_size_us, reverse=True)[:NAMED]
         costs = "; ".join(f"{bar.name} {microseconds(bar.cost_us)}" for bar in named if bar.cost_us)
@@ -183,7 +182,7 @@ def _alternative(found: Sequence[Flight]) -> str:
         words += f"{len(apart)} can be told apart from zero{most}: {costs}."
     else:
         words += "none can be told apart from zero."
-    for flight in found:
+    for flight in all_flights:
         if not flight.bars[0].verdict:
             whole, _, rest = (bar.cost_us for bar in flight.bars)
             if whole and rest:

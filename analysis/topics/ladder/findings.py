@@ -1,5 +1,5 @@
 """
-Ladders: what each single step costs, and what all steps together leave unexplained of a whole.
+Ladders: the cost of each step, and the part of a whole that the steps do not explain.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Step:
     """
-    One step of a ladder: the one factor that changes, what that costs, and what may be said of it.
+    One step of a ladder: the factor that changes, its cost and the verdict.
 
-    ``change`` has both levels in words, and ``to`` is the upper one.
-
-    ``difference`` is None when no block has a trial of both.
+    ``change`` names both levels, ``to`` the upper one. ``difference`` is None if no block has a
+    trial of both variants.
     """
 
     lower: str
@@ -45,7 +44,7 @@ class Step:
 @dataclass(frozen=True)
 class Climb:
     """
-    A ladder with its steps, from its foot.
+    A ladder with its steps, from the foot up.
     """
 
     ladder: Ladder
@@ -55,9 +54,9 @@ class Climb:
 @dataclass(frozen=True)
 class Remainder:
     """
-    What a declared whole holds beyond the steps, in microseconds per request.
+    A declared whole, the sum of its steps, and their difference, in microseconds per request.
 
-    All three are over the blocks that have every trial which they need, at equal place.
+    All three are over the blocks that have every trial needed, at equal place.
     """
 
     declared: Whole
@@ -69,13 +68,13 @@ class Remainder:
 
 def climb(manifest: Manifest, measured: Differences) -> list[Climb]:
     """
-    The steps of every ladder, from its foot; the verdicts on all of them are one family.
+    The steps of every ladder; the verdicts on all steps are one family.
     """
     levels = manifest.levels
     pairs = [pair for ladder in manifest.ladders for pair in ladder.pairs()]
     differences = [measured.between(lower, upper) for lower, upper in pairs]
     judged = zip(differences, judge(differences, manifest.margin), strict=True)
-    found = []
+    climbs = []
     for ladder in manifest.ladders:
         steps = []
         for lower, upper in ladder.pairs():
@@ -84,8 +83,8 @@ def climb(manifest: Manifest, measured: Differences) -> list[Climb]:
             change = ", ".join(f"{before.get(name)} → {after[name]}" for name in changed)
             to = ", ".join(after[name] for name in changed)
             steps.append(Step(lower, upper, ", ".join(changed), change, to, *next(judged)))
-        found.append(Climb(ladder, steps))
-    return found
+        climbs.append(Climb(ladder, steps))
+    return climbs
 
 
 def main_first(manifest: Manifest, climbed: Sequence[Climb]) -> list[Climb]:
@@ -99,23 +98,23 @@ def main_first(manifest: Manifest, climbed: Sequence[Climb]) -> list[Climb]:
 
 def remainder(whole: Whole, manifest: Manifest, measured: Differences) -> Remainder | None:
     """
-    A whole beside the sum of its ladders' steps; None when no block has all of their ends.
+    A whole and the sum of its ladders' steps; None if no block has the ends of all ladders.
 
-    Within one ladder the steps of a round add up to its two ends exactly, so only those count; what
-    is unexplained is what comes of putting ladders together that were climbed one by one. None too
-    where the ends differ in their share of good answers.
+    Within one ladder, the steps of a round add up exactly to the difference of its ends, so only
+    the ends are needed. An unexplained part arises from adding ladders that were measured
+    separately. None too if the ends differ in their share of good answers.
     """
     ladders = {ladder.name: ladder.steps for ladder in manifest.ladders}
     ends = [(ladders[name][0], ladders[name][-1]) for name in whole.ladders]
     compared = [(whole.baseline, whole.treatment), *ends]
-    found = [pairs_by_block(first, last, measured.trials) for first, last in compared]
-    complete = [block for block in found[0] if all(block in blocks for blocks in found)]
+    by_pair = [pairs_by_block(first, last, measured.trials) for first, last in compared]
+    complete = [block for block in by_pair[0] if all(block in blocks for blocks in by_pair)]
     shares = [good_shares(first, last, measured.trials) for first, last in compared]
     if not complete or not all(map(are_comparable, shares)):
         return None
     wholes, *climbed = (
         [statistics.fmean(pair.difference_us for pair in blocks[block]) for block in complete]
-        for blocks in found
+        for blocks in by_pair
     )
     steps = [sum(each) for each in zip(*climbed, strict=True)]
     return Remainder(

@@ -1,5 +1,5 @@
 """
-The ladder: microseconds per request for every single step, and what the steps do not explain.
+The ladder: microseconds per request for each step, and the part that no step explains.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ if TYPE_CHECKING:
     from analysis.topics.ladder.findings import Step
 
 INTRODUCTION = (
-    "Neighbours differ in exactly one factor, which is checked for the declarations and, before "
-    "every load, for what really runs. Each step is the mean difference within blocks, with its "
-    "95 % interval. The verdicts are corrected for the number of steps (Holm), so a step that can "
-    "be told apart from none is one even among so many."
+    "Neighbours differ in exactly one factor. That is checked for the declarations and, before "
+    "every load, for what really runs. Each step is the mean difference within blocks with its "
+    "95 % interval. The verdicts are corrected for the number of steps (Holm)."
 )
 
 
 def ladder(findings: Findings) -> str:
     """
-    One table for each ladder, and the remainder of each whole; empty when there is no ladder.
+    One table for each ladder, and the remainder of each whole; empty without ladders.
     """
     manifest = findings.manifest
     if not manifest.ladders:
@@ -55,10 +54,9 @@ def ladder(findings: Findings) -> str:
         names = " and ".join(f"“{name}”" for name in left.declared.ladders)
         parts.append(
             f"**What the steps leave unexplained**, {left.declared.name}: the whole is "
-            f"{microseconds(left.whole)}; the steps of {names} add up to "
-            f"{microseconds(left.steps)}; {microseconds(left.unexplained)} remain "
-            f"({count(left.blocks, 'block')}). It holds what the factors cost only together, and "
-            "noise."
+            f"{microseconds(left.whole)}. The steps of {names} add up to "
+            f"{microseconds(left.steps)}. {microseconds(left.unexplained)} remain "
+            f"({count(left.blocks, 'block')}): interactions of the factors, and noise."
         )
     return "\n\n".join(parts)
 
@@ -72,5 +70,5 @@ def _row(step: Step, about: str) -> list[str]:
     blocks = str(step.difference.blocks)
     words = short_verdict(step.verdict)
     if step.verdict.kind is Kind.CANNOT_TELL and step.difference.us_per_request.excludes_zero:
-        words += "; excludes zero, but unclear once corrected"
+        words += "; excludes zero, but not after Holm"
     return [*cells, cost, relative, words, blocks]

@@ -1,5 +1,5 @@
 """
-The bars of the ladder's figure: which there are, where each one starts, and what is said of it.
+The bars of the ladder's figure: their order, starting points and labels.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 class Told(Enum):
     """
-    Whether a bar can be told apart from zero, in the words that stand beside it.
+    Whether a cost differs from zero; the value is the bar's label.
     """
 
     APART = "told apart from zero"
-    UNCORRECTED = "unclear once corrected (Holm)"
+    UNCORRECTED = "not clear after Holm"
     HOLDS_ZERO = "cannot be told apart from zero"
     ONE_BLOCK = "one block is no result"
     MISSING = "no block has both"
@@ -35,8 +35,8 @@ class Bar:
     """
     One step, or one part of a whole, in microseconds per request.
 
-    ``start_us`` is where it starts, above the foot; ``cost_us`` is how far it goes, None where that
-    is not known. ``verdict`` is that on the step, empty for a part of a whole.
+    ``start_us`` is the bar's start above the foot; ``cost_us`` is its length, None if unknown.
+    ``verdict`` is the verdict on the step, empty for a part of a whole.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Bar:
     @property
     def end_us(self) -> float:
         """
-        Where it ends, above the foot.
+        The bar's end above the foot.
         """
         return self.start_us + (self.cost_us.estimate if self.cost_us else 0.0)
 
@@ -58,7 +58,7 @@ class Bar:
 @dataclass(frozen=True)
 class Flight:
     """
-    The bars of one ladder, or of one whole; ``level`` says where its foot stands.
+    The bars of one ladder or whole; ``level`` is the time per request at its foot.
     """
 
     name: str
@@ -69,30 +69,30 @@ class Flight:
 
 def flights(findings: Findings) -> list[Flight]:
     """
-    Each whole of which a block has all that it needs, after its own ladders; then the others.
+    The ladders of each whole, then the whole if measured; the other ladders come last.
     """
     ladders = {each.ladder.name: _of_steps(each, findings) for each in findings.ladders}
-    remainders = {left.declared.name: left for left in findings.remainders}
-    found: list[Flight] = []
+    remainders = {rest.declared.name: rest for rest in findings.remainders}
+    in_order: list[Flight] = []
     for whole in findings.manifest.wholes:
-        found += [ladders.pop(name) for name in whole.ladders if name in ladders]
-        left = remainders.get(whole.name)
-        if left is not None:
+        in_order += [ladders.pop(name) for name in whole.ladders if name in ladders]
+        rest = remainders.get(whole.name)
+        if rest is not None:
             names = " + ".join(whole.ladders)
             bars = [
-                _part("the whole, as measured", whole.treatment, 0.0, left.whole, left.blocks),
-                _part("the sum of the steps", names, 0.0, left.steps, left.blocks),
+                _part("the whole, as measured", whole.treatment, 0.0, rest.whole, rest.blocks),
+                _part("the sum of the steps", names, 0.0, rest.steps, rest.blocks),
                 _part(
                     "what they leave unexplained",
                     "the whole less that sum",
-                    left.steps.estimate,
-                    left.unexplained,
-                    left.blocks,
+                    rest.steps.estimate,
+                    rest.unexplained,
+                    rest.blocks,
                 ),
             ]
             foot = whole.baseline
-            found.append(Flight(whole.name, foot, _level(foot, findings), bars))
-    return [*found, *ladders.values()]
+            in_order.append(Flight(whole.name, foot, _level(foot, findings), bars))
+    return [*in_order, *ladders.values()]
 
 
 def _of_steps(climbed: Climb, findings: Findings) -> Flight:
@@ -122,7 +122,7 @@ def _part(name: str, about: str, start_us: float, cost_us: Interval, blocks: int
 
 def told(cost_us: Interval | None, step: Step | None = None) -> Told:
     """
-    Whether a cost can be told apart from zero; where it is a step's, corrected for their number.
+    Whether a cost differs from zero; the cost of a step also needs Holm's correction.
     """
     if step is not None and step.verdict.kind is Kind.NOT_COMPARABLE:
         return Told.NOT_COMPARABLE
@@ -138,5 +138,5 @@ def told(cost_us: Interval | None, step: Step | None = None) -> Told:
 
 
 def _level(foot: str, findings: Findings) -> str:
-    found = findings.costs.get(foot)
-    return f"{plus_minus(found[0])} µs" if found else "not measured"
+    cost = findings.costs.get(foot)
+    return f"{plus_minus(cost[0])} µs" if cost else "not measured"

@@ -1,5 +1,5 @@
 """
-Latency: how many requests wait for longer than how long, and the quantiles with their intervals.
+Latency: the share of requests slower than each latency, and quantiles with intervals.
 """
 
 from __future__ import annotations
@@ -45,17 +45,16 @@ if TYPE_CHECKING:
 OPEN_TITLE = "Latency by schedule, at the same rate for all"
 CLOSED_TITLE = "Latency in the closed loop"
 OPEN_CAPTION = (
-    "Latency from when each request should have been sent, at the rate that all variants have in "
-    "common. Above, for each latency the share of all requests that took longer; a curve ends "
-    f"where {LEAST_BEYOND} requests are left, and failed ones count as slower than all others. "
-    "Below, the quantiles over trials with their 95 % intervals, where there are enough requests "
-    "for them."
+    "Latency from the scheduled start, at the common rate. Above: the share of requests that took "
+    f"longer than each latency. A curve ends where {LEAST_BEYOND} requests are left; failed "
+    "requests count as slower than all others. Below: quantiles over trials with their 95 % "
+    "intervals, where there are enough requests."
 )
 CLOSED_CAPTION = (
-    "Latency of all requests of a trial's loads, as means over trials. Above, the share of "
-    "requests that took longer than the mean latency at a percentile, as far as "
-    f"{LEAST_BEYOND} requests of a trial did. Below, the quantiles with their 95 % intervals. In a "
-    "closed loop a stack that stalls is asked for nothing meanwhile, so the tail is too short."
+    "Latency of all requests of a trial's loads, as means over trials. Above: the share of "
+    f"requests that took longer, as far as {LEAST_BEYOND} requests of a trial did. Below: "
+    "quantiles with their 95 % intervals. In a closed loop a stalled stack receives no requests, "
+    "so the tail is too short."
 )
 
 MARKS = {
@@ -68,25 +67,25 @@ MARKS = {
 LEFT_IN, RIGHT_IN, NAMES_IN = 0.95, 0.25, 2.1
 CURVES_IN, GAP_IN, MARKS_IN = 3.0, 0.2, 0.35
 DODGE = 0.16
-"""How far apart the quantiles of a row are, of its height, where their intervals overlap."""
+"""Distance between the quantiles of a row, in rows, if their intervals overlap."""
 
 
 def latency(findings: Findings) -> Figure | None:
     """
-    By schedule where there are logs of such loads, else the closed loop; None without any load.
+    Open loop if the run has its logs, else closed loop; None without loads.
     """
     manifest, measured = findings.manifest, findings.latencies
-    found = by_schedule(measured) if measured else []
-    if any(waits.quantiles_us for waits in found):
+    all_waits = by_schedule(measured) if measured else []
+    if any(waits.quantiles_us for waits in all_waits):
         rate = f"{manifest.common_rate_per_s or 0:g} requests per second"
         title, caption = f"{OPEN_TITLE} ({rate})", OPEN_CAPTION
     else:
-        found = by_closed_loop([each.name for each in manifest.variants], findings.trials)
+        all_waits = by_closed_loop([each.name for each in manifest.variants], findings.trials)
         title, caption = CLOSED_TITLE, CLOSED_CAPTION
-    if not found:
+    if not all_waits:
         return None
-    alternative = _alternative(found)
-    looks = strokes([name for name in main_variants(manifest) if _curve_of(name, found)])
+    alternative = _alternative(all_waits)
+    looks = strokes([name for name in main_variants(manifest) if _curve_of(name, all_waits)])
     curves_in = LEGEND_IN + CURVES_IN + AXIS_IN + GAP_IN if looks else 0.0
 
     def paint(canvas: Canvas) -> None:
@@ -99,26 +98,26 @@ def latency(findings: Findings) -> Figure | None:
                 height_in=CURVES_IN,
             )
             for name, look in looks.items():
-                curve = _curve_of(name, found)
+                curve = _curve_of(name, all_waits)
                 xs, ys = [us / 1e3 for _, us in curve], [share for share, _ in curve]
                 axes.plot(xs, ys, **look.line(), markevery=0.12)
             _curve_axes(axes)
             names_of_lines(canvas, looks)
-        _paint_quantiles(canvas, found, top_in=TITLE_IN + curves_in)
+        _paint_quantiles(canvas, all_waits, top_in=TITLE_IN + curves_in)
 
-    height_in = TITLE_IN + curves_in + MARKS_IN + LINE_IN * len(found) + AXIS_IN + MARGIN_IN
+    height_in = TITLE_IN + curves_in + MARKS_IN + LINE_IN * len(all_waits) + AXIS_IN + MARGIN_IN
     return Figure(
         name="latency",
         title=title,
         svg=rendered(height_in, title, alternative, paint),
-        csv=_csv(found),
+        csv=_csv(all_waits),
         alternative=alternative,
         caption=caption,
     )
 
 
-def _curve_of(name: str, found: Sequence[Waits]) -> list[tuple[float, float]]:
-    return next((waits.curve_us for waits in found if waits.variant == name), [])
+def _curve_of(name: str, all_waits: Sequence[Waits]) -> list[tuple[float, float]]:
+    return next((waits.curve_us for waits in all_waits if waits.variant == name), [])
 
 
 def _curve_axes(axes: Axes) -> None:
@@ -141,10 +140,10 @@ def _milliseconds(axes: Axes, low: float, high: float) -> None:
     axes.set_xticks([], minor=True)
 
 
-def _paint_quantiles(canvas: Canvas, found: Sequence[Waits], *, top_in: float) -> None:
+def _paint_quantiles(canvas: Canvas, all_waits: Sequence[Waits], *, top_in: float) -> None:
     axes = row_panel(
         canvas,
-        [_row(waits) for waits in found],
+        [_row(waits) for waits in all_waits],
         top_in=top_in + MARKS_IN,
         left_in=NAMES_IN,
         right_in=RIGHT_IN,
@@ -152,7 +151,7 @@ def _paint_quantiles(canvas: Canvas, found: Sequence[Waits], *, top_in: float) -
     )
     axes.set_xscale("log")
     ends = []
-    for y, waits in enumerate(found):
+    for y, waits in enumerate(all_waits):
         dodge = DODGE if _overlap(list(waits.quantiles_us.values())) else 0.0
         for number, (name, latency_us) in enumerate(waits.quantiles_us.items()):
             if math.isinf(latency_us.estimate):
@@ -167,7 +166,7 @@ def _paint_quantiles(canvas: Canvas, found: Sequence[Waits], *, top_in: float) -
     axes.set_xlabel("latency (ms)")
     if ends:
         _milliseconds(axes, min(ends) / 1.1, max(ends) * 1.1)
-    shown = [name for name in MARKS if any(name in waits.quantiles_us for waits in found)]
+    shown = [name for name in MARKS if any(name in waits.quantiles_us for waits in all_waits)]
     samples = {
         f"{name} ({_slower(name) * 100:g} % are slower)": Line2D(
             [], [], ls="", marker=MARKS[name][0], mec=MARKS[name][1], mfc=MARKS[name][2]
@@ -179,7 +178,7 @@ def _paint_quantiles(canvas: Canvas, found: Sequence[Waits], *, top_in: float) -
 
 def _overlap(quantiles_us: Sequence[Interval]) -> bool:
     """
-    Whether the intervals of any quantile and the next one overlap.
+    Whether the intervals of neighbouring quantiles overlap.
     """
     return any(
         one.high is not None and other.low is not None and one.high > other.low
@@ -195,9 +194,9 @@ def _slower(name: str) -> float:
     return (1000 - QUANTILES[name]) / 1000
 
 
-def _csv(found: Sequence[Waits]) -> str:
+def _csv(all_waits: Sequence[Waits]) -> str:
     rows: list[list[str | float | None]] = []
-    for waits in found:
+    for waits in all_waits:
         rows += [
             [waits.variant, name, _slower(name), *limits_of(latency_us, 1e-3), waits.trials]
             for name, latency_us in waits.quantiles_us.items()
@@ -210,17 +209,17 @@ def _csv(found: Sequence[Waits]) -> str:
     return csv_text(headers, rows)
 
 
-def _alternative(found: Sequence[Waits]) -> str:
+def _alternative(all_waits: Sequence[Waits]) -> str:
     """
-    For the lowest and the highest quantile that all can support, who waits least and who most.
+    The fastest and slowest variant at the lowest and highest quantile that all variants have.
     """
-    measured = [waits for waits in found if not waits.overloaded]
+    measured = [waits for waits in all_waits if not waits.overloaded]
     shared = [name for name in MARKS if all(name in waits.quantiles_us for waits in measured)]
     words = [_extremes(measured, name) for name in dict.fromkeys([*shared[:1], *shared[-1:]])]
-    overloaded = [waits.variant for waits in found if waits.overloaded]
+    overloaded = [waits.variant for waits in all_waits if waits.overloaded]
     if overloaded:
         words.append(f"overloaded: {', '.join(overloaded)}")
-    return f"Latency over {count(len(found), 'variant')}: {'; '.join(words)}."
+    return f"Latency over {count(len(all_waits), 'variant')}: {'; '.join(words)}."
 
 
 def _extremes(measured: Sequence[Waits], name: str) -> str:

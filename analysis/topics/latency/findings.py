@@ -1,15 +1,15 @@
 """
-Latency by schedule: quantiles of the open loop's requests, from their logs.
+Open-loop latency: quantiles of the requests of loads by schedule, from their logs.
 
-Latency is counted from the intended start (corrected for coordinated omission) and, beside it,
-from when the request was really sent (uncorrected), which is what a closed loop sees. A request
-that failed, with no whole answer or a status other than 2xx, is counted as slower than every one
-that did not: left out, a stack would look the faster the more of its slow answers it drops, and
-with its own time a refusal would pass for a quick answer. So a quantile may be infinite.
+Latency counts from the intended start (corrected for coordinated omission) and, separately, from
+the actual send (uncorrected), as in a closed loop. A failed request, without a whole answer or with
+a status other than 2xx, counts as slower than all others, so a quantile may be infinite. Without
+failed requests, a stack would look faster the more slow answers it drops; with their own times, a
+refusal would pass for a quick answer.
 
-A quantile is the smallest latency that at least that share of the requests does not exceed (the
-inverse of the empirical distribution; definition 1 of Hyndman and Fan, "Sample Quantiles in
-Statistical Packages", The American Statistician 1996), which is always one that was measured.
+A quantile is the smallest latency that at least this share of the requests does not exceed (inverse
+of the empirical distribution function; definition 1 of Hyndman and Fan, "Sample Quantiles in
+Statistical Packages", The American Statistician 1996). It is always a measured latency.
 """
 
 from __future__ import annotations
@@ -35,33 +35,35 @@ if TYPE_CHECKING:
     from experiments.records.trials import OpenLoad, TrialRecord
 
 QUANTILES = {"p50": 500, "p90": 900, "p99": 990, "p99.9": 999}
-"""What is estimated, by name, in thousandths of the requests."""
+"""The estimated quantiles by name, in thousandths of the requests."""
 
 UNCORRECTED = ("p99",)
 COMPARED = ("p50", "p99")
 
 LEAST_BEYOND = 10
 """
-As many requests are slower than a quantile at least, or it is not taken from so few requests: how
-many are beyond the true one is binomial, so with ten expected the count varies by a third already.
+The minimum number of requests beyond a quantile; with fewer, it is not estimated.
+
+The number of requests beyond the true quantile is binomial: at an expectation of ten, its standard
+deviation is a third of that.
 """
 
 LEAST_TRIALS = 5
-"""Of fewer trials a bootstrap interval is much too narrow."""
+"""With fewer trials, a bootstrap interval is much too narrow."""
 
 RESAMPLES = 1999
 
 CURVE_POINTS = 80
-"""More cannot be seen."""
+"""Points of a curve; more would not be visible."""
 
 OVERLOAD_SHARE = 0.98
-"""Below this share of the asked rate the queue grows, and latency only says for how long."""
+"""Below this share of the requested rate, the queue grows, and latency only shows for how long."""
 
 FAILED_US = int(np.iinfo(np.int64).max)
-"""The latency of a request that failed: beyond all others."""
+"""The latency of a failed request: above all others."""
 
 HEADER = "intended_us,sent_us,done_us,status"
-"""The first line of a log; times are since the load's beginning, status 0 is no whole answer."""
+"""The first line of a log; times count from the load's start, status 0 is no whole answer."""
 
 ROWS_AT_ONCE = 1_000_000
 
@@ -69,12 +71,12 @@ ROWS_AT_ONCE = 1_000_000
 @dataclass(frozen=True)
 class RequestLog:
     """
-    The requests of one load; latencies in microseconds, rising, FAILED_US where one failed.
+    The requests of one load: sorted latencies in microseconds, FAILED_US for failed requests.
 
-    ``achieved_share`` is the rate of whole answers over that of intended starts: the share of the
-    requests that were answered, times the schedule's span over the span from the first answer to
-    the last one, at most 1. The schedule's own rate is taken for what was asked for, because that
-    of few random gaps is off its mean by more than what is looked for.
+    ``achieved_share`` is the rate of whole answers relative to the rate of intended starts: the
+    share of answered requests, times the span of the schedule over the span from first to last
+    answer, at most 1. The rate of intended starts comes from the schedule itself: with few random
+    gaps it is off the nominal rate by more than the shortfall that is looked for.
     """
 
     corrected_us: NDArray[np.int64]
@@ -86,13 +88,13 @@ class RequestLog:
 @dataclass(frozen=True)
 class Quantile:
     """
-    One quantile of one variant, in microseconds; None where there are too few requests for it.
+    One quantile of one variant, in microseconds; None with too few requests.
 
-    Where a single trial has enough requests beyond it, it is the mean over trials of its
-    logarithm, with its interval by Student's t. Else it is ``pooled``: that of all requests of all
-    trials, with a bootstrap interval in which whole trials are drawn, because requests of one trial
-    are no replicates (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section
-    3.8). It is infinite where it lies among the requests that failed.
+    If every trial has enough requests beyond it, it is the geometric mean over trials, with
+    Student's t interval of the logarithms. Otherwise it is ``pooled``: the quantile of all requests
+    of all trials, with the interval of a bootstrap that draws whole trials, because requests of one
+    trial are not replicates (Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
+    section 3.8). It is infinite if it lies among failed requests.
     """
 
     latency_us: Interval | None
@@ -104,9 +106,10 @@ class Cell:
     """
     One variant at one level of load, over its trials.
 
-    ``asked_per_s`` is the mean over trials and ``achieved_share`` the median. An overloaded one has
-    no quantiles and no curve. ``by_part`` has the corrected quantiles of each trial that it can
-    support, by block and part; ``curve_us`` the latency by the share of requests that are slower.
+    ``asked_per_s`` is the mean requested rate over trials, ``achieved_share`` the median. An
+    overloaded variant has no quantiles and no curve. ``by_part`` has the corrected quantiles of
+    each trial with enough requests, by block and part. ``curve_us`` has pairs of a share of
+    requests and the latency that this share exceeds.
     """
 
     variant: str
@@ -123,7 +126,7 @@ class Cell:
     @property
     def overloaded(self) -> bool:
         """
-        Whether the stack did not keep up with what it was asked.
+        Whether the stack did not keep up with the requested rate.
         """
         return self.achieved_share < OVERLOAD_SHARE
 
@@ -131,7 +134,7 @@ class Cell:
 @dataclass(frozen=True)
 class Level:
     """
-    All variants at one share of their own capacity, or, with None, at the rate they have in common.
+    All variants at one ``fraction`` of their capacity, or at the common rate (None).
     """
 
     fraction: float | None
@@ -141,11 +144,11 @@ class Level:
 @dataclass(frozen=True)
 class LatencyDifference:
     """
-    What a treatment's latency differs by from its baseline's at the common rate, within blocks.
+    The difference in latency at the common rate, treatment to baseline, paired within blocks.
 
-    ``relative`` maps each of COMPARED to the relative difference, from the mean log-ratio, or to
-    None where trials have too few requests or the quantile lies among failed ones. It is empty
-    where ``overloaded`` names a variant, or no block has both.
+    ``relative`` maps each of COMPARED to the relative difference from the mean log-ratio, or to
+    None if trials have too few requests or the quantile lies among failed requests. It is empty if
+    ``overloaded`` names a variant, or if no block has both arms.
     """
 
     name: str
@@ -159,7 +162,7 @@ class LatencyDifference:
 @dataclass(frozen=True)
 class Latencies:
     """
-    All that the logs of a run say.
+    The latencies of a run, from its request logs.
     """
 
     levels: list[Level]
@@ -193,20 +196,20 @@ def latencies(manifest: Manifest, trials: Sequence[TrialRecord], run: Path) -> L
 
 def read_log(path: Path) -> RequestLog:
     """
-    One load's log; see ``experiments/load/open_loop.py``.
+    Read the request log of one load, as written by ``experiments/load/open_loop.py``.
 
-    Raises ResultsError when it is missing, empty or broken.
+    Raises ResultsError for a log that is missing, empty or broken.
     """
     parts = []
     failed = completed = 0
     intended_us, done_us = _Span(), _Span()
     try:
         with path.open(encoding="ascii") as file, warnings.catch_warnings():
-            # The last part may be empty, which is no reason to warn.
+            # numpy warns about an empty last chunk, which is normal.
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")
             if next(file, "").rstrip("\n") != HEADER:
                 msg = f"it does not begin with {HEADER}"
-                raise ValueError(msg)  # noqa: TRY301 - said below, with the file's name
+                raise ValueError(msg)  # noqa: TRY301 - reported below, with the file's name
             while True:
                 rows = np.loadtxt(
                     file, dtype=np.int64, delimiter=",", ndmin=2, max_rows=ROWS_AT_ONCE
@@ -242,7 +245,7 @@ def read_log(path: Path) -> RequestLog:
 
 class _Span:
     """
-    From the least to the greatest of the values seen.
+    The range from the smallest to the largest value seen.
     """
 
     def __init__(self) -> None:
@@ -263,25 +266,25 @@ class _Span:
 def _cell(
     variant: str, fraction: float | None, trials: Sequence[TrialRecord], run: Path
 ) -> Cell | None:
-    found: list[tuple[tuple[int, int], OpenLoad]] = [
+    loads: list[tuple[tuple[int, int], OpenLoad]] = [
         ((trial.block, trial.part), load)
         for trial in trials
         if trial.variant == variant and trial.status == OK
         for load in trial.open_loads
         if load.fraction == fraction
     ]
-    if not found:
+    if not loads:
         return None
-    logs = [read_log(run / load.log) for _, load in found]
+    logs = [read_log(run / load.log) for _, load in loads]
     shares = [log.achieved_share for log in logs]
     overloaded = float(np.median(shares)) < OVERLOAD_SHARE
     corrected = [log.corrected_us for log in logs]
     uncorrected = [log.uncorrected_us for log in logs]
     return Cell(
         variant=variant,
-        asked_per_s=math.fsum(load.rate_per_s for _, load in found) / len(found),
+        asked_per_s=math.fsum(load.rate_per_s for _, load in loads) / len(loads),
         achieved_share=float(np.median(shares)),
-        trials=len(found),
+        trials=len(loads),
         requests=sum(map(len, corrected)),
         failed=sum(log.failed for log in logs),
         corrected={} if overloaded else {name: over_trials(corrected, name) for name in QUANTILES},
@@ -292,7 +295,7 @@ def _cell(
             part: {
                 name: quantile_us(values, name) for name in COMPARED if supports(len(values), name)
             }
-            for (part, _), values in zip(found, corrected, strict=True)
+            for (part, _), values in zip(loads, corrected, strict=True)
         },
         curve_us=[] if overloaded else _curve(np.sort(np.concatenate(corrected))),
     )
@@ -300,14 +303,14 @@ def _cell(
 
 def _curve(rising_us: NDArray[np.int64]) -> list[tuple[float, float]]:
     """
-    Latency by the share of requests that are slower, as far as enough are, and enough are not.
+    The curve of a Cell, with at least LEAST_BEYOND requests at either end.
 
-    The requests that failed are slower than any latency, so the curve ends before them.
+    Failed requests are slower than any latency, so the curve ends before them.
     """
     requests = len(rising_us)
     if requests < 2 * LEAST_BEYOND:
         return []
-    # As close to each other at the quick end as at the slow one.
+    # Equally dense at the quick and the slow end.
     slowest = np.geomspace(LEAST_BEYOND, requests / 2, CURVE_POINTS // 2).round().astype(int)
     past = np.union1d(slowest, requests - slowest)
     latencies_us = rising_us[requests - 1 - past]
@@ -320,21 +323,21 @@ def _curve(rising_us: NDArray[np.int64]) -> list[tuple[float, float]]:
 
 def beyond(requests: int, name: str) -> int:
     """
-    How many of so many requests are slower than the quantile.
+    The number of requests that are slower than the quantile.
     """
     return requests * (1000 - QUANTILES[name]) // 1000
 
 
 def supports(requests: int, name: str) -> bool:
     """
-    Whether there are enough requests beyond the quantile for it.
+    Whether enough requests lie beyond the quantile to estimate it.
     """
     return beyond(requests, name) >= LEAST_BEYOND
 
 
 def quantile_us(rising_us: NDArray[np.int64], name: str) -> float:
     """
-    One quantile of the latencies of one trial; infinite where it lies among failed requests.
+    One quantile of a trial's sorted latencies; infinite if it lies among failed requests.
     """
     return _as_float(rising_us[len(rising_us) - 1 - beyond(len(rising_us), name)])
 
@@ -345,7 +348,7 @@ def _as_float(latency_us: np.int64) -> float:
 
 def over_trials(trials: Sequence[NDArray[np.int64]], name: str) -> Quantile:
     """
-    One quantile over trials, each given by its rising latencies; see Quantile.
+    One quantile over trials, each given as sorted latencies; see Quantile.
     """
     if supports(min(map(len, trials)), name):
         return Quantile(_geometric_mean([quantile_us(values, name) for values in trials]))
@@ -357,7 +360,7 @@ def over_trials(trials: Sequence[NDArray[np.int64]], name: str) -> Quantile:
 def _geometric_mean(values_us: Sequence[float]) -> Interval:
     if math.inf in values_us:
         return Interval(math.inf, None, None)
-    # The clock's step is a microsecond, so a latency of none is below one.
+    # The clock's resolution is 1 µs, so 0 stands for less than 1.
     return t_interval([math.log(max(value, 1.0)) for value in values_us]).map(math.exp)
 
 
@@ -365,8 +368,8 @@ def _of_pool(trials: Sequence[NDArray[np.int64]], name: str) -> Interval:
     """
     The quantile of all requests, with the percentile interval of a bootstrap of whole trials.
 
-    Only the slowest requests are sorted, as far down as the resamples need it: a resample counts
-    each request as often as its trial was drawn.
+    A resample counts each request as often as its trial is drawn, so it is enough to sort the
+    slowest requests once, as deep as the resamples need.
     """
     sizes = np.array([len(values) for values in trials])
     pool = np.concatenate(trials)
@@ -390,23 +393,23 @@ def _of_pool(trials: Sequence[NDArray[np.int64]], name: str) -> Interval:
             counted = np.cumsum(drawn[owner[slowest]])
         resampled.append(_as_float(pool[slowest[np.searchsorted(counted, past, side="right")]]))
     tail = (1 - CONFIDENCE) / 2
-    # Without interpolation, because there is none between a number and infinity.
+    # Interpolation fails between a number and infinity.
     low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
     return Interval(estimate, float(low), float(high))
 
 
 def _slowest(pool: NDArray[np.int64], depth: int) -> NDArray[np.intp]:
     """
-    Where the slowest so many are, the slowest one first.
+    The indices of the ``depth`` slowest requests, the slowest first.
     """
-    found = np.argpartition(pool, len(pool) - depth)[len(pool) - depth :]
-    return found[np.argsort(-pool[found], kind="stable")]
+    indices = np.argpartition(pool, len(pool) - depth)[len(pool) - depth :]
+    return indices[np.argsort(-pool[indices], kind="stable")]
 
 
 def _difference(name: str, baseline: Cell, treatment: Cell) -> LatencyDifference:
     both = [
-        (found, treatment.by_part[part])
-        for part, found in sorted(baseline.by_part.items())
+        (quantiles, treatment.by_part[part])
+        for part, quantiles in sorted(baseline.by_part.items())
         if part in treatment.by_part
     ]
     overloaded = [cell.variant for cell in (baseline, treatment) if cell.overloaded]

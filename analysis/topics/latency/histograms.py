@@ -1,10 +1,10 @@
 """
-HdrHistogram logs: the open loop's latencies in a format that other tools read and add up.
+HdrHistogram logs: open-loop latencies in a format that other tools read and add up.
 
-One log beside each load's own log, in the histogram log format 1.2 with one interval, whose
-histogram is in the V2 encoding, compressed by zlib and in base64; HistogramLogAnalyzer and every
-port of HdrHistogram (https://hdrhistogram.org) reads it. The same records give the same bytes, as
-long as it is the same zlib.
+Each request log gets a histogram log beside it, in the histogram log format 1.2 with one interval.
+The histogram has the V2 encoding, compressed by zlib, in base64. HistogramLogAnalyzer and every
+port of HdrHistogram (https://hdrhistogram.org) read it. The same records and the same zlib give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SUFFIX = ".hlog"
 
 def write_histograms(trials: Sequence[TrialRecord], run: Path) -> list[Path]:
     """
-    Write the histogram of every load of the good trials; the files.
+    Write the histogram log of every load of the good trials; return the paths.
 
     Raises ResultsError for a log that is missing or broken, or a folder that cannot be written.
     """
@@ -51,7 +51,9 @@ def write_histograms(trials: Sequence[TrialRecord], run: Path) -> list[Path]:
             try:
                 path.write_text(histogram_log(latencies_us, trial.started_at, duration_s))
             except OSError as error:
-                msg = f"{path} cannot be written: {error.strerror}; free space there"
+                msg = (
+                    f"{path} cannot be written: {error.strerror}; check permissions and free space"
+                )
                 raise ResultsError(msg) from error
             written.append(path)
     return written
@@ -59,11 +61,11 @@ def write_histograms(trials: Sequence[TrialRecord], run: Path) -> list[Path]:
 
 def histogram_log(latencies_us: NDArray[np.int64], started_at: float, duration_s: float) -> str:
     """
-    A histogram log of one interval, from latencies in microseconds.
+    A histogram log with one interval, from latencies in microseconds.
 
-    ``started_at``, in seconds since the epoch, is when the trial began, which is the only time of
-    day that a record has. Latencies below a microsecond are taken as one; those above a minute, and
-    those of failed requests, as a minute.
+    ``started_at`` is the start of the trial in seconds since the epoch; records have no other time
+    of day. Latencies are clipped to the range from 1 µs to 1 minute. Failed requests count as 1
+    minute.
     """
     histogram = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
     clipped = np.clip(latencies_us, LOWEST_US, HIGHEST_US)
@@ -73,11 +75,11 @@ def histogram_log(latencies_us: NDArray[np.int64], started_at: float, duration_s
     writer = HistogramLogWriter(text)
     writer.output_comment("[Corrected latencies in microseconds; failed requests at the highest]")
     writer.output_log_format_version()
-    # The package's own line for the start takes milliseconds for seconds, and fails.
+    # The package's own method takes milliseconds for seconds, and fails.
     day = datetime.fromtimestamp(started_at, UTC).isoformat(timespec="milliseconds")
     writer.output_comment(f"[StartTime: {started_at:.3f} (seconds since epoch), {day}]")
     writer.output_base_time(started_at * 1e3)
     writer.output_legend()
-    # The greatest value is written in milliseconds, the rest is to the microsecond.
+    # The maximum is written in milliseconds, all else has a resolution of a microsecond.
     writer.output_interval_histogram(histogram, 0, duration_s, max_value_unit_ratio=1e3)
     return text.getvalue()

@@ -1,5 +1,5 @@
 """
-Latency by schedule: what users wait for who do not wait for each other.
+Open-loop latency: tables by level of load, and differences at the common rate.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.formatting import percent, table
+from analysis.formatting import decimals, percent, table
 from analysis.topics.latency.findings import (
     COMPARED,
     LEAST_BEYOND,
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 HEADING = "## Latency by schedule (open loop)"
 
 INTRODUCTION = (
-    "Requests were sent by a schedule with random gaps, as by users who know nothing of each "
-    "other, and not, as ab does, when another was answered. Latency is counted from when a request "
-    "should have been sent, so whatever a stall kept waiting is in it; “uncorrected” is from when "
-    "it was sent, which leaves that out. A request that failed counts as slower than all others. A "
-    f"stack that answers less than {OVERLOAD_SHARE * 100:g} % of what it is asked is overloaded: "
-    "its latency then only says how long that went on. Milliseconds, with 95 % intervals: the "
-    "geometric mean over trials of each trial's quantile, by Student's t; marked *, where a single "
-    f"trial has fewer than {LEAST_BEYOND} requests beyond the quantile, that of all requests "
-    "together, by a bootstrap of whole trials; “–”, where all together have fewer."
+    "Requests follow a schedule with random gaps (open loop), as from users who do not wait for "
+    "each other. Latency counts from the scheduled start, so it includes the delay behind a "
+    "stall; “uncorrected” counts from the actual send, which leaves that out. A failed request "
+    f"counts as slower than all others. A stack that answers less than {OVERLOAD_SHARE * 100:g} % "
+    "of the requested rate is overloaded, and its latency says only how long that lasted. "
+    "Milliseconds with 95 % intervals: the geometric mean over trials of each trial's quantile "
+    f"(Student's t). Marked *: a single trial has fewer than {LEAST_BEYOND} requests beyond the "
+    "quantile, so it is that of all requests, by a bootstrap of whole trials. “–”: all requests "
+    "together have fewer."
 )
 
 
@@ -43,26 +43,26 @@ def latency(findings: Findings) -> str:
     """
     One table for each level of load, and the differences at the common rate.
 
-    Empty where nothing was loaded by schedule; pooled runs have no logs.
+    Empty without open-loop loads. Pooled runs have no logs, and refer to the single reports.
     """
-    manifest, found = findings.manifest, findings.latencies
-    if found is None:
+    manifest, measured = findings.manifest, findings.latencies
+    if measured is None:
         if not any(trial.open_loads for trial in findings.trials):
             return ""
-        return f"{HEADING}\n\nIt is in the report of each single run, which has the logs."
+        return f"{HEADING}\n\nSee the report of each single run, which has the logs."
     parts = [HEADING, INTRODUCTION]
-    for level in found.levels:
+    for level in measured.levels:
         if level.cells:
             parts += [f"### {_title(manifest, level)}", _cells(level.cells)]
-    if found.differences:
+    if measured.differences:
         parts += [
             (
-                "Differences at the common rate, of the treatment relative to its baseline, paired "
-                "within blocks (mean log-ratio, Student's t), not corrected for their number:"
+                "Differences at the common rate, treatment relative to baseline, paired within "
+                "blocks (mean log-ratio, Student's t), not corrected for their number:"
             ),
             table(
                 ["Comparison", "Baseline", "Treatment", *COMPARED, "Blocks"],
-                [_difference(each) for each in found.differences],
+                [_difference(each) for each in measured.differences],
             ),
         ]
     return "\n\n".join(parts)
@@ -108,16 +108,15 @@ def _quantile(quantile: Quantile) -> str:
 def _milliseconds(interval: Interval) -> str:
     if math.isinf(interval.estimate):
         return "among the failed"
-    if interval.low is None or interval.high is None:
-        return _number(interval.estimate)
-    return f"{_number(interval.estimate)} [{_number(interval.low)}, {_number(interval.high)}]"
+    in_ms = interval.map(lambda latency_us: latency_us / 1e3)
+    digits = decimals(in_ms, 2)
 
+    def text(latency_ms: float) -> str:
+        return "∞" if math.isinf(latency_ms) else f"{latency_ms:.{digits}f}"
 
-def _number(latency_us: float) -> str:
-    if math.isinf(latency_us):
-        return "∞"
-    latency_ms = latency_us / 1e3
-    return f"{latency_ms:.2f}" if latency_ms < 10 else f"{latency_ms:.1f}"
+    if in_ms.low is None or in_ms.high is None:
+        return text(in_ms.estimate)
+    return f"{text(in_ms.estimate)} [{text(in_ms.low)}, {text(in_ms.high)}]"
 
 
 def _difference(difference: LatencyDifference) -> list[str]:

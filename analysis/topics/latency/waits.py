@@ -1,5 +1,5 @@
 """
-What the figure of latencies shows: quantiles by variant, and the curves that they lie on.
+The data of the latency figure: quantiles and curves by variant.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Waits:
     """
     The latencies of one variant.
 
-    ``quantiles_us`` has an interval for each quantile that it can support; ``curve_us`` is by the
-    share of requests that are slower, and empty where that is not known. An ``overloaded`` variant
-    has neither.
+    ``quantiles_us`` has an interval for each quantile with enough requests. ``curve_us`` has pairs
+    of a share of requests and the latency that this share exceeds; it may be empty. An
+    ``overloaded`` variant has neither.
     """
 
     variant: str
@@ -38,9 +38,9 @@ class Waits:
     overloaded: bool = False
 
 
-def by_schedule(found: Latencies) -> list[Waits]:
+def by_schedule(measured: Latencies) -> list[Waits]:
     """
-    Every variant at the rate that all have in common.
+    Every variant in the open loop, at the common rate.
     """
     return [
         Waits(
@@ -54,7 +54,7 @@ def by_schedule(found: Latencies) -> list[Waits]:
             curve_us=cell.curve_us,
             overloaded=cell.overloaded,
         )
-        for level in found.levels
+        for level in measured.levels
         if level.fraction is None
         for cell in level.cells
     ]
@@ -62,9 +62,9 @@ def by_schedule(found: Latencies) -> list[Waits]:
 
 def by_closed_loop(names: Sequence[str], trials: Sequence[TrialRecord]) -> list[Waits]:
     """
-    Every variant by all requests of each trial's loads, as means over trials.
+    Every variant in the closed loop, as means over trials.
     """
-    found = []
+    all_waits = []
     for variant in names:
         loads = [
             trial.load
@@ -76,25 +76,25 @@ def by_closed_loop(names: Sequence[str], trials: Sequence[TrialRecord]) -> list[
                 name: t_interval([_printed_us(load, name) for load in loads])
                 for name in ("p50", "p90", "p99")
             }
-            found.append(Waits(variant, len(loads), quantiles_us, _printed_curve(loads)))
-    return found
+            all_waits.append(Waits(variant, len(loads), quantiles_us, _printed_curve(loads)))
+    return all_waits
 
 
 def _printed_curve(loads: Sequence[LoadResult]) -> list[tuple[float, float]]:
     """
-    The table of percentiles of each trial's requests, as means over trials.
+    The percentiles that ab printed, as means over trials.
 
-    As far as enough requests are beyond a percentile in every trial; empty where there is none.
+    Percentiles with too few requests beyond them in some trial are left out.
     """
     tables = [load.details.percentiles_ms if load.details else {} for load in loads]
     fewest = min(load.requests_completed for load in loads)
-    shared = set.intersection(*(set(each) for each in tables))
+    shared = set.intersection(*(set(table) for table in tables))
     return [
-        ((100 - percent) / 100, float(np.mean([each[percent] for each in tables])) * 1e3)
+        ((100 - percent) / 100, float(np.mean([table[percent] for table in tables])) * 1e3)
         for percent in sorted(shared)
         if fewest * (100 - percent) / 100 >= LEAST_BEYOND
-        # A logarithmic axis has no place for what is rounded to nothing.
-        and any(each[percent] for each in tables)
+        # ab rounds short latencies to 0, which a logarithmic axis cannot show.
+        and any(table[percent] for table in tables)
     ]
 
 

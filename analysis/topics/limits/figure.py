@@ -1,5 +1,5 @@
 """
-Limits as curves: time per request against the dose of CPU time or of memory.
+Resource limits as curves: time per request against the limit on CPUs or memory.
 """
 
 from __future__ import annotations
@@ -36,18 +36,17 @@ if TYPE_CHECKING:
 
 TITLE = "Limits as a dose: time per request under each"
 CAPTION = (
-    "Time per request against the limit of each service, on a logarithmic scale, as means over "
-    "trials with their 95 % intervals. The dose falls from right to left; at the right end stands "
-    "the same variant without a limit. Variants with both limits at once are in the table only. "
-    "Where another share of the answers was good than without the limit, there is no point: errors "
-    "are quick."
+    "Time per request against the limit of each service, on a logarithmic scale: means over trials "
+    "with their 95 % intervals. The right end is the same variant without a limit. Variants with "
+    "both limits are in the table only. A dose whose share of good answers differs from the "
+    "unlimited variant's has no point: errors are quick."
 )
 LABELS = {"cpus": "CPUs for each service", "memory": "memory for each service (m is MiB, g is GiB)"}
 
 LEFT_IN, GAP_IN, PANEL_IN = 0.85, 0.85, 3.0
 SUBTITLE_IN = 0.25
 DODGE = 0.06
-"""How far apart two variants stand at one dose, of the distance between two doses."""
+"""Distance between variants at one dose, as a share of the distance between doses."""
 
 UNITS = {"m": 2**20, "g": 2**30}
 
@@ -55,9 +54,9 @@ UNITS = {"m": 2**20, "g": 2**30}
 @dataclass(frozen=True)
 class Point:
     """
-    One variant at one dose, in microseconds per request over so many trials.
+    One variant at one dose: microseconds per request over ``trials`` trials.
 
-    ``comparable`` says whether as many of its answers were good as without the limit.
+    ``comparable`` says whether its share of good answers equals that without the limit.
     """
 
     limit: str
@@ -71,7 +70,7 @@ class Point:
 
 def limits(findings: Findings) -> Figure | None:
     """
-    One panel for each kind of limit; None where no limited variant was measured.
+    One panel for each kind of limit; None if no limited variant was measured.
     """
     points = _points(findings.doses)
     panels = [limit for limit in LIMITS if any(point.limit == limit for point in points)]
@@ -119,10 +118,10 @@ def limits(findings: Findings) -> Figure | None:
 
 def _points(doses: Sequence[Dose]) -> list[Point]:
     """
-    What was measured, by limit, variant without one, and rising dose; at least one real dose each.
+    The points by limit, unlimited variant and rising dose; curves need at least one real dose.
     """
     bases = list(dict.fromkeys(dose.base for dose in doses))
-    found = []
+    curves = []
     for limit in LIMITS:
         others = [name for name in LIMITS if name != limit]
         for base in bases[: len(STROKES)]:
@@ -139,13 +138,13 @@ def _points(doses: Sequence[Dose]) -> list[Point]:
                 and (dose.variant == base or dose.limits[limit] != UNLIMITED)
             ]
             if any(point.dose != UNLIMITED for point in points):
-                found += sorted(points, key=lambda point: size_of(point.dose))
-    return found
+                curves += sorted(points, key=lambda point: size_of(point.dose))
+    return curves
 
 
 def size_of(dose: str) -> float:
     """
-    A dose as a number, to put doses in order.
+    A dose as a number, for sorting.
     """
     if dose == UNLIMITED:
         return float("inf")
@@ -162,15 +161,15 @@ def _paint(axes: Axes, limit: str, points: Sequence[Point], looks: Mapping[str, 
                 where = (doses.index(point.dose) + shift, 0.03)
                 at: Look = {"xycoords": axes.get_xaxis_transform(), "rotation": 90, "ha": "center"}
                 axes.annotate("not comparable", where, **at, color=look.colour, fontsize=SMALL_PT)
-        own = [point for point in points if point.base == base and point.comparable]
-        places = [doses.index(point.dose) + shift for point in own]
-        axes.plot(places, [point.cost_us.estimate for point in own], **look.line())
-        for place, point in zip(places, own, strict=True):
+        shown = [point for point in points if point.base == base and point.comparable]
+        places = [doses.index(point.dose) + shift for point in shown]
+        axes.plot(places, [point.cost_us.estimate for point in shown], **look.line())
+        for place, point in zip(places, shown, strict=True):
             cost_us = point.cost_us
             low_us, high_us = cost_us.low, cost_us.high
             ends.append(cost_us.estimate)
             if low_us is not None and high_us is not None:
-                # A logarithmic scale has no place for what is not above zero.
+                # A logarithmic axis cannot show a limit of zero or below.
                 low_us = max(low_us, cost_us.estimate / 10)
                 axes.plot([place] * 2, [low_us, high_us], color=look.colour, linewidth=1.2)
                 ends += [low_us, high_us]
@@ -188,7 +187,7 @@ def _paint(axes: Axes, limit: str, points: Sequence[Point], looks: Mapping[str, 
 
 def _alternative(points: Sequence[Point]) -> str:
     """
-    For each limit and variant, its smallest dose beside none.
+    For each limit and variant: its time at the smallest dose and without a limit.
     """
     words = []
     for limit, base in dict.fromkeys((point.limit, point.base) for point in points):

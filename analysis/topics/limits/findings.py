@@ -1,5 +1,5 @@
 """
-Limits as doses: variants that differ from an unlimited one in their limits alone.
+Limits as doses: variants that differ from an unlimited variant in their limits only.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LIMITS = ("cpus", "memory")
 @dataclass(frozen=True)
 class Dose:
     """
-    One variant under its limits; ``base`` is the unlimited variant, which is a dose of its own.
+    One variant under its limits; ``base`` is the unlimited variant, which counts as a dose too.
 
-    ``us_per_request`` is None without a trial, and ``against_base`` without a block of both.
-    ``throttled_s`` is the time at a limit per second of load, summed over services.
+    ``us_per_request`` is None without trials, ``against_base`` without a block of both variants.
+    ``throttled_s`` is seconds at a CPU limit per second of load, summed over services.
     """
 
     base: str
@@ -40,7 +40,7 @@ class Dose:
     @property
     def is_comparable(self) -> bool:
         """
-        Whether as many of its answers were good as without the limit.
+        Whether its share of good answers equals that without the limit.
         """
         return self.against_base is None or self.against_base.comparable
 
@@ -52,17 +52,17 @@ def doses(
     cpu_costs: Mapping[str, CpuCost],
 ) -> list[Dose]:
     """
-    Every unlimited variant that has doses, each followed by them.
+    Every unlimited variant that has doses, each followed by its doses.
 
-    ``costs`` are microseconds per request and trials, by variant.
+    ``costs`` maps variants to microseconds per request and number of trials.
     """
     levels = manifest.levels
-    found = []
+    all_doses = []
     for base, limited in _bases(levels):
         for name in (base, *limited):
             cost, trials = costs.get(name, (None, 0))
             spent = cpu_costs.get(name)
-            found.append(
+            all_doses.append(
                 Dose(
                     base=base,
                     variant=name,
@@ -73,18 +73,18 @@ def doses(
                     throttled_s=spent.throttled_s if spent else None,
                 )
             )
-    return found
+    return all_doses
 
 
 def _bases(levels: Mapping[str, Mapping[str, str]]) -> list[tuple[str, list[str]]]:
     """
-    The variants without a limit, each with those that differ from it in limits alone.
+    The unlimited variants, each with the variants that differ from it in limits only.
     """
     limited = {name: own for name, own in levels.items() if is_limited(own)}
     found = []
     seen: list[Mapping[str, str]] = []
     for base, own in levels.items():
-        # A second one that is the same, for A/A, has no doses of its own.
+        # The second arm of an A/A comparison would only repeat the doses of the first.
         if base not in limited and own not in seen:
             seen.append(own)
             names = [name for name, each in limited.items() if _without(each) == _without(own)]
@@ -95,7 +95,7 @@ def _bases(levels: Mapping[str, Mapping[str, str]]) -> list[tuple[str, list[str]
 
 def is_limited(levels: Mapping[str, str]) -> bool:
     """
-    Whether levels hold any limit.
+    Whether any of the levels is a limit.
     """
     return any(levels.get(name, UNLIMITED) != UNLIMITED for name in LIMITS)
 

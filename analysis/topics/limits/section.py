@@ -1,5 +1,5 @@
 """
-Limits as a dose and its response: time per request under each, and the time spent standing still.
+Resource limits: dose and response, in a table.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from analysis.topics.limits.findings import Dose
 
 INTRODUCTION = (
-    "Each service has the limit to itself. “Throttled” is the time that services spent "
-    "throttled at their limit, added up over services, per second of load. “Against unlimited” is "
-    "by the blocks that have both, so it need not agree with the means beside it. In raw "
-    "namespaces a limit brings a control group for each service, which the unlimited one has not."
+    "Each service has the limit to itself. “Throttled” is the time that services spent at their "
+    "CPU limit, summed over services, per second of load. “Against unlimited” is paired within "
+    "blocks, so it need not equal the ratio of the means. In raw namespaces a limit adds a "
+    "control group for each service."
 )
 
 
 def limits(findings: Findings) -> str:
     """
-    One row for each dose; empty when no variant has a limit.
+    One row for each dose; empty without limited variants.
     """
     if not findings.doses:
         return ""

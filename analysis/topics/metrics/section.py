@@ -1,5 +1,5 @@
 """
-The published report's own tables: parameters, key metrics of each pair, variants in detail.
+The tables of the published report: parameters, key metrics of each pair, variants in detail.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 LONG_CELL = 600
 
 INTRODUCTION = (
-    "Each cell is the mean over trials, ± half the width of its 95 % confidence interval by "
-    "Student's t; of rates it is the harmonic one. The difference is the treatment's relative to "
-    "the baseline's, paired within blocks (mean log-ratio), with its 95 % interval. ab's mean "
-    "latency is concurrency × time / requests, so it and the rate are one measurement, shown twice "
-    "because the published table shows both. Errors are quick: where the shares of good answers "
-    "differ, times are *not comparable*."
+    "Each cell is the mean over trials ± half the width of its 95 % interval (Student's t); rates "
+    "have the harmonic mean. The difference is the treatment's relative to the baseline's, paired "
+    "within blocks (mean log-ratio), with its 95 % interval. ab computes its mean latency as "
+    "concurrency × time / requests, so mean latency and rate are one measurement. Where the shares "
+    "of good answers differ, times are *not comparable*: errors are quick."
 )
 
 
 def parameters(findings: Findings) -> str:
     """
-    How the load was made.
+    The parameters of the load.
     """
     manifest = findings.manifest
     workload = manifest.workload
@@ -39,14 +38,14 @@ def parameters(findings: Findings) -> str:
         ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
         ["Concurrency", str(manifest.concurrency)],
         ["Requests per load", str(manifest.requests)],
-        ["Rounds, each with one load of every trial", _rounds(manifest)],
-        ["Requests at once, never cut into loads", _at_once(manifest)],
-        ["Requests before those, not counted", str(manifest.warmup_requests)],
+        ["Rounds per block", _rounds(manifest)],
+        ["Requests at once", _at_once(manifest)],
+        ["Warm-up requests", str(manifest.warmup_requests)],
         ["Endpoint", f"`{'POST' if workload.post_json else 'GET'} {workload.path}`"],
         ["Workload", f"{workload.name}: {workload.about}"],
         ["Services", ", ".join(workload.services)],
         ["Blocks", _blocks(manifest)],
-        ["Counts as no difference", f"±{manifest.margin * 100:g} %"],
+        ["Equivalence margin", f"±{manifest.margin * 100:g} %"],
         ["Seed", str(manifest.seed)],
     ]
     return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
@@ -57,13 +56,12 @@ def _rounds(manifest: Manifest) -> str:
     if pilot is None:
         return str(manifest.rounds)
     return (
-        f"{manifest.rounds}, by a pilot: in {count(pilot.rounds, 'round')} of "
-        f"{pilot.requests} requests to each of {pilot.deployments} deployments of "
-        f"{pilot.variant} the loads of one deployment differed by "
-        f"{pilot.own_sd * 100:.1f} %, and deployments beyond that by "
-        f"{pilot.between_sd * 100:.1f} % (standard deviations); a deployment costs "
-        f"{pilot.deployment_s:.1f} s and a load {pilot.load_s:.1f} s, so that "
-        f"{count(pilot.wanted_rounds, 'round')} would be best"
+        f"{manifest.rounds}, by a pilot ({count(pilot.rounds, 'round')} of {pilot.requests} "
+        f"requests to {pilot.deployments} deployments of {pilot.variant}): standard deviation "
+        f"{pilot.own_sd * 100:.1f} % within and {pilot.between_sd * 100:.1f} % between "
+        "deployments; "
+        f"{pilot.deployment_s:.1f} s a deployment, {pilot.load_s:.1f} s a load; "
+        f"{count(pilot.wanted_rounds, 'round')} are best"
     )
 
 
@@ -77,14 +75,14 @@ def _blocks(manifest: Manifest) -> str:
     asked = f"{manifest.blocks} asked for"
     if manifest.half_width is not None:
         width = f"{manifest.half_width * 100:g} %"
-        asked = f"at least {manifest.blocks}, and on until the half-width is {width}"
+        asked = f"at least {manifest.blocks}, until the half-width is {width}"
     ending = manifest.ending or "ended before that"
     return f"{count(len(manifest.order), 'block')} ({asked}); {ending}"
 
 
 def key_metrics(findings: Findings) -> str:
     """
-    What the run is for in the published form, one table each; one table for all else.
+    One table in the published form for each focal comparison, one table for all others.
     """
     manifest, compared, summaries = findings.manifest, findings.comparisons, findings.summaries
     focal = [each for each in compared if (each.baseline, each.treatment) in manifest.focal]
@@ -100,10 +98,10 @@ def key_metrics(findings: Findings) -> str:
         )
     others = [each for each in compared if focal and each not in focal]
     if others:
-        parts.append("### The other comparisons, in brief")
+        parts.append("### The other comparisons")
         parts.append(_brief_table(others, summaries))
     if not compared:
-        parts.append("One variant alone has nothing to be compared with.")
+        parts.append("One variant alone has no comparison.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -113,34 +111,30 @@ def _is_at_once(manifest: Manifest, each: Comparison) -> bool:
 
 def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
     """
-    Which loads the tables are of, and by how much the two kinds differ; empty without both.
+    Which tables show which kind of load, and how the kinds differ; empty without long loads.
     """
     manifest = findings.manifest
     named = [each.name for each in shown if _is_at_once(manifest, each)]
     if not named:
         return ""
     words = (
-        f"**Two kinds of loads.** The tables of {', '.join(named)} are of one load of "
-        f"{manifest.requests_at_once} requests in each trial, as many as were published, on a "
-        "thawed deployment. Their row “Time per request, short loads” is of the rounds, loads of "
-        f"{manifest.requests} requests, and so are all other tables and all verdicts: the short "
-        "loads of one round lie seconds apart, and are compared more closely."
+        f"**Two kinds of loads.** The tables of {', '.join(named)} show one load of "
+        f"{manifest.requests_at_once} requests per trial, as published. Their row “Time per "
+        f"request, short loads” shows the rounds, loads of {manifest.requests} requests. All other "
+        "tables and all verdicts rest on the rounds, whose loads lie seconds apart."
     )
-    found = [
+    ratios = [
         f"{name} {percent(interval)}" for name, interval in findings.short_against_at_once.items()
     ]
-    if found:
+    if ratios:
         words += (
-            " The beginning and the end of a load are a larger part of a short one. Beside one of "
-            f"{manifest.requests_at_once} a request takes in short ones: {', '.join(found)}."
+            " Ramp-up and ramp-down are a larger part of a short load. Relative to loads of "
+            f"{manifest.requests_at_once}, a request of a short load takes: {', '.join(ratios)}."
         )
     return words
 
 
 def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
-    """
-    One row for each comparison: both rates, three differences, how reliable both were.
-    """
     rows = []
     for each in compared:
         arms = [summaries[each.baseline], summaries[each.treatment]]
@@ -161,7 +155,7 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
 
 def _at_once_table(each: Comparison, findings: Findings, short: Sequence[VariantSummary]) -> str:
     """
-    The published form of the loads at once, with the time per request of the short ones beside it.
+    The published form of the long loads, with a row for the time per request of short loads.
     """
     found = [findings.summaries_at_once.get(name) for name in (each.baseline, each.treatment)]
     arms = [arm for arm in found if arm is not None]
@@ -175,7 +169,7 @@ def _at_once_table(each: Comparison, findings: Findings, short: Sequence[Variant
 
 
 Line = tuple[str, str, float, int]
-"""Of a table: label, metric, what it is divided by, and digits after the point."""
+"""A row of a table: label, metric, divisor, and the most decimals."""
 
 LINES: list[Line] = [
     ("Requests per second (RPS)", "requests_per_second", 1, 2),
@@ -202,7 +196,7 @@ def _pair_table(
     tried: Sequence[VariantSummary] | None = None,
 ) -> str:
     """
-    The published form; ``tried`` are the arms' trials, where ``arms`` are not all of them.
+    The published form; ``tried`` has the arms with all trials, if ``arms`` leave some out.
     """
     rows = [
         *(_row(line, arms, difference) for line in LINES),
@@ -227,7 +221,7 @@ def _pair_table(
 def _reliability(summary: VariantSummary) -> str:
     if summary.reliability is None:
         return "–"
-    # Of an aborted load nobody knows how many of its requests were answered.
+    # How many requests of an aborted load were answered is unknown.
     at_least = "at least " if summary.aborted else ""
     return f"{at_least}{summary.reliability * 100:.2f} %"
 
@@ -235,13 +229,13 @@ def _reliability(summary: VariantSummary) -> str:
 def _without_result(summary: VariantSummary, *, counted: bool) -> str:
     if not summary.aborted:
         return str(summary.errors)
-    where = "counted in reliability alone" if counted else "counted nowhere in this table"
+    where = "counted in reliability only" if counted else "not counted in this table"
     return f"{summary.errors} ({summary.aborted} ended under load, {where})"
 
 
 def details(findings: Findings) -> str:
     """
-    Every variant by itself.
+    One row for each variant.
     """
     manifest, summaries = findings.manifest, findings.summaries
     usual = _usual(manifest)
@@ -268,23 +262,23 @@ def details(findings: Findings) -> str:
                 str(summary.responses_non_2xx),
             ]
         )
-    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (least to greatest)"]
+    headers = ["Variant", "Levels", "Trials", "Failed trials", "RPS (minimum to maximum)"]
     headers += ["µs per request", "Non-2xx answers"]
     about = "\n".join(f"- **{each.name}**: {each.about}" for each in manifest.variants)
-    shared = f"Levels are {_words(usual)}, where the table does not name another one."
+    shared = f"Levels, unless the table names another: {_words(usual)}."
     parts = ["## Variants in detail", about, shared, table(headers, rows)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _usual(manifest: Manifest) -> dict[str, str]:
     """
-    The level of each factor that most variants have; of equally many, the one that comes first.
+    The most frequent level of each factor; the first one in a tie.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for variant in manifest.variants:
         for factor, level in variant.levels.items():
             counts[factor][level] += 1
-    return {factor: found.most_common(1)[0][0] for factor, found in counts.items()}
+    return {factor: levels.most_common(1)[0][0] for factor, levels in counts.items()}
 
 
 def _words(levels: Mapping[str, str]) -> str:
@@ -293,7 +287,7 @@ def _words(levels: Mapping[str, str]) -> str:
 
 def errors(findings: Findings) -> str:
     """
-    The trials that failed, each with its reason; empty when there is none.
+    The failed trials with their reasons; empty without any.
     """
     rows = [
         [str(trial.number), trial.variant, str(trial.block), trial.error[:LONG_CELL]]
@@ -302,6 +296,6 @@ def errors(findings: Findings) -> str:
     ]
     if not rows:
         return ""
-    return "### Failed trials, and faults after a load\n\n" + table(
+    return "## Failed trials, and faults after a load\n\n" + table(
         ["Trial", "Variant", "Block", "Reason"], rows
     )

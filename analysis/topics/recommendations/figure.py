@@ -1,5 +1,5 @@
 """
-What each change buys, and what it gives up for that.
+A forest plot of the changes: what each saves, and what it gives up.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.topics.recommendations.findings import Change
 
-TITLE = "What each change buys, and what it gives up"
+TITLE = "What each change saves, and what it gives up"
 CAPTION = (
     "The relative difference in time per request that each change makes within one runtime, with "
-    "its 95 % interval; left of zero the change saves time. Beside it stands what the change gives "
-    "up, as far as that is known of its parts."
+    "its 95 % interval. Left of zero the change saves time. Beside it: what the change gives up."
 )
 
 LEFT_IN, RIGHT_IN = 2.9, 3.2
@@ -43,7 +42,7 @@ MORE_LINE_IN = SMALL_PT * LINE_HEIGHT / POINTS_PER_INCH
 
 def recommendations(findings: Findings) -> Figure | None:
     """
-    One row for each change; None where no block has both of any.
+    One row for each change; None if no block has both arms of any.
     """
     margin, changes = findings.manifest.margin, findings.changes
     if all(each.comparison.difference is None for each in changes):
@@ -76,7 +75,7 @@ def recommendations(findings: Findings) -> Figure | None:
                     *limits_of(each.relative, 100),
                     each.difference.blocks if each.difference else 0,
                     verdict_word(each),
-                    change.gives_up,
+                    "; ".join(change.gives_up),
                 ]
                 for change in changes
                 for each in [change.comparison]
@@ -90,21 +89,21 @@ def recommendations(findings: Findings) -> Figure | None:
 def _row(change: Change) -> Row:
     each = change.comparison
     about = f"{each.treatment} against {each.baseline}"
-    lost = change.gives_up
+    lost = "; ".join(change.gives_up)
     more = textwrap.fill(f"gives up: {lost}", LINE_CHARACTERS) if lost else ""
     return Row(each.name, about, numbers_and_verdict(each), more)
 
 
 def _alternative(changes: Sequence[Change]) -> str:
     """
-    How many changes are faster, and the one that saves most with what it gives up.
+    The number of faster changes, and the one that saves most.
     """
     faster = [each for each in changes if each.comparison.verdict.kind is Kind.FASTER]
     if not faster:
         return f"Of {count(len(changes), 'change')} none is told to be faster."
     most = min(faster, key=_estimate)
     best = most.comparison
-    price = f" and gives up: {most.gives_up}" if most.gives_up else ""
+    price = f" and gives up: {'; '.join(most.gives_up)}" if most.gives_up else ""
     verb = "is" if len(faster) == 1 else "are"
     return (
         f"Of {count(len(changes), 'change')} {len(faster)} {verb} told to be faster; "

@@ -1,5 +1,5 @@
 """
-Which comparisons are of a change that one can make, and what each gives up.
+The comparisons that measure a change within one runtime, and what each change gives up.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ GIVES_UP = {
     ("userland_proxy", "off"): "a kernel that does not route 127.0.0.0/8",
 }
 """
-What is given up where a factor comes to a level, by both.
+What a change gives up, by the factor and the level that it changes to.
 
-The override files in services/ say so of themselves. Of the userland proxy: without it dockerd sets
-route_localnet, and does not take it back (moby, issue 45578).
+The comments of the override files in services/ say the same. Userland proxy: without it, dockerd
+sets route_localnet and does not reset it (moby, issue 45578).
 """
 
 
 SERVER = ("server", "worker_class", "workers")
-"""The factors that say what answers requests, which is no part of Docker."""
+"""The factors of the server program, which is not part of Docker."""
 
 
 @dataclass(frozen=True)
 class Left:
     """
-    What a variant still takes longer than ``baseline``, the raw-namespace one with its server.
+    A variant's remaining difference from ``baseline``, raw namespaces with the same server.
     """
 
     baseline: str
@@ -51,11 +51,11 @@ class Left:
 @dataclass(frozen=True)
 class Change:
     """
-    A change within one runtime, what it gives up (empty where not known), and what it leaves.
+    A change within one runtime, what it gives up (empty if unknown), and what remains.
     """
 
     comparison: Comparison
-    gives_up: str
+    gives_up: list[str]
     left: Left | None
 
 
@@ -65,8 +65,8 @@ def changes(
     """
     The comparisons within one runtime.
 
-    What differs in the runtime is the question and no change that one makes; what differs in
-    nothing is A/A; and nobody burns CPU time or sleeps but to calibrate.
+    Excluded are comparisons of runtimes (the question, not a change), A/A comparisons, and injected
+    costs (calibration).
     """
     levels = manifest.levels
     return [
@@ -84,26 +84,26 @@ def changes(
     ]
 
 
-def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+def gives_up(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """
-    What is given up for these levels; empty where it is not known.
+    What a change between these levels gives up; empty if unknown.
     """
     words = []
     for (factor, level), lost in GIVES_UP.items():
         came = after.get(factor) == level and before.get(factor) != level
-        # On the host's network the gateway is at the host's own address, which stays.
+        # On the host network, the gateway still has the host's own address.
         stays = factor == "entry" and after.get("network") == "host"
         if came and not stays:
             words.append(lost)
-    return "; ".join(words)
+    return words
 
 
 def remaining(manifest: Manifest, measured: Differences, treatment: str) -> Left | None:
     """
-    What a variant still takes longer than the raw-namespace one with the same server.
+    A variant's remaining difference from raw namespaces with the same server.
 
-    That is the matched pair's baseline but for its server. None where none such was measured, or
-    where the variant is in raw namespaces itself.
+    That baseline is the matched pair's, with the server changed. None if it was not measured, and
+    for a variant that runs in raw namespaces itself.
     """
     levels = manifest.levels
     matched = [each.baseline for each in manifest.comparisons if each.role == MATCHED]

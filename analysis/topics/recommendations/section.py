@@ -1,5 +1,5 @@
 """
-What each change buys, beside what it gives up.
+What each change saves, and what it gives up, in a table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def recommendations(findings: Findings) -> str:
     """
-    One row for each change; empty where the run measured none.
+    One row for each change; empty without any.
     """
     rows = [
         [
@@ -24,7 +24,7 @@ def recommendations(findings: Findings) -> str:
             f"`{each.comparison.treatment}` against `{each.comparison.baseline}`",
             *_bought(each.comparison),
             _left(each.left),
-            each.gives_up or "not known",
+            "; ".join(each.gives_up) or "not known",
         ]
         for each in findings.changes
     ]
@@ -33,14 +33,13 @@ def recommendations(findings: Findings) -> str:
     headers = ["Change", "Measured as", "Time per request", "99th percentile latency", "Verdict"]
     return "\n\n".join(
         [
-            "## What each change buys, and what it gives up",
+            "## What each change saves, and what it gives up",
             (
                 "Relative to the same runtime without the change, with 95 % intervals; less time "
-                "is better. The published report recommends the host's network, gunicorn (here one "
-                "worker of threads in each service) and more resources; the other changes are "
-                "this project's. What is left is against raw namespaces on a bridge with the same "
-                "server, by an interval that is not corrected for their number; what is given up "
-                "is what is known of the change's parts."
+                "is better. The published report recommends the host network, gunicorn (here one "
+                "worker with threads in each service) and more resources; the other changes are "
+                "this project's. “Left” is against raw namespaces on a bridge with the same "
+                "server; its interval is not corrected for the number of changes."
             ),
             table([*headers, "Left against raw namespaces", "Gives up"], rows),
         ]

@@ -1,5 +1,5 @@
 """
-Threats to validity, written from what was measured: only those that this run has.
+Threats to validity: only those that apply to this run.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
 
 FEW_FOR_NORMAL = 10
-"""Of fewer blocks the shape of their values decides how much an interval is worth."""
+"""With fewer blocks, an interval relies on about normal values."""
 
 NOTABLE_SHARE = 0.001
-"""From this share of CPU time on what a hypervisor took is listed; the top says it later."""
+"""Steal is listed above this share of CPU time; the warnings at the top have a higher limit."""
 
 
 CROWDED = 0.1
-"""More than this share of a trial's busy time that belongs to no part of it is no rounding."""
+"""Unaccounted busy time above this share is other work on the machine, not rounding."""
 
 LATE_US = 1000
-"""What the open loop's client is late by at the most before it is worth a word."""
+"""The open loop's lateness, in microseconds, above which the report mentions it."""
 
 
 def threats(findings: Findings) -> str:
     """
-    What may make the numbers mean less than they say, each with its measure in this run.
+    The threats to validity, each with its size in this run.
     """
     manifest = findings.manifest
     lines = [
@@ -50,11 +50,10 @@ def threats(findings: Findings) -> str:
         *_trials(findings.trials, findings.comparisons),
         (
             "**One stack, one workload, one machine.** The percentages are of a small Flask "
-            f"service that answers `{manifest.workload.path}`; a request that does more work "
-            "pays the same tolls on a larger sum. As published, the gateway opens a connection for "
-            "every request that it passes on, and ab one for every request, which makes names, "
-            "address translation and proxies dear. Disks, TLS, connections that are kept, and "
-            "several hosts are not measured."
+            f"service that answers `{manifest.workload.path}`. A request that does more work "
+            "pays the same cost on a larger total. As published, ab and the gateway open a "
+            "connection for every request, which makes name resolution, address translation and "
+            "proxies expensive. Disks, TLS, keep-alive and several hosts are not measured."
         ),
     ]
     return "\n\n".join(["## Threats to validity", "\n".join(f"- {line}" for line in lines)])
@@ -64,7 +63,7 @@ def _machine(manifest: Manifest) -> list[str]:
     seen = manifest.environment
     lines = []
     if manifest.machine.is_emulated:
-        lines.append("**Emulation.** The CPUs were emulated; no cost here is that of real ones.")
+        lines.append("**Emulation.** The CPUs were emulated. No cost here is that of real CPUs.")
     share = seen.stolen_share
     if share is not None and share > NOTABLE_SHARE:
         lines.append(
@@ -72,10 +71,9 @@ def _machine(manifest: Manifest) -> list[str]:
         )
     if len(seen.cpus) == 2:
         lines.append(
-            "**Two CPUs.** The client has one and the whole stack the other, so services that "
-            "could run side by side take turns, and what Docker's daemons and docker-proxy compute "
-            "is time that services wait. With idle CPUs beside them, part of that would not show "
-            "in time per request; in CPU time per request it would."
+            "**Two CPUs.** The client has one and the whole stack the other. Services take turns, "
+            "and they wait while Docker's daemons and docker-proxy compute. With more CPUs, part "
+            "of that cost would show in CPU time per request only."
         )
     return lines
 
@@ -83,7 +81,7 @@ def _machine(manifest: Manifest) -> list[str]:
 def _instrument(compared: Sequence[Comparison]) -> list[str]:
     return [
         (
-            "**A/A**: the same thing twice differs by more than its interval of "
+            "**A/A**: two deployments of the same thing differ by more than their interval of "
             f"{TRUST_CONFIDENCE * 100:.0f} % allows."
         )
         for each in compared
@@ -95,50 +93,50 @@ def _instrument(compared: Sequence[Comparison]) -> list[str]:
 
 def _side_by_side(findings: Findings) -> list[str]:
     """
-    What comes of deployments that stand side by side, and of loads that are short.
+    The threats from deployments side by side and from short loads.
     """
     others = [load.others for trial in findings.trials for load in trial.loads]
     if not others:
         return []
     lines = [
         (
-            "**Frozen and thawed.** Beside the deployment under load stood up to "
-            f"{count(max(others), 'frozen one')}. They take no CPU time, but memory, and what was "
-            "loaded before is what the CPUs' caches hold, so every load begins with cold ones; "
-            "one that has more processes has more to fetch. Clocks go on in a frozen deployment: "
-            "whatever waits for a time (TCP, name resolution, gunicorn's sign of life) finds it "
-            "passed."
+            "**Frozen and thawed.** Up to "
+            f"{count(max(others), 'frozen deployment')} stood beside the one under load. They take "
+            "memory, but no CPU time. Every load begins with cold CPU caches, and a deployment "
+            "with more processes has more to fetch. Clocks go on in a frozen deployment, so "
+            "timers (TCP, name resolution, gunicorn's heartbeat) expire meanwhile."
         )
     ]
-    manifest, found = findings.manifest, findings.short_against_at_once
-    measured = ", ".join(f"{name} {percent(interval)}" for name, interval in found.items())
+    manifest, short_loads = findings.manifest, findings.short_against_at_once
+    measured = ", ".join(f"{name} {percent(interval)}" for name, interval in short_loads.items())
     lines.append(
-        f"**Short loads.** In a load of {manifest.requests} requests its beginning and its end, "
-        "when fewer are under way, are a larger part than in a longer one"
+        f"**Short loads.** Ramp-up and ramp-down are a larger part of a load of "
+        f"{manifest.requests} requests than of a longer one. "
         + (
-            f". Against loads of {manifest.requests_at_once} on the same deployments a request "
+            f"Relative to loads of {manifest.requests_at_once} on the same deployments, a request "
             f"takes longer by: {measured}."
             if measured
-            else "; this run has no longer ones to compare them with."
+            else "This run has no longer loads for comparison."
         )
     )
     place = findings.place_term
     if place.excludes_zero:
         lines.append(
-            "**A deployment that is brought up later is another one.** At twice the place it took "
-            f"{percent(place.map(math.expm1))} time per request. Nobody knows why. Variants take "
-            "turns in the places, and the difference is taken off."
+            "**Effect of the place.** At twice the place in its block, a deployment took "
+            f"{percent(place.map(math.expm1))} time per request. The cause is not known. Variants "
+            "rotate through the places, and estimates are corrected for it; that correction's own "
+            "uncertainty is in no interval."
         )
     return lines
 
 
 def _calibration(recoveries: Sequence[Recovery]) -> list[str]:
     """
-    The known doses that did not come out as they were put in.
+    The injected costs that were not recovered.
     """
     off = [
-        f"{INJECTED[each.factor]} in {each.measure} by {plus_minus(each.slope, 2)} where "
-        f"{each.share:g} is right"
+        f"{INJECTED[each.factor]} in {each.measure} by {plus_minus(each.slope, 2)} (expected "
+        f"{each.share:g})"
         for each in recoveries
         if each.slope.low is not None
         and each.slope.high is not None
@@ -147,8 +145,8 @@ def _calibration(recoveries: Sequence[Recovery]) -> list[str]:
     if not off:
         return []
     words = (
-        f"**Known doses did not come out as they were put in**: {'; '.join(off)}. What is said of "
-        "microseconds here may be off by as much."
+        f"**Known costs were not recovered**: {'; '.join(off)}. Microseconds in this report may "
+        "be off by the same factor."
     )
     return [words]
 
@@ -160,8 +158,8 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     ]
     if crowded:
         lines.append(
-            f"**In {count(len(crowded), 'trial')} the machine had other work**: more than "
-            f"{CROWDED * 100:.0f} % of its busy time belonged to nothing that was measured "
+            f"**Other work on the machine** in {count(len(crowded), 'trial')}: more than "
+            f"{CROWDED * 100:.0f} % of its busy time was not the experiment's "
             f"({', '.join(dict.fromkeys(crowded))})."
         )
     bound = sum(map(client_bound, trials))
@@ -174,13 +172,13 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     if max(late_us, default=0) > LATE_US:
         lines.append(
             f"**The open loop's client was late** by up to {max(late_us) / 1e3:.1f} ms with a "
-            f"request (in half of the {count(len(late_us), 'load')} by no more than "
-            f"{statistics.median(late_us) / 1e3:.1f} ms). Latencies count from when it should have "
-            "been sent, so they hold that too."
+            f"request (median of the {count(len(late_us), 'load')}: "
+            f"{statistics.median(late_us) / 1e3:.1f} ms). Latencies count from the scheduled "
+            "start, so they include this."
         )
     failed = sum(trial.status == ERROR for trial in trials)
     if failed:
-        lines.append(f"**{count(failed, 'trial')} failed** and have no number.")
+        lines.append(f"**{count(failed, 'trial')} failed** and have no result.")
     least = [
         each.verdict.detectable
         for each in compared
@@ -188,14 +186,13 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     ]
     if least:
         lines.append(
-            f"**Small differences are out of reach.** The comparisons would find ±"
-            f"{min(least) * 100:.1f} to ±{max(least) * 100:.1f} % in four of five runs; what was "
-            "not told may well be there."
+            f"**Statistical power.** The comparisons detect ±{min(least) * 100:.1f} to "
+            f"±{max(least) * 100:.1f} % with 80 % power. Smaller differences may exist."
         )
     if trials and not any(trial.open_loads for trial in trials):
         lines.append(
-            "**Closed loop only.** A stack that stalls is asked for nothing meanwhile, so the high "
-            "percentiles are too small; `nox -s latency` loads by a schedule."
+            "**Closed loop only.** A stalled stack receives no requests, so the high percentiles "
+            "are too small. `nox -s latency` loads by a schedule."
         )
     few = [
         f"{each.name} ({each.difference.blocks})"
@@ -204,7 +201,7 @@ def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> li
     ]
     if few:
         lines.append(
-            f"**Fewer than {FEW_FOR_NORMAL} blocks**: {', '.join(few)}. Such an interval rests on "
-            "its values being about normal."
+            f"**Fewer than {FEW_FOR_NORMAL} blocks**: {', '.join(few)}. Such an interval assumes "
+            "about normal values."
         )
     return lines

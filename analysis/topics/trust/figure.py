@@ -1,5 +1,5 @@
 """
-The loads one after the other, block by block: what drifts, and that all drift together.
+All loads in order of time, block by block, which shows drift that the variants share.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from experiments.records.trials import TrialRecord
 
-TITLE = "Load by load: what drifts, and that all drift together"
+TITLE = "Load by load: the machine's drift is shared"
 CAPTION = (
-    "Each point is one load, in the order of time; the loads of one trial are joined. What moves "
-    "all lines alike is the machine, and is no part of a difference, which is taken within rounds. "
-    "How far the loads of one trial are from each other is noise, which more rounds lower; how far "
-    "one trial stands from its variant's others, beside the other lines, is the deployment's."
+    "Each point is one load, in order of time; the loads of one trial are joined. What moves all "
+    "lines together is the machine, and cancels in differences, which are paired within rounds. "
+    "The spread within a trial is noise, which more rounds reduce. The spread of a variant's "
+    "trials relative to the other lines is between deployments, which more blocks reduce."
 )
 
 LEFT_IN, PANEL_IN, SUBTITLE_IN = 0.85, 3.0, 0.25
 ROOM = 0.8
-"""How much of the distance between two blocks the rounds of one take."""
+"""The share of a block's width that its rounds take."""
 
 Place = tuple[int, int]
 """A block and a part of it."""
@@ -53,7 +53,7 @@ Series = dict[str, dict[Place, dict[int, float]]]
 
 def blocks(findings: Findings) -> Figure | None:
     """
-    One line for each trial of the main variants; None where they have fewer than two blocks.
+    One line for each trial of the main variants; None with fewer than two blocks.
     """
     looks = strokes(main_variants(findings.manifest))
     series = _series(findings.trials, looks)
@@ -94,17 +94,17 @@ def blocks(findings: Findings) -> Figure | None:
 
 
 def _series(trials: Sequence[TrialRecord], names: Mapping[str, Stroke]) -> Series:
-    found: Series = {name: {} for name in names}
-    for place, own in trials_by_part(trials).items():
+    series: Series = {name: {} for name in names}
+    for place, part in trials_by_part(trials).items():
         for name in names:
-            if name in own:
-                found[name][place] = _rounds(own[name])
-    return found
+            if name in part:
+                series[name][place] = _rounds(part[name])
+    return series
 
 
 def _rounds(trial: TrialRecord) -> dict[int, float]:
     """
-    The time per request of each whole load; of a trial without rounds, that of its one load.
+    Time per request of each whole load by round; a trial without rounds has one load.
     """
     whole = {
         load.round: load.us_per_request

@@ -1,5 +1,5 @@
 """
-How far the numbers of a run can be trusted: A/A, the least effect that it could see, other methods.
+Trust in the numbers of a run: A/A, minimum detectable effects, coverage, other protocols.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ if TYPE_CHECKING:
     from experiments.records.trials import LoadResult, TrialRecord
 
 INTRODUCTION = (
-    "For each comparison: the interval by Student's t on the blocks' log-ratios and, beside it, by "
-    "the bootstrap over blocks (BCa); the p-value of no difference, corrected for the number of "
-    "comparisons (Holm); and the least difference that as many blocks with this spread would find "
-    "in four of five runs, as the first of so many. A direction is given where the corrected p is "
-    "below 0.05; *equivalent* is two one-sided tests at 5 % for each comparison."
+    "For each comparison: the 95 % interval by Student's t on the blocks' log-ratios, and the "
+    "bootstrap's over blocks (BCa); the p-value of no difference after Holm; and the least "
+    "difference that a run of this size detects with 80 % power at Holm's first step. A direction "
+    "needs a corrected p below 0.05. *Equivalent* is two one-sided tests at 5 %."
 )
 WIDE = 0.1
-"""An interval whose half-width is more than this shows no more than gross faults."""
+"""An A/A interval with a larger half-width reveals gross faults only."""
 
 NO_CONTROL = (
-    "**No variant was measured twice in this run**, so it does not show what its instrument makes "
-    "of no difference (A/A)."
+    "**No A/A.** No variant was measured twice, so this run does not show what its instrument "
+    "makes of no difference."
 )
 
 
 def trust(findings: Findings) -> str:
     """
-    A/A, one row for each comparison, places, other protocols, silence; empty without comparisons.
+    A/A, one row for each comparison, and the other checks; empty without comparisons.
     """
     compared = findings.comparisons
     if not compared:
@@ -47,7 +46,7 @@ def trust(findings: Findings) -> str:
     controls = [each for each in compared if each.control]
     parts = ["## How far these numbers can be trusted"]
     parts += [control(each) for each in controls] or [NO_CONTROL]
-    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Would find", "Verdict"]
+    headers = ["Comparison", "Student's t", "Bootstrap (BCa)", "p (Holm)", "Detectable", "Verdict"]
     parts += [INTRODUCTION, table(headers, [_row(each) for each in compared])]
     parts += [*_places(findings), *_silence(findings.trials)]
     for each in findings.resampled:
@@ -57,21 +56,25 @@ def trust(findings: Findings) -> str:
 
 def control(each: Comparison) -> str:
     """
-    What was seen between a thing and itself, in a sentence.
+    The result of one A/A comparison as a sentence.
     """
     interval = each.trust_interval()
     names = f"{each.baseline} and {each.treatment}"
     if each.difference is not None and not each.difference.comparable:
-        return f"**A/A**: {names} are the same thing, and yet {not_comparable(each.difference)}."
+        return f"**A/A**: {names} are the same thing, but {not_comparable(each.difference)}."
     if interval is None:
         return f"**A/A**: {names} are the same thing; fewer than two blocks have both."
     found = percent(interval.map(math.expm1))
-    held = "holds no zero" if interval.excludes_zero else "holds zero, as it should"
+    held = (
+        "excludes zero, which it should not"
+        if interval.excludes_zero
+        else "holds zero, as it should"
+    )
     if (interval.half_width or 0.0) > WIDE:
-        held += ", but is so wide that this shows little"
+        held += ", but it is too wide to show much"
     return (
-        f"**A/A**: {names} are the same thing, deployed and measured as two. Their difference is "
-        f"{found}; this interval of {TRUST_CONFIDENCE * 100:.0f} % {held}."
+        f"**A/A**: {names} are the same thing, deployed and measured as two. They differ by "
+        f"{found}. This interval of {TRUST_CONFIDENCE * 100:.0f} % {held}."
     )
 
 
@@ -94,31 +97,32 @@ def _row(each: Comparison) -> list[str]:
 
 def _places(findings: Findings) -> list[str]:
     """
-    By how much a trial is slower for having been brought up early; nothing where nobody can tell.
+    The effect of the place in the start order; empty if it cannot be estimated.
     """
-    found = findings.places
-    if not found:
+    places = findings.places
+    if not places:
         return []
     term = findings.place_term
     taken = (
-        f"In this run a trial takes {percent(term.map(math.expm1))} at twice the place."
+        f"In this run, time per request changes by {percent(term.map(math.expm1))} at twice the "
+        "place."
         if term.low is not None
-        else "In this run that cannot be told."
+        else "In this run the effect cannot be estimated."
     )
     words = (
-        "**By place.** On some machines a deployment is the slower the earlier its block brings it "
-        "up, as long as it lives. So every variant takes its turn in places all over the order, "
-        "and the logarithm of the place is a term of all estimates in this report: what it costs "
-        f"in all other blocks is taken off a trial's times. {taken} The table has what each place "
-        "differs by from the mean of all, before that, with variants and blocks taken out."
+        "**Effect of the place.** On some machines, a deployment that its block brings up earlier "
+        "is slower for its whole life; the cause is not known. So variants rotate through the "
+        "places, and all estimates are corrected for the logarithm of the place, estimated from "
+        f"the other blocks. {taken} The table shows each place against the mean of all, before "
+        "the correction, with variants and blocks as factors."
     )
-    rows = [[place, percent(effect), str(size)] for place, effect, size in found]
+    rows = [[place, percent(effect), str(size)] for place, effect, size in places]
     return [words, table(["Place", "Time per request", "Trials"], rows)]
 
 
 def _silence(trials: Sequence[TrialRecord]) -> list[str]:
     """
-    What frozen deployments did while another was under load, in a sentence.
+    The CPU time of frozen deployments while another was under load, as a sentence.
     """
     loads = [load for trial in trials if trial.status == OK for load in trial.loads]
     if not loads:
@@ -127,40 +131,38 @@ def _silence(trials: Sequence[TrialRecord]) -> list[str]:
     beside = f"{others[0]} to {others[-1]}" if len(others) > 1 else str(others[0])
     ran_us = sum(load.others_ran_us for load in loads)
     words = (
-        f"**Only one ran.** During the {count(len(loads), 'load')} of the rounds the frozen "
-        f"deployments beside the one under load, {beside} each time, took {ran_us} µs of CPU time "
-        "in all, by the counters of their control groups."
+        f"**Only one ran.** During the {count(len(loads), 'load')} of the rounds, {beside} frozen "
+        f"deployments stood beside the one under load. They took {ran_us} µs of CPU time in all, "
+        "by the counters of their control groups."
     )
     return [words]
 
 
 def _other_ways(resampled: Resampled) -> list[str]:
     """
-    What this run's own estimator keeps of its word, and how long other protocols would take.
+    The coverage of this run's estimator, and the time that other protocols need.
     """
     kept = resampled.promise
-    own = (
-        "**Whether this keeps its word.** The loads of the A/A pair, of which the truth is "
-        f"known, were resampled {REPLICATES} times, blocks and rounds within blocks, and judged "
-        f"as every comparison is: {kept.coverage * 100:.1f} % of the intervals hold the truth (95 "
-        f"% should), and {kept.false_verdicts * 100:.1f} % of the verdicts are a difference (at "
-        "most 5 % should be)."
+    coverage = (
+        f"**Coverage.** The loads of the A/A pair were resampled {REPLICATES} times, blocks and "
+        "rounds within blocks, and judged as every comparison is. The true difference is zero. "
+        f"{kept.coverage * 100:.1f} % of the intervals hold it (nominal 95 %), and "
+        f"{kept.false_verdicts * 100:.1f} % of the verdicts are a false difference (nominal at "
+        "most 5 %)."
     )
-    words = (
-        "**What other ways to measure would need.** The same loads as other protocols would have "
-        "drawn them, from whole blocks. *Minutes for* is how long each takes on this machine, "
-        "repeated, until the 95 % interval over its repetitions is that narrow; all then show a "
-        "difference where there is none in 5 % of cases. *Minutes* is one use of it, as is "
-        "customary, and beside it how many of its own intervals hold the truth, and how many of "
-        "its verdicts are false; *one run of each* has no interval of its own, and is judged by "
-        "the spread that is known from all blocks. A trial of the others is brought up alone, "
-        f"and loaded once with {REQUESTS_ALONE} requests."
+    protocols = (
+        "**Other protocols on the same loads**, resampled from whole blocks. *Minutes for* is how "
+        "long each protocol must be repeated on this machine until its 95 % interval is that "
+        "narrow. *Minutes* is one use of it; the two columns after it are the coverage of its own "
+        "interval and its share of false differences. *One run of each* has no interval of its "
+        "own, and is judged by the spread of all blocks. The other protocols bring up each trial "
+        f"alone, and load it once with {REQUESTS_ALONE} requests."
     )
     headers = [
-        "Way to measure",
+        "Protocol",
         *(f"Minutes for ±{wanted * 100:g} %" for wanted in WANTED),
         "Minutes",
-        "Intervals that hold the truth",
+        "Coverage",
         "False differences",
     ]
     rows = [
@@ -173,15 +175,15 @@ def _other_ways(resampled: Resampled) -> list[str]:
         ]
         for each in resampled.performances
     ]
-    return [own, words, table(headers, rows)]
+    return [coverage, protocols, table(headers, rows)]
 
 
 def under_way(load: LoadResult) -> float | None:
     """
-    Requests under way on average, by Little's law: rate times mean time in the system.
+    The mean number of requests in progress by Little's law: rate × mean time in the system.
 
-    None where the tool printed no mean of the requests' own times. ab rounds those to milliseconds.
-    See Little, "A Proof for the Queuing Formula L = λW" (Operations Research 1961).
+    None if the tool did not print the mean of the requests' own times. ab rounds it to
+    milliseconds. See Little, "A Proof for the Queuing Formula L = λW" (Operations Research 1961).
     """
     times = load.details.connection_times_ms.get("total") if load.details else None
     return load.requests_per_second * times["mean"] / 1e3 if times else None
@@ -193,10 +195,10 @@ def _little(trials: Sequence[TrialRecord]) -> list[str]:
     if not shares:
         return []
     words = (
-        "A plausibility check only: by Little's law the rate times the requests' own mean time is "
-        f"the number that was under way. In the {count(len(shares), 'trial')} it came to "
+        "**Little's law**, a plausibility check: rate × mean time of a request is the mean number "
+        f"of requests in progress. In the {count(len(shares), 'trial')} it was "
         f"{min(shares) * 100:.1f} to {max(shares) * 100:.1f} % (median "
-        f"{statistics.median(shares) * 100:.1f} %) of the concurrency that was asked for; what "
-        "is missing is the beginning and the end of each load, when fewer are under way."
+        f"{statistics.median(shares) * 100:.1f} %) of the concurrency. Ramp-up and ramp-down of "
+        "each load account for the rest."
     )
     return [words]

@@ -1,9 +1,9 @@
 """
-What other ways to measure would have made of the same loads: simulation on resampled real blocks.
+Other measurement protocols on the same loads: a simulation that resamples the run's blocks.
 
-A run measures one thing twice in every block (A/A), so whatever is seen between the two is noise.
-Each protocol draws from those loads as it would have measured, and is asked how often it finds a
-difference where there is none, and how long it takes until its answer is narrow enough.
+A run measures one variant twice in every block (A/A), so any difference between the two is noise.
+Each protocol draws from these loads as it would have measured. The results are its rate of false
+differences, and the time until its interval is narrow enough.
 """
 
 from __future__ import annotations
@@ -34,26 +34,27 @@ if TYPE_CHECKING:
 REPLICATES = 4000
 SEED = 1
 LEAST_BLOCKS = 10
-"""Of fewer blocks a resample says little more than the blocks themselves."""
+"""With fewer blocks, a resample says little more than the blocks themselves."""
 
 IN_A_ROW = 5
 
 WANTED = (0.02, 0.01, 0.005)
-"""The relative half-widths of 95 % that each way is asked its time for."""
+"""Relative half-widths of the 95 % interval for which each protocol's time is computed."""
 
 REQUESTS_ALONE = 1000
 PHASES_ALONE = ("deploy", "teardown")
-"""What a trial takes that is brought up for itself, and loaded once."""
+"""The phases, besides the load, of a trial that is brought up alone and loaded once."""
 
 
 @dataclass(frozen=True)
 class Twins:
     """
-    The same thing measured twice in each of N blocks, round by round, at equal place.
+    One variant measured twice in each of N blocks, round by round, at equal place.
 
-    ``log_us`` are logarithms of the time per request, of shape (N, most rounds, 2), and NaN beyond
-    a block's own ``rounds``, of shape (N,). ``side_by_side_s`` is a deployment's share of the wall
-    time of a block, and ``alone_s`` what a trial by itself takes with one load of 1000 requests.
+    ``log_us`` has the logarithms of the time per request in microseconds, of shape (N, most rounds,
+    2), with NaN beyond a block's number of ``rounds``, of shape (N,). ``side_by_side_s`` is the
+    wall time of a block per deployment. ``alone_s`` is the wall time of a trial that is brought up
+    alone and loaded once with REQUESTS_ALONE requests.
     """
 
     log_us: Values
@@ -64,7 +65,7 @@ class Twins:
     @property
     def ratios(self) -> Values:
         """
-        The log-ratio of each block, as the mean over its rounds.
+        The log-ratio of each block, as the mean over its rounds, of shape (N,).
         """
         means: Values = np.nanmean(self.log_us[:, :, 1] - self.log_us[:, :, 0], axis=1)
         return means
@@ -73,9 +74,9 @@ class Twins:
 @dataclass(frozen=True)
 class Judgement:
     """
-    What one protocol made of many resamples: arrays of shape (replicates,), of the log-ratio.
+    One protocol's log-ratios for many resamples: arrays of shape (REPLICATES,).
 
-    The truth is zero, and ``half_widths`` are those of intervals of 95 %.
+    The true log-ratio is zero. ``half_widths`` are those of 95 % intervals.
     """
 
     estimates: Values
@@ -84,24 +85,23 @@ class Judgement:
 
 class Way(Protocol):
     """
-    A way to measure: draws loads of both from the twins, and judges.
+    A measurement protocol: draws loads of both twins and estimates their difference.
     """
 
     def __call__(self, twins: Twins, generator: np.random.Generator) -> Judgement:
         """
-        Judge as many resamples as there are replicates.
+        The judgement of REPLICATES resamples.
         """
 
 
 @dataclass(frozen=True)
 class Performance:
     """
-    How one protocol did.
+    The performance of one protocol.
 
-    ``minutes`` is what one use of it takes, ``coverage`` the share of its intervals that hold the
-    truth, and ``false_verdicts`` the share of differences that they show where there is none.
-    ``minutes_needed`` maps each of WANTED to how long it takes until an interval over independent
-    repetitions, which shows such a difference in 5 % of cases, is that narrow.
+    ``minutes`` is the duration of one use. ``coverage`` is the share of intervals that contain the
+    true value, ``false_verdicts`` the share of false differences. ``minutes_needed`` maps each of
+    WANTED to the time until a 95 % interval over independent repetitions has that half-width.
     """
 
     name: str
@@ -114,10 +114,10 @@ class Performance:
 @dataclass(frozen=True)
 class Promise:
     """
-    Whether the project's own estimator keeps what it says, on resampled blocks and rounds.
+    The error rates of the project's own estimator, on resampled blocks and rounds.
 
-    ``coverage`` is the share of intervals that hold the truth, and ``false_verdicts`` the share of
-    resamples of which it says *slower* or *faster*.
+    ``coverage`` is the share of intervals that contain the true value, ``false_verdicts`` the share
+    of resamples judged *slower* or *faster*.
     """
 
     coverage: float
@@ -127,7 +127,7 @@ class Promise:
 @dataclass(frozen=True)
 class Resampled:
     """
-    What comes of resampling one A/A pair: by this project's estimator, and by other protocols.
+    One A/A comparison resampled: this project's estimator, and the protocols.
     """
 
     promise: Promise
@@ -138,7 +138,7 @@ def resampled(
     compared: Sequence[Comparison], level: Sequence[TrialRecord], margin: float
 ) -> list[Resampled]:
     """
-    The A/A pairs that have enough blocks, resampled; ``level`` are the trials at equal place.
+    Resample the A/A comparisons with enough blocks; ``level`` are the trials at equal place.
     """
     all_twins = [twins_of(each, level) for each in compared if each.control]
     return [
@@ -150,9 +150,9 @@ def resampled(
 
 def twins_of(comparison: Comparison, level: Sequence[TrialRecord]) -> Twins | None:
     """
-    The loads of each block that has two rounds or more of both; None for too few blocks.
+    The loads of each block that has at least two rounds of both arms; None with too few blocks.
 
-    ``level`` are the run's trials at equal place. None too where the two differ in their share of
+    ``level`` are the run's trials at equal place. None too if the arms differ in their share of
     good answers.
     """
     if comparison.difference is None or not comparison.difference.comparable:
@@ -169,18 +169,18 @@ def twins_of(comparison: Comparison, level: Sequence[TrialRecord]) -> Twins | No
     log_us = np.full((len(rows), rounds.max(), 2), np.nan)
     for block, row in enumerate(rows):
         log_us[block, : len(row)] = np.log(row)
-    own = [
+    trials = [
         trial
         for pairs in blocks.values()
         for pair in pairs
         for trial in (pair.baseline, pair.treatment)
     ]
-    return Twins(log_us, rounds, _side_by_side_s(level), statistics.fmean(map(_alone_s, own)))
+    return Twins(log_us, rounds, _side_by_side_s(level), statistics.fmean(map(_alone_s, trials)))
 
 
 def _side_by_side_s(trials: Sequence[TrialRecord]) -> float:
     """
-    Seconds from one block's beginning to the next one's, for each of its deployments; the median.
+    The median time from the start of a block to the next, in seconds per deployment.
     """
     blocks: dict[int, list[float]] = {}
     for trial in trials:
@@ -200,12 +200,12 @@ def _alone_s(trial: TrialRecord) -> float:
 
 def performances(twins: Twins) -> list[Performance]:
     """
-    Every protocol on the same twins; those in blocks have as many blocks as there are.
+    Every protocol on the same twins; protocols in blocks have the run's number of blocks.
     """
     blocks = len(twins.rounds)
     here, alone = twins.side_by_side_s / 60, twins.alone_s / 60
     ways: list[tuple[str, Way, float, int]] = [
-        ("rounds side by side, {} blocks (as here)", side_by_side, 2 * here, blocks),
+        ("rounds side by side, {} blocks (this project)", side_by_side, 2 * here, blocks),
         ("random single trials, paired in {} blocks", single_trials, 2 * alone, blocks),
         (
             f"{IN_A_ROW} runs of the one, then {IN_A_ROW} of the other",
@@ -222,10 +222,10 @@ def performances(twins: Twins) -> list[Performance]:
 
 
 def _performance(name: str, way: Way, minutes: float, repeats: int, twins: Twins) -> Performance:
-    found = way(twins, np.random.default_rng(SEED))
-    covered = float(np.mean(np.abs(found.estimates) <= found.half_widths))
-    # Of one repetition: what the mean of so many independent ones shows, without their number.
-    spread = math.sqrt(repeats * float(np.mean(found.estimates**2)))
+    judgement = way(twins, np.random.default_rng(SEED))
+    covered = float(np.mean(np.abs(judgement.estimates) <= judgement.half_widths))
+    # The standard deviation of a single repetition, from that of the mean of ``repeats``.
+    spread = math.sqrt(repeats * float(np.mean(judgement.estimates**2)))
     return Performance(
         name=name,
         minutes=minutes * repeats,
@@ -239,7 +239,7 @@ def _performance(name: str, way: Way, minutes: float, repeats: int, twins: Twins
 
 def repetitions_needed(spread: float, wanted: float) -> int:
     """
-    The least number of repetitions whose mean has an interval of this half-width, by Student's t.
+    The minimum number of repetitions for an interval of half-width ``wanted`` (Student's t).
     """
     count = max(2, math.floor((stats.norm.ppf(1 - SIGNIFICANCE / 2) * spread / wanted) ** 2))
     while t_quantile(1 - SIGNIFICANCE / 2, count) * spread / math.sqrt(count) > wanted:
@@ -249,9 +249,9 @@ def repetitions_needed(spread: float, wanted: float) -> int:
 
 def promise(twins: Twins, margin: float) -> Promise:
     """
-    Resample blocks, and rounds within blocks, and judge each as a comparison is judged.
+    Resample blocks, and rounds within blocks, and judge each resample like a comparison.
 
-    Either of the two may be the treatment, so the truth is zero.
+    Each twin is the treatment equally often, so the true difference is zero.
     """
     generator = np.random.default_rng(SEED)
     count = len(twins.rounds)
@@ -261,13 +261,13 @@ def promise(twins: Twins, margin: float) -> Promise:
     drawn = (generator.random((REPLICATES, count, ratios.shape[1])) * rounds).astype(np.int64)
     kept = np.arange(ratios.shape[1]) < rounds
     means = np.where(kept, ratios[blocks, drawn], 0.0).sum(axis=2) / rounds[:, :, 0]
-    found = _by_student(_signs(generator, means.shape) * means)
-    sizes = np.abs(found.estimates)
+    judgement = _by_student(_signs(generator, means.shape) * means)
+    sizes = np.abs(judgement.estimates)
     narrower = t_quantile(1 - SIGNIFICANCE, count) / t_quantile(1 - SIGNIFICANCE / 2, count)
-    equivalent = sizes + found.half_widths * narrower < math.log1p(margin)
+    equivalent = sizes + judgement.half_widths * narrower < math.log1p(margin)
     return Promise(
-        coverage=float(np.mean(sizes <= found.half_widths)),
-        false_verdicts=float(np.mean((sizes > found.half_widths) & ~equivalent)),
+        coverage=float(np.mean(sizes <= judgement.half_widths)),
+        false_verdicts=float(np.mean((sizes > judgement.half_widths) & ~equivalent)),
     )
 
 
@@ -282,7 +282,7 @@ def side_by_side(twins: Twins, generator: np.random.Generator) -> Judgement:
 
 def single_trials(twins: Twins, generator: np.random.Generator) -> Judgement:
     """
-    Blocks of one load of each, of different rounds; Student's t on their log-ratios.
+    Blocks with one load of each twin, from different rounds; Student's t on their log-ratios.
     """
     count = len(twins.rounds)
     drawn = generator.integers(count, size=(REPLICATES, count))
@@ -291,14 +291,14 @@ def single_trials(twins: Twins, generator: np.random.Generator) -> Judgement:
 
 def in_a_row(twins: Twins, generator: np.random.Generator) -> Judgement:
     """
-    Some runs of the one and then as many of the other; Student's t for two samples.
+    IN_A_ROW runs of one twin, then as many of the other; Student's t for two samples.
 
-    The runs are of rounds that followed each other, and the first round follows the last one.
+    The runs come from consecutive rounds; the first round follows the last.
     """
     rows = twins.log_us[~np.isnan(twins.log_us[:, :, 0])]
     starts = generator.integers(len(rows), size=REPLICATES)
     steps = starts[:, None] + np.arange(2 * IN_A_ROW)
-    # Which of the two comes first is drawn.
+    # The twin that comes first is random.
     first = generator.integers(2, size=(REPLICATES, 1))
     one = rows[steps[:, :IN_A_ROW] % len(rows), first]
     other = rows[steps[:, IN_A_ROW:] % len(rows), 1 - first]
@@ -309,7 +309,9 @@ def in_a_row(twins: Twins, generator: np.random.Generator) -> Judgement:
 
 def once_each(twins: Twins, generator: np.random.Generator) -> Judgement:
     """
-    One run of each, judged by the spread of many such, which one who does only this cannot know.
+    One run of each twin, with the interval from the spread over all resamples.
+
+    Somebody who measures only once cannot know that spread.
     """
     drawn = generator.integers(len(twins.rounds), size=REPLICATES)
     estimates = _different_rounds(twins, drawn, generator)
@@ -321,7 +323,7 @@ def _different_rounds(
     twins: Twins, blocks: NDArray[np.int64], generator: np.random.Generator
 ) -> Values:
     """
-    For each drawn block, the log-ratio of a load of either in different rounds of it.
+    For each drawn block, the log-ratio of two loads from different rounds, one of each twin.
     """
     rounds = twins.rounds[blocks]
     one = (generator.random(blocks.shape) * rounds).astype(np.int64)
@@ -332,7 +334,7 @@ def _different_rounds(
 
 def _signs(generator: np.random.Generator, shape: tuple[int, ...]) -> Values:
     """
-    Which of the two is the treatment: either may be.
+    Random signs: each twin is the treatment equally often.
     """
     return generator.choice((-1.0, 1.0), size=shape)
 

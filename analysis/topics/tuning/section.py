@@ -1,5 +1,5 @@
 """
-The search for the best Docker configuration: what was tried, and what was kept.
+The search for the best Docker configuration: the candidates, and what was kept.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from experiments.records.manifest import Candidate, Found, Manifest
 
 INTRODUCTION = (
-    "In each step all candidates are changes to what was best so far{also}; they were measured "
-    "in the same blocks, side by side, and the fastest was kept if it was faster on average. The "
-    "search ends when none is. That is short and greedy, and no proof that there is nothing "
-    "better. Its trials chose, so their figures flatter what they chose, and are shown only "
-    "here; what `{name}` is worth was measured afterwards, in blocks that the search never saw."
+    "In each step, all candidates are changes to the best configuration so far{also}. They were "
+    "measured in the same blocks, and the fastest was kept if it was faster on average; the search "
+    "ends when none is. This greedy search does not prove an optimum. Its own figures favour what "
+    "it chose (selection bias), so they are shown only here. `{name}` was measured afterwards, in "
+    "blocks that the search did not use."
 )
 
 
 def tuning(findings: Findings) -> str:
     """
-    One table for each step, one row for each candidate; empty when there was no search.
+    One table for each step, one row for each candidate; empty without a search.
     """
     manifest = findings.manifest
     search, found = manifest.search, manifest.found
@@ -39,7 +39,7 @@ def tuning(findings: Findings) -> str:
     others = ", ".join(f"`{each}`" for each in search.also)
     also = f", and in the first step {others}" if others else ""
     parts = [
-        "## The best Docker configuration that was found",
+        "## Search for the best Docker configuration",
         INTRODUCTION.format(name=name, also=also),
     ]
     for number, step in enumerate(found.steps, start=1):
@@ -49,7 +49,7 @@ def tuning(findings: Findings) -> str:
         ]
         if rows:
             headers = ["Change", "Time per request against the best so far", "Blocks"]
-            parts += [f"Step {number}:", table([*headers, "What became of it"], rows)]
+            parts += [f"Step {number}:", table([*headers, "Outcome"], rows)]
     return "\n\n".join([*parts, _ended_at(search, found, manifest)])
 
 
@@ -58,7 +58,7 @@ def _row(candidate: Candidate, *, kept: bool) -> list[str]:
     change = _words(candidate.change)
     became = "kept" if kept else candidate.note or "not kept"
     if candidate.note or not ratios:
-        # The note says why there is no time; of what answered worse it begins so.
+        # The note says why there is no time; for worse answers it begins with these words.
         unlike = candidate.note.startswith(Kind.NOT_COMPARABLE.value)
         return [change, Kind.NOT_COMPARABLE.value if unlike else "–", "0", became]
     return [change, percent(t_interval(ratios).map(math.expm1)), str(len(ratios)), became]
@@ -66,7 +66,7 @@ def _row(candidate: Candidate, *, kept: bool) -> list[str]:
 
 def _ended_at(search: Search, found: Found, manifest: Manifest) -> str:
     """
-    What the search ended at, by its changes, and whether that is another variant.
+    The changes that the search ended at, and whether they equal another variant.
     """
     name, start, levels = search.name, search.start, found.levels
     known = manifest.levels
@@ -75,9 +75,7 @@ def _ended_at(search: Search, found: Found, manifest: Manifest) -> str:
     words = f"`{name}` is `{start}` with {_words(changed) or 'nothing changed'}."
     same = [each for each, own in known.items() if own == levels and each != name]
     if same:
-        words += (
-            f" That is what `{same[0]}` is too, so what the two are found to differ by is noise."
-        )
+        words += f" `{same[0]}` is the same, so any difference between the two is noise."
     return words
 
 

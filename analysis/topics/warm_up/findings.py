@@ -1,7 +1,7 @@
 """
-Cold start and warm-up: how a deployment does before its loads, and whether it changes during them.
+Cold start and warm-up: start-up times, first requests, and drift over the rounds.
 
-A deployment that warms up more slowly than the other has another difference at first than later.
+If one arm warms up more slowly than the other, their difference changes over the rounds.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Start:
     """
-    How the deployments of one variant start; what was not recorded is None.
+    The starts of one variant's deployments; None for what was not recorded.
 
-    ``first_answer_s`` is from the beginning of the deployment to its first good answer, and
-    ``cold_us`` the time per request of its first requests, in microseconds; ``against_rounds``
-    is how much longer these take than those of the rounds (0.1 is ten per cent).
+    ``first_answer_s`` is the time from the start of the deployment to its first good answer.
+    ``cold_us`` is the time per request of the first requests in microseconds, ``against_rounds``
+    their relative difference from the rounds (0.1 is ten per cent more).
     """
 
     variant: str
@@ -52,10 +52,10 @@ class Start:
 @dataclass(frozen=True)
 class StartComparison:
     """
-    A comparison before the loads and during them; what no block has is None.
+    A comparison of starts and of drift; None for what no block has.
 
-    ``later_s`` is by how much the treatment's first good answer comes later, over ``later_blocks``;
-    ``cold`` is the difference of the first requests, and ``change`` that of over_rounds.
+    ``later_s`` is the delay of the treatment's first good answer, over ``later_blocks``. ``cold``
+    is the difference of the first requests, ``change`` the drift (see over_rounds).
     """
 
     compared: Comparison
@@ -68,10 +68,10 @@ class StartComparison:
 @dataclass(frozen=True)
 class WarmUp:
     """
-    All that was recorded of starts: by variant, and by comparison but those of A/A.
+    Starts by variant, and by comparison without A/A.
 
-    ``cold_requests`` are the numbers of first requests; ``has_starts`` says whether any start was
-    recorded at all.
+    ``cold_requests`` are the numbers of first requests. ``has_starts`` says whether any start was
+    recorded.
     """
 
     starts: list[Start]
@@ -84,7 +84,7 @@ def warm_up(
     names: Sequence[str], compared: Sequence[Comparison], trials: Sequence[TrialRecord]
 ) -> WarmUp | None:
     """
-    What is known of starts and of changes over the rounds; None where nothing was recorded.
+    Starts and drift over the rounds; None if neither was recorded.
     """
     good = [trial for trial in trials if trial.status == OK and trial.load is not None]
     seen = [trial for trial in good if len(trial.loads) > 1 or _has_start(trial)]
@@ -126,9 +126,6 @@ def _start(name: str, trials: Sequence[TrialRecord]) -> Start:
 
 
 def _cold(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """
-    The same trials with their first requests in place of their loads.
-    """
     return [replace(trial, load=trial.cold, loads=[]) for trial in trials]
 
 
@@ -147,7 +144,7 @@ def _compared(
 
 def _later_s(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> list[float]:
     """
-    For each block with both, by how many seconds the treatment's first good answer comes later.
+    The delay of the treatment's first good answer in seconds, where a part has both arms.
     """
     answers = {
         (trial.block, trial.part, trial.variant): trial.first_answer_s
@@ -163,17 +160,17 @@ def _later_s(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> li
 
 def over_rounds(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Interval | None:
     """
-    By how much the ratio of their times grows from the first half of the rounds to the second.
+    The drift: the ratio of times in the second half of the rounds relative to the first half.
 
-    Relative (0.01 is one per cent), over blocks; the middle one of an odd number of rounds is left
-    out. None where no block has two rounds of both.
+    Relative (0.01 is one per cent), over blocks. An odd number of rounds leaves out the middle one.
+    None if no block has two rounds of both arms.
     """
     blocks: dict[int, list[float]] = defaultdict(list)
-    for (block, _), own in trials_by_part(trials).items():
-        if baseline in own and treatment in own:
+    for (block, _), part in trials_by_part(trials).items():
+        if baseline in part and treatment in part:
             logs = [
                 math.log(after / before)
-                for before, after in shared_rounds(own[baseline], own[treatment])
+                for before, after in shared_rounds(part[baseline], part[treatment])
             ]
             half = len(logs) // 2
             if half:

@@ -1,5 +1,5 @@
 """
-Cold start and warm-up in words and tables.
+Cold start and warm-up in tables.
 """
 
 from __future__ import annotations
@@ -14,66 +14,61 @@ if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
 
 COLD = (
-    "The first good answer is timed from when the stack began to be brought up, its networks "
-    "first; a Docker daemon ran then already. {at_once} It is looked for once the health checks "
-    "pass, which look ten times a second; Compose itself looks for that only twice a second, so "
-    "Docker's time is too long by a quarter of a second on average. The first requests are the "
-    "first {requests} of a fresh deployment, before any warm-up; how much longer they take than "
-    "those of the rounds is the mean log-ratio within trials; the beginning and the end of so "
-    "short a load, when fewer are under way, are part of it."
+    "The first good answer is timed from the start of the deployment, networks included; a Docker "
+    "daemon ran already. {at_once} It follows the health checks, which run ten times a second. "
+    "Compose polls them twice a second, so Docker's time is too long by 0.25 s on average. The "
+    "first requests are the first {requests} of a fresh deployment, before any warm-up. How much "
+    "longer they take than those of the rounds is the mean log-ratio within trials, ramp-up and "
+    "ramp-down included."
 )
 COMPARED = (
-    "Paired within blocks, the treatment against its baseline, with 95 % intervals that are not "
-    "corrected for their number. The last column asks whether a difference changes while its block "
-    "lasts: by how much the ratio of the two times is greater in the second half of the rounds "
-    "than in the first. Where its interval excludes zero, one of the two still warmed up, or "
-    "aged; nothing is left out for that."
+    "Treatment against baseline, paired within blocks, with 95 % intervals that are not corrected "
+    "for their number. The last column is the drift of the difference: the ratio of the two times "
+    "in the second half of the rounds relative to the first half. Where its interval excludes "
+    "zero, one arm was still warming up, or aged. No load is left out for that."
 )
 
 
 def warm_up(findings: Findings) -> str:
     """
-    One row for each comparison; empty if nothing was recorded.
+    One row for each comparison; empty if no starts and no drift were recorded.
     """
-    found = findings.warm_up
-    if found is None:
+    starts = findings.warm_up
+    if starts is None:
         return ""
     parts = ["## Cold start and warm-up"]
-    if found.has_starts:
-        requests = " or ".join(map(str, found.cold_requests)) or "requests"
+    if starts.has_starts:
+        requests = " or ".join(map(str, starts.cold_requests)) or "requests"
         parts.append(COLD.format(requests=requests, at_once=_came_up(findings.manifest)))
-    if found.comparisons:
-        headers = ["Comparison", "Later first good answer (s)", "First requests take"]
-        rows = [_compared(each) for each in found.comparisons]
-        parts += [COMPARED, table([*headers, "Changes over the rounds by"], rows)]
+    if starts.comparisons:
+        headers = ["Comparison", "First good answer later by (s)", "First requests take"]
+        rows = [_compared(each) for each in starts.comparisons]
+        parts += [COMPARED, table([*headers, "Drift over the rounds"], rows)]
     return "\n\n".join(parts)
 
 
 def _came_up(manifest: Manifest) -> str:
-    """
-    What else ran meanwhile.
-    """
     at_once = manifest.environment.brought_up_at_once
     if at_once is None or at_once < 2:
         return "Nothing else came up meanwhile."
     return (
-        f"Up to {at_once} deployments came up at the same time, on all CPUs, so these seconds are "
-        "more than one alone would take; all variants share that alike."
+        f"Up to {at_once} deployments came up at the same time on all CPUs, so one alone would be "
+        "quicker; this is the same for all variants."
     )
 
 
 def warm_up_details(findings: Findings) -> str:
     """
-    One row for each variant; empty where nothing of it was recorded.
+    One row for each variant; empty without recorded starts.
     """
-    found = findings.warm_up
-    if found is None or not found.starts:
+    starts = findings.warm_up
+    if starts is None or not starts.starts:
         return ""
     headers = ["Variant", "Trials", "First good answer (s)", "First requests (µs per request)"]
     return "\n\n".join(
         [
             "### Cold start of each variant",
-            table([*headers, "Against the rounds"], [_row(each) for each in found.starts]),
+            table([*headers, "Against the rounds"], [_row(each) for each in starts.starts]),
         ]
     )
 

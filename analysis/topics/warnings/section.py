@@ -1,5 +1,5 @@
 """
-What a reader must know before any number: what disturbed the run, and what it lacks.
+Warnings that a reader needs before any number: disturbances of the run, and gaps.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
 
 STOLEN_SHARE = 0.01
-"""Above this share of a run's CPU time a hypervisor's theft is said at the top."""
+"""Steal above this share of the run's CPU time is a warning at the top of the report."""
 
 BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 
 
 def warnings(findings: Findings) -> str:
     """
-    The warnings, as quotations; empty when there is none.
+    The warnings as block quotes; empty without any.
     """
     manifest, trials = findings.manifest, findings.trials
     lines = [*_distrust(findings.comparisons), *_disturbances(manifest)]
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
         begun = sum(len(part) for block in manifest.order for part in block)
-        # A run that nobody ended still says that it is running.
+        # The manifest of a killed run still says that it is running.
         what = "did not end" if manifest.state == RUNNING else f"is {manifest.state}"
         lines.append(
             f"**This run {what}**: {done} of the {begun} trials of its "
-            f"{count(len(manifest.order), 'block')} have a result, and at least "
-            f"{count(manifest.blocks, 'block')} were to be. {manifest.note}"
+            f"{count(len(manifest.order), 'block')} have a result; at least "
+            f"{count(manifest.blocks, 'block')} were planned. {manifest.note}"
         )
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
@@ -54,8 +54,8 @@ def warnings(findings: Findings) -> str:
     if bound:
         lines.append(
             f"**Client-bound**: in trials of {', '.join(bound)} the client used more than "
-            f"{CLIENT_BOUND * 100:.0f} % of its CPU; those rates are a bound on the client, not on "
-            "the stack."
+            f"{CLIENT_BOUND * 100:.0f} % of its CPU. Those rates are the client's limit, not the "
+            "stack's."
         )
     allowed = sorted({words for trial in trials for words in trial.allowed})
     if allowed:
@@ -72,11 +72,11 @@ def _distrust(compared: Sequence[Comparison]) -> list[str]:
     for each in compared:
         interval = each.trust_interval()
         if each.control and interval is not None and interval.excludes_zero:
-            found = percent(interval.map(math.expm1))
+            relative = percent(interval.map(math.expm1))
             lines.append(
-                f"**This instrument was not trustworthy in this run**: {each.treatment} and "
-                f"{each.baseline} are the same thing, and came out {found} apart, an interval of "
-                f"{TRUST_CONFIDENCE * 100:.0f} %. Read no difference of that size as one."
+                f"**Do not trust this run**: {each.treatment} and {each.baseline} are the same "
+                f"thing, but differ by {relative} (an interval of {TRUST_CONFIDENCE * 100:.0f} %). "
+                "Differences of that size mean nothing."
             )
     return lines
 
@@ -85,21 +85,21 @@ def _disturbances(manifest: Manifest) -> list[str]:
     lines = []
     if manifest.machine.is_emulated:
         lines.append(
-            "**Emulated machine**: this ran in a VM without hardware virtualisation. It proves the "
-            "procedure, not the performance; no number here says what Docker costs on real CPUs."
+            "**Emulated machine**: this ran in a VM without hardware virtualisation. It shows that "
+            "the procedure works. No number here says what Docker costs on real CPUs."
         )
     share = manifest.environment.stolen_share
     if share is not None and share > STOLEN_SHARE:
         lines.append(
-            f"**The hypervisor took {share * 100:.1f} % of the CPU time** for others while "
-            "this ran; that widens the intervals, and the rates would be higher without."
+            f"**The hypervisor took {share * 100:.1f} % of the CPU time** (steal). That widens "
+            "the intervals and lowers the rates."
         )
     for variant in manifest.variants:
         state = manifest.network_state.get(variant.name)
         container = variant.levels.get("runtime") == "container"
         if state and container and not any(BRIDGE_NETFILTER_ON in s for s in state.sysctls):
             lines.append(
-                f"**{variant.name} ran without br_netfilter**, which a Docker host has: frames "
+                f"**{variant.name} ran without br_netfilter**, which a Docker host has. Frames "
                 "between containers passed no firewall rules, so Docker looks cheaper here."
             )
     return lines

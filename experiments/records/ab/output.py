@@ -1,0 +1,224 @@
+"""
+One output of ab, with everything that could be read of it and what could not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from experiments.records.ab.fields import FIELDS, LABELS, Value, values
+from experiments.records.ab.lines import clean_lines
+from experiments.records.ab.numbers import Printed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from experiments.records.ab.report import AbReport
+
+REQUIRED = (
+    "concurrency",
+    "duration_s",
+    "requests_completed",
+    "requests_failed",
+    "requests_per_second",
+)
+"""Fields that every whole output has."""
+
+FEWEST_FIELDS = 3
+"""An excerpt of ab has at least so many; fewer may be any text."""
+
+
+@dataclass(frozen=True)
+class AbOutput:
+    """
+    What one output of ab says; None, or an empty table, for what it does not say.
+
+    The fields have the names and units of AbReport. ``faults`` are the reasons that ab prints when
+    it gives up. ``unreadable`` are labels without a readable value, and ``other`` is any pair of
+    label and value that no known version of ab prints.
+    """
+
+    version: str | None = None
+    server_software: str | None = None
+    server_hostname: str | None = None
+    server_port: int | None = None
+    tls_protocol: str | None = None
+    tls_temp_key: str | None = None
+    tls_server_name: str | None = None
+    document_path: str | None = None
+    document_length: int | None = None
+    document_length_variable: bool = False
+    workers: int | None = None
+    concurrency: int | None = None
+    concurrency_achieved: int | None = None
+    ramp_up_delay_ms: int | None = None
+    duration_s: Printed | None = None
+    requests_asked: int | None = None
+    requests_completed: int | None = None
+    requests_failed: int | None = None
+    failed_connect: int | None = None
+    failed_receive: int | None = None
+    failed_length: int | None = None
+    failed_exceptions: int | None = None
+    write_errors: int | None = None
+    responses_non_2xx: int | None = None
+    keep_alive_requests: int | None = None
+    keep_alive_aborts: int | None = None
+    bytes_transferred: int | None = None
+    bytes_sent: int | None = None
+    bytes_html: int | None = None
+    requests_per_second: Printed | None = None
+    latency_mean_ms: Printed | None = None
+    latency_mean_across_ms: Printed | None = None
+    received_kib_per_second: Printed | None = None
+    sent_kib_per_second: Printed | None = None
+    total_kib_per_second: Printed | None = None
+    connection_times_ms: dict[str, dict[str, Printed]] = field(default_factory=dict)
+    percentiles_ms: dict[int, Printed] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    aborted_after_requests: int | None = None
+    interrupted: bool = False
+    warnings: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    other: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_of_ab(self) -> bool:
+        """
+        Whether enough was read for this to be an output of ab.
+        """
+        fields = [name for name in LABELS if getattr(self, name) is not None]
+        return self.version is not None or len(fields) >= FEWEST_FIELDS
+
+    @property
+    def missing(self) -> list[str]:
+        """
+        The labels of the required fields that could not be read.
+        """
+        return [LABELS[name] for name in REQUIRED if getattr(self, name) is None]
+
+    @property
+    def failure(self) -> str | None:
+        """
+        That ab gave up, after how many requests and why; None if it did not.
+        """
+        done = self.aborted_after_requests
+        if done is None and (not self.faults or self.requests_completed is not None):
+            return None
+        after = "" if done is None else f" after {done} request{'' if done == 1 else 's'}"
+        return f"ab gave up{after}: {'; '.join(self.faults[:3]) or 'it gives no reason'}"
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """
+        Whether ab ran with -k; None if the output does not tell.
+        """
+        if self.keep_alive_requests is not None:
+            return True
+        told = self.bytes_transferred is not None
+        return False if told and LABELS["keep_alive_requests"] not in self.unreadable else None
+
+    def labelled(self, label: str) -> Any:  # noqa: ANN401 - of the field's type
+        """
+        The value by ab's label, such as "Failed requests", "Length", "50%" or "Total, mean".
+        """
+        if label in FIELDS:
+            return getattr(self, FIELDS[label])
+        if label.endswith("%"):
+            return self.percentiles_ms.get(int(label[:-1]))
+        row, _, column = label.partition(", ")
+        return self.time_ms(row.lower(), column)
+
+    def lacking(self, *labels: str) -> list[str]:
+        """
+        Those of the labels whose value is missing, or zero.
+        """
+        return [label for label in labels if not self.labelled(label)]
+
+    def time_ms(self, row: str, column: str) -> Printed | None:
+        """
+        One cell of the table of connection times.
+        """
+        return self.connection_times_ms.get(row, {}).get(column)
+
+
+def read_outputs(text: str) -> Iterator[AbOutput]:
+    """
+    Every output of ab in a text, in order; text before the first one is an output of nothing.
+    """
+    found: list[Value] = []
+    for line in clean_lines(text):
+        held = values(line)
+        if _begins_another(held, found):
+            yield _put_together(found)
+            found = []
+        found += held
+    yield _put_together(found)
+
+
+def _begins_another(held: Iterable[Value], found: Iterable[Value]) -> bool:
+    fields = {value.field for value in held}
+    if "version" in fields:
+        return True
+    return "server_software" in fields and any(value.field == "server_software" for value in found)
+
+
+def _put_together(found: Iterable[Value]) -> AbOutput:
+    fields: dict[str, Any] = {}
+    unreadable: dict[str, None] = {}
+    for value in found:
+        if value.read is None:
+            unreadable[value.label] = None
+            if value.key is None:
+                fields[value.field] = None
+            continue
+        unreadable.pop(value.label, None)
+        if value.key is not None:
+            fields.setdefault(value.field, {})[value.key] = value.read
+        elif value.field in {"faults", "warnings"}:
+            fields[value.field] = (*fields.get(value.field, ()), value.read)
+        else:
+            fields[value.field] = value.read
+    _add_what_is_left_out(fields)
+    progress, finished = fields.pop("progress", False), fields.pop("finished", False)
+    interrupted = progress and not finished and fields.get("requests_completed") is not None
+    return AbOutput(**fields, interrupted=interrupted, unreadable=tuple(unreadable))
+
+
+def _add_what_is_left_out(fields: dict[str, Any]) -> None:
+    """
+    Add the zeros that ab says by leaving a line out.
+    """
+    if fields.get("requests_failed") == 0:
+        for kind in ("connect", "receive", "length", "exceptions"):
+            fields.setdefault(f"failed_{kind}", 0)
+    if fields.get("bytes_transferred") is not None:
+        # Lines that ab prints only if there is something to count stand before this one.
+        fields.setdefault("responses_non_2xx", 0)
+        fields.setdefault("write_errors", 0)
+
+
+def seconds_per_request(said: AbOutput | AbReport) -> float | None:
+    """
+    Duration over completed requests, from the printed number that is rounded least.
+
+    ab measures the duration to the microsecond and prints it in three ways.
+    """
+    requests, concurrency = said.requests_completed, said.concurrency
+    duration_s, rate, mean_ms = (
+        number if isinstance(number, Printed) else Printed(number or 0.0, half_unit)
+        for number, half_unit in (
+            (said.duration_s, 0.0005),
+            (said.requests_per_second, 0.005),
+            (said.latency_mean_ms, 0.0005),
+        )
+    )
+    ways: list[tuple[float, float]] = []
+    if requests and duration_s.value:
+        ways.append((duration_s.relative_error, duration_s.value / requests))
+    if rate.value:
+        ways.append((rate.relative_error, 1 / rate.value))
+    if concurrency and mean_ms.value:
+        ways.append((mean_ms.relative_error, mean_ms.value / 1e3 / concurrency))
+    return min(ways, key=lambda way: way[0])[1] if ways else None

@@ -1,0 +1,3 @@
+"""
+What all figures have in common.
+"""

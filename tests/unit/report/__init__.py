@@ -1,0 +1,3 @@
+"""
+The report as a whole, and the data beside it.
+"""

@@ -1,0 +1,3 @@
+"""
+Estimates, intervals and verdicts.
+"""

@@ -1,0 +1,3 @@
+"""
+What each topic of the report finds, says and draws.
+"""

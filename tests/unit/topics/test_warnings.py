@@ -1,0 +1,147 @@
+"""
+Warnings: what a reader must know before any number, and nothing in a calm run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.topics.warnings.section import warnings
+from experiments.records.manifest import MachineRecord, NetworkState
+from tests.unit.samples import PLACEMENT, failed_trial, findings, manifest, trial
+from tests.unit.topics.samples import pair_of, with_cpu, with_twin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
+
+
+def warned(made: Manifest, trials: Sequence[TrialRecord] | None = None) -> list[str]:
+    """
+    The warnings of a run of these trials, or of a calm one.
+    """
+    text = warnings(findings(made, pair_of([1.1, 1.2]) if trials is None else trials))
+    return [line.removeprefix("> ") for line in text.splitlines() if line]
+
+
+def test_a_calm_run_has_no_warning() -> None:
+    """
+    Not even a heading.
+    """
+    assert warned(manifest()) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("interrupted", "is interrupted"), ("running", "did not end")]
+)
+def test_a_run_that_is_not_complete_says_how_far_it_came(state: str, words: str) -> None:
+    """
+    How many of the trials that it began have a result, and how many blocks were planned.
+    """
+    (line,) = warned(manifest(state, blocks=5))
+    assert line.startswith(f"**This run {words}**: 4 of the 10 trials")
+    assert "5 blocks" in line
+
+
+def test_failed_trials_are_counted() -> None:
+    """
+    Of all that there were.
+    """
+    (line,) = warned(manifest(), [*pair_of([1.1]), failed_trial(3, 2, "docker")])
+    assert line.startswith("**1 of 3 trials failed**")
+
+
+@pytest.mark.parametrize(("apart", "pinned"), [(False, True), (True, False)])
+def test_a_client_on_the_stack_s_cpus_is_said(*, apart: bool, pinned: bool) -> None:
+    """
+    Its work is then part of every number.
+    """
+    placement = dataclasses.replace(PLACEMENT, apart=apart, pinned=pinned)
+    shared = [dataclasses.replace(each, placement=placement) for each in pair_of([1.1, 1.2])]
+    (line,) = warned(manifest(), shared)
+    assert line.startswith("**Client and stack shared CPUs**")
+
+
+def test_stolen_time_is_said_above_one_per_cent() -> None:
+    """
+    With its share; less than that is no warning.
+    """
+
+    def stolen(seconds: float) -> Manifest:
+        seen = dataclasses.replace(
+            manifest().environment, stolen_s=seconds, observed_s=100.0, cpus_online=2
+        )
+        return dataclasses.replace(manifest(), environment=seen)
+
+    (line,) = warned(stolen(10.0))
+    assert "5.0 %" in line
+    assert warned(stolen(1.0)) == []
+
+
+def test_a_missing_br_netfilter_is_said_of_containers() -> None:
+    """
+    Without it Docker looks cheaper than it is.
+    """
+    plan = manifest()
+    netns, docker = plan.variants
+
+    def with_sysctl(sysctl: str) -> Manifest:
+        state = NetworkState(links=[], addresses=[], routes=[], firewall=[], sysctls=[sysctl])
+        return dataclasses.replace(
+            plan,
+            variants=[netns, dataclasses.replace(docker, levels={"runtime": "container"})],
+            network_state={"netns": state, "docker": state},
+        )
+
+    (line,) = warned(with_sysctl("/proc/sys/net/ipv4/ip_forward:1"))
+    assert line.startswith("**docker ran without br_netfilter**")
+    assert warned(with_sysctl("/proc/sys/net/bridge/bridge-nf-call-iptables:1")) == []
+
+
+def test_a_client_that_may_be_the_limit_is_said() -> None:
+    """
+    With the variants whose rates are then the client's.
+    """
+    trials = [with_cpu(trial(1, 1, "netns", 250), 1.0, share=0.81)]
+    (line,) = warned(manifest(), trials)
+    assert line.startswith("**Client-bound**")
+    assert "netns" in line
+    assert warned(manifest(), [with_cpu(trials[0], 1.0, share=0.8)]) == []
+
+
+def test_differences_that_were_allowed_are_said_word_for_word() -> None:
+    """
+    Each once, however many trials had it.
+    """
+    words = "gateway.x is 1 in a, 2 in b"
+    odd = [dataclasses.replace(each, allowed=[words]) for each in pair_of([1.1])]
+    (line,) = warned(manifest(), odd)
+    assert line.count(words) == 1
+
+
+def test_an_emulated_machine_is_said() -> None:
+    """
+    No number of it is a real CPU's.
+    """
+    machine = MachineRecord("vagrant", acceleration="emulation")
+    (line,) = warned(dataclasses.replace(manifest(), machine=machine))
+    assert line.startswith("**Emulated machine**")
+
+
+def test_a_baseline_that_differs_from_itself_is_said_before_all_else() -> None:
+    """
+    By its 99 % interval; where that holds zero, nothing is said.
+    """
+    pair = pair_of([1.2, 1.21, 1.19, 1.2, 1.22])
+    made, again = with_twin(manifest("interrupted", blocks=5), [1.05, 1.06, 1.05, 1.04, 1.05])
+    first, *others = warned(made, [*pair, *again])
+    assert first.startswith("**Do not trust this run**")
+    assert "+5" in first
+    assert len(others) == 1
+    made, again = with_twin(manifest(blocks=5), [1.01, 0.99, 1.02, 1.0, 0.98])
+    assert warned(made, [*pair, *again]) == []

@@ -114,6 +114,13 @@ def spent(
     return cpu_cost(before, CpuCounters.read(parts, groups))
 
 
+def busy_s(cost: CpuSpent) -> float:
+    """
+    Seconds that the machine was busy.
+    """
+    return sum(cost.machine_s[column] for column in BUSY)
+
+
 def await_quiet() -> None:
     """
     Wait until the machine has nothing else to do, such as to clear away what a test before left.
@@ -142,17 +149,17 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
         deployment = up(VARIANTS[name], site, stack)
         load(deployment, site, groups[CLIENT], entry, 200)
         await_quiet()
-        shares: list[float] = []
+        costs: dict[float, CpuSpent] = {}
         # A busy machine gets more loads, because its own work comes and goes.
-        while len(shares) < LEAST_LOADS or (min(shares) > NOT_OURS and len(shares) < MOST_LOADS):
+        while len(costs) < LEAST_LOADS or (min(costs) > NOT_OURS and len(costs) < MOST_LOADS):
             cost = spent(deployment, site, groups, 1500, entry)
-            busy = sum(cost.machine_s[column] for column in BUSY)
-            shares.append(cost.unaccounted_s / busy)
-    assert abs(min(shares)) <= NOT_OURS, shares
-    gateway = cost.parts["gateway"]
-    assert gateway.user_s + gateway.system_s > busy / 3
-    assert (DAEMON in cost.parts) == (name in {"docker", "container-published"})
-    assert (PROXY in cost.parts) == (name == "container-published")
+            costs[cost.unaccounted_s / busy_s(cost)] = cost
+    quietest = costs[min(costs)]
+    assert abs(min(costs)) <= NOT_OURS, list(costs)
+    gateway = quietest.parts["gateway"]
+    assert gateway.user_s + gateway.system_s > busy_s(quietest) / 3
+    assert (DAEMON in quietest.parts) == (name in {"docker", "container-published"})
+    assert (PROXY in quietest.parts) == (name == "container-published")
 
 
 @pytest.mark.parametrize("name", ["bare", "docker"])

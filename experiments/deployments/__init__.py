@@ -31,7 +31,7 @@ class Site:
     that acts as the host; ``group`` is the control group of the whole stack. ``plain_root`` is the
     userland without an overlay. ``docker_spec`` is the OCI specification of a container that Docker
     started here, for deployments that imitate one. ``processors`` is the number of CPUs that the
-    stack runs on, even if it is brought up on more.
+    stack runs on, even if started on more.
     """
 
     directory: Path

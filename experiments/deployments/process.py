@@ -263,7 +263,6 @@ class ProcessDeployment:
         service = running.instance.service
         place = self._place(running.instance, running.group)
         command = [*become_user(service.user), *check.command]
-        # Its output is captured, because Python then notices the end of a command at once.
         return run_command(
             self._starter.command(service, place, command),
             limit_s=check.timeout_s,

@@ -129,7 +129,7 @@ def differences(first: ProcessFacts, others: Iterable[int]) -> list[str]:
 
 def digest(path: Path) -> str:
     """
-    The SHA-256 of a file; computed once per file.
+    The SHA-256 of a file, cached by inode and time.
     """
     found = path.stat()
     key = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)

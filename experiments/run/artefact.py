@@ -67,7 +67,9 @@ class LengthArtefact:
 
     def _late(self, variant: Variant, *, any_length: bool) -> TrialRecord:
         """
-        A trial whose product services start to serve after the first answer; nothing is proved.
+        A trial whose product services open their ports only after the gateway's first 502.
+
+        Nothing is proved.
         """
         conditions = dataclasses.replace(
             self._stage.conditions,

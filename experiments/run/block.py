@@ -224,7 +224,7 @@ class Block:
 
     def _look_for_residue(self) -> None:
         """
-        Check for residue; its origin is unknown, so it invalidates all trials of the block.
+        Residue cannot be traced to one deployment, so every trial of the part is an error.
         """
         try:
             self.stage.check_residue()

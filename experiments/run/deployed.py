@@ -44,8 +44,7 @@ class Deployed:
 
     A phase that fails sets ``fault``, and the deployment is then no longer ``going``; other trials
     are not affected. ``fields`` collects fields of the trial's record, and ``state`` is the state
-    of the network, if it is wanted. With ``quiet`` the phases are not announced, so a stop of the
-    run does not interrupt them.
+    of the network, if it is wanted. ``quiet`` skips the stop check at the start of a phase.
     """
 
     def __init__(

@@ -52,7 +52,8 @@ class Stage:
     """
     The shared resources of all trials of a run.
 
-    ``states`` maps variants to the state of their network; ``number`` is that of the last trial.
+    ``states`` has the state of the network by variant, from its first trial; ``number`` is that of
+    the last trial.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from experiments.run.conditions import Conditions, Identity
 
 COLD_REQUESTS = 100
-"""Requests of the first load of a fresh deployment, whose latency is the cold latency."""
+"""Requests in the cold load, the first of a fresh deployment."""
 
 
 class Trial(Deployed):

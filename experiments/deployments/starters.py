@@ -132,11 +132,11 @@ class RuncContainer:
 @dataclass(frozen=True)
 class Place:
     """
-    The place of an instance: its name, its network namespace (a path) and its control group.
+    The place of an instance: its name, its network namespace and its control group.
     """
 
     name: str
-    network_namespace: str
+    network_namespace_path: str
     group: ControlGroup | None
 
 
@@ -224,7 +224,7 @@ class Starter:
         """
         return launch_command(
             place.group or self.shared_group,
-            place.network_namespace,
+            place.network_namespace_path,
             command,
             root=self._plain_root,
             working_directory=service.working_dir,
@@ -248,7 +248,7 @@ class Starter:
             hostname=name,
             environment=environment,
             root=self._root(bundle),
-            network_namespace=place.network_namespace,
+            network_namespace_path=place.network_namespace_path,
             group=f"/{self._site.group.path}/{name}",
         )
         (bundle / "config.json").write_text(json.dumps(config))

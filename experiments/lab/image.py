@@ -32,7 +32,7 @@ def import_userland() -> None:
     with (
         NetworkNamespace("image") as namespace,
         DockerDaemon(
-            network_namespace=namespace.path,
+            network_namespace_path=namespace.path,
             directory=Path("/run/image"),
             group=group,
             container_group=containers,

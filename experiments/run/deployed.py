@@ -158,7 +158,7 @@ class Deployed:
         """
         conditions, levels, site = self.conditions, self.variant.levels, self.identity.site
         address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
-        namespace = self.client.network_namespace
+        namespace = self.client.network_namespace_path
         check, answered_at = check_answers(namespace, address, conditions.workload)
         self.fields["first_answer_s"] = answered_at - self.deployment.started_at
         if site.group.bind(conditions.placement.stack):

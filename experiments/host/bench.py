@@ -151,7 +151,9 @@ def _analysis() -> list[Timing]:
     what = f"analysis of {found['records'] / 1e6:g} million requests"
     return [
         Timing(what, "s", [found["duration_s"]], found["target_s"]),
-        Timing(f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], 1000),
+        Timing(
+            f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], found["target_bytes"] / 1e6
+        ),
     ]
 
 

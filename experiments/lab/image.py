@@ -46,8 +46,9 @@ def import_userland() -> None:
             ended = run_command(
                 command, limit_s=IMPORT_TIMEOUT_S, stdin=tar.stdout or subprocess.DEVNULL
             )
-        if not ended.ok:
-            raise HostError(ended.failure("importing the userland"))
+            if not ended.ok:
+                tar.kill()
+                raise HostError(ended.failure("importing the userland"))
         if tar.returncode:
             msg = f"importing the userland failed: tar ended with status {tar.returncode}"
             raise HostError(msg)

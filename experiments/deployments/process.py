@@ -303,7 +303,9 @@ def become_user(user: str) -> list[str]:
 def _refuse_ended(running: _Running, when: str) -> None:
     status = running.process.poll()
     if status is not None:
-        what = f"service {running.instance.name} ended with status {status} {when}"
+        # 0 may stand for an unknown status.
+        how = f"ended with status {status}" if status else "ended"
+        what = f"service {running.instance.name} {how} {when}"
         raise _unhealthy(what, running)
 
 

@@ -48,7 +48,7 @@ class Started(Protocol):
 
     def poll(self) -> int | None:
         """
-        Its exit status, or None while it runs.
+        Its exit status, 0 if that is unknown, or None while it runs.
         """
 
     def kill(self) -> None:
@@ -79,7 +79,7 @@ class RuncContainer:
 
     def poll(self) -> int | None:
         """
-        0 after its end: only the process that inherited it learns the real status.
+        0 after its end: runc does not keep the status, and only the lab's init learns it.
         """
         if self._status is None and self._has_ended():
             self._status = 0

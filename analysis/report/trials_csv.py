@@ -14,7 +14,8 @@ import io
 from typing import TYPE_CHECKING
 
 from analysis.statistics.estimates import METRICS
-from analysis.topics.cpu.findings import BESIDE, CLIENT, DAEMON, PROXY, READER, RUNNER, part_of
+from analysis.topics.cpu.findings import BESIDE
+from experiments.records.cpu import CLIENT, DAEMON, LOG_READER, PROXY, RUNNER, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ SERVICES = "services"
 GROUPS = {
     DAEMON: "docker",
     PROXY: "proxy",
-    READER: "readers",
+    LOG_READER: "readers",
     CLIENT: "client",
     RUNNER: "runner",
 }

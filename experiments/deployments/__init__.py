@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
 
 
-DAEMON = "dockerd, containerd, shims"
-PROXY = "docker-proxy"
-LOG_READER = "log reader"
-"""Names of the helper processes beside the services."""
-
-
 @dataclass(frozen=True)
 class Site:
     """

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
 from experiments.commands import LAST_LINES, last_lines, run_command
-from experiments.deployments import DAEMON, LOG_READER, Part
+from experiments.deployments import Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
 from experiments.deployments.private_daemon import let_bridges_pass, private_daemon
@@ -29,6 +29,7 @@ from experiments.errors import ComposeError, DeployError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
+from experiments.records.cpu import DAEMON, log_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +156,7 @@ class ProcessDeployment:
         The readers of pipes, and the idle daemon.
         """
         found = {
-            f"{LOG_READER} of {name}": Part(running.reader.pid, None)
+            log_reader(name): Part(running.reader.pid, None)
             for name, running in self._running.items()
             if running.reader is not None
         }

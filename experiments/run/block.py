@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.hardware import available_bytes
 from experiments.plan.order import round_order
-from experiments.probes.environment import available_bytes
 from experiments.run.faults import TRIAL_ERRORS, describe
 
 if TYPE_CHECKING:

@@ -198,6 +198,7 @@ def in_percent(estimate: Estimate) -> str:
     """
     A relative difference with its confidence interval.
     """
+    # As in a report, whose code the lab cannot import.
     if not estimate.comparable:
         return "not comparable (the shares of good answers differ)"
     centre = f"{estimate.relative * 100:+.1f} %"

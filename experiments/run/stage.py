@@ -23,9 +23,9 @@ from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
 from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
-from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
+from experiments.records.cpu import CLIENT, RUNNER
 from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
 from experiments.run.block import Block

@@ -161,7 +161,7 @@ def build(
     if platform.machine() != "x86_64":
         msg = (
             f"the box is built for x86_64 only, and this is {platform.machine()}; "
-            "use --machine local, or the public box (see the README)"
+            "use --machine local, or the public box (see docs/machine.md)"
         )
         raise HostError(msg)
     digest = digest_of(mirror)

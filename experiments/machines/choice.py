@@ -81,7 +81,8 @@ def choose_machine(
     if not sys.platform.startswith("linux"):
         msg = (
             f"the lab and the VM by libvirt need Linux, and this is {sys.platform}; "
-            "the README says how to start the public box by hand and run the lab in it"
+            "the README says what the lab needs, and docs/machine.md how to start the public box "
+            "by hand"
         )
         raise HostError(msg)
     if asked == "local":

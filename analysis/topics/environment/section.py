@@ -125,6 +125,11 @@ def _project(git: Source | None) -> str:
     return f"commit {git.commit[:12]}" + (", with changed files" if git.changed else "")
 
 
+ENVIRONMENT = """\
+apt install python3-venv
+python3 -m venv ~/nox && . ~/nox/bin/activate && pip install nox"""
+
+
 def reproduce(findings: Findings) -> str:
     """
     The commands that repeat this run and write this report again.
@@ -146,7 +151,7 @@ def reproduce(findings: Findings) -> str:
         for part in [
             "## How to reproduce",
             f"On a Debian or Ubuntu machine, as root, with Python 3.11 or later, in {checkout}:",
-            f"```\npip install nox\n{command}\n```",
+            f"```\n{ENVIRONMENT}\n{command}\n```",
             again,
             (
                 f"To make this report again, without root (if it is not in {run}, name its folder "

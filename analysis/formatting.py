@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from analysis.statistics.estimates import Difference
     from analysis.statistics.verdicts import Verdict
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
 
 
 MOST_DECIMALS = 4
@@ -120,7 +120,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def verdict(comparison: Comparison) -> str:
+def verdict(comparison: JudgedComparison) -> str:
     """
     One sentence on one comparison that claims no more than its verdict.
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analysis.statistics.intervals import Interval
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.trials import CpuSpent, TrialRecord
 
 BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, LOG_READER)
@@ -98,13 +98,13 @@ class CpuComparison:
     error costs less CPU time than an answer.
     """
 
-    compared: Comparison
+    compared: JudgedComparison
     difference: CpuDifference | None
     p_value: float | None
 
 
 def cpu_comparisons(
-    compared: Sequence[Comparison], trials: Sequence[TrialRecord]
+    compared: Sequence[JudgedComparison], trials: Sequence[TrialRecord]
 ) -> list[CpuComparison]:
     """
     Every comparison in CPU time; A/A comparisons are corrected as a separate family.

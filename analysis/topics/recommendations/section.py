@@ -10,7 +10,7 @@ from analysis.formatting import sentence, short_verdict, table, time_difference
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.recommendations.findings import Left
 
 
@@ -46,7 +46,7 @@ def recommendations(findings: Findings) -> str:
     )
 
 
-def _bought(each: Comparison) -> list[str]:
+def _bought(each: JudgedComparison) -> list[str]:
     if each.difference is None:
         return ["–", "–", "–", "no block has both"]
     return [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.trust.simulation import Resampled
     from experiments.records.trials import LoadResult, TrialRecord
 
@@ -59,7 +59,7 @@ def trust(findings: Findings) -> str:
     return "\n\n".join([*parts, *_little(findings.trials)])
 
 
-def control(each: Comparison) -> str:
+def control(each: JudgedComparison) -> str:
     """
     The result of one A/A comparison as a sentence.
     """
@@ -83,7 +83,7 @@ def control(each: Comparison) -> str:
     )
 
 
-def _row(each: Comparison) -> list[str]:
+def _row(each: JudgedComparison) -> list[str]:
     name = f"{each.name} ({each.treatment} against {each.baseline})"
     judged = each.verdict
     if each.difference is None or judged.p_value is None or judged.detectable is None:

@@ -67,11 +67,11 @@ class Entry:
 
 def verdict_word(comparison: JudgedComparison) -> str:
     """
-    The verdict without numbers, and without the number of blocks needed.
+    The short verdict, or why there is none.
     """
     if comparison.difference is None:
         return "no block has both"
-    return short_verdict(comparison.verdict).partition(" (")[0]
+    return short_verdict(comparison.verdict)
 
 
 def numbers_of(comparison: JudgedComparison) -> str:

@@ -356,8 +356,8 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
     if left is not None and left.comparable:
         interval = left.relative["us_per_request"]
         measured += (
-            f" Against {base}, which has no Docker, but a bridge, then remain "
-            f"{percent(interval)}, by an interval that is not corrected."
+            f" The remaining difference to {base}, which has no Docker but a bridge, is "
+            f"{percent(interval)}, not corrected for several comparisons."
         )
         margin = evidence.manifest.margin
         # A negative remainder also means that no cost remains.
@@ -369,7 +369,7 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
             verdict = Holds.NO
     elif verdict is Holds.YES and each.wholly:
         why = "was not measured" if left is None else "is not comparable"
-        measured += f" What then remains against {base or 'raw namespaces'} {why}."
+        measured += f" The remaining difference to {base or 'raw namespaces'} {why}."
         verdict = Holds.DIRECTION
     also = evidence.named(each.also) if each.also else None
     if also is not None and also.difference is not None:

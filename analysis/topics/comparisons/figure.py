@@ -79,7 +79,7 @@ def comparisons(findings: Findings) -> Figure | None:
 
 
 def _row(each: JudgedComparison) -> Row:
-    name = f"{each.name}: one thing with itself" if each.control else each.name
+    name = f"{each.name}: equal variants" if each.control else each.name
     about = f"{each.treatment} against {each.baseline}"
     more = "" if each.verdict.kind is Kind.NOT_COMPARABLE else verdict_word(each)
     return Row(name, about, numbers_of(each), more)
@@ -95,7 +95,7 @@ def _alternative(compared: Sequence[JudgedComparison]) -> str:
         if judged:
             named = ", ".join(f"{each.name} {_estimate(each)}".rstrip() for each in judged)
             words.append(f"{verdict_word(judged[0])}: {named}")
-    words += [f"one thing with itself: {numbers_of(each)}" for each in compared if each.control]
+    words += [f"equal variants: {numbers_of(each)}" for each in compared if each.control]
     said = sentence("; ".join(words))
     return f"Time per request of each treatment relative to its baseline. {said}."
 

@@ -44,7 +44,7 @@ def verdicts(findings: Findings) -> str:
         [
             f"**{sentence(each.name)}**",
             time_difference(each.difference) if each.difference else "–",
-            "A/A" if each.control else short_verdict(each.verdict).partition(" (")[0],
+            "A/A" if each.control else short_verdict(each.verdict),
             advice(each, changes.get(each.name)),
             f"`{each.treatment}` against `{each.baseline}`",
         ]

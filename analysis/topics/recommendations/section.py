@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import sentence, short_verdict, table, time_difference
+from analysis.formatting import sentence, table, time_difference, verdict_and_blocks
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
@@ -53,7 +53,7 @@ def _bought(each: JudgedComparison) -> list[str]:
         time_difference(each.difference),
         time_difference(each.difference, "latency_p50_us"),
         time_difference(each.difference, "latency_p99_us"),
-        short_verdict(each.verdict),
+        verdict_and_blocks(each.verdict),
     ]
 
 

@@ -8,7 +8,15 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, microseconds, not_comparable, percent, short_verdict, table
+from analysis.formatting import (
+    count,
+    microseconds,
+    not_comparable,
+    percent,
+    short_verdict,
+    table,
+    verdict_and_blocks,
+)
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.topics.trust.simulation import REPLICATES, REQUESTS_ALONE, WANTED
 from experiments.records.trials import OK
@@ -98,7 +106,7 @@ def _row(each: JudgedComparison) -> list[str]:
         microseconds(each.difference.us_per_request),
         "< 0.001" if judged.p_value < 0.001 else f"{judged.p_value:.3f}",
         f"±{judged.detectable * 100:.1f} %" if judged.detectable < 1 else "not even a doubling",
-        short_verdict(judged),
+        verdict_and_blocks(judged),
         str(each.difference.blocks),
     ]
 

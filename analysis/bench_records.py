@@ -33,10 +33,10 @@ TARGET_BYTES = 10**9
 
 VARIANTS = ("netns", "docker")
 FRACTIONS = (0.3, 0.6, 0.9)
-LOADS = len(FRACTIONS) + 1
 REQUESTS = 2000
 """Requests per load; the last load has the rest."""
 
+MAKE_TIMEOUT_S = 600
 RATE_PER_S = 100.0
 SEED = 1
 
@@ -142,7 +142,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "analysis.bench_records", "--make", directory]
-        subprocess.run([*command, "--records", str(options.records)], check=True)
+        command += ["--records", str(options.records)]
+        subprocess.run(command, check=True, timeout=MAKE_TIMEOUT_S)
         run = Path(directory)
         started_s = time.monotonic()
         analysed = latencies(read_manifest(run), read_trials(run), run)

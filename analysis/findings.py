@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from analysis.topics.calibration.agreement import Agreement
     from analysis.topics.calibration.findings import Recovery
     from analysis.topics.claims.findings import Claim
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.cpu.findings import CpuComparison, CpuCost
     from analysis.topics.ladder.findings import Climb, Remainder
     from analysis.topics.latency.findings import Latencies
-    from analysis.topics.limits.findings import Dose
+    from analysis.topics.limits.findings import LimitDose
     from analysis.topics.recommendations.findings import Change
     from analysis.topics.trust.simulation import Resampled
     from analysis.topics.warm_up.findings import WarmUp
@@ -127,7 +127,7 @@ class Findings:
         return {name: cost for name, cost in costs.items() if cost is not None}
 
     @cached_property
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[JudgedComparison]:
         """
         The declared comparisons with their verdicts.
         """
@@ -180,7 +180,7 @@ class Findings:
         return cpu_comparisons(self.comparisons, self.trials)
 
     @cached_property
-    def doses(self) -> list[Dose]:
+    def doses(self) -> list[LimitDose]:
         """
         Variants with resource limits against the variants without.
         """

@@ -20,4 +20,4 @@ TRIALS_CSV = "trials.csv"
 VERDICTS = "verdicts.json"
 
 VALUE_AT_FAULT = (ArithmeticError, LookupError, TypeError, ValueError)
-"""Exceptions that records with valid types but impossible values cause, such as a duration of 0."""
+"""Exceptions that records with valid types but invalid values cause, such as a duration of 0."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from analysis.statistics.estimates import Difference
     from analysis.statistics.verdicts import Verdict
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
 
 
 MOST_DECIMALS = 4
@@ -120,7 +120,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def verdict(comparison: Comparison) -> str:
+def verdict(comparison: JudgedComparison) -> str:
     """
     One sentence on one comparison that claims no more than its verdict.
     """
@@ -144,7 +144,7 @@ def verdict(comparison: Comparison) -> str:
             f"{microseconds(absolute, sign='-')} on {base}"
         )
     else:
-        words = f"{short_verdict(judged)}; {cost}"
+        words = f"{verdict_and_blocks(judged)}; {cost}"
         if judged.kind is Kind.CANNOT_TELL and relative.excludes_zero:
             words += (
                 "; its interval excludes zero, but its p-value does not stand after Holm's "
@@ -161,18 +161,28 @@ def verdict(comparison: Comparison) -> str:
 
 def short_verdict(judged: Verdict) -> str:
     """
-    A verdict without the difference, for a table cell.
+    A verdict without numbers but its margin, for a table cell.
     """
-    margin = f"±{judged.margin * 100:g} %"
-    word = str(judged.kind.value)
     if judged.kind is Kind.EQUIVALENT:
-        return f"{word} {margin}"
-    if judged.kind is Kind.CANNOT_TELL:
-        if judged.blocks_needed is None:
-            return word
-        wanted = f"±{(judged.wanted or judged.margin) * 100:g} %"
-        return f"{word} (would need about {judged.blocks_needed} blocks for {wanted})"
-    return word.removesuffix(" by")
+        return f"{judged.kind.value} ±{judged.margin * 100:g} %"
+    return judged.kind.word
+
+
+def blocks_needed(judged: Verdict) -> str:
+    """
+    About how many blocks narrow the interval to which half-width; empty unless undecided.
+    """
+    if judged.kind is not Kind.CANNOT_TELL or judged.blocks_needed is None:
+        return ""
+    return f"{judged.blocks_needed} for ±{(judged.wanted or judged.margin) * 100:g} %"
+
+
+def verdict_and_blocks(judged: Verdict) -> str:
+    """
+    The short verdict with the number of blocks needed.
+    """
+    blocks = blocks_needed(judged)
+    return short_verdict(judged) + (f" (blocks needed: about {blocks})" if blocks else "")
 
 
 def negative(interval: Interval) -> Interval:

@@ -1,5 +1,8 @@
 """
 External commands: with a time limit, and with an error that says what was run and how it ended.
+
+Processes that last as long as the work (the lab, dockerd, services, a command under sudo or in the
+VM) have no limit: ``subprocess.Popen`` starts them.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.statistics.intervals import Interval
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
 
 LEGEND_IN = 0.4
 
@@ -65,23 +65,23 @@ class Entry:
     kind: Kind
 
 
-def verdict_word(comparison: Comparison) -> str:
+def verdict_word(comparison: JudgedComparison) -> str:
     """
-    The verdict without numbers, and without the number of blocks needed.
+    The short verdict, or why there is none.
     """
     if comparison.difference is None:
         return "no block has both"
-    return short_verdict(comparison.verdict).partition(" (")[0]
+    return short_verdict(comparison.verdict)
 
 
-def numbers_of(comparison: Comparison) -> str:
+def numbers_of(comparison: JudgedComparison) -> str:
     """
     The relative difference with its interval.
     """
     return time_difference(comparison.difference) if comparison.difference else "–"
 
 
-def numbers_and_verdict(comparison: Comparison) -> str:
+def numbers_and_verdict(comparison: JudgedComparison) -> str:
     """
     Difference and verdict on one line; *not comparable* stands once, without numbers.
     """

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from analysis.statistics.estimates import METRICS
-from analysis.topics.cpu.findings import BESIDE, CLIENT, DAEMON, PROXY, READER, RUNNER, part_of
+from experiments.records.cpu import CLIENT, DAEMON, LOG_READER, PROXY, RUNNER, part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult, TrialRecord
 
-Cell = str | int | float | None
+    Cell = str | int | float | None
+    Column = tuple[str, Callable[[TrialRecord], Cell]]
 
 PHASES = (
     *("deploy", "check", "cold", "warmup"),
@@ -46,16 +49,13 @@ OF_LOAD = (
 )
 """Columns with the name and value of a field of the load."""
 
-COMPUTED = ("cpu_", "throttled_s")
-"""Prefixes of the columns whose numbers are computed from the records."""
-
 DIGITS = 12
 
-SERVICES = "services"
+SERVICES, UNACCOUNTED = "services", "unaccounted"
 GROUPS = {
     DAEMON: "docker",
     PROXY: "proxy",
-    READER: "readers",
+    LOG_READER: "readers",
     CLIENT: "client",
     RUNNER: "runner",
 }
@@ -66,116 +66,95 @@ def trials_csv(manifest: Manifest, trials: Sequence[TrialRecord]) -> str:
     """
     The whole file with its header; lines end with a line feed alone.
     """
-    levels = manifest.levels
-    factors = sorted({name for each in levels.values() for name in each})
-    others = sorted({name for trial in trials for name in trial.phases_s} - set(PHASES))
-    phases = [*PHASES, *others]
+    columns = _columns(manifest, trials)
     text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(factors, phases), lineterminator="\n")
-    writer.writeheader()
-    for trial in trials:
-        variant_levels = levels.get(trial.variant, {})
-        writer.writerow(
-            _rounded(
-                {
-                    "run": manifest.run,
-                    "number": trial.number,
-                    "block": trial.block,
-                    "part": trial.part,
-                    "position": trial.position,
-                    "variant": trial.variant,
-                    **{f"factor_{name}": variant_levels.get(name) for name in factors},
-                    "status": trial.status,
-                    "started_at": trial.started_at,
-                    **{f"phase_{name}_s": trial.phases_s.get(name) for name in phases},
-                    **({name: getattr(trial.load, name) for name in OF_LOAD} if trial.load else {}),
-                    "us_per_request": _us_per_request(trial.load),
-                    **_of_rounds(trial),
-                    "at_once_us_per_request": _us_per_request(trial.at_once),
-                    "first_answer_s": trial.first_answer_s,
-                    "cold_us_per_request": _us_per_request(trial.cold),
-                    **_cpu(trial),
-                    "failed_phase": trial.failed_phase,
-                    "error": trial.error,
-                }
-            )
-        )
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([name for name, _ in columns])
+    writer.writerows([value(trial) for _, value in columns] for trial in trials)
     return text.getvalue()
 
 
-def _rounded(row: dict[str, Cell]) -> dict[str, Cell]:
+def _columns(manifest: Manifest, trials: Sequence[TrialRecord]) -> list[Column]:
     """
-    Round computed numbers, so that every Python version writes the same file.
-
-    Since Python 3.12, ``sum`` of floats has a smaller rounding error.
+    All columns in order, each with its value of a trial.
     """
-    return {
-        name: float(f"{value:.{DIGITS}g}")
-        if isinstance(value, float) and name.startswith(COMPUTED)
-        else value
-        for name, value in row.items()
-    }
-
-
-def _columns(factors: Sequence[str], phases: Sequence[str]) -> list[str]:
-    """
-    All columns in order; they depend on factors and phases, and not on what was recorded.
-    """
-    groups = (SERVICES, *GROUPS.values(), "unaccounted")
+    levels = manifest.levels
+    factors = sorted({name for each in levels.values() for name in each})
+    others = sorted({name for trial in trials for name in trial.phases_s} - set(PHASES))
+    groups = (SERVICES, *GROUPS.values(), UNACCOUNTED)
     return [
-        *("run", "number", "block", "part", "position", "variant"),
-        *(f"factor_{name}" for name in factors),
-        *("status", "started_at"),
-        *(f"phase_{name}_s" for name in phases),
-        *OF_LOAD,
-        *("us_per_request", "rounds", "others_ran_us", "at_once_us_per_request"),
-        *("first_answer_s", "cold_us_per_request"),
-        *(_cpu_column(name) for name in groups),
-        *("client_share", "throttled_s", "failed_phase", "error"),
+        ("run", lambda _: manifest.run),
+        *_fields("number", "block", "part", "position", "variant"),
+        *(
+            (f"factor_{name}", lambda trial, name=name: levels.get(trial.variant, {}).get(name))
+            for name in factors
+        ),
+        *_fields("status", "started_at"),
+        *(
+            (f"phase_{name}_s", lambda trial, name=name: trial.phases_s.get(name))
+            for name in (*PHASES, *others)
+        ),
+        *((name, partial(_of_load, name)) for name in OF_LOAD),
+        ("us_per_request", lambda trial: _us_per_request(trial.load)),
+        ("rounds", _rounds),
+        ("others_ran_us", _others_ran_us),
+        ("at_once_us_per_request", lambda trial: _us_per_request(trial.at_once)),
+        *_fields("first_answer_s"),
+        ("cold_us_per_request", lambda trial: _us_per_request(trial.cold)),
+        *((f"cpu_{name}_us_per_request", partial(_cpu_us_per_request, name)) for name in groups),
+        ("client_share", lambda trial: trial.cpu.client_share if trial.cpu else None),
+        ("throttled_s", _throttled_s),
+        *_fields("failed_phase", "error"),
     ]
 
 
-def _cpu_column(group: str) -> str:
-    return f"cpu_{group}_us_per_request"
+def _fields(*names: str) -> list[Column]:
+    """
+    Columns with the name and value of a field of the trial.
+    """
+    return [(name, attrgetter(name)) for name in names]
 
 
-def _of_rounds(trial: TrialRecord) -> dict[str, Cell]:
-    """
-    The columns of a trial's rounds; none where it has no rounds.
-    """
-    if not trial.loads:
-        return {}
-    return {
-        "rounds": sum(load.requests_completed == load.requests for load in trial.loads),
-        "others_ran_us": sum(load.others_ran_us for load in trial.loads),
-    }
+def _of_load(name: str, trial: TrialRecord) -> Cell:
+    return getattr(trial.load, name) if trial.load else None
 
 
 def _us_per_request(load: LoadResult | None) -> float | None:
     return METRICS["us_per_request"](load) if load else None
 
 
-def _cpu(trial: TrialRecord) -> dict[str, Cell]:
-    """
-    CPU time by group of processes; no columns where it was not recorded.
+def _rounds(trial: TrialRecord) -> int | None:
+    return sum(load.is_whole for load in trial.loads) if trial.loads else None
 
-    A group that does not occur in a trial spent 0 µs.
+
+def _others_ran_us(trial: TrialRecord) -> int | None:
+    return sum(load.others_ran_us for load in trial.loads) if trial.loads else None
+
+
+def _throttled_s(trial: TrialRecord) -> float | None:
+    return _rounded(sum(trial.cpu.throttled_s.values(), 0.0)) if trial.cpu else None
+
+
+def _cpu_us_per_request(group: str, trial: TrialRecord) -> float | None:
     """
-    if trial.cpu is None:
-        return {}
-    cells: dict[str, Cell] = {
-        "client_share": trial.cpu.client_share,
-        "throttled_s": sum(trial.cpu.throttled_s.values(), 0.0),
-    }
-    if trial.load is None or not trial.load.requests_completed:
-        return cells
-    spent_s = dict.fromkeys([SERVICES, *GROUPS.values()], 0.0)
-    for name, part in trial.cpu.parts.items():
-        kind = part_of(name)
-        group = GROUPS[kind] if kind in BESIDE else SERVICES
-        spent_s[group] += part.user_s + part.system_s
-    spent_s["unaccounted"] = trial.cpu.unaccounted_s
-    return cells | {
-        _cpu_column(group): seconds * 1e6 / trial.load.requests_completed
-        for group, seconds in spent_s.items()
-    }
+    CPU time of a group of processes; 0 if the trial has none of them, None without a record.
+    """
+    if trial.cpu is None or trial.load is None or not trial.load.requests_completed:
+        return None
+    seconds = trial.cpu.unaccounted_s
+    if group != UNACCOUNTED:
+        seconds = sum(
+            part.user_s + part.system_s
+            for name, part in trial.cpu.parts.items()
+            if GROUPS.get(part_of(name), SERVICES) == group
+        )
+    return _rounded(seconds * 1e6 / trial.load.requests_completed)
+
+
+def _rounded(number: float) -> float:
+    """
+    A sum of floats, rounded, so that every Python version writes the same file.
+
+    Since Python 3.12, ``sum`` of floats has a smaller rounding error.
+    """
+    return float(f"{number:.{DIGITS}g}")

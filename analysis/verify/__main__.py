@@ -149,7 +149,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return CANNOT_TELL
     except VALUE_AT_FAULT as error:
-        print(f"error: a record holds an impossible value: {error!r}", file=sys.stderr)
+        print(f"error: a record contains an invalid value: {error!r}", file=sys.stderr)
         return CANNOT_TELL
     if result.verification is None:
         print(refusal(result), file=sys.stderr)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis.run import Run
     from analysis.statistics.estimates import Difference
     from analysis.statistics.verdicts import Verdict
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.verify.runs import Pair
 
 
@@ -188,7 +188,7 @@ def _left_out(pair: Pair, reference: Run, here: Run, allowed: Collection[str]) -
     return ""
 
 
-def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Comparison]]:
+def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[JudgedComparison]]:
     """
     All effects of a run, as in its report except for the margin, and its A/A comparisons.
     """
@@ -202,7 +202,7 @@ def _measured(run: Run, margin: float) -> tuple[dict[Pair, Effect], list[Compari
     return effects, [each for each in found.comparisons if each.control]
 
 
-def _distrust(run: Run, controls: Sequence[Comparison]) -> list[str]:
+def _distrust(run: Run, controls: Sequence[JudgedComparison]) -> list[str]:
     """
     The effects that a run shows between equal deployments.
     """
@@ -218,7 +218,7 @@ def _distrust(run: Run, controls: Sequence[Comparison]) -> list[str]:
     return lines
 
 
-def _notes(run: Run, controls: Sequence[Comparison]) -> list[str]:
+def _notes(run: Run, controls: Sequence[JudgedComparison]) -> list[str]:
     """
     The limits of a run: incomplete, emulated, or without an A/A comparison.
     """

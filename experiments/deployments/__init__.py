@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
 
 
-DAEMON = "dockerd, containerd, shims"
-PROXY = "docker-proxy"
-LOG_READER = "log reader"
-"""Names of the helper processes beside the services."""
-
-
 @dataclass(frozen=True)
 class Site:
     """
@@ -31,7 +25,7 @@ class Site:
     that acts as the host; ``group`` is the control group of the whole stack. ``plain_root`` is the
     userland without an overlay. ``docker_spec`` is the OCI specification of a container that Docker
     started here, for deployments that imitate one. ``processors`` is the number of CPUs that the
-    stack runs on, even if it is brought up on more.
+    stack runs on, even if started on more.
     """
 
     directory: Path

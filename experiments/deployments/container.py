@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 from docker.errors import DockerException
 
 from experiments.commands import LAST_LINES, run_command
-from experiments.deployments import DAEMON, Part
+from experiments.deployments import Part
 from experiments.deployments.compose import compose_command
 from experiments.deployments.private_daemon import private_daemon
 from experiments.errors import DeployError
 from experiments.lab.uplink import UPLINK_ADDRESS
+from experiments.records.cpu import DAEMON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -46,7 +46,7 @@ def docker_spec(site: Site) -> dict[str, Any]:
     with (
         NetworkNamespace(site.network_namespace) as namespace,
         DockerDaemon(
-            network_namespace=namespace.path,
+            network_namespace_path=namespace.path,
             directory=site.directory,
             group=group,
             container_group=site.group,
@@ -76,7 +76,7 @@ def bundle_config(
     hostname: str,
     environment: Mapping[str, str],
     root: Path,
-    network_namespace: str,
+    network_namespace_path: str,
     group: str,
 ) -> dict[str, Any]:
     """
@@ -108,7 +108,7 @@ def bundle_config(
     linux["namespaces"] = [
         {"type": item["type"]} for item in linux["namespaces"] if item["type"] in kinds
     ]
-    linux["namespaces"].append({"type": "network", "path": network_namespace})
+    linux["namespaces"].append({"type": "network", "path": network_namespace_path})
     # The limits are set on the control group, in the same way for both runtimes.
     devices = linux.get("resources", {}).get("devices", [])
     linux["resources"] = {"devices": devices}

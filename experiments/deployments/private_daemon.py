@@ -26,7 +26,7 @@ def private_daemon(site: Site, *, userland_proxy: bool = True) -> DockerDaemon:
     group = site.group.child("daemon")
     group.create()
     return DockerDaemon(
-        network_namespace=NetworkNamespace(site.network_namespace).path,
+        network_namespace_path=NetworkNamespace(site.network_namespace).path,
         directory=site.directory,
         group=group,
         container_group=site.group,

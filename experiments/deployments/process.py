@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
 from experiments.commands import LAST_LINES, last_lines, run_command
-from experiments.deployments import DAEMON, LOG_READER, Part
+from experiments.deployments import Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
 from experiments.deployments.private_daemon import let_bridges_pass, private_daemon
@@ -29,6 +29,7 @@ from experiments.errors import ComposeError, DeployError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
+from experiments.records.cpu import DAEMON, log_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +156,7 @@ class ProcessDeployment:
         The readers of pipes, and the idle daemon.
         """
         found = {
-            f"{LOG_READER} of {name}": Part(running.reader.pid, None)
+            log_reader(name): Part(running.reader.pid, None)
             for name, running in self._running.items()
             if running.reader is not None
         }
@@ -263,7 +264,6 @@ class ProcessDeployment:
         service = running.instance.service
         place = self._place(running.instance, running.group)
         command = [*become_user(service.user), *check.command]
-        # Its output is captured, because Python then notices the end of a command at once.
         return run_command(
             self._starter.command(service, place, command),
             limit_s=check.timeout_s,
@@ -304,7 +304,9 @@ def become_user(user: str) -> list[str]:
 def _refuse_ended(running: _Running, when: str) -> None:
     status = running.process.poll()
     if status is not None:
-        what = f"service {running.instance.name} ended with status {status} {when}"
+        # 0 may stand for an unknown status.
+        how = f"ended with status {status}" if status else "ended"
+        what = f"service {running.instance.name} {how} {when}"
         raise _unhealthy(what, running)
 
 

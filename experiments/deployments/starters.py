@@ -48,7 +48,7 @@ class Started(Protocol):
 
     def poll(self) -> int | None:
         """
-        Its exit status, or None while it runs.
+        Its exit status, 0 if that is unknown, or None while it runs.
         """
 
     def kill(self) -> None:
@@ -79,7 +79,7 @@ class RuncContainer:
 
     def poll(self) -> int | None:
         """
-        0 after its end: only the process that inherited it learns the real status.
+        0 after its end: runc does not keep the status, and only the lab's init learns it.
         """
         if self._status is None and self._has_ended():
             self._status = 0
@@ -132,11 +132,11 @@ class RuncContainer:
 @dataclass(frozen=True)
 class Place:
     """
-    The place of an instance: its name, its network namespace (a path) and its control group.
+    The place of an instance: its name, its network namespace and its control group.
     """
 
     name: str
-    network_namespace: str
+    network_namespace_path: str
     group: ControlGroup | None
 
 
@@ -224,7 +224,7 @@ class Starter:
         """
         return launch_command(
             place.group or self.shared_group,
-            place.network_namespace,
+            place.network_namespace_path,
             command,
             root=self._plain_root,
             working_directory=service.working_dir,
@@ -248,7 +248,7 @@ class Starter:
             hostname=name,
             environment=environment,
             root=self._root(bundle),
-            network_namespace=place.network_namespace,
+            network_namespace_path=place.network_namespace_path,
             group=f"/{self._site.group.path}/{name}",
         )
         (bundle / "config.json").write_text(json.dumps(config))

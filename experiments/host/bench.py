@@ -25,7 +25,7 @@ from experiments.lab.lab import Lab
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.lock import RunLock
 from experiments.paths import PROJECT
-from experiments.plan.stopping import Widths
+from experiments.plan.stopping import Estimates
 from experiments.records.files import PILOT_TRIALS, latest_run
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import OK
@@ -151,7 +151,9 @@ def _analysis() -> list[Timing]:
     what = f"analysis of {found['records'] / 1e6:g} million requests"
     return [
         Timing(what, "s", [found["duration_s"]], found["target_s"]),
-        Timing(f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], 1000),
+        Timing(
+            f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], found["target_bytes"] / 1e6
+        ),
     ]
 
 
@@ -263,10 +265,10 @@ def _widths() -> list[Timing]:
     for minutes, target in ((3, 1.0), (12, 0.5)):
         asked = ["--minutes", str(minutes), "--half-width", str(target)]
         run = _nox(["netns", "docker"], asked)
-        widths = Widths()
+        estimates = Estimates()
         for trial in run.trials:
-            widths.add(trial)
-        found = [widths.of(*pair) for pair in run.manifest.focal]
+            estimates.add(trial)
+        found = [estimates.of(*pair) for pair in run.manifest.focal]
         reached = [
             math.inf if each is None or each.half_width is None else each.half_width * 100
             for each in found

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from experiments.commands import run_command
@@ -116,15 +117,13 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
 
 def until(manifest: Manifest) -> str:
     """
-    The end of the run, in words: blocks, target and time budget.
+    The end of the run, in words: blocks, targets and time budget.
     """
     blocks = f"{manifest.blocks} blocks"
-    if manifest.half_width is not None:
-        focal = len(manifest.focal)
-        pairs = "the focal difference" if focal == 1 else f"each of {focal} focal differences"
-        blocks += f" or more, until {pairs} is known to ±{manifest.half_width * 100:g} %"
-        more = len(manifest.targets) - focal
-        blocks += f", and {more} more to the target of their kind" if more > 0 else ""
+    if manifest.targets:
+        numbers = Counter(each.half_width * 100 for each in manifest.targets)
+        known = ", ".join(f"{numbers[width]} to ±{width:g} %" for width in sorted(numbers))
+        blocks += f" or more, until the differences are known: {known}"
     return f"{blocks}, within {manifest.minutes:g} min"
 
 

@@ -55,14 +55,14 @@ class DockerDaemon:
     """
     A running dockerd, as a context.
 
-    ``network_namespace`` is a path such as ``/run/netns/trial``; ``directory`` gets the socket and
-    the log. ``group`` is the daemon's control group; containers are put below ``container_group``.
+    ``network_namespace_path`` is like ``/run/netns/trial``; ``directory`` gets the socket and the
+    log. ``group`` is the daemon's control group; containers are put below ``container_group``.
     ``processors`` is the number of CPUs for which the daemon, its shims and docker-proxy configure
     themselves, if that differs from the CPUs at their start. With ``store`` its layers are used
     read-only and the data root is in memory; with ``fill_store`` that directory is the data root.
     """
 
-    network_namespace: str
+    network_namespace_path: str
     directory: Path
     group: ControlGroup
     container_group: ControlGroup
@@ -174,7 +174,7 @@ class DockerDaemon:
         command = [*unshare, "--propagation", "private", "sh", "-euc", inner]
         # Without a signal at its parent's death, because the parent is the thread that started it;
         # it ends with the lab.
-        return launch_command(self.group, self.network_namespace, command)
+        return launch_command(self.group, self.network_namespace_path, command)
 
     def _mounts(self) -> list[Mount]:
         # sysfs shows the interfaces of the network namespace that mounted it, hence a fresh one.

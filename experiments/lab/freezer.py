@@ -22,7 +22,7 @@ POLL_S = 0.0002
 
 FREEZING_US = 100
 """
-An upper limit for the CPU time that is charged after the kernel reports a group as frozen.
+Upper bound on the CPU time that is charged after the kernel reports a group as frozen.
 
 A task counts as frozen shortly before it leaves its CPU; the time until then is charged afterwards.
 On a busy machine this was 10 µs. In the shortest load, 50 ms, 100 µs are 0.2 %.

@@ -32,7 +32,7 @@ def import_userland() -> None:
     with (
         NetworkNamespace("image") as namespace,
         DockerDaemon(
-            network_namespace=namespace.path,
+            network_namespace_path=namespace.path,
             directory=Path("/run/image"),
             group=group,
             container_group=containers,
@@ -46,8 +46,9 @@ def import_userland() -> None:
             ended = run_command(
                 command, limit_s=IMPORT_TIMEOUT_S, stdin=tar.stdout or subprocess.DEVNULL
             )
-        if not ended.ok:
-            raise HostError(ended.failure("importing the userland"))
+            if not ended.ok:
+                tar.kill()
+                raise HostError(ended.failure("importing the userland"))
         if tar.returncode:
             msg = f"importing the userland failed: tar ended with status {tar.returncode}"
             raise HostError(msg)

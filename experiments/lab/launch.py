@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 def launch_command(
     group: ControlGroup,
-    network_namespace: str,
+    network_namespace_path: str,
     command: Sequence[str],
     root: Path | None = None,
     working_directory: str = "/",
 ) -> list[str]:
     """
-    The command line that joins the group, enters the namespace (a path) and executes ``command``.
+    The command line that joins the group, enters the namespace and executes ``command``.
 
     With ``root`` the command gets that root directory, which contains ``working_directory``. Every
     step replaces the previous one, so the started process is the command itself.
     """
-    nsenter = ["nsenter", f"--net={network_namespace}"]
+    nsenter = ["nsenter", f"--net={network_namespace_path}"]
     if root is not None:
         nsenter += [f"--root={root}", f"--wdns={working_directory}"]
     enter = shlex.join([*nsenter, "--"])

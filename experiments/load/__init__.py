@@ -1,5 +1,5 @@
 """
-Load generators: adapters behind one protocol.
+Load generators: closed loops behind one protocol, and an open loop with its own interface.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections import Counter
     from pathlib import Path
 
     from experiments.declare.workloads import Workload
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Client:
     """
-    The origin of load: a network namespace (a path), and a control group with its own CPUs.
+    The origin of load: a network namespace, and a control group with its own CPUs.
     """
 
-    network_namespace: str
+    network_namespace_path: str
     group: ControlGroup
 
 
@@ -43,10 +44,11 @@ class LoadPlan:
 
 class LoadGenerator(Protocol):
     """
-    A load tool.
+    A load tool in a closed loop.
 
-    ``run`` stores the tool's output in ``directory`` before parsing it. It raises LoadError if the
-    tool is missing, hangs, gives up, or prints something unknown.
+    ``run`` stores the tool's output in ``directory`` before parsing it; ``times_ms`` reads there.
+    Both raise LoadError: ``run`` if the tool is missing, hangs, gives up, or prints something
+    unknown.
     """
 
     name: str
@@ -54,4 +56,9 @@ class LoadGenerator(Protocol):
     def run(self, plan: LoadPlan, client: Client, directory: Path) -> LoadResult:
         """
         Run one load.
+        """
+
+    def times_ms(self, directory: Path) -> Counter[int]:
+        """
+        The number of requests of a load by their time in whole milliseconds.
         """

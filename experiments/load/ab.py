@@ -41,7 +41,7 @@ class ApacheBench:
         Run ab once and parse its report; its output stays in ``directory`` in any case.
         """
         command = self._command(plan, directory)
-        launched = launch_command(client.group, client.network_namespace, command)
+        launched = launch_command(client.group, client.network_namespace_path, command)
         ended = run_command(launched, limit_s=plan.limit_s, merge=True)
         (directory / TEXT_FILE).write_bytes(ended.output)
         if ended.status is None:
@@ -64,6 +64,21 @@ class ApacheBench:
             raise LoadError(msg) from error
         return result_of(report, parse_percentiles(percentiles), plan, command)
 
+    def times_ms(self, directory: Path) -> Counter[int]:
+        """
+        The number of requests by their time in whole milliseconds, connecting included.
+
+        Raises LoadError if ab's file is missing or invalid.
+        """
+        path = directory / REQUESTS_FILE
+        try:
+            head, *rows = path.read_text().splitlines()
+            column = head.split("\t").index("ttime")
+            return Counter(int(row.split("\t")[column]) for row in rows)
+        except (OSError, ValueError, IndexError) as error:
+            msg = f"{path} does not contain the time of every request: {error}"
+            raise LoadError(msg) from error
+
     def _command(self, plan: LoadPlan, directory: Path) -> list[str]:
         command = ["ab", "-q", "-s", str(RESPONSE_TIMEOUT_S)]
         if plan.any_length:
@@ -76,22 +91,6 @@ class ApacheBench:
             command += ["-p", str(body), "-T", "application/json"]
         command += ["-n", str(plan.requests), "-c", str(plan.concurrency)]
         return [*command, f"http://{plan.address}{plan.workload.path}"]
-
-
-def times_ms(directory: Path) -> Counter[int]:
-    """
-    The number of requests of a load by their time in whole milliseconds, connecting included.
-
-    Raises LoadError if ab's file is missing or invalid.
-    """
-    path = directory / REQUESTS_FILE
-    try:
-        head, *rows = path.read_text().splitlines()
-        column = head.split("\t").index("ttime")
-        return Counter(int(row.split("\t")[column]) for row in rows)
-    except (OSError, ValueError, IndexError) as error:
-        msg = f"{path} does not contain the time of every request: {error}"
-        raise LoadError(msg) from error
 
 
 def result_of(

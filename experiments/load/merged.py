@@ -73,7 +73,7 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
 
 def quantile_ms(counts: Mapping[int, int], share: float) -> float:
     """
-    A quantile of times that are rounded to whole milliseconds.
+    A quantile of times rounded to whole milliseconds.
 
     The times within a millisecond are assumed to be uniform, as is usual for grouped data;
     otherwise every median would be a whole number.

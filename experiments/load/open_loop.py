@@ -110,7 +110,7 @@ class OpenLoop:
         log = directory / f"{plan.name}.csv"
         text_file = directory / f"{plan.name}.txt"
         command = launch_command(
-            client.group, client.network_namespace, self._command(plan, directory, log)
+            client.group, client.network_namespace_path, self._command(plan, directory, log)
         )
         limit_s = plan.limit_s + GRACE_S
         environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BRIDGE_SETTINGS = Path("/proc/sys/net/bridge")
 BRIDGE_MODULE = "br_netfilter"
-LOAD_TIMEOUT_S = 30
+MODPROBE_TIMEOUT_S = 30
 
 
 def load_bridge_netfilter(
@@ -33,7 +33,7 @@ def load_bridge_netfilter(
     if settings.is_dir() or shutil.which("modprobe") is None:
         return
     try:
-        output_of(["modprobe", BRIDGE_MODULE], limit_s=LOAD_TIMEOUT_S, error=HostError)
+        output_of(["modprobe", BRIDGE_MODULE], limit_s=MODPROBE_TIMEOUT_S, error=HostError)
         for setting in settings.glob("bridge-nf-call-*"):
             setting.write_text("0")
     except (HostError, OSError) as error:

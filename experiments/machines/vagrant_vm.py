@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import INTERRUPTED_STATUS, HostError
+from experiments.hardware import cpu_model
 from experiments.machines import box, libvirt, vm_runs
 from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOP_SIGNALS, STOPPING
@@ -325,13 +326,3 @@ def noted_acceleration() -> str | None:
     """
     found = VmNotes(STATE).read().get("acceleration")
     return None if found is None else str(found)
-
-
-def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
-    """
-    The model of this host's first CPU; None if the kernel does not tell it.
-    """
-    for line in cpuinfo.read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return None

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import HostError
+from experiments.hardware import available_bytes
 from experiments.lab import userland
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.settings import VM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from experiments.machines.box import BuiltBox
 
 SPARE_MEMORY_MIB = 256
@@ -58,14 +57,11 @@ def refuse_damaged(whole: BuiltBox) -> None:
         raise HostError(msg)
 
 
-def refuse_too_little_memory(meminfo: Path = Path("/proc/meminfo")) -> None:
+def refuse_too_little_memory(proc: Path = Path("/proc")) -> None:
     """
     Raise HostError if this host has too little memory for the VM.
     """
-    fields: Mapping[str, str] = dict(
-        line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line
-    )
-    available_mib = int(fields["MemAvailable"].split()[0]) // 1024
+    available_mib = available_bytes(proc) // 2**20
     if available_mib < VM.memory_mib + SPARE_MEMORY_MIB:
         msg = (
             f"this host has {available_mib} MiB of memory free, and the VM needs "

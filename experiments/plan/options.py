@@ -22,7 +22,7 @@ from experiments.declare.profiles import (
     WARMUP_REQUESTS,
     WIDER,
 )
-from experiments.declare.reading import VARIANTS_FILE
+from experiments.declare.reading import VARIANTS_FILE, load_variants
 from experiments.errors import UsageError
 from experiments.paths import PROJECT
 from experiments.records.manifest import MARGIN, PROBES
@@ -56,8 +56,10 @@ class _Parser(argparse.ArgumentParser):
 
 def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     """
-    The parser of the sessions that measure.
+    The parser of a session that measures; its help has the time budgets of the session's group.
     """
+    groups = load_variants().groups
+    minutes = groups[session].minutes if session in groups else {}
     parser = _Parser(
         prog=f"nox -s {session}",
         usage=f"nox -s {session} -- [OPTION …]",
@@ -68,7 +70,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     profiles = "; ".join(
         f"{p.name}: {p.blocks} blocks"
         + (f" or more, until ±{p.half_width * 100:g} %%" if p.half_width else "")
-        + f", at most {p.minutes:g} min ({p.about})"
+        + f", at most {minutes.get(p.name, p.minutes):g} min ({p.about})"
         for p in PROFILES.values()
     )
     parser.add_argument(

@@ -43,7 +43,7 @@ MOST_BLOCKS = 9999
 
 
 @dataclass(frozen=True)
-class Width:
+class Estimate:
     """
     The estimate of one comparison so far: relative difference, limits, and half-width.
 
@@ -73,9 +73,9 @@ def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
     return statistics.fmean(logs) if logs else None
 
 
-class Widths:
+class Estimates:
     """
-    The intervals of a run so far; trials are added as they end.
+    The estimates of a run so far; trials are added as they end.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Widths:
             self._good[record.variant] += record.load.requests_ok
             self._trials[record.block, record.part][record.variant] = record
 
-    def of(self, baseline: str, treatment: str) -> Width | None:
+    def of(self, baseline: str, treatment: str) -> Estimate | None:
         """
         The estimate of a pair; None if no block has both variants.
         """
@@ -118,10 +118,10 @@ class Widths:
         )
         mean = statistics.fmean(logs)
         if len(logs) < 2:
-            return Width(len(logs), math.expm1(mean), comparable=comparable)
+            return Estimate(len(logs), math.expm1(mean), comparable=comparable)
         quantile = T_QUANTILES[min(len(logs) - 1, len(T_QUANTILES)) - 1]
         half = quantile * statistics.stdev(logs) / math.sqrt(len(logs))
-        return Width(
+        return Estimate(
             len(logs),
             math.expm1(mean),
             math.expm1(mean - half),
@@ -159,30 +159,30 @@ class Rule:
     blocks: int
     targets: Sequence[Target]
 
-    def is_enough(self, begun: int, widths: Widths) -> bool:
+    def is_enough(self, begun: int, estimates: Estimates) -> bool:
         """
         Whether the run can end after this many blocks.
         """
         if begun < self.blocks:
             return False
-        return all(each.times_too_wide <= 1 for each in self._standings(widths))
+        return all(each.times_too_wide <= 1 for each in self._standings(estimates))
 
-    def expected_blocks(self, begun: int, widths: Widths) -> int:
+    def expected_blocks(self, begun: int, estimates: Estimates) -> int:
         """
         The expected number of blocks: an interval shrinks with the square root of the number.
         """
-        if self.is_enough(begun, widths):
+        if self.is_enough(begun, estimates):
             return begun
-        worst = max((each.times_too_wide for each in self._standings(widths)), default=0.0)
+        worst = max((each.times_too_wide for each in self._standings(estimates)), default=0.0)
         if math.isinf(worst):
             return MOST_BLOCKS
         return min(max(self.blocks, begun + 1, math.ceil(begun * worst**2)), MOST_BLOCKS)
 
-    def standing(self, widths: Widths) -> str:
+    def standing(self, estimates: Estimates) -> str:
         """
         The target that is furthest from being reached, in words; empty without targets.
         """
-        standings = self._standings(widths)
+        standings = self._standings(estimates)
         if not standings:
             return ""
         unknown = [each for each in standings if each.half_width is None]
@@ -196,11 +196,11 @@ class Rule:
             f"±{reached * 100:.1f} %; target ±{pair.half_width * 100:g} %"
         )
 
-    def _standings(self, widths: Widths) -> list[Standing]:
+    def _standings(self, estimates: Estimates) -> list[Standing]:
         found = []
         for target in self.targets:
-            width = widths.of(target.baseline, target.treatment)
+            estimate = estimates.of(target.baseline, target.treatment)
             # A pair that is not comparable gets no verdict, however long the run continues.
-            if width is None or width.comparable:
-                found.append(Standing(target, width.half_width if width else None))
+            if estimate is None or estimate.comparable:
+                found.append(Standing(target, estimate.half_width if estimate else None))
         return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.deployments import DAEMON, PROXY
+from experiments.records.cpu import BUSY, CLIENT, DAEMON, PROXY, RUNNER
 from experiments.records.trials import CpuSpent, CpuTime
 
 if TYPE_CHECKING:
@@ -24,16 +24,10 @@ if TYPE_CHECKING:
     from experiments.deployments import Part
     from experiments.lab.cgroups import ControlGroup
 
-CLIENT = "client"
-RUNNER = "runner"
-"""Parts of every trial."""
-
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 """The first columns of /proc/stat; see proc_stat(5)."""
-
-BUSY = ("user", "nice", "system", "irq", "softirq")
 
 
 @dataclass(frozen=True)

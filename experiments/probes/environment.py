@@ -9,6 +9,7 @@ import platform
 import resource
 from pathlib import Path
 
+from experiments.hardware import cpu_model, memory_bytes
 from experiments.lab.cgroups import hierarchies, layout
 from experiments.records.manifest import Environment
 
@@ -43,12 +44,6 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
     The machine's properties; None for a property that the kernel does not tell.
     """
     cpuinfo = _read(proc / "cpuinfo") or ""
-    models = [
-        line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "model name" in line
-    ]
-    meminfo = dict(
-        line.split(":", 1) for line in (_read(proc / "meminfo") or "").splitlines() if ":" in line
-    )
     clock = sys / "devices/system/clocksource/clocksource0/current_clocksource"
     governor = sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"
     return Environment(
@@ -56,11 +51,11 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
         kernel_build=platform.version(),
         architecture=platform.machine(),
         python=platform.python_version(),
-        cpu_model=models[0] if models else None,
+        cpu_model=cpu_model(proc),
         cpus=sorted(os.sched_getaffinity(0)),
         cpus_online=os.cpu_count(),
-        memory_bytes=int(meminfo.get("MemTotal", "0").split()[0]) * 1024 or None,
-        swap_bytes=int(meminfo.get("SwapTotal", "0").split()[0]) * 1024,
+        memory_bytes=memory_bytes("MemTotal", proc) or None,
+        swap_bytes=memory_bytes("SwapTotal", proc),
         cgroup_layout=layout(hierarchies(inside_lab=True)),
         # Only x86 has this flag.
         virtualised="hypervisor" in cpuinfo if "flags" in cpuinfo else None,
@@ -69,16 +64,6 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
         open_files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         sysctls={name: _read(proc / "sys" / name) for name in SYSCTLS},
     )
-
-
-def available_bytes(proc: Path = Path("/proc")) -> int:
-    """
-    The memory that new programs can use without swapping, in bytes, as the kernel estimates it.
-    """
-    for line in (proc / "meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def stolen_s(proc: Path = Path("/proc")) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.commands import run_command
 from experiments.errors import ProofError
 from experiments.probes.cpu import descendants
+from experiments.records.cpu import part_of
 from experiments.records.trials import Facts, ProcessFacts, ServiceFacts
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def facts_of(deployment: Deployment, answer: Answer) -> Facts:
     except OSError as error:
         msg = f"cannot read the facts about a process: {error}"
         raise ProofError(msg) from error
-    kinds = sorted({name.partition(" of ")[0] for name in deployment.helpers()})
+    kinds = sorted({part_of(name) for name in deployment.helpers()})
     return Facts(answer, kinds, services)
 
 
@@ -129,7 +130,7 @@ def differences(first: ProcessFacts, others: Iterable[int]) -> list[str]:
 
 def digest(path: Path) -> str:
     """
-    The SHA-256 of a file; computed once per file.
+    The SHA-256 of a file, cached by inode and time.
     """
     found = path.stat()
     key = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)

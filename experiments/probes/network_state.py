@@ -11,23 +11,25 @@ from experiments.records.manifest import NetworkState
 TIMEOUT_S = 20
 
 
-def network_state(network_namespace: str) -> NetworkState:
+def network_state(network_namespace_path: str) -> NetworkState:
     """
     The state of the network namespace with this path.
     """
     settings = [name for name in SYSCTLS if name.startswith("net/")]
     show = " ".join(f"/proc/sys/{name}" for name in settings)
     return NetworkState(
-        links=_lines(network_namespace, "ip -brief link"),
-        addresses=_lines(network_namespace, "ip -brief address"),
-        routes=_lines(network_namespace, "ip route"),
-        firewall=_lines(network_namespace, "iptables-save"),
-        sysctls=_lines(network_namespace, f"grep --with-filename . {show} 2>/dev/null || true"),
+        links=_lines(network_namespace_path, "ip -brief link"),
+        addresses=_lines(network_namespace_path, "ip -brief address"),
+        routes=_lines(network_namespace_path, "ip route"),
+        firewall=_lines(network_namespace_path, "iptables-save"),
+        sysctls=_lines(
+            network_namespace_path, f"grep --with-filename . {show} 2>/dev/null || true"
+        ),
     )
 
 
-def _lines(network_namespace: str, command: str) -> list[str]:
-    enter = ["nsenter", f"--net={network_namespace}", "--"]
+def _lines(path: str, command: str) -> list[str]:
+    enter = ["nsenter", f"--net={path}", "--"]
     ended = run_command([*enter, "sh", "-c", command], limit_s=TIMEOUT_S)
     if not ended.ok:
         return ended.failure(f"`{command}`").splitlines()

@@ -26,7 +26,9 @@ ANSWERS = 4
 """Answers to check: with round-robin over two backends, two from each."""
 
 
-def check_answers(network_namespace: str, address: str, workload: Workload) -> tuple[Check, float]:
+def check_answers(
+    network_namespace_path: str, address: str, workload: Workload
+) -> tuple[Check, float]:
     """
     Send a few requests and compare the answers with the workload's expectation.
 
@@ -35,7 +37,7 @@ def check_answers(network_namespace: str, address: str, workload: Workload) -> t
     """
     # In a thread, which can join a network namespace without the rest of the process.
     with ThreadPoolExecutor(max_workers=1) as executor:
-        executor.submit(netns.setns, network_namespace, flags=0, fork=False).result()
+        executor.submit(netns.setns, network_namespace_path, flags=0, fork=False).result()
         answers = [executor.submit(_ask, address, workload).result()]
         answered_at = time.monotonic()
         answers += [executor.submit(_ask, address, workload).result() for _ in range(ANSWERS - 1)]

@@ -263,10 +263,11 @@ class Manifest:
     that share a part.
 
     ``blocks`` is the least number of blocks. ``half_width`` is the target half-width (of the
-    logarithm of a ratio) of the comparisons in ``focal``, which are pairs of baseline and
-    treatment; it is None if only the number of blocks was asked for. ``targets`` are all targets of
-    the stopping rule, ``minutes`` is the time budget, and ``ending`` says why the run ended.
-    ``margin`` is the equivalence margin, as a relative difference.
+    logarithm of a ratio) of focal comparisons; it is None if only the number of blocks was asked
+    for. ``focal`` are the pairs of baseline and treatment of focal comparisons and of ladders'
+    steps. ``targets`` are all targets of the stopping rule, ``minutes`` is the time budget, and
+    ``ending`` says why the run ended. ``margin`` is the equivalence margin, as a relative
+    difference.
 
     Each of ``rounds`` rounds loads every deployment once with ``requests`` requests. The variants
     in ``at_once`` also get one load of ``requests_at_once`` requests. The open loop has rates of

@@ -67,7 +67,9 @@ class LengthArtefact:
 
     def _late(self, variant: Variant, *, any_length: bool) -> TrialRecord:
         """
-        A trial whose product services start to serve after the first answer; nothing is proved.
+        A trial whose product services open their ports only after the gateway's first 502.
+
+        Nothing is proved.
         """
         conditions = dataclasses.replace(
             self._stage.conditions,
@@ -97,7 +99,9 @@ class LengthArtefact:
             # ab opens a further connection only after an answer, and docker-proxy opens one for
             # every connection of ab.
             opened = 2 * (plan.concurrency + 1)
-            answered = executor.submit(await_connections, trial.client.network_namespace, opened)
+            answered = executor.submit(
+                await_connections, trial.client.network_namespace_path, opened
+            )
             load = executor.submit(
                 trial.conditions.load.run, plan, trial.client, trial.identity.raw
             )
@@ -107,13 +111,13 @@ class LengthArtefact:
             trial.take(load.result(), trial.identity.raw)
 
 
-def await_connections(network_namespace: str, count: int) -> None:
+def await_connections(network_namespace_path: str, count: int) -> None:
     """
     Wait until ``count`` connections are opened in a network namespace, which the thread joins.
 
     Raises LoadError if they are not.
     """
-    netns.setns(network_namespace, flags=0, fork=False)
+    netns.setns(network_namespace_path, flags=0, fork=False)
     before = active_opens(OWN_COUNTERS.read_text())
     deadline = time.monotonic() + FIRST_ANSWER_S
     while active_opens(OWN_COUNTERS.read_text()) - before < count:

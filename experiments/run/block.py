@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.hardware import available_bytes
 from experiments.plan.order import round_order
-from experiments.probes.environment import available_bytes
 from experiments.run.faults import TRIAL_ERRORS, describe
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Block:
 
     def _look_for_residue(self) -> None:
         """
-        Check for residue; its origin is unknown, so it invalidates all trials of the block.
+        Residue cannot be traced to one deployment, so every trial of the part is an error.
         """
         try:
             self.stage.check_residue()

@@ -44,8 +44,7 @@ class Deployed:
 
     A phase that fails sets ``fault``, and the deployment is then no longer ``going``; other trials
     are not affected. ``fields`` collects fields of the trial's record, and ``state`` is the state
-    of the network, if it is wanted. With ``quiet`` the phases are not announced, so a stop of the
-    run does not interrupt them.
+    of the network, if it is wanted. ``quiet`` skips the stop check at the start of a phase.
     """
 
     def __init__(
@@ -159,7 +158,7 @@ class Deployed:
         """
         conditions, levels, site = self.conditions, self.variant.levels, self.identity.site
         address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
-        namespace = self.client.network_namespace
+        namespace = self.client.network_namespace_path
         check, answered_at = check_answers(namespace, address, conditions.workload)
         self.fields["first_answer_s"] = answered_at - self.deployment.started_at
         if site.group.bind(conditions.placement.stack):

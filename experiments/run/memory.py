@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from experiments.probes.environment import available_bytes
+from experiments.hardware import available_bytes
 from experiments.records.manifest import MemoryRecord
 
 if TYPE_CHECKING:

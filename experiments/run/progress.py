@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
-from experiments.plan.stopping import MOST_BLOCKS, Widths
+from experiments.plan.stopping import MOST_BLOCKS, Estimates
 from experiments.records.trials import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from experiments.declare.variants import Comparison
-    from experiments.plan.stopping import Rule, Width
+    from experiments.plan.stopping import Estimate, Rule
     from experiments.records.trials import TrialRecord
 
 GUESS_S = 6.0
@@ -55,7 +55,7 @@ class Progress:
         self._took_s = 0.0
         self._ended = 0
         self.under_load_s = 0.0
-        self.widths = Widths()
+        self.estimates = Estimates()
 
     def say(self, text: str) -> None:
         """
@@ -100,7 +100,7 @@ class Progress:
         """
         Add a trial and print its result.
         """
-        self.widths.add(record)
+        self.estimates.add(record)
         self.under_load_s += sum(
             load.requests_completed * load.us_per_request / 1e6 for load in record.loads
         )
@@ -120,14 +120,14 @@ class Progress:
         """
         parts = []
         for pair in comparisons:
-            width = self.widths.of(pair.baseline, pair.treatment)
-            if width is not None:
-                parts.append(f"{pair.name} {in_percent(width)}")
+            estimate = self.estimates.of(pair.baseline, pair.treatment)
+            if estimate is not None:
+                parts.append(f"{pair.name} {in_percent(estimate)}")
         if parts:
             self.say(f"so far, time per request after block {block}: {', '.join(parts)}")
-        standing = self._rule.standing(self.widths)
+        standing = self._rule.standing(self.estimates)
         if standing:
-            blocks = self._rule.expected_blocks(block, self.widths)
+            blocks = self._rule.expected_blocks(block, self.estimates)
             left = (
                 "enough" if blocks <= block else f"about {blocks} blocks in total, if time permits"
             )
@@ -154,14 +154,14 @@ class Progress:
         own_s = self.expected_s(self._deployments)
         if self._deployments:
             own_s = max(0.0, own_s - (time.monotonic() - self._began))
-        blocks = self._rule.expected_blocks(self._block, self.widths)
+        blocks = self._rule.expected_blocks(self._block, self.estimates)
         return min(rest, own_s + (blocks - self._block) * self.expected_s(deployments))
 
     def _blocks_in_time(self, begun: int, deployments: int) -> int:
         """
         The expected number of blocks within the time budget.
         """
-        wanted = self._rule.expected_blocks(begun, self.widths)
+        wanted = self._rule.expected_blocks(begun, self.estimates)
         rest = max(0.0, self.deadline - time.monotonic())
         if not deployments or math.isinf(rest) or wanted == MOST_BLOCKS:
             return wanted
@@ -194,16 +194,17 @@ def outcome_of(record: TrialRecord) -> str:
     return what + (f"   {record.error}" if record.error else "")
 
 
-def in_percent(width: Width) -> str:
+def in_percent(estimate: Estimate) -> str:
     """
     A relative difference with its confidence interval.
     """
-    if not width.comparable:
+    # As in a report, whose code the lab cannot import.
+    if not estimate.comparable:
         return "not comparable (the shares of good answers differ)"
-    centre = f"{width.relative * 100:+.1f} %"
-    if width.low is None or width.high is None:
+    centre = f"{estimate.relative * 100:+.1f} %"
+    if estimate.low is None or estimate.high is None:
         return centre
-    return f"{centre} [{width.low * 100:+.1f}, {width.high * 100:+.1f}]"
+    return f"{centre} [{estimate.low * 100:+.1f}, {estimate.high * 100:+.1f}]"
 
 
 def format_seconds(seconds: float) -> str:

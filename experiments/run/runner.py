@@ -95,7 +95,7 @@ class Runner:
         """
         begun = 0
         aside = [self._search, self._artefact]
-        while not (begun and self.rule.is_enough(begun, self.progress.widths)):
+        while not (begun and self.rule.is_enough(begun, self.progress.estimates)):
             if begun or self.rule.blocks == 1:
                 while aside:
                     aside.pop(0)()
@@ -308,7 +308,7 @@ class Runner:
         """
         Record and print why the run ends, and how far the worst difference is from its target.
         """
-        standing = self.rule.standing(self.progress.widths)
+        standing = self.rule.standing(self.progress.estimates)
         ending += f"; {standing}" if standing else ""
         self.progress.say(ending)
         self._update(ending=ending)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Levels = dict[str, str]
 
 ATTEMPTS = 2
-"""Attempts at a block in which a variant that the choice needs could not be loaded."""
+"""How often a block is tried in which a needed configuration got no load."""
 
 
 class TunedSearch:
@@ -69,7 +69,7 @@ class TunedSearch:
         steps = []
         also = self._also
         while candidates := candidates_of(best, self._wanted.changes, also):
-            # Whole configurations compete in the first step only.
+            # Whole configurations are candidates in the first step only.
             also = []
             self._compare(best, candidates)
             step = SearchStep(candidates, best_of(candidates))
@@ -167,17 +167,17 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
     if before.load is None or after.load is None:
         candidate.note = after.error or before.error
         return
-    shares = [sum(load.requests_ok for load in each.loads) for each in (before, after)]
+    good = [sum(load.requests_ok for load in each.loads) for each in (before, after)]
     asked = [
         sum(load.requests for load in each.loads) + each.requests_lost for each in (before, after)
     ]
-    good = [ok / requests for ok, requests in zip(shares, asked, strict=True)]
-    candidate.good_share = good[1]
-    if not are_comparable(good):
+    shares = [ok / requests for ok, requests in zip(good, asked, strict=True)]
+    candidate.good_share = shares[1]
+    if not are_comparable(shares):
         # Errors are fast, but no improvement.
         candidate.note = (
-            f"not comparable: {good[1] * 100:.2f} % good answers, against {good[0] * 100:.2f} % "
-            "of the best configuration so far"
+            f"not comparable: {shares[1] * 100:.2f} % good answers, against "
+            f"{shares[0] * 100:.2f} % of the best configuration so far"
         )
         return
     ratio = log_ratio(before, after)

@@ -23,9 +23,9 @@ from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
 from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
-from experiments.probes.cpu import CLIENT, RUNNER
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
+from experiments.records.cpu import CLIENT, RUNNER
 from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
 from experiments.run.block import Block
@@ -52,7 +52,8 @@ class Stage:
     """
     The shared resources of all trials of a run.
 
-    ``states`` maps variants to the state of their network; ``number`` is that of the last trial.
+    ``states`` has the state of the network by variant, from its first trial; ``number`` is that of
+    the last trial.
     """
 
     def __init__(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from experiments.load.ab import times_ms
 from experiments.load.merged import merged
 from experiments.load.open_loop import OpenLoop, OpenPlan
 from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from experiments.run.conditions import Conditions, Identity
 
 COLD_REQUESTS = 100
-"""Requests of the first load of a fresh deployment, whose latency is the cold latency."""
+"""Requests in the cold load, the first of a fresh deployment."""
 
 
 class Trial(Deployed):
@@ -132,7 +131,7 @@ class Trial(Deployed):
         """
         Add a complete load, whose raw output is in ``directory``.
         """
-        self._times_ms.append(times_ms(directory))
+        self._times_ms.append(self.conditions.load.times_ms(directory))
         self._whole.append(load)
 
     def load_once(self, requests: int, name: str) -> LoadResult:

@@ -26,7 +26,7 @@ from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
-from experiments.probes.cpu import CLIENT
+from experiments.records.cpu import CLIENT
 from experiments.records.trials import ERROR, OK, STOPPED
 from experiments.run.stage import Stage
 from experiments.run.stop import StopRequest

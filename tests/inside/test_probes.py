@@ -16,7 +16,6 @@ import pytest
 
 from experiments.declare.reading import load_variants
 from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
-from experiments.deployments import DAEMON, PROXY
 from experiments.deployments.compose import resolve
 from experiments.errors import ProofError
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
@@ -24,12 +23,13 @@ from experiments.lab.network import NetworkNamespace
 from experiments.load import Client, LoadPlan
 from experiments.load.ab import ApacheBench
 from experiments.paths import SERVICES
-from experiments.probes.cpu import BUSY, CLIENT, RUNNER, CpuCounters, cpu_cost, machine_time
+from experiments.probes.cpu import CpuCounters, cpu_cost, machine_time
 from experiments.probes.facts import facts_of
 from experiments.probes.parity import Parity, undeclared
 from experiments.probes.path import check_path, path_counters
 from experiments.probes.residue import check_residue, snapshot
 from experiments.probes.response import check_answers
+from experiments.records.cpu import BUSY, CLIENT, DAEMON, PROXY, RUNNER
 from experiments.run.deployed import DEPLOYMENT_CLASSES
 from tests.inside.conftest import PLACEMENT
 

@@ -88,7 +88,8 @@ class Broken(ApacheBench):
         """
         Give up.
         """
-        msg = f"ab gave up on {plan.address} from {client.network_namespace} in {directory.name}"
+        where = client.network_namespace_path
+        msg = f"ab gave up on {plan.address} from {where} in {directory.name}"
         raise LoadError(msg)
 
 

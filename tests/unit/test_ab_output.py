@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.load import LoadPlan
-from experiments.load.ab import REQUESTS_FILE, result_of, times_ms
+from experiments.load.ab import REQUESTS_FILE, ApacheBench, result_of
 from experiments.load.ab_output import parse, parse_percentiles
 
 SAMPLES = Path(__file__).parent / "ab"
@@ -253,7 +253,7 @@ def test_the_time_of_every_request_is_read(tmp_path: Path) -> None:
     In whole milliseconds, from connecting to the last byte; the file of ``-g`` has a row for each.
     """
     (tmp_path / REQUESTS_FILE).write_text(ROWS)
-    assert times_ms(tmp_path) == {9: 1, 12: 2}
+    assert ApacheBench().times_ms(tmp_path) == {9: 1, 12: 2}
 
 
 @pytest.mark.parametrize(
@@ -271,4 +271,4 @@ def test_another_file_than_that_of_every_request_is_refused(
     with pytest.raises(
         LoadError, match=r"ab-requests\.tsv does not contain the time of every request"
     ):
-        times_ms(tmp_path)
+        ApacheBench().times_ms(tmp_path)

@@ -21,9 +21,9 @@ from analysis.formatting import (
     percent,
     plus_minus,
     sentence,
-    short_verdict,
     table,
     verdict,
+    verdict_and_blocks,
 )
 from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind, Verdict
@@ -208,7 +208,7 @@ def test_a_sentence_begins_with_a_capital_and_keeps_its_names() -> None:
         (Verdict(Kind.CANNOT_TELL, 0.02), "cannot tell"),
         (
             Verdict(Kind.CANNOT_TELL, 0.02, blocks_needed=40, wanted=0.01),
-            "cannot tell (would need about 40 blocks for ±1 %)",
+            "cannot tell (blocks needed: about 40 for ±1 %)",
         ),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_verdict_fits_a_cell(judged: Verdict, words: str) -> None:
     """
     Without its numbers, but with what it would take to know.
     """
-    assert short_verdict(judged) == words
+    assert verdict_and_blocks(judged) == words
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,9 @@ def test_a_host_with_too_little_memory_or_disk_is_refused(
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 9000000 kB\nMemAvailable:    1024000 kB\n")
     with pytest.raises(HostError, match=r"1000 MiB of memory free, and the VM needs .*vm\.json"):
-        vm_needs.refuse_too_little_memory(meminfo)
+        vm_needs.refuse_too_little_memory(tmp_path)
     meminfo.write_text("MemAvailable: 9000000 kB\n")
-    vm_needs.refuse_too_little_memory(meminfo)
+    vm_needs.refuse_too_little_memory(tmp_path)
     vm_needs.refuse_too_little_disk(tmp_path / "not" / "there" / "yet")
     monkeypatch.setattr(vm_needs, "NEEDED_POOL_BYTES", 10**18)
     with pytest.raises(HostError, match=r"GB free, and the VM's disk may need"):

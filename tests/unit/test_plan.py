@@ -296,12 +296,22 @@ def test_a_user_is_told_when_the_run_will_end() -> None:
     By blocks, by how well differences are known, and by the budget.
     """
     assert until(planned("--variants", "netns,docker,docker-host,docker-gunicorn")) == (
-        "5 blocks or more, until the focal difference is known to ±1 %, and 2 more to the target "
-        "of their kind, within 10 min"
+        "5 blocks or more, until the differences are known: 1 to ±1 %, 2 to ±2 %, within 10 min"
     )
     assert until(planned("--variants", "netns,docker", "--blocks", "3", "--minutes", "7")) == (
         "3 blocks, within 7 min"
     )
+    steps = until(planned("--variants", "bare,veth,bridge,tiers"))
+    assert "are known: 3 to ±1.5 %, within" in steps
+
+
+def test_the_help_of_a_session_has_its_own_budget() -> None:
+    """
+    A group that needs more time than the profile gives says so.
+    """
+    for session, minutes in (("measure", 10), ("netns", 10), ("ladder", 45)):
+        words = " ".join(measure_parser(session).format_help().split())
+        assert f"standard: 5 blocks or more, until ±1 %, at most {minutes} min" in words
 
 
 def test_a_baseline_is_measured_twice_in_every_run_that_compares() -> None:

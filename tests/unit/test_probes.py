@@ -14,10 +14,9 @@ import pytest
 
 from experiments.declare.reading import load_variants
 from experiments.errors import ProofError
+from experiments.hardware import available_bytes
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.probes.cpu import (
-    CLIENT,
-    RUNNER,
     STAT_FIELDS,
     CpuCounters,
     add_costs,
@@ -27,10 +26,10 @@ from experiments.probes.cpu import (
     machine_time,
     throttled_s,
 )
-from experiments.probes.environment import available_bytes
 from experiments.probes.facts import differences, process_facts
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import check_path, parse_counters
+from experiments.records.cpu import CLIENT, RUNNER
 from experiments.records.trials import CpuTime, PathCounters, ServiceFacts
 from tests.unit.samples import facts
 

@@ -229,7 +229,7 @@ def test_what_is_no_part_of_the_results_is_printed_and_not_counted() -> None:
     for number, name in enumerate(NAMES, start=1):
         progress.rehearsed("pilot", side_by_side(number, 0, name, [4000.0]))
     assert last_line(out).startswith("  pilot   2  docker    250.00 requests/s")
-    assert progress.widths.of("netns", "docker") is None
+    assert progress.estimates.of("netns", "docker") is None
     assert progress.under_load_s == 0
 
 

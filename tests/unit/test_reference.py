@@ -20,7 +20,13 @@ from analysis.reference import MOST_BYTES, RAW_ARCHIVE, archive, bytes_of, keep,
 from experiments.declare.workloads import choose_workload
 from experiments.errors import ResultsError
 from experiments.load import LoadPlan
-from experiments.load.ab import PERCENTILES_FILE, REQUESTS_FILE, TEXT_FILE, result_of, times_ms
+from experiments.load.ab import (
+    PERCENTILES_FILE,
+    REQUESTS_FILE,
+    TEXT_FILE,
+    ApacheBench,
+    result_of,
+)
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.load.merged import merged
 from experiments.records.files import (
@@ -284,7 +290,7 @@ def test_the_committed_records_say_what_ab_printed(tmp_path: Path) -> None:
 
     def times_in(folder: str) -> Mapping[int, int]:
         (tmp_path / REQUESTS_FILE).write_bytes(raw[f"{folder}/{REQUESTS_FILE}"])
-        return times_ms(tmp_path)
+        return ApacheBench().times_ms(tmp_path)
 
     loads, unlike = 0, []
     for record in read_trials(COMMITTED):

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BASE = {"commands", "errors", "paths"}
+BASE = {"commands", "errors", "hardware", "paths"}
 ROOMS = {
     "declare": {"errors", "paths"},
     "records": {"declare", *BASE},
     "plan": {"declare", "records", *BASE},
     "lab": BASE,
-    "deployments": {"declare", "lab", *BASE},
+    "deployments": {"declare", "records", "lab", *BASE},
     "load": {"declare", "records", "lab", *BASE},
     "probes": {"declare", "records", "lab", "deployments", *BASE},
     "run": {"declare", "records", "plan", "lab", "deployments", "load", "probes", *BASE},

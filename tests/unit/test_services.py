@@ -14,7 +14,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from experiments.declare.workloads import choose_workload, contains
-from services import product, registry
+from services import product
 from services.gateway import RoundRobin
 
 if TYPE_CHECKING:
@@ -194,23 +194,6 @@ def test_a_store_that_is_down_is_503(orders_app: Flask) -> None:
     response = orders_app.test_client().post("/api/orders", json={"product_id": 1, "quantity": 1})
     assert response.status_code == 503
     assert "a store is unavailable" in error_of(response)
-
-
-def test_the_registry_remembers_what_is_registered() -> None:
-    """
-    Instances by service, and only those that make sense.
-    """
-    client = registry.app.test_client()
-    assert client.get("/v1/services/web").status_code == 404
-    assert client.put("/v1/services/web", json={"address": "198.18.0.9:80"}).status_code == 200
-    assert client.get("/v1/services/web").json == {
-        "service": "web",
-        "instances": ["198.18.0.9:80"],
-    }
-    for address in ("nothing", "host:0", "host:99999", ":80", 80, None):
-        response = client.put("/v1/services/web", json={"address": address})
-        assert response.status_code == 400, address
-    assert client.get("/v1/services").json == {"web": ["198.18.0.9:80"]}
 
 
 def test_a_missing_setting_stops_the_service_with_its_name(

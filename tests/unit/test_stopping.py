@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from experiments.declare.variants import Target
-from experiments.plan.stopping import MOST_BLOCKS, T_QUANTILES, Rule, Width, Widths, log_ratio
+from experiments.plan.stopping import MOST_BLOCKS, T_QUANTILES, Estimate, Estimates, Rule, log_ratio
 from tests.unit.samples import compare, failed_trial, side_by_side
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def pair(
     ]
 
 
-def known_from(trials: Iterable[TrialRecord]) -> Widths:
+def known_from(trials: Iterable[TrialRecord]) -> Estimates:
     """
     What is known after these trials.
     """
-    known = Widths()
+    known = Estimates()
     for trial in trials:
         known.add(trial)
     return known
@@ -56,14 +56,14 @@ def trials_of(ratios: Sequence[float], treatment: str = "docker") -> list[TrialR
     return [trial for at, ratio in blocks for trial in pair(at, ratio, treatment=treatment)]
 
 
-def widths(ratios: Sequence[float]) -> Widths:
+def estimates(ratios: Sequence[float]) -> Estimates:
     """
     What is known after one block for each ratio.
     """
     return known_from(trials_of(ratios))
 
 
-def width_of(known: Widths) -> Width:
+def estimate_of(known: Estimates) -> Estimate:
     """
     What is known of the pair.
     """
@@ -72,11 +72,11 @@ def width_of(known: Widths) -> Width:
     return found
 
 
-def half_width_of(known: Widths) -> float:
+def half_width_of(known: Estimates) -> float:
     """
     The half-width that the pair's interval has.
     """
-    half_width = width_of(known).half_width
+    half_width = estimate_of(known).half_width
     assert half_width is not None
     return half_width
 
@@ -126,12 +126,12 @@ def test_the_interval_is_the_report_s() -> None:
     The same trials, the same limits, where the place has no effect: here all have the same.
     """
     trials = trials_of([1.2, 1.3, 1.25, 1.1])
-    width, difference = width_of(known_from(trials)), compare(*PAIR, trials)
+    estimate, difference = estimate_of(known_from(trials)), compare(*PAIR, trials)
     assert difference is not None
     relative = difference.relative["us_per_request"]
-    assert width.blocks == difference.blocks == 4
-    assert width.relative == pytest.approx(relative.estimate)
-    assert (width.low, width.high) == pytest.approx((relative.low, relative.high), abs=1e-4)
+    assert estimate.blocks == difference.blocks == 4
+    assert estimate.relative == pytest.approx(relative.estimate)
+    assert (estimate.low, estimate.high) == pytest.approx((relative.low, relative.high), abs=1e-4)
 
 
 def test_the_parts_of_a_block_are_one_value() -> None:
@@ -139,12 +139,12 @@ def test_the_parts_of_a_block_are_one_value() -> None:
     They share what the machine was doing, so they are not as good as two blocks.
     """
     trials = [*pair(1, 1.2), *pair(1, 1.3, part=2), *pair(2, 1.1)]
-    width, difference = width_of(known_from(trials)), compare(*PAIR, trials)
+    estimate, difference = estimate_of(known_from(trials)), compare(*PAIR, trials)
     logs = [(math.log(1.2) + math.log(1.3)) / 2, math.log(1.1)]
-    assert width.blocks == 2
-    assert width.relative == pytest.approx(math.expm1(sum(logs) / 2))
+    assert estimate.blocks == 2
+    assert estimate.relative == pytest.approx(math.expm1(sum(logs) / 2))
     assert difference is not None
-    assert difference.relative["us_per_request"].estimate == pytest.approx(width.relative)
+    assert difference.relative["us_per_request"].estimate == pytest.approx(estimate.relative)
 
 
 def test_trials_of_different_parts_are_no_pair() -> None:
@@ -163,22 +163,22 @@ def test_arms_with_different_shares_of_errors_are_not_comparable() -> None:
     difference = compare(*PAIR, trials)
     assert difference is not None
     assert not difference.comparable
-    assert not width_of(known_from(trials)).comparable
-    assert width_of(widths([0.8, 0.8])).comparable
+    assert not estimate_of(known_from(trials)).comparable
+    assert estimate_of(estimates([0.8, 0.8])).comparable
     alike = [
         side_by_side(number, 1, name, ROUNDS_US, non_2xx=3) for number, name in enumerate(PAIR)
     ]
-    assert width_of(known_from(alike)).comparable
+    assert estimate_of(known_from(alike)).comparable
 
 
 def test_a_run_goes_on_until_its_interval_is_narrow_enough() -> None:
     """
     But never ends before the least number of blocks.
     """
-    narrow = widths([1.25, 1.2501, 1.2499, 1.25])
+    narrow = estimates([1.25, 1.2501, 1.2499, 1.25])
     assert rule(4, 0.02).is_enough(4, narrow)
     assert not rule(5, 0.02).is_enough(4, narrow)
-    assert not rule(4, 0.02).is_enough(4, widths([1.0, 1.5, 1.2, 1.3]))
+    assert not rule(4, 0.02).is_enough(4, estimates([1.0, 1.5, 1.2, 1.3]))
 
 
 def test_every_pair_has_a_target_of_its_own() -> None:
@@ -206,7 +206,7 @@ def test_blocks_that_lack_the_pair_are_none_of_it() -> None:
     """
     Ten blocks of the run are not ten of a pair that every second one has, or in which one failed.
     """
-    known = widths([0.97, 1.0, 1.03, 1.01, 0.99])
+    known = estimates([0.97, 1.0, 1.03, 1.01, 0.99])
     half = half_width_of(known)
     assert not rule(10, half / 1.1).is_enough(10, known)
     # 1.1 times as narrow takes 1.21 times as many blocks of the run.
@@ -220,8 +220,8 @@ def test_it_does_not_matter_what_the_interval_says() -> None:
     The same spread about no difference and about a large one asks for as many blocks.
     """
     spread = [0.97, 1.0, 1.03, 1.01]
-    none = rule(2, 0.02).expected_blocks(4, widths(spread))
-    large = rule(2, 0.02).expected_blocks(4, widths([2 * ratio for ratio in spread]))
+    none = rule(2, 0.02).expected_blocks(4, estimates(spread))
+    large = rule(2, 0.02).expected_blocks(4, estimates([2 * ratio for ratio in spread]))
     assert none == large
     assert 4 < none < MOST_BLOCKS
 
@@ -231,9 +231,9 @@ def test_nothing_is_expected_while_a_pair_is_unknown() -> None:
     One block has no interval, and failed trials say nothing.
     """
     wanted = rule(2, 0.02)
-    assert wanted.expected_blocks(1, widths([1.2])) == MOST_BLOCKS
-    assert wanted.standing(widths([1.2])) == "no interval yet for docker against netns"
-    known = widths([1.2, 1.2])
+    assert wanted.expected_blocks(1, estimates([1.2])) == MOST_BLOCKS
+    assert wanted.standing(estimates([1.2])) == "no interval yet for docker against netns"
+    known = estimates([1.2, 1.2])
     known.add(failed_trial(9, 3, "docker"))
     assert half_width_of(known) == pytest.approx(0)
     assert wanted.standing(known) == (
@@ -246,17 +246,17 @@ def test_without_a_target_a_run_has_the_blocks_that_were_asked_for() -> None:
     However wide its intervals are.
     """
     wanted = Rule(3, [])
-    assert not wanted.is_enough(2, widths([1.0, 1.0]))
-    assert wanted.is_enough(3, widths([1.0, 2.0, 0.5]))
-    assert wanted.expected_blocks(1, widths([1.0])) == 3
-    assert wanted.standing(widths([1.0, 2.0, 0.5])) == ""
+    assert not wanted.is_enough(2, estimates([1.0, 1.0]))
+    assert wanted.is_enough(3, estimates([1.0, 2.0, 0.5]))
+    assert wanted.expected_blocks(1, estimates([1.0])) == 3
+    assert wanted.standing(estimates([1.0, 2.0, 0.5])) == ""
 
 
 def test_a_relative_difference_is_the_logarithm_s() -> None:
     """
     A ratio of 1.2 is +20 per cent.
     """
-    width = width_of(widths([1.2]))
-    assert width.relative == pytest.approx(0.2)
-    assert (width.low, width.high, width.half_width) == (None, None, None)
-    assert Widths().of(*PAIR) is None
+    estimate = estimate_of(estimates([1.2]))
+    assert estimate.relative == pytest.approx(0.2)
+    assert (estimate.low, estimate.high, estimate.half_width) == (None, None, None)
+    assert Estimates().of(*PAIR) is None

@@ -4,6 +4,7 @@ A trial: thawed only while it is loaded, and what becomes of a load that somethi
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +12,6 @@ import pytest
 
 from experiments.errors import LoadError
 from experiments.lab.freezer import FREEZING_US
-from experiments.load.ab import REQUESTS_FILE
 from experiments.records.trials import ERROR, OK
 from experiments.run.trial import Trial
 from tests.unit.samples import CHECK, load
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from experiments.load import Client
     from experiments.records.trials import LoadResult
     from experiments.run.conditions import Conditions, Identity
-
-HEAD = "starttime\tseconds\tctime\tdtime\tttime\twait\n"
 
 
 class StubFreezer:
@@ -72,7 +70,7 @@ class Loads:
         """
         self._rates = list(rates)
 
-    def run(self, _plan: object, _client: Client, directory: Path) -> LoadResult:
+    def run(self, _plan: object, _client: Client, _directory: Path) -> LoadResult:
         """
         The next one.
         """
@@ -80,8 +78,13 @@ class Loads:
         if rate is None:
             msg = "ab did not finish"
             raise LoadError(msg)
-        (directory / REQUESTS_FILE).write_text(HEAD + "now\t1\t0\t4\t4\t3\n")
         return load(rate)
+
+    def times_ms(self, _directory: Path) -> Counter[int]:
+        """
+        One request of four milliseconds.
+        """
+        return Counter({4: 1})
 
 
 @pytest.fixture

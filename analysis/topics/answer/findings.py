@@ -14,7 +14,7 @@ from experiments.declare.variants import MATCHED, PUBLISHED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.ladder.findings import Climb, Remainder, Step
     from analysis.topics.recommendations.findings import Change
     from experiments.records.manifest import Manifest
@@ -32,8 +32,8 @@ class Answer:
     """
 
     trusted: bool
-    matched: Comparison | None
-    published: Comparison | None
+    matched: JudgedComparison | None
+    published: JudgedComparison | None
     has_ladders: bool
     whole: Remainder | None
     costly: list[Step]
@@ -43,7 +43,7 @@ class Answer:
 
 def answer(
     manifest: Manifest,
-    compared: Sequence[Comparison],
+    compared: Sequence[JudgedComparison],
     ladders: Sequence[Climb],
     remainders: Sequence[Remainder],
     changes: Sequence[Change],
@@ -80,7 +80,9 @@ def _costly(steps: Sequence[Step]) -> list[Step]:
     return sorted(slower, key=cost_us, reverse=True)
 
 
-def _tried(manifest: Manifest, pair: Comparison | None, changes: Sequence[Change]) -> list[Change]:
+def _tried(
+    manifest: Manifest, pair: JudgedComparison | None, changes: Sequence[Change]
+) -> list[Change]:
     """
     The changes within the treatment's runtime; a search's result is no single change.
     """
@@ -96,7 +98,7 @@ def _tried(manifest: Manifest, pair: Comparison | None, changes: Sequence[Change
     ]
 
 
-def _best(tried: Sequence[Change], published: Comparison | None) -> Change | None:
+def _best(tried: Sequence[Change], published: JudgedComparison | None) -> Change | None:
     """
     The best change to the published treatment, or else the best of all.
     """

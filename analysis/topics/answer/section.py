@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from analysis.findings import Findings
     from analysis.topics.answer.findings import Answer
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
 
 NAMED = 4
 """The most steps that the sentence names."""
@@ -58,7 +58,7 @@ def _costs(result: Answer) -> str:
     return " ".join(sentences)
 
 
-def _says(each: Comparison) -> str:
+def _says(each: JudgedComparison) -> str:
     """
     The verdict as a predicate; the sentence ends with the baseline.
     """

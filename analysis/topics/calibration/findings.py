@@ -53,7 +53,7 @@ where services compute in parallel on several CPUs.
 
 
 @dataclass(frozen=True)
-class Dose:
+class InjectedDose:
     """
     One dose and the cost that one measure recovered, in microseconds per request.
     """
@@ -86,7 +86,7 @@ class Recovery:
     blocks: int
     slope: Interval
     bias_us: Interval
-    doses: list[Dose]
+    doses: list[InjectedDose]
 
     @property
     def held(self) -> int | None:
@@ -197,5 +197,5 @@ def _recovery(
         blocks=len(rows),
         slope=t_interval(slopes),
         bias_us=t_interval(biases),
-        doses=[Dose(dose, t_interval([row[dose] for row in rows])) for dose in doses],
+        doses=[InjectedDose(dose, t_interval([row[dose] for row in rows])) for dose in doses],
     )

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.statistics.estimates import Difference, Differences, VariantSummary
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.ladder.findings import Climb
-    from analysis.topics.limits.findings import Dose
+    from analysis.topics.limits.findings import LimitDose
     from experiments.records.manifest import Manifest
     from experiments.records.trials import LoadResult, TrialRecord
 
@@ -81,17 +81,17 @@ class Evidence:
     """
 
     manifest: Manifest
-    compared: Sequence[Comparison]
+    compared: Sequence[JudgedComparison]
     measured: Differences
     summaries: Mapping[str, VariantSummary]
     ladders: Sequence[Climb]
-    doses: Sequence[Dose]
+    doses: Sequence[LimitDose]
     cold_starts: Sequence[TrialRecord]
     numbers: Mapping[str, Mapping[str, float]]
     load: Mapping[str, Any]
     blamed: Mapping[str, str]
 
-    def named(self, name: str) -> Comparison | None:
+    def named(self, name: str) -> JudgedComparison | None:
         """
         The comparison of this name; None if it was not measured.
         """
@@ -100,7 +100,7 @@ class Evidence:
                 return each
         return None
 
-    def in_role(self, role: str) -> Comparison | None:
+    def in_role(self, role: str) -> JudgedComparison | None:
         """
         The comparison in this role; None if it was not measured.
         """
@@ -121,11 +121,11 @@ class Evidence:
 def claims(
     *,
     manifest: Manifest,
-    compared: Sequence[Comparison],
+    compared: Sequence[JudgedComparison],
     measured: Differences,
     summaries: Mapping[str, VariantSummary],
     ladders: Sequence[Climb],
-    doses: Sequence[Dose],
+    doses: Sequence[LimitDose],
     cold_starts: Sequence[TrialRecord],
 ) -> list[Claim]:
     """
@@ -356,8 +356,8 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
     if left is not None and left.comparable:
         interval = left.relative["us_per_request"]
         measured += (
-            f" Against {base}, which has no Docker, but a bridge, then remain "
-            f"{percent(interval)}, by an interval that is not corrected."
+            f" The remaining difference to {base}, which has no Docker but a bridge, is "
+            f"{percent(interval)}, not corrected for several comparisons."
         )
         margin = evidence.manifest.margin
         # A negative remainder also means that no cost remains.
@@ -369,7 +369,7 @@ def _recommendation(each: PublishedClaim, evidence: Evidence) -> Claim:
             verdict = Holds.NO
     elif verdict is Holds.YES and each.wholly:
         why = "was not measured" if left is None else "is not comparable"
-        measured += f" What then remains against {base or 'raw namespaces'} {why}."
+        measured += f" The remaining difference to {base or 'raw namespaces'} {why}."
         verdict = Holds.DIRECTION
     also = evidence.named(each.also) if each.also else None
     if also is not None and also.difference is not None:
@@ -439,7 +439,7 @@ def _both(evidence: Evidence, metric: str, words: str) -> str:
     return f"{words[0].upper()}{words[1:]}: {'; '.join(parts)}."
 
 
-def _size(comparison: Comparison | None, metric: str, published: float) -> Holds:
+def _size(comparison: JudgedComparison | None, metric: str, published: float) -> Holds:
     """
     Whether the published relative difference agrees with the one measured as published.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
 
 TITLE = "How much longer each treatment takes than its baseline"
 CAPTION = (
@@ -78,14 +78,14 @@ def comparisons(findings: Findings) -> Figure | None:
     )
 
 
-def _row(each: Comparison) -> Row:
-    name = f"{each.name}: one thing with itself" if each.control else each.name
+def _row(each: JudgedComparison) -> Row:
+    name = f"{each.name}: equal variants" if each.control else each.name
     about = f"{each.treatment} against {each.baseline}"
     more = "" if each.verdict.kind is Kind.NOT_COMPARABLE else verdict_word(each)
     return Row(name, about, numbers_of(each), more)
 
 
-def _alternative(compared: Sequence[Comparison]) -> str:
+def _alternative(compared: Sequence[JudgedComparison]) -> str:
     """
     The comparisons by verdict, then the A/A comparisons.
     """
@@ -95,10 +95,10 @@ def _alternative(compared: Sequence[Comparison]) -> str:
         if judged:
             named = ", ".join(f"{each.name} {_estimate(each)}".rstrip() for each in judged)
             words.append(f"{verdict_word(judged[0])}: {named}")
-    words += [f"one thing with itself: {numbers_of(each)}" for each in compared if each.control]
+    words += [f"equal variants: {numbers_of(each)}" for each in compared if each.control]
     said = sentence("; ".join(words))
     return f"Time per request of each treatment relative to its baseline. {said}."
 
 
-def _estimate(each: Comparison) -> str:
+def _estimate(each: JudgedComparison) -> str:
     return numbers_of(each).partition(" [")[0] if each.relative else ""

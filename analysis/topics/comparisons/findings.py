@@ -26,7 +26,7 @@ QUANTILES = {"median": "latency_p50_us", "p99": "latency_p99_us"}
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgedComparison:
     """
     One treatment against its baseline.
 
@@ -82,7 +82,7 @@ class Comparison:
         return t_interval(difference.log_ratios, TRUST_CONFIDENCE)
 
 
-def comparisons(manifest: Manifest, measured: Differences) -> list[Comparison]:
+def comparisons(manifest: Manifest, measured: Differences) -> list[JudgedComparison]:
     """
     The comparisons that a manifest declares; A/A comparisons are corrected as a separate family.
     """
@@ -97,7 +97,7 @@ def comparisons(manifest: Manifest, measured: Differences) -> list[Comparison]:
         verdicts |= dict(zip(family, judged, strict=True))
         sizes[kind] = sum(verdict.p_value is not None for verdict in judged)
     return [
-        Comparison(
+        JudgedComparison(
             name=pair.name,
             about=pair.about,
             baseline=pair.baseline,
@@ -112,7 +112,7 @@ def comparisons(manifest: Manifest, measured: Differences) -> list[Comparison]:
     ]
 
 
-def trusted(compared: Sequence[Comparison]) -> bool:
+def trusted(compared: Sequence[JudgedComparison]) -> bool:
     """
     Whether no A/A comparison shows a difference.
     """

@@ -12,7 +12,7 @@ from analysis.topics.trust.section import control
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.recommendations.findings import Change
 
 FEW_BLOCKS = 5
@@ -44,7 +44,7 @@ def verdicts(findings: Findings) -> str:
         [
             f"**{sentence(each.name)}**",
             time_difference(each.difference) if each.difference else "–",
-            "A/A" if each.control else short_verdict(each.verdict).partition(" (")[0],
+            "A/A" if each.control else short_verdict(each.verdict),
             advice(each, changes.get(each.name)),
             f"`{each.treatment}` against `{each.baseline}`",
         ]
@@ -54,7 +54,7 @@ def verdicts(findings: Findings) -> str:
     return "\n\n".join(["## Verdicts", table(headers, rows)])
 
 
-def advice(each: Comparison, change: Change | None) -> str:
+def advice(each: JudgedComparison, change: Change | None) -> str:
     """
     The action that a verdict suggests.
     """
@@ -83,7 +83,7 @@ def _apply(change: Change) -> str:
     return f"{words}; it gives up {first}{more}."
 
 
-def _trust(each: Comparison) -> str:
+def _trust(each: JudgedComparison) -> str:
     interval = each.trust_interval()
     if interval is None:
         return "Measure more blocks."

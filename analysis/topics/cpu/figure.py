@@ -27,7 +27,7 @@ from analysis.drawing.canvas import (
 from analysis.drawing.figure import Figure, csv_text, limits_of
 from analysis.drawing.rows import LINE_IN, Row, row_panel
 from analysis.statistics.intervals import Interval
-from analysis.topics.cpu.findings import CLIENT, DAEMON, PROXY, READER
+from experiments.records.cpu import CLIENT, DAEMON, LOG_READER, PROXY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,13 +51,13 @@ LOOKS: dict[str, tuple[str, str]] = {
     KERNEL: (SKY, "////"),
     DAEMON: (ORANGE, ""),
     PROXY: (ROSE, "xxxx"),
-    READER: (YELLOW, "||||"),
+    LOG_READER: (YELLOW, "||||"),
     INTERRUPTS: (GRID, "----"),
     CLIENT: (PAPER, "\\\\\\\\"),
 }
 """Places in stacking order, with fill colour and hatching."""
 
-NAMES = {DAEMON: "Docker's daemons", READER: "log readers"}
+NAMES = {DAEMON: "Docker's daemons", LOG_READER: "log readers"}
 
 LEFT_IN, RIGHT_IN, LEGEND_IN = 2.1, 1.7, 0.5
 BAR = 0.62

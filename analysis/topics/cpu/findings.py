@@ -13,28 +13,29 @@ from typing import TYPE_CHECKING
 from analysis.statistics.estimates import trials_by_part
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.verdicts import holm, p_value_of_none
+from experiments.records.cpu import (
+    BUSY,
+    CLIENT,
+    DAEMON,
+    LOG_READER,
+    PROXY,
+    RUNNER,
+    part_of,
+)
 from experiments.records.trials import CLIENT_BOUND, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analysis.statistics.intervals import Interval
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.trials import CpuSpent, TrialRecord
 
-CLIENT = "client"
-RUNNER = "runner"
-DAEMON = "dockerd, containerd, shims"
-PROXY = "docker-proxy"
-READER = "log reader"
-BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, READER)
-"""Parts that are not services, by their names in the records."""
+BESIDE = (CLIENT, RUNNER, DAEMON, PROXY, LOG_READER)
+"""Parts that are not services."""
 
 INSTRUMENT = (CLIENT, RUNNER)
 """Parts of the instrument; all other parts are the stack and Docker."""
-
-BUSY = ("user", "nice", "system", "irq", "softirq")
-"""Fields of /proc/stat that are neither idle time nor steal."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,13 @@ class CpuComparison:
     error costs less CPU time than an answer.
     """
 
-    compared: Comparison
+    compared: JudgedComparison
     difference: CpuDifference | None
     p_value: float | None
 
 
 def cpu_comparisons(
-    compared: Sequence[Comparison], trials: Sequence[TrialRecord]
+    compared: Sequence[JudgedComparison], trials: Sequence[TrialRecord]
 ) -> list[CpuComparison]:
     """
     Every comparison in CPU time; A/A comparisons are corrected as a separate family.
@@ -140,13 +141,6 @@ def unaccounted_share(cpu: CpuSpent) -> float:
     """
     spent = sum(cpu.machine_s[name] for name in BUSY)
     return cpu.unaccounted_s / spent if spent else 0.0
-
-
-def part_of(name: str) -> str:
-    """
-    The part to which a name in the records belongs.
-    """
-    return name.partition(" of ")[0]
 
 
 def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:

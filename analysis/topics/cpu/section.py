@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.formatting import microseconds, percent, plus_minus, table
 from analysis.statistics.intervals import Interval
-from analysis.topics.cpu.findings import CLIENT, DAEMON, PROXY, READER, RUNNER
+from experiments.records.cpu import CLIENT, DAEMON, LOG_READER, PROXY, RUNNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +130,7 @@ def _row(name: str, cost: CpuCost) -> list[str]:
         plus_minus(cost.services_user),
         plus_minus(cost.services_system),
         *(plus_minus(cost.parts[part]) if part in cost.parts else "–" for part in (DAEMON, PROXY)),
-        plus_minus(cost.parts[READER]) if READER in cost.parts else "–",
+        plus_minus(cost.parts[LOG_READER]) if LOG_READER in cost.parts else "–",
         plus_minus(cost.parts[CLIENT]),
         plus_minus(cost.parts[RUNNER]),
         plus_minus(cost.interrupts),

@@ -56,7 +56,7 @@ NAMED = 4
 """The most steps that the text alternative names, those with the largest effects."""
 
 HEADERS = ("ladder", "foot", "step", "what_changes", "starts_at_us", "cost_us", "low_us", "high_us")
-MORE_HEADERS = ("blocks", "told_apart_from_zero", "verdict")
+MORE_HEADERS = ("blocks", "differs_from_zero", "verdict")
 
 
 def ladder(findings: Findings) -> Figure | None:
@@ -166,7 +166,7 @@ def _legend(canvas: Canvas) -> None:
         "costs": _look(Told.APART, 1),
         "saves": _look(Told.APART, -1),
         "excludes zero, but not after Holm": _look(Told.UNCORRECTED, 1),
-        "cannot be told apart from zero": _look(Told.HOLDS_ZERO, 1),
+        str(Told.HOLDS_ZERO.value): _look(Told.HOLDS_ZERO, 1),
     }
     legend(canvas, {name: Patch(**look) for name, look in samples.items()}, columns=4, length=2.0)
 
@@ -179,9 +179,10 @@ def _alternative(all_flights: Sequence[Flight]) -> str:
         named = sorted(apart, key=_size_us, reverse=True)[:NAMED]
         costs = "; ".join(f"{bar.name} {microseconds(bar.cost_us)}" for bar in named if bar.cost_us)
         most = "" if len(named) == len(apart) else ", most of all"
-        words += f"{len(apart)} can be told apart from zero{most}: {costs}."
+        verb = "differs" if len(apart) == 1 else "differ"
+        words += f"{len(apart)} {verb} significantly from zero{most}: {costs}."
     else:
-        words += "none can be told apart from zero."
+        words += "none differs significantly from zero."
     for flight in all_flights:
         if not flight.bars[0].verdict:
             whole, _, rest = (bar.cost_us for bar in flight.bars)

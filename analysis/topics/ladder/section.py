@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import (
+    blocks_needed,
     count,
     microseconds,
     plus_minus,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 INTRODUCTION = (
     "Neighbours differ in exactly one factor. That is checked for the declarations and, before "
     "every load, for what really runs. Each step is the mean difference within blocks with its "
-    "95 % interval. The verdicts are corrected for the number of steps (Holm)."
+    "95 % interval. The verdicts are corrected for the number of steps (Holm). “Blocks needed” is "
+    "about how many blocks narrow an undecided interval to this half-width."
 )
 
 
@@ -44,11 +46,11 @@ def ladder(findings: Findings) -> str:
         base = findings.costs.get(foot)
         stands = f", {plus_minus(base[0])} µs per request" if base else ""
         rows = [_row(step, abouts[step.upper]) for step in each.steps]
-        headers = ["Step", "What changes", "Factor", "Time per request", "Relative", "Verdict"]
+        headers = ["Step", "What changes", "Time per request", "Relative", "Verdict", "Blocks"]
         parts += [
             f"### {sentence(declared.name)}: {declared.about}",
             f"From `{foot}` ({abouts[foot]}){stands}.",
-            table([*headers, "Blocks"], rows),
+            table([*headers, "Blocks needed"], rows),
         ]
     for left in findings.remainders:
         names = " and ".join(f"“{name}”" for name in left.declared.ladders)
@@ -62,13 +64,13 @@ def ladder(findings: Findings) -> str:
 
 
 def _row(step: Step, about: str) -> list[str]:
-    cells = [f"`{step.upper}`", about, f"{step.factor}: {step.change}"]
+    cells = [f"`{step.upper}`", about]
     if step.difference is None:
-        return [*cells, "–", "–", "no block has both", "0"]
+        return [*cells, "–", "–", "no block has both", "0", "–"]
     relative = time_difference(step.difference)
     cost = microseconds(step.difference.us_per_request) if step.difference.comparable else "–"
     blocks = str(step.difference.blocks)
     words = short_verdict(step.verdict)
     if step.verdict.kind is Kind.CANNOT_TELL and step.difference.us_per_request.excludes_zero:
         words += "; excludes zero, but not after Holm"
-    return [*cells, cost, relative, words, blocks]
+    return [*cells, cost, relative, words, blocks, blocks_needed(step.verdict) or "–"]

@@ -22,9 +22,9 @@ class Told(Enum):
     Whether a cost differs from zero; the value is the bar's label.
     """
 
-    APART = "told apart from zero"
+    APART = "differs from zero"
     UNCORRECTED = "not clear after Holm"
-    HOLDS_ZERO = "cannot be told apart from zero"
+    HOLDS_ZERO = "interval includes zero"
     ONE_BLOCK = "one block is no result"
     MISSING = "no block has both"
     NOT_COMPARABLE = "not comparable"

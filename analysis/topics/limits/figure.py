@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from analysis.drawing.series import Stroke
     from analysis.findings import Findings
     from analysis.statistics.intervals import Interval
-    from analysis.topics.limits.findings import Dose
+    from analysis.topics.limits.findings import LimitDose
 
 TITLE = "Limits as a dose: time per request under each"
 CAPTION = (
@@ -116,7 +116,7 @@ def limits(findings: Findings) -> Figure | None:
     )
 
 
-def _points(doses: Sequence[Dose]) -> list[Point]:
+def _points(doses: Sequence[LimitDose]) -> list[Point]:
     """
     The points by limit, unlimited variant and rising dose; curves need at least one real dose.
     """

@@ -21,7 +21,7 @@ LIMITS = ("cpus", "memory")
 
 
 @dataclass(frozen=True)
-class Dose:
+class LimitDose:
     """
     One variant under its limits; ``base`` is the unlimited variant, which counts as a dose too.
 
@@ -50,7 +50,7 @@ def doses(
     measured: Differences,
     costs: Mapping[str, tuple[Interval, int]],
     cpu_costs: Mapping[str, CpuCost],
-) -> list[Dose]:
+) -> list[LimitDose]:
     """
     Every unlimited variant that has doses, each followed by its doses.
 
@@ -63,7 +63,7 @@ def doses(
             cost, trials = costs.get(name, (None, 0))
             spent = cpu_costs.get(name)
             all_doses.append(
-                Dose(
+                LimitDose(
                     base=base,
                     variant=name,
                     limits={limit: levels[name].get(limit, UNLIMITED) for limit in LIMITS},

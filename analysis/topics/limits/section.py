@@ -10,7 +10,7 @@ from analysis.formatting import plus_minus, table, time_difference
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
-    from analysis.topics.limits.findings import Dose
+    from analysis.topics.limits.findings import LimitDose
 
 INTRODUCTION = (
     "Each service has the limit to itself. “Throttled” is the time that services spent at their "
@@ -40,7 +40,7 @@ def limits(findings: Findings) -> str:
     )
 
 
-def _row(dose: Dose) -> list[str]:
+def _row(dose: LimitDose) -> list[str]:
     return [
         dose.variant,
         *dose.limits.values(),

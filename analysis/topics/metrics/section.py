@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analysis.findings import Findings
     from analysis.statistics.estimates import Difference, VariantSummary
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.manifest import Manifest
 
 
@@ -51,11 +51,11 @@ def key_metrics(findings: Findings) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _is_at_once(manifest: Manifest, each: Comparison) -> bool:
+def _is_at_once(manifest: Manifest, each: JudgedComparison) -> bool:
     return {each.baseline, each.treatment} <= set(manifest.at_once)
 
 
-def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
+def _which_is_which(findings: Findings, shown: Sequence[JudgedComparison]) -> str:
     """
     Which tables show which kind of load; empty without long loads.
     """
@@ -71,7 +71,9 @@ def _which_is_which(findings: Findings, shown: Sequence[Comparison]) -> str:
     )
 
 
-def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, VariantSummary]) -> str:
+def _brief_table(
+    compared: Sequence[JudgedComparison], summaries: Mapping[str, VariantSummary]
+) -> str:
     rows = []
     for each in compared:
         arms = [summaries[each.baseline], summaries[each.treatment]]
@@ -90,7 +92,9 @@ def _brief_table(compared: Sequence[Comparison], summaries: Mapping[str, Variant
     return table([*headers, "99th percentile latency", "Reliability", "Blocks"], rows)
 
 
-def _at_once_table(each: Comparison, findings: Findings, short: Sequence[VariantSummary]) -> str:
+def _at_once_table(
+    each: JudgedComparison, findings: Findings, short: Sequence[VariantSummary]
+) -> str:
     """
     The published form of the long loads, with a row for the time per request of short loads.
     """

@@ -100,14 +100,14 @@ def _alternative(changes: Sequence[Change]) -> str:
     """
     faster = [each for each in changes if each.comparison.verdict.kind is Kind.FASTER]
     if not faster:
-        return f"Of {count(len(changes), 'change')} none is told to be faster."
+        return f"Of {count(len(changes), 'change')}, none is significantly faster."
     # The search may have found a declared variant; then the declared one is named.
     most = min([each for each in faster if not each.same_as] or faster, key=_estimate)
     best = most.comparison
     price = f" and gives up: {'; '.join(most.gives_up)}" if most.gives_up else ""
     verb = "is" if len(faster) == 1 else "are"
     return (
-        f"Of {count(len(changes), 'change')} {len(faster)} {verb} told to be faster; "
+        f"Of {count(len(changes), 'change')}, {len(faster)} {verb} significantly faster; "
         f"most of all “{best.name}”, {numbers_of(best)}, which is {best.treatment} against "
         f"{best.baseline}{price}."
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.statistics.estimates import Difference, Differences
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.manifest import Manifest
 
 GIVES_UP = {
@@ -56,14 +56,14 @@ class Change:
     ``same_as`` is another treatment with the same levels, against the same baseline; else empty.
     """
 
-    comparison: Comparison
+    comparison: JudgedComparison
     gives_up: list[str]
     left: Left | None
     same_as: str = ""
 
 
 def changes(
-    manifest: Manifest, compared: Sequence[Comparison], measured: Differences
+    manifest: Manifest, compared: Sequence[JudgedComparison], measured: Differences
 ) -> list[Change]:
     """
     The comparisons within one runtime.
@@ -88,7 +88,9 @@ def changes(
     ]
 
 
-def _same_as(manifest: Manifest, each: Comparison, compared: Sequence[Comparison]) -> str:
+def _same_as(
+    manifest: Manifest, each: JudgedComparison, compared: Sequence[JudgedComparison]
+) -> str:
     """
     What a search found may be a declared variant; the declared one is the original.
     """

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import sentence, short_verdict, table, time_difference
+from analysis.formatting import sentence, table, time_difference, verdict_and_blocks
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.recommendations.findings import Left
 
 
@@ -46,14 +46,14 @@ def recommendations(findings: Findings) -> str:
     )
 
 
-def _bought(each: Comparison) -> list[str]:
+def _bought(each: JudgedComparison) -> list[str]:
     if each.difference is None:
         return ["–", "–", "–", "no block has both"]
     return [
         time_difference(each.difference),
         time_difference(each.difference, "latency_p50_us"),
         time_difference(each.difference, "latency_p99_us"),
-        short_verdict(each.verdict),
+        verdict_and_blocks(each.verdict),
     ]
 
 

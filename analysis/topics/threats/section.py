@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analysis.findings import Findings
     from analysis.topics.calibration.findings import Recovery
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.manifest import Manifest
     from experiments.records.trials import TrialRecord
 
@@ -78,7 +78,7 @@ def _machine(manifest: Manifest) -> list[str]:
     return lines
 
 
-def _instrument(compared: Sequence[Comparison]) -> list[str]:
+def _instrument(compared: Sequence[JudgedComparison]) -> list[str]:
     return [
         (
             "**A/A**: two deployments of the same thing differ by more than their interval of "
@@ -151,7 +151,7 @@ def _calibration(recoveries: Sequence[Recovery]) -> list[str]:
     return [words]
 
 
-def _trials(trials: Sequence[TrialRecord], compared: Sequence[Comparison]) -> list[str]:
+def _trials(trials: Sequence[TrialRecord], compared: Sequence[JudgedComparison]) -> list[str]:
     lines = []
     crowded = [
         trial.variant for trial in trials if trial.cpu and unaccounted_share(trial.cpu) > CROWDED

@@ -8,7 +8,15 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, microseconds, not_comparable, percent, short_verdict, table
+from analysis.formatting import (
+    count,
+    microseconds,
+    not_comparable,
+    percent,
+    short_verdict,
+    table,
+    verdict_and_blocks,
+)
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.topics.trust.simulation import REPLICATES, REQUESTS_ALONE, WANTED
 from experiments.records.trials import OK
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from analysis.topics.trust.simulation import Resampled
     from experiments.records.trials import LoadResult, TrialRecord
 
@@ -59,7 +67,7 @@ def trust(findings: Findings) -> str:
     return "\n\n".join([*parts, *_little(findings.trials)])
 
 
-def control(each: Comparison) -> str:
+def control(each: JudgedComparison) -> str:
     """
     The result of one A/A comparison as a sentence.
     """
@@ -83,7 +91,7 @@ def control(each: Comparison) -> str:
     )
 
 
-def _row(each: Comparison) -> list[str]:
+def _row(each: JudgedComparison) -> list[str]:
     name = f"{each.name} ({each.treatment} against {each.baseline})"
     judged = each.verdict
     if each.difference is None or judged.p_value is None or judged.detectable is None:
@@ -98,7 +106,7 @@ def _row(each: Comparison) -> list[str]:
         microseconds(each.difference.us_per_request),
         "< 0.001" if judged.p_value < 0.001 else f"{judged.p_value:.3f}",
         f"±{judged.detectable * 100:.1f} %" if judged.detectable < 1 else "not even a doubling",
-        short_verdict(judged),
+        verdict_and_blocks(judged),
         str(each.difference.blocks),
     ]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.trials import TrialRecord
 
     Values = NDArray[np.float64]
@@ -135,7 +135,7 @@ class Resampled:
 
 
 def resampled(
-    compared: Sequence[Comparison], level: Sequence[TrialRecord], margin: float
+    compared: Sequence[JudgedComparison], level: Sequence[TrialRecord], margin: float
 ) -> list[Resampled]:
     """
     Resample the A/A comparisons with enough blocks; ``level`` are the trials at equal place.
@@ -148,7 +148,7 @@ def resampled(
     ]
 
 
-def twins_of(comparison: Comparison, level: Sequence[TrialRecord]) -> Twins | None:
+def twins_of(comparison: JudgedComparison, level: Sequence[TrialRecord]) -> Twins | None:
     """
     The loads of each block that has at least two rounds of both arms; None with too few blocks.
 

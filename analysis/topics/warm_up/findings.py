@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from analysis.statistics.estimates import Difference
     from analysis.statistics.intervals import Interval
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.trials import TrialRecord
 
 
@@ -58,7 +58,7 @@ class StartComparison:
     is the difference of the first requests, ``change`` the drift (see over_rounds).
     """
 
-    compared: Comparison
+    compared: JudgedComparison
     later_s: Interval | None
     later_blocks: int
     cold: Difference | None
@@ -81,7 +81,7 @@ class WarmUp:
 
 
 def warm_up(
-    names: Sequence[str], compared: Sequence[Comparison], trials: Sequence[TrialRecord]
+    names: Sequence[str], compared: Sequence[JudgedComparison], trials: Sequence[TrialRecord]
 ) -> WarmUp | None:
     """
     Starts and drift over the rounds; None if neither was recorded.
@@ -130,7 +130,7 @@ def _cold(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _compared(
-    each: Comparison, trials: Sequence[TrialRecord], cold: Differences
+    each: JudgedComparison, trials: Sequence[TrialRecord], cold: Differences
 ) -> StartComparison:
     later = _later_s(each.baseline, each.treatment, trials)
     return StartComparison(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.findings import Findings
-    from analysis.topics.comparisons.findings import Comparison
+    from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.manifest import Manifest
 
 STOLEN_SHARE = 0.01
@@ -67,7 +67,7 @@ def warnings(findings: Findings) -> str:
     return "\n\n".join(f"> {line.strip()}" for line in lines)
 
 
-def _distrust(compared: Sequence[Comparison]) -> list[str]:
+def _distrust(compared: Sequence[JudgedComparison]) -> list[str]:
     lines = []
     for each in compared:
         interval = each.trust_interval()

@@ -14,7 +14,7 @@ from analysis.formatting import time_difference
 from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind, Verdict
 from analysis.topics.comparisons import figure
-from analysis.topics.comparisons.findings import Comparison
+from analysis.topics.comparisons.findings import JudgedComparison
 from analysis.topics.comparisons.section import (
     ELSEWHERE,
     RUNTIMES,
@@ -33,28 +33,28 @@ from tests.unit.topics.samples import LADDER, failing, pair_of, run_of, with_twi
 CLEAR = [1.24, 1.25, 1.26, 1.25]
 
 
-def judged(kind: Kind, blocks_needed: int | None = None) -> Comparison:
+def judged(kind: Kind, blocks_needed: int | None = None) -> JudgedComparison:
     """
     A comparison with this verdict.
     """
     verdict = Verdict(kind, 0.02, blocks_needed=blocks_needed)
-    return Comparison("a change", "", "netns", "docker", None, verdict)
+    return JudgedComparison("a change", "", "netns", "docker", None, verdict)
 
 
-def change(each: Comparison, *gives_up: str) -> Change:
+def change(each: JudgedComparison, *gives_up: str) -> Change:
     """
     The comparison as a change that gives this up.
     """
     return Change(each, list(gives_up), None)
 
 
-def control(ratios: list[float]) -> Comparison:
+def control(ratios: list[float]) -> JudgedComparison:
     """
     A/A of two whose time differs by these ratios, one a block.
     """
     difference = compare("netns", "docker", pair_of(ratios)) if ratios else None
     verdict = Verdict(Kind.CANNOT_TELL, 0.02)
-    return Comparison("A/A", "", "netns", "docker", difference, verdict, control=True)
+    return JudgedComparison("A/A", "", "netns", "docker", difference, verdict, control=True)
 
 
 @pytest.mark.parametrize(

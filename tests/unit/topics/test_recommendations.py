@@ -102,7 +102,7 @@ def test_the_figure_has_what_each_change_gives_up() -> None:
     assert (row["comparison"], row["verdict"]) == ("host network", "faster")
     assert row["gives_up"] == OWN_NETWORK
     words = shown(drawn).alternative
-    assert "1 is told to be faster" in words
+    assert "1 is significantly faster" in words
     assert OWN_NETWORK in words
 
 
@@ -114,7 +114,7 @@ def test_the_figure_has_no_number_of_what_is_not_comparable() -> None:
     drawn = figure.recommendations(findings(made, failing(trials, "docker-host")))
     (row,) = data_of(drawn)
     assert (row["difference_percent"], row["verdict"]) == ("", "not comparable")
-    assert "none is told" in shown(drawn).alternative
+    assert "none is significantly faster" in shown(drawn).alternative
 
 
 def test_a_change_to_what_a_search_found_is_one_like_any_other() -> None:

@@ -129,7 +129,7 @@ def test_a_load_generator_that_hangs_is_ended(
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo rubbish", "not a report of ab: no concurrency in it; it begins 'rubbish'"),
+        ("echo rubbish", "not a report of ab: no “Concurrency Level” in it; it begins 'rubbish'"),
         ("head -c 5000 /dev/urandom", "not a report of ab"),
         ("exit 3", "not a report of ab"),
         ("exit 127", "the userland has no ab"),

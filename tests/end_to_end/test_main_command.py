@@ -32,7 +32,7 @@ def test_the_readme_s_main_command_ends_with_a_report(tmp_path: Path) -> None:
     """
     readme = (PROJECT / "README.md").read_text()
     sessions = ["netns", "docker", "optimized"]
-    assert f"pip install nox && nox -s {' '.join(sessions)}" in readme
+    assert f"nox -s {' '.join(sessions)}\n" in readme
     clone = tmp_path / "clone"
     git = ["git", "-c", "safe.directory=*"]
     subprocess.run([*git, "clone", "--quiet", str(PROJECT), str(clone)], check=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import statistics
 import subprocess
 import time
 from contextlib import ExitStack
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
 
 VARIANTS = load_variants().variants
 
-LEAST_LOADS, MOST_LOADS = 3, 12
+LEAST_LOADS, MOST_LOADS = 5, 15
 NOT_OURS = 0.05
-"""The share of the busy time that may belong to no part, in the quietest of the loads."""
+"""The share of the busy time that may belong to no part, in the median load."""
 
 QUIET_S, QUIET_SHARE, QUIET_TIMEOUT_S = 1.0, 0.03, 30
 """A machine is quiet whose CPUs were busy for so small a share of one CPU's time, so long."""
@@ -114,13 +115,6 @@ def spent(
     return cpu_cost(before, CpuCounters.read(parts, groups))
 
 
-def busy_s(cost: CpuSpent) -> float:
-    """
-    Seconds that the machine was busy.
-    """
-    return sum(cost.machine_s[column] for column in BUSY)
-
-
 def await_quiet() -> None:
     """
     Wait until the machine has nothing else to do, such as to clear away what a test before left.
@@ -139,27 +133,28 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
     name: str, site: Site, groups: dict[str, ControlGroup]
 ) -> None:
     """
-    Within five per cent of /proc/stat; services have the most.
+    Within five per cent of /proc/stat, in the median load; services have the most.
 
-    What is not ours only adds to /proc/stat, so the load with the least beside it counts: what the
-    parts miss is missing there too, and what they count twice makes it negative.
+    /proc/stat is sampled on some kernels, which is some per cent of a load, either way.
     """
     entry = VARIANTS[name].levels["entry"]
     with ExitStack() as stack:
         deployment = up(VARIANTS[name], site, stack)
         load(deployment, site, groups[CLIENT], entry, 200)
         await_quiet()
-        costs: dict[float, CpuSpent] = {}
+        shares: list[float] = []
         # A busy machine gets more loads, because its own work comes and goes.
-        while len(costs) < LEAST_LOADS or (min(costs) > NOT_OURS and len(costs) < MOST_LOADS):
+        while len(shares) < LEAST_LOADS or (
+            abs(statistics.median(shares)) > NOT_OURS and len(shares) < MOST_LOADS
+        ):
             cost = spent(deployment, site, groups, 1500, entry)
-            costs[cost.unaccounted_s / busy_s(cost)] = cost
-    quietest = costs[min(costs)]
-    assert abs(min(costs)) <= NOT_OURS, list(costs)
-    gateway = quietest.parts["gateway"]
-    assert gateway.user_s + gateway.system_s > busy_s(quietest) / 3
-    assert (DAEMON in quietest.parts) == (name in {"docker", "container-published"})
-    assert (PROXY in quietest.parts) == (name == "container-published")
+            busy_s = sum(cost.machine_s[column] for column in BUSY)
+            shares.append(cost.unaccounted_s / busy_s)
+    assert abs(statistics.median(shares)) <= NOT_OURS, shares
+    spent_s = {name: part.user_s + part.system_s for name, part in cost.parts.items()}
+    assert spent_s["gateway"] > sum(spent_s.values()) / 3
+    assert (DAEMON in cost.parts) == (name in {"docker", "container-published"})
+    assert (PROXY in cost.parts) == (name == "container-published")
 
 
 @pytest.mark.parametrize("name", ["bare", "docker"])

@@ -25,7 +25,8 @@ FREEZING_US = 100
 Upper bound on the CPU time that is charged after the kernel reports a group as frozen.
 
 A task counts as frozen shortly before it leaves its CPU; the time until then is charged afterwards.
-On a busy machine this was 10 µs. In the shortest load, 50 ms, 100 µs are 0.2 %.
+On a busy machine this was 10 µs. In the shortest load, 50 ms, 100 µs are 0.2 %. It bounds the total
+of all frozen deployments, because only the one that was loaded last has just been frozen.
 """
 
 LACKING = (

@@ -181,11 +181,14 @@ def test_the_last_of_a_deployments_way_into_the_freezer_spoils_no_load(
     """
     It is charged after the kernel calls the group frozen, and is recorded.
     """
-    trial, other = a_trial(250.0), a_trial(number=2, runs_us=FREEZING_US)
+    trial, other = a_trial(250.0, 250.0), a_trial(number=2, runs_us=FREEZING_US)
     trial.load(1, 1, [other])
     (kept,) = trial.loads
     assert kept.others_ran_us == FREEZING_US
     assert trial.going
+    # The bound is on all frozen deployments together.
+    trial.load(2, 1, [other, a_trial(number=3, runs_us=1)])
+    assert not trial.going
 
 
 def test_all_loads_of_its_rounds_are_one_load(a_trial: Callable[..., Trial]) -> None:

@@ -154,11 +154,11 @@ def claims(
 
 
 def _rate(each: PublishedClaim, evidence: Evidence) -> Claim:
-    netns, docker = evidence.numbers["baseline"], evidence.numbers["treatment"]
-    ratio = docker["requests_per_second"] / netns["requests_per_second"]
+    baseline, treatment = evidence.numbers["baseline"], evidence.numbers["treatment"]
+    ratio = treatment["requests_per_second"] / baseline["requests_per_second"]
     supported = (
-        f"{netns['requests_per_second']:.2f} and {docker['requests_per_second']:.2f}: one run of "
-        "each, so no interval, and no word on what another run would show."
+        f"{baseline['requests_per_second']:.2f} and {treatment['requests_per_second']:.2f}: one "
+        "run of each, so no interval, and no word on what another run would show."
     )
     return Claim(
         each.claim,
@@ -169,15 +169,15 @@ def _rate(each: PublishedClaim, evidence: Evidence) -> Claim:
 
 
 def _mean(each: PublishedClaim, evidence: Evidence) -> Claim:
-    netns, docker = evidence.numbers["baseline"], evidence.numbers["treatment"]
+    baseline, treatment = evidence.numbers["baseline"], evidence.numbers["treatment"]
     concurrency = evidence.load["concurrency"]
-    means = [concurrency / arm["requests_per_second"] * 1e3 for arm in (netns, docker)]
+    means = [concurrency / arm["requests_per_second"] * 1e3 for arm in (baseline, treatment)]
     supported = (
         "The same measurement as the rate, counted twice: ab's mean is concurrency × time / "
-        f"requests, and {concurrency} / {netns['requests_per_second']} = {means[0]:.1f} ms, "
-        f"{concurrency} / {docker['requests_per_second']} = {means[1]:.1f} ms."
+        f"requests, and {concurrency} / {baseline['requests_per_second']} = {means[0]:.1f} ms, "
+        f"{concurrency} / {treatment['requests_per_second']} = {means[1]:.1f} ms."
     )
-    ratio = docker["latency_mean_ms"] / netns["latency_mean_ms"]
+    ratio = treatment["latency_mean_ms"] / baseline["latency_mean_ms"]
     return Claim(
         each.claim,
         supported,
@@ -187,11 +187,11 @@ def _mean(each: PublishedClaim, evidence: Evidence) -> Claim:
 
 
 def _median(each: PublishedClaim, evidence: Evidence) -> Claim:
-    netns, docker = evidence.numbers["baseline"], evidence.numbers["treatment"]
+    baseline, treatment = evidence.numbers["baseline"], evidence.numbers["treatment"]
     supported = (
-        f"{netns['latency_median_ms']:g} and {docker['latency_median_ms']:g} ms: equal, so all of "
-        "the difference in means sits above the median. A stall of the first connections would "
-        "be enough; one cold run of each cannot tell it from a steady cost."
+        f"{baseline['latency_median_ms']:g} and {treatment['latency_median_ms']:g} ms: equal, so "
+        "all of the difference in means sits above the median. A stall of the first connections "
+        "would be enough; one cold run of each cannot tell it from a steady cost."
     )
     published = evidence.in_role(AS_PUBLISHED)
     verdict = Holds.UNTESTED
@@ -213,12 +213,12 @@ def _median(each: PublishedClaim, evidence: Evidence) -> Claim:
 
 
 def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
-    docker, requests = evidence.numbers["treatment"], evidence.load["requests"]
-    good = requests - docker["non_2xx"]
+    treatment, requests = evidence.numbers["treatment"], evidence.load["requests"]
+    good = requests - treatment["non_2xx"]
     supported = (
-        f"{docker['failed']:g} + {docker['non_2xx']:g} = {requests:g}. ab takes the length of the "
-        "first answer that ends, whatever its status, and counts every other length as failed. "
-        f"Where that first one was one of the {docker['non_2xx']:g} errors, the other {good:g} "
+        f"{treatment['failed']:g} + {treatment['non_2xx']:g} = {requests:g}. ab takes the length "
+        "of the first answer that ends, whatever its status, and counts every other length as "
+        f"failed. Where that first one was one of the {treatment['non_2xx']:g} errors, the other {good:g} "
         f"answers were good: about {good / requests * 100:.1f} % reliable."
     )
     rows = [cold_start(trial.load) for trial in evidence.cold_starts if trial.load is not None]

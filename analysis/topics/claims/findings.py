@@ -218,8 +218,8 @@ def _artefact(each: PublishedClaim, evidence: Evidence) -> Claim:
     supported = (
         f"{treatment['failed']:g} + {treatment['non_2xx']:g} = {requests:g}. ab takes the length "
         "of the first answer that ends, whatever its status, and counts every other length as "
-        f"failed. Where that first one was one of the {treatment['non_2xx']:g} errors, the other {good:g} "
-        f"answers were good: about {good / requests * 100:.1f} % reliable."
+        f"failed. Where that first one was one of the {treatment['non_2xx']:g} errors, the other "
+        f"{good:g} answers were good: about {good / requests * 100:.1f} % reliable."
     )
     rows = [cold_start(trial.load) for trial in evidence.cold_starts if trial.load is not None]
     if not rows:

@@ -21,10 +21,12 @@ Sessions such as netns and docker only enlist variants; one `measure` then runs 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -49,6 +51,10 @@ nox.options.reuse_existing_virtualenvs = True
 LOCKS = Path("requirements")
 ORDERLY_STOP_S = 180
 """Time for an interrupted run to tear down, before nox kills it."""
+
+STOP_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 ONLY_V2 = 'umount --lazy --recursive /sys/fs/cgroup; mount -t cgroup2 v2 /sys/fs/cgroup; exec "$@"'
 """Shell script: run a command with only cgroup v2 mounted."""
@@ -146,37 +152,96 @@ def measure(session: nox.Session) -> None:
     install(session, "host")
     before = runs(options.results)
     try:
-        run_orderly(session, "python", "-m", "experiments", "measure", *arguments)
+        run_orderly(session, *experiments("measure"), *arguments)
     except KeyboardInterrupt:
         # nox runs no further session after Ctrl-C, so the partial run gets its report here.
         for run in sorted(runs(options.results) - before):
+            await_end(run)
             session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
         raise
     finally:
         # A failed run gets a report too, if it got as far as making its folder.
         for run in sorted(runs(options.results) - before):
+            await_end(run)
             session.notify("report", [str(run)])
+
+
+def experiments(command: str) -> list[str]:
+    """
+    The command line of a command that stops when this process is gone, for whatever reason.
+    """
+    owner = []
+    if sys.platform.startswith("linux"):
+        # Imported here, because other systems have no such processes, and the command says so.
+        from experiments.processes import Process  # noqa: PLC0415
+
+        owner = ["--owner", str(Process.of(os.getpid()))]
+    return ["python", "-m", "experiments", *owner, command]
 
 
 def run_orderly(session: nox.Session, *command: str) -> None:
     """
-    Run a command, and give it time to tear down when it is interrupted.
+    Run a command, and give it time to tear down when it is asked to stop.
+
+    Ctrl-C, `kill` and a closed terminal do so. SIGINT counts even if it was ignored at the start,
+    as in the background of a script; SIGHUP does not, because that is what `nohup` is for.
     """
-    signal.signal(signal.SIGINT, first_interrupt)
+    before = {
+        number: signal.signal(number, first_stop)
+        for number in STOP_SIGNALS
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         session.run(*command, interrupt_timeout=ORDERLY_STOP_S, terminate_timeout=ORDERLY_STOP_S)
     finally:
-        # After one Ctrl-C, further ones stay ignored: only the report is left, and it is short.
-        if signal.getsignal(signal.SIGINT) is first_interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        # After one request, further ones stay ignored: only the report is left, and it is short.
+        for number, handler in before.items():
+            if signal.getsignal(number) is first_stop:
+                signal.signal(number, handler)
 
 
-def first_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+def first_stop(number: int, _frame: FrameType | None) -> NoReturn:
     """
-    Ignore all further Ctrl-C: a second one would interrupt the orderly stop.
+    Pass a request to stop on, and ignore all further ones, which would interrupt the orderly stop.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    # The terminal's Ctrl-C has reached the command too.
+    if number != signal.SIGINT or not in_foreground():
+        for children in Path("/proc/self/task").glob("*/children"):
+            for child in children.read_text().split():
+                os.kill(int(child), signal.SIGTERM)
     raise KeyboardInterrupt
+
+
+def in_foreground() -> bool:
+    """
+    Whether Ctrl-C on the terminal reaches this process.
+    """
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
+
+
+def await_end(run: Path) -> None:
+    """
+    Wait until a run whose command was killed is taken down, so that the report is of all of it.
+    """
+    # Imported here, because it exists on POSIX systems only.
+    from experiments.machines.lock import is_free  # noqa: PLC0415
+
+    deadline = time.monotonic() + ORDERLY_STOP_S
+    while (
+        json.loads((run / MANIFEST).read_text())["state"] == "running"
+        and not is_free()
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.2)
 
 
 def runs(results: Path) -> set[Path]:
@@ -230,7 +295,7 @@ def userland(session: nox.Session) -> None:
     Build the root file system of all variants, unless it is cached; root.
     """
     install(session, "host")
-    session.run("python", "-m", "experiments", "userland", *session.posargs)
+    session.run(*experiments("userland"), *session.posargs)
 
 
 @nox.session(default=False)
@@ -239,7 +304,7 @@ def lab(session: nox.Session) -> None:
     Run a command (default: a shell) inside the sealed lab; root.
     """
     install(session, "host")
-    session.run("python", "-m", "experiments", "lab", *session.posargs)
+    session.run(*experiments("lab"), *session.posargs)
 
 
 def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
@@ -249,7 +314,7 @@ def machine_session(name: str, text: str) -> Callable[[nox.Session], None]:
 
     def run(session: nox.Session) -> None:
         install(session, "host")
-        run_orderly(session, "python", "-m", "experiments", name, *session.posargs)
+        run_orderly(session, *experiments(name), *session.posargs)
 
     run.__name__ = name
     run.__doc__ = text
@@ -305,7 +370,7 @@ def tests(session: nox.Session) -> None:
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         session.error("the lab's tests need root on Linux; `nox -s lint unit` needs neither")
     session.run("pytest", "tests/browser")
-    session.run("python", "-m", "experiments", "userland")
+    session.run(*experiments("userland"))
     session.run("pytest", "tests/lab")
     pure = Path(session.create_tmp()) / "pytest"
     shutil.rmtree(pure, ignore_errors=True)
@@ -344,7 +409,7 @@ def bench(session: nox.Session) -> None:
     install(session, "host")
     # The bench starts nox, which is not installed in the session's environment.
     environment = {"BRIDGETOLL_NOX_PYTHON": sys.executable}
-    session.run("python", "-m", "experiments", "bench", *session.posargs, env=environment)
+    session.run(*experiments("bench"), *session.posargs, env=environment)
 
 
 if __name__ == "__main__":

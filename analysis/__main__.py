@@ -5,6 +5,7 @@ Write the report of one run, or of several runs pooled: ``python -m analysis [RU
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from analysis.folders import (
     TRIALS_CSV,
     VALUE_AT_FAULT,
     VERDICTS,
+    unwritable,
 )
 from analysis.report.gallery import FIGURES, figures
 from analysis.report.markdown import render
@@ -86,8 +88,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {names} contains an invalid value: {error!r}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"error: {unwritable(error, output.parent)}", file=sys.stderr)
         return 1
+    for place in findings.run.set_aside:
+        print(f"warning: a record was set aside: {place}", file=sys.stderr)
     for line in verdict_lines(findings):
         print(f"- {line}")
     print(f"report: {output}")
@@ -106,6 +110,8 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
         msg = f"--output names the Markdown, and {output} comes beside it; end its name in .md"
         raise ResultsError(msg)
     run = read_runs(runs)
+    # Records are never garbage here; without this, every collection would walk through all.
+    gc.freeze()
     findings = Findings.of(run)
     directory = DIRECTORY if len(runs) == 1 else f"pooled-{DIRECTORY}"
     drawn = figures(findings)

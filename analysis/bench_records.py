@@ -23,7 +23,7 @@ from experiments.declare.variants import Comparison, Variant
 from experiments.declare.workloads import Workload
 from experiments.records.manifest import COMPLETE, MachineRecord, Manifest, UserlandRecord
 from experiments.records.store import append_trial, read_manifest, read_trials, write_manifest
-from experiments.records.trials import OK, OpenLoad, TrialPlacement, TrialRecord
+from experiments.records.trials import OK, LoadResult, OpenLoad, TrialPlacement, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,25 @@ REQUESTS = 2000
 MAKE_TIMEOUT_S = 600
 RATE_PER_S = 100.0
 SEED = 1
+
+CLOSED = LoadResult(
+    tool="ab",
+    command=[],
+    requests=1,
+    concurrency=1,
+    requests_completed=1,
+    requests_failed=0,
+    requests_ok=1,
+    responses_non_2xx=0,
+    duration_s=1 / RATE_PER_S,
+    requests_per_second=RATE_PER_S,
+    latency_mean_us=1e6 / RATE_PER_S,
+    latency_p50_us=1e6 / RATE_PER_S,
+    latency_p90_us=1e6 / RATE_PER_S,
+    latency_p99_us=1e6 / RATE_PER_S,
+    latency_max_us=1e6 / RATE_PER_S,
+)
+"""The closed loop of each trial, without which it would have no result."""
 
 
 def make(run: Path, records: int) -> None:
@@ -96,7 +115,7 @@ def _trial(number: int, variant: str, loads: list[OpenLoad]) -> TrialRecord:
         phases_s={},
         check=None,
         placement=TrialPlacement([0], [1], apart=True, pinned=True),
-        load=None,
+        load=CLOSED,
         open_loads=loads,
     )
 

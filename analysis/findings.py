@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from analysis.statistics.estimates import Differences, at_once, summarise, us_per_request
+from analysis.statistics.estimates import Differences, Trials, at_once, summarise, us_per_request
 from analysis.statistics.places import at_equal_place, by_place, place_term
 from analysis.topics.answer.findings import answer
 from analysis.topics.calibration.agreement import agreements, short_against_at_once
@@ -25,8 +25,6 @@ from analysis.topics.trust.simulation import resampled
 from analysis.topics.warm_up.findings import warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from analysis.run import Run
     from analysis.statistics.estimates import VariantSummary
     from analysis.statistics.intervals import Interval
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from analysis.topics.trust.simulation import Resampled
     from analysis.topics.warm_up.findings import WarmUp
     from experiments.records.manifest import Manifest
-    from experiments.records.trials import TrialRecord
 
 
 class Findings:
@@ -71,19 +68,19 @@ class Findings:
         """
         return self.run.manifest
 
-    @property
-    def trials(self) -> Sequence[TrialRecord]:
+    @cached_property
+    def trials(self) -> Trials:
         """
         The run's trials, as measured.
         """
-        return self.run.trials
+        return Trials.of(self.run.trials)
 
     @cached_property
-    def at_equal_place(self) -> list[TrialRecord]:
+    def at_equal_place(self) -> Trials:
         """
         The trials, corrected to equal place in the start order (see places.py).
         """
-        return at_equal_place(self.trials)
+        return Trials.of(at_equal_place(self.trials))
 
     @cached_property
     def differences(self) -> Differences:
@@ -111,7 +108,7 @@ class Findings:
         """
         One summary per variant that has long loads (``at_once``), over these loads.
         """
-        long = at_once(self.trials)
+        long = Trials.of(at_once(self.trials))
         return {
             name: summarise(name, long) for name in dict.fromkeys(trial.variant for trial in long)
         }

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from experiments.records import files
+
 RESULTS = Path(__file__).parent.parent / "results"
 
 REFERENCE = "reference"
 """The folder of the committed run, below ``RESULTS``."""
 
-REPORT = "report.md"
+REPORT = files.REPORT
 POOLED_REPORT = "pooled-report.md"
 PAGE_SUFFIX = ".html"
 """The same report for a browser is beside it, under the same name with this suffix."""
@@ -21,3 +23,11 @@ VERDICTS = "verdicts.json"
 
 VALUE_AT_FAULT = (ArithmeticError, LookupError, TypeError, ValueError)
 """Exceptions that records with valid types but invalid values cause, such as a duration of 0."""
+
+
+def unwritable(error: OSError, where: Path) -> str:
+    """
+    What cannot be written and why; a full disk names no file, and it is then ``where``.
+    """
+    what = error.filename or where
+    return f"{what} cannot be written: {error.strerror}; check permissions and free space"

@@ -31,13 +31,22 @@ from experiments.records.files import (
     TRIALS,
 )
 from experiments.records.manifest import COMPLETE
-from experiments.records.store import read_manifest, read_trials
+from experiments.records.raw import check_raw
+from experiments.records.store import (
+    checked_agreement,
+    checked_trials,
+    read_manifest,
+    read_trials,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from experiments.records.manifest import Manifest
+
 RAW_ARCHIVE = f"{RAW}.tar{COMPRESSED}"
-RECORDS = (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS, AGREEMENT_LOADS)
+TRIAL_FILES = (TRIALS, PILOT_TRIALS, SEARCH_TRIALS, ARTEFACT_TRIALS)
+RECORDS = (*TRIAL_FILES, AGREEMENT_LOADS)
 MOST_BYTES = 20_000_000
 """The most that a repository should carry for one run."""
 
@@ -78,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {options.run} contains an invalid value: {error!r}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {error.filename or options.to}: {error.strerror}", file=sys.stderr)
         return 1
     print(f"kept: {options.run} in {kept}, {bytes_of(kept) / 1e6:.1f} MB")
     return 0
@@ -144,12 +153,26 @@ def _refuse(run: Path, target: Path) -> None:
     if not (run / TRIALS).exists() or not (run / RAW).is_dir():
         msg = f"{run} lacks {TRIALS} or {RAW}/, so it is not as a run left it"
         raise ResultsError(msg)
+    _refuse_faulty(run, manifest)
     if any(trial.open_loads for trial in read_trials(run)):
         msg = (
             f"{run} was loaded by schedule, and its report needs the log of every request, which "
             "is too large to keep; choose a run without --open-loop"
         )
         raise ResultsError(msg)
+
+
+def _refuse_faulty(run: Path, manifest: Manifest) -> None:
+    """
+    What is set aside in a report is no part of a reference.
+    """
+    faulty = [each for name in TRIAL_FILES for each in checked_trials(run, manifest, name)[1]]
+    faulty += checked_agreement(run, manifest)[1]
+    if faulty:
+        more = f" (and {len(faulty) - 1} more)" if len(faulty) > 1 else ""
+        msg = f"{run}/{faulty[0]}{more}; a reference has no record at fault"
+        raise ResultsError(msg)
+    check_raw(run, read_trials(run))
 
 
 def archive(folder: Path) -> bytes:

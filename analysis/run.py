@@ -4,12 +4,12 @@ A run with all of its records, or several runs pooled into one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analysis.pooling import pool
 from experiments.records.files import ARTEFACT_TRIALS
-from experiments.records.store import read_agreement, read_manifest, read_trials
+from experiments.records.store import checked_agreement, checked_trials, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,8 @@ class Run:
 
     ``folder`` holds the logs of single requests. Pooled runs have neither a folder nor
     ``agreement`` loads; the reports of the single runs show these. ``cold_starts`` are loads of a
-    stack that was still starting.
+    stack that was still starting. ``set_aside`` are the places of faulty records, with the reasons;
+    none of them is in the other fields.
     """
 
     manifest: Manifest
@@ -34,6 +35,7 @@ class Run:
     folder: Path | None = None
     cold_starts: Sequence[TrialRecord] = ()
     agreement: Sequence[AgreementLoad] = ()
+    set_aside: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -47,15 +49,32 @@ def read_run(folder: Path) -> Run:
     """
     Read a run's folder.
 
-    Raises ResultsError for a folder without a run, or with another schema version.
+    A record at fault is set aside (see ``checked_trials``). Raises ResultsError for a folder
+    without a run, with another schema version, or whose files are not what a run wrote.
     """
+    manifest = read_manifest(folder)
+    trials, faulty = checked_trials(folder, manifest, slim=_slim)
+    cold_starts, faulty_starts = checked_trials(folder, manifest, ARTEFACT_TRIALS)
+    agreement, faulty_loads = checked_agreement(folder, manifest)
     return Run(
-        manifest=read_manifest(folder),
-        trials=read_trials(folder),
+        manifest=manifest,
+        trials=trials,
         folder=folder,
-        cold_starts=read_trials(folder, ARTEFACT_TRIALS),
-        agreement=read_agreement(folder),
+        cold_starts=cold_starts,
+        agreement=agreement,
+        set_aside=[str(each) for each in (*faulty, *faulty_starts, *faulty_loads)],
     )
+
+
+def _slim(trial: TrialRecord) -> TrialRecord:
+    """
+    The trial without the command and the full report of its cold load, which no topic reads.
+
+    They are a quarter of a long run's memory.
+    """
+    if trial.cold is None:
+        return trial
+    return replace(trial, cold=replace(trial.cold, command=[], details=None))
 
 
 def read_runs(folders: Sequence[Path]) -> Run:
@@ -69,4 +88,5 @@ def read_runs(folders: Sequence[Path]) -> Run:
         return runs[0]
     manifest, trials = pool([(run.manifest, run.trials) for run in runs])
     cold_starts = [trial for run in runs for trial in run.cold_starts]
-    return Run(manifest, trials, cold_starts=cold_starts)
+    set_aside = [f"{run.name}/{each}" for run in runs for each in run.set_aside]
+    return Run(manifest, trials, cold_starts=cold_starts, set_aside=set_aside)

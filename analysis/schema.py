@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analysis.folders import RESULTS
+from analysis.folders import RESULTS, unwritable
 from analysis.report.verdicts_json import Verdicts
 from experiments.records.manifest import Manifest
 from experiments.records.trials import AgreementLoad, TrialRecord
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
             path.write_text(as_text(schema(kind)), encoding="utf-8")
             print(f"schema: {path}")
     except OSError as error:
-        print(f"error: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"error: {unwritable(error, directory)}", file=sys.stderr)
         return 1
     return 0
 

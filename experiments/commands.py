@@ -69,7 +69,7 @@ class Ended:
         if self.status is None:
             how = f"did not end within {self.limit_s:g} s"
         elif self.status < 0:
-            how = f"was ended by signal {_signal_name(-self.status)}"
+            how = f"was ended by signal {signal_name(-self.status)}"
         else:
             how = f"failed with status {self.status}"
         words = self.last_words
@@ -77,7 +77,10 @@ class Ended:
         return f"{subject} {how}" + (f"{separator}{words}" if words else "")
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """
+    The name of a signal, such as SIGKILL.
+    """
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -19,7 +19,7 @@ from analysis.statistics.intervals import Interval, bca_interval, t_interval
 from experiments.records.trials import OK, are_comparable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from experiments.records.trials import LoadResult, TrialRecord
 
@@ -117,11 +117,45 @@ class Pair:
     difference_us: float
 
 
+class Trials(tuple["TrialRecord", ...]):  # noqa: SLOT001 - cached properties need a dictionary
+    """
+    Trials that are sorted into variants and parts once, however often that is asked for.
+    """
+
+    @classmethod
+    def of(cls, trials: Iterable[TrialRecord]) -> Trials:
+        """
+        The trials themselves if they are such, otherwise with nothing sorted yet.
+        """
+        return trials if isinstance(trials, cls) else cls(trials)
+
+    @cached_property
+    def by_variant(self) -> dict[str, list[TrialRecord]]:
+        """
+        All trials by variant.
+        """
+        variants: dict[str, list[TrialRecord]] = defaultdict(list)
+        for trial in self:
+            variants[trial.variant].append(trial)
+        return dict(variants)
+
+    @cached_property
+    def by_part(self) -> dict[tuple[int, int], dict[str, TrialRecord]]:
+        """
+        The good trials by block and part, then by variant; sorted by block and part.
+        """
+        parts: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
+        for trial in self:
+            if trial.status == OK and trial.load is not None:
+                parts[trial.block, trial.part][trial.variant] = trial
+        return dict(sorted(parts.items()))
+
+
 def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
     """
     Summarise the trials of one variant; other variants' trials are ignored.
     """
-    variant_trials = [trial for trial in trials if trial.variant == variant]
+    variant_trials = Trials.of(trials).by_variant.get(variant, [])
     loads = [
         trial.load for trial in variant_trials if trial.status == OK and trial.load is not None
     ]
@@ -165,7 +199,7 @@ class Differences:
         """
         ``trials`` must be at equal place (see at_equal_place).
         """
-        self.trials = trials
+        self.trials = Trials.of(trials)
         self._known: dict[tuple[str, str], Difference | None] = {}
 
     def between(self, baseline: str, treatment: str) -> Difference | None:
@@ -279,11 +313,7 @@ def trials_by_part(trials: Sequence[TrialRecord]) -> dict[tuple[int, int], dict[
     """
     The good trials by block and part, then by variant; sorted by block and part.
     """
-    parts: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
-    for trial in trials:
-        if trial.status == OK and trial.load is not None:
-            parts[trial.block, trial.part][trial.variant] = trial
-    return dict(sorted(parts.items()))
+    return Trials.of(trials).by_part
 
 
 def good_shares(

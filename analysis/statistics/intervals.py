@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 
 BOOTSTRAP_RESAMPLES = 9999
+BATCH_VALUES = 500_000
 BOOTSTRAP_SEED = 1
 """Fixed, so that the same records give the same bytes."""
 
@@ -86,6 +87,8 @@ def bca_interval(values: Sequence[float]) -> Interval:
             (np.asarray(values),),
             np.mean,
             n_resamples=BOOTSTRAP_RESAMPLES,
+            # The draws are the same in any number of batches; this bounds their memory.
+            batch=max(1, BATCH_VALUES // len(values)),
             confidence_level=CONFIDENCE,
             method="BCa",
             rng=np.random.default_rng(BOOTSTRAP_SEED),

@@ -18,6 +18,7 @@ from analysis.verify.printing import CANNOT_TELL, Result, as_json, as_text, refu
 from analysis.verify.runs import read_reference
 from experiments.errors import ResultsError
 from experiments.records.files import latest_run
+from experiments.records.raw import check_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,6 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         folder = folder or latest_run(options.results)
         here = read_run(folder)
+        check_raw(folder, here.trials)
 
         def comparable(other: Run) -> bool:
             unlike = incomparable(other, here, shared_pairs(other, here))
@@ -151,6 +153,9 @@ def main(arguments: Sequence[str]) -> int:
     except VALUE_AT_FAULT as error:
         print(f"error: a record contains an invalid value: {error!r}", file=sys.stderr)
         return CANNOT_TELL
+    for run in (here, reference):
+        for place in run.set_aside:
+            print(f"warning: {run.name}: a record was set aside: {place}", file=sys.stderr)
     if result.verification is None:
         print(refusal(result), file=sys.stderr)
     if options.json:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from experiments.deployments.compose import ComposeProject
+    from experiments.deployments.ended import EndedProcess
     from experiments.lab.cgroups import ControlGroup
 
 
@@ -54,9 +55,10 @@ class Deployment(Protocol):
     """
     A context: entering deploys and waits for all health checks, leaving kills everything.
 
-    Entering raises DeployError with the last log lines if a service does not become healthy, and
-    ComposeError for a Compose file that cannot be honoured. ``started_at`` is the time, on the
-    monotonic clock, at which the creation of the stack's networks began; a daemon was up by then.
+    Entering raises DeployError with the last log lines if a service ends or does not become
+    healthy, and ComposeError for a Compose file that cannot be honoured. ``started_at`` is the
+    time, on the monotonic clock, at which the creation of the stack's networks began; a daemon was
+    up by then.
     """
 
     started_at: float
@@ -96,6 +98,11 @@ class Deployment(Protocol):
     def helpers(self) -> dict[str, Part]:
         """
         The helper processes beside the services, by their kind.
+        """
+
+    def ended(self) -> list[EndedProcess]:
+        """
+        The services that have ended by themselves; if dockerd has, only that one.
         """
 
     def logs(self, lines: int) -> dict[str, str]:

@@ -4,7 +4,9 @@ The stack as containers: Docker Compose on a private dockerd of this deployment.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,11 +14,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException
 
-from experiments.commands import LAST_LINES, run_command
+from experiments.commands import LAST_LINES, last_lines, run_command
 from experiments.deployments import Part
 from experiments.deployments.compose import compose_command
+from experiments.deployments.ended import (
+    BY_SIGNAL,
+    DOCKERD,
+    EndedProcess,
+    await_ended,
+    ended_error,
+)
 from experiments.deployments.private_daemon import private_daemon
-from experiments.errors import DeployError
+from experiments.errors import DeployError, UnhealthyError
 from experiments.lab.uplink import UPLINK_ADDRESS
 from experiments.records.cpu import DAEMON
 
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
 
 UP_TIMEOUT_S = 180
+KILLED = BY_SIGNAL + signal.SIGKILL
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 
@@ -95,20 +105,58 @@ class ContainerDeployment:
         Every container by the name of its service, with a number if there are several.
         """
         found: dict[str, Part] = {}
+        for name, container in self._named().items():
+            group = self._site.group.child(str(container.id))
+            found[name] = Part(first_of(group), group)
+        return found
+
+    def _named(self) -> dict[str, Container]:
         containers = self._containers()
         names = [str(container.labels.get(SERVICE_LABEL)) for container in containers]
-        for name, container in zip(names, containers, strict=True):
-            number = container.labels.get(NUMBER_LABEL)
-            key = name if names.count(name) == 1 else f"{name}-{number}"
-            group = self._site.group.child(str(container.id))
-            found[key] = Part(first_of(group), group)
-        return found
+        return {
+            name if names.count(name) == 1 else f"{name}-{each.labels.get(NUMBER_LABEL)}": each
+            for name, each in zip(names, containers, strict=True)
+        }
 
     def helpers(self) -> dict[str, Part]:
         """
         The daemon with containerd and the shims; the CPU probe separates docker-proxy from them.
         """
         return {DAEMON: Part(self._daemon.first_process(), self._daemon.group)}
+
+    def ended(self) -> list[EndedProcess]:
+        """
+        The daemon, or the services, as Docker reports them within a second.
+        """
+        return await_ended(self._ended)
+
+    def _ended(self) -> list[EndedProcess]:
+        status = self._daemon.status()
+        if status is not None:
+            return [EndedProcess(DOCKERD, status, self._daemon.last_words())]
+        if not self._daemon.answers():
+            return []
+        try:
+            states = [(*each, each[1].attrs["State"]) for each in self._named().items()]
+        except (DockerException, OSError, DeployError):
+            # The daemon has just ended.
+            return []
+        return [
+            EndedProcess(
+                name,
+                int(state["ExitCode"]),
+                last_words(container),
+                out_of_memory=bool(state["OOMKilled"]) or self._was_killed(state),
+                docker_says=str(state.get("Error", "")),
+            )
+            for name, container, state in states
+            # One whose program is missing stays created.
+            if state["Status"] in {"exited", "dead"} or state["ExitCode"]
+        ]
+
+    def _was_killed(self, state: Mapping[str, Any]) -> bool:
+        # Docker may miss it; the groups above, where cgroup v2 counts it too, are still there.
+        return state["ExitCode"] == KILLED and self._site.group.memory_kills() > 0
 
     def logs(self, lines: int) -> dict[str, str]:
         """
@@ -139,25 +187,41 @@ class ContainerDeployment:
                 "DOCKER_HOST": self._daemon.socket,
             },
         )
-        if not ended.ok:
-            msg = f"{ended.failure('`docker compose up`')}\n{self._unhealthy()}"
-            raise DeployError(msg)
+        if ended.ok:
+            return
+        gone = self._ended()
+        if gone:
+            raise ended_error(gone, "before it was healthy")
+        words = ended.failure("`docker compose up`")
+        unhealthy = self._unhealthy()
+        if unhealthy:
+            raise UnhealthyError("\n".join([*unhealthy, words]))
+        raise DeployError(words)
 
-    def _unhealthy(self) -> str:
+    def _unhealthy(self) -> list[str]:
         """
-        The last lines of every service that is not healthy, for an error message.
+        The last lines of every running service that is not healthy, for an error message.
         """
-        parts = []
-        try:
-            for container in self._containers():
+        found = []
+        with contextlib.suppress(DockerException, OSError, DeployError):
+            for name, container in self._named().items():
                 state = container.attrs["State"]
-                condition = state.get("Health", {}).get("Status", state["Status"])
-                if condition not in {"healthy", "running"}:
-                    text = container.logs(tail=LAST_LINES).decode(errors="replace").strip()
-                    parts.append(f"{container.name} is {condition}; its last lines:\n{text}")
-        except (DockerException, DeployError) as error:
-            parts.append(f"(the daemon gives no further information: {error})")
-        return "\n".join(parts)
+                health = state.get("Health", {}).get("Status", "healthy")
+                if state["Status"] == "running" and health != "healthy":
+                    words = last_words(container) or "(nothing was printed)"
+                    found.append(f"service {name} did not become healthy; its last lines:\n{words}")
+        return found
+
+
+def last_words(container: Container) -> str:
+    """
+    The last lines that a container printed, as far as Docker has kept them.
+    """
+    try:
+        return last_lines(container.logs(tail=LAST_LINES))
+    except (DockerException, OSError):
+        # The log driver none keeps nothing.
+        return ""
 
 
 def _published(service: str, port: int, entry: str, ports: Mapping[str, Any]) -> str:

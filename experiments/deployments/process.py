@@ -16,8 +16,9 @@ from experiments.commands import LAST_LINES, last_lines, run_command
 from experiments.deployments import Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
+from experiments.deployments.ended import DOCKERD, EndedProcess, await_ended, ended_error
 from experiments.deployments.private_daemon import let_bridges_pass, private_daemon
-from experiments.deployments.starters import Place, Starter
+from experiments.deployments.starters import Place, RuncContainer, Starter
 from experiments.deployments.topology import (
     Instance,
     await_links,
@@ -25,7 +26,7 @@ from experiments.deployments.topology import (
     pass_no_firewall,
     wire,
 )
-from experiments.errors import ComposeError, DeployError
+from experiments.errors import ComposeError, DeployError, UnhealthyError
 from experiments.lab.lab import LAB_PATH
 from experiments.lab.launch import launch_command
 from experiments.lab.network import NetworkNamespace
@@ -164,6 +165,21 @@ class ProcessDeployment:
             found[DAEMON] = Part(self._daemon.first_process(), self._daemon.group)
         return found
 
+    def ended(self) -> list[EndedProcess]:
+        """
+        The idle daemon, or the services, by their processes' status within a second.
+        """
+        return await_ended(self._ended)
+
+    def _ended(self) -> list[EndedProcess]:
+        if self._daemon is not None and self._daemon.status() is not None:
+            return [EndedProcess(DOCKERD, self._daemon.status(), self._daemon.last_words())]
+        return [
+            _ended(running)
+            for running in self._running.values()
+            if running.process.poll() is not None
+        ]
+
     def logs(self, lines: int) -> dict[str, str]:
         """
         The last lines of the services' log files.
@@ -257,8 +273,11 @@ class ProcessDeployment:
         pause = check.start_interval_s if starting else min(check.interval_s, check.timeout_s)
         running.next_check = now + pause
         if running.failures >= check.retries:
-            what = f"service {name} did not become healthy within {age:.0f} s"
-            raise _unhealthy(what, running)
+            msg = (
+                f"service {name} did not become healthy within {age:.0f} s; its last lines:\n"
+                f"{_tail(running.log)}"
+            )
+            raise UnhealthyError(msg)
 
     def _passes(self, check: Healthcheck, running: _Running) -> bool:
         service = running.instance.service
@@ -302,16 +321,16 @@ def become_user(user: str) -> list[str]:
 
 
 def _refuse_ended(running: _Running, when: str) -> None:
-    status = running.process.poll()
-    if status is not None:
-        # 0 may stand for an unknown status.
-        how = f"ended with status {status}" if status else "ended"
-        what = f"service {running.instance.name} {how} {when}"
-        raise _unhealthy(what, running)
+    if running.process.poll() is not None:
+        raise ended_error([_ended(running)], when)
 
 
-def _unhealthy(what: str, running: _Running) -> DeployError:
-    return DeployError(f"{what}; its last lines:\n{_tail(running.log)}")
+def _ended(running: _Running) -> EndedProcess:
+    # The real status of a container's process is known to the process that inherited it only.
+    by_runc = isinstance(running.process, RuncContainer)
+    status = None if by_runc else running.process.poll()
+    killed = running.group is not None and running.group.memory_kills() > 0
+    return EndedProcess(running.instance.name, status, _tail(running.log), out_of_memory=killed)
 
 
 def _tail(path: Path, lines: int = LAST_LINES) -> str:

@@ -26,6 +26,7 @@ from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.lock import RunLock
 from experiments.paths import PROJECT
 from experiments.plan.stopping import Estimates
+from experiments.processes import Process
 from experiments.records.files import PILOT_TRIALS, latest_run
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import OK
@@ -42,7 +43,8 @@ PROBE_BLOCKS_PER_REPEAT = 3
 """The cost of the probes is small, so more blocks are needed to measure it."""
 
 RUN_TIMEOUT_S = 1200
-MEASURE = (sys.executable, "-m", "experiments", "measure")
+OWN = str(Process.of(os.getpid()))
+MEASURE = (sys.executable, "-m", "experiments", "--owner", OWN, "measure")
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def bench(arguments: Sequence[str], cache: Path) -> int:
     timings += _widths()
     say("analysis of ten million requests, a minute or two")
     timings += _analysis()
+    say("the report of a run with 200 MB of records")
+    timings += _report()
     if options.userland_builds:
         say(f"{options.userland_builds} builds of the userland, a minute each")
         with RunLock():
@@ -154,6 +158,22 @@ def _analysis() -> list[Timing]:
         Timing(
             f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], found["target_bytes"] / 1e6
         ),
+    ]
+
+
+def _report() -> list[Timing]:
+    """
+    Duration and memory of the report of a long run.
+    """
+    command = [sys.executable, "-m", "analysis.bench_report"]
+    ended = run_command(command, limit_s=RUN_TIMEOUT_S, directory=PROJECT)
+    if not ended.ok:
+        raise HostError(ended.failure())
+    found = json.loads(ended.text)
+    what = f"report of {found['records_bytes'] / 1e6:.0f} MB of records"
+    return [
+        Timing(what, "s", [found["duration_s"]], found["target_s"]),
+        Timing(f"{what}: memory, peak", "MB", [found["peak_bytes"] / 1e6], 500),
     ]
 
 

@@ -1,17 +1,27 @@
 """
-The command line behind the nox sessions: ``python -m experiments COMMAND …``, on the host.
+The command line behind the nox sessions: ``python -m experiments [--owner PROCESS] COMMAND …``.
+
+It runs on the host. A command that has an owner ends, as if interrupted, when its owner ends.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.errors import INTERRUPTED_STATUS, BridgetollError, HostError, UsageError
+from experiments.errors import (
+    INTERRUPTED_STATUS,
+    BridgetollError,
+    HostError,
+    ResultsError,
+    UsageError,
+)
 from experiments.host.measure import git_state, give_back, measure
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory
@@ -20,9 +30,12 @@ from experiments.machines.vm_needs import find_or_build_box
 from experiments.paths import PROJECT
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import add_mirror, measure_parser
+from experiments.processes import Process, stop_without
+from experiments.records.files import REPORT, latest_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 def run_measure(arguments: Sequence[str]) -> int:
@@ -35,8 +48,19 @@ def run_measure(arguments: Sequence[str]) -> int:
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])
     with RunLock():
+        name_what_has_no_report(options.results)
         print(f"machine: {reason}", flush=True)
         return measure(machine, reason, options.results, manifest)
+
+
+def name_what_has_no_report(results: Path) -> None:
+    """
+    Say how to report the latest run, if it was left without a report.
+    """
+    with contextlib.suppress(ResultsError):
+        run = latest_run(results)
+        if not (run / REPORT).exists():
+            print(f"the run {run} has no report; `nox -s report -- {run}` makes it", flush=True)
 
 
 def become_root(arguments: Sequence[str]) -> int:
@@ -50,14 +74,13 @@ def become_root(arguments: Sequence[str]) -> int:
         raise HostError(msg)
     print("the lab needs root to create namespaces: running sudo", flush=True)
     keep = "--preserve-env=BRIDGETOLL_CACHE,XDG_CACHE_HOME,TERM,NO_COLOR"
-    command = ["sudo", keep, sys.executable, "-m", "experiments", *arguments]
+    # sudo neither passes SIGKILL on nor lets this process signal root, so root looks after it.
+    own = str(Process.of(os.getpid()))
+    command = ["sudo", keep, sys.executable, "-m", "experiments", "--owner", own, *arguments]
+    # The terminal signals the command too, which then ends in its own time.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
     with subprocess.Popen(command, cwd=PROJECT) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                # The terminal signals the command too; this process may not signal root.
-                continue
+        return process.wait()
 
 
 def enter_lab(arguments: Sequence[str]) -> int:
@@ -193,6 +216,9 @@ def main(arguments: Sequence[str]) -> int:
     Run a command and return its exit status; a BridgetollError is printed without a traceback.
     """
     try:
+        while len(arguments) > 1 and arguments[0] == "--owner":
+            stop_without(Process.parse(arguments[1]))
+            arguments = arguments[2:]
         if not arguments or arguments[0] not in COMMANDS:
             msg = f"name a command: {', '.join(COMMANDS)}"
             raise UsageError(msg)

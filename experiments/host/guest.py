@@ -11,14 +11,15 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
 
-from experiments.errors import BridgetollError
+from experiments.errors import INTERRUPTED_STATUS, BridgetollError
 from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
+from experiments.output import outlive_readers
+from experiments.processes import ask_to_stop, hear_stops
 
 
 def execute(machine: LocalMachine, run: Path) -> int:
@@ -37,7 +38,7 @@ def stop_at_end_of_input() -> None:
     """
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    ask_to_stop()
 
 
 def facts(machine: LocalMachine) -> int:
@@ -67,7 +68,11 @@ def main() -> int:
     except BridgetollError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED_STATUS
 
 
 if __name__ == "__main__":
+    hear_stops()
+    outlive_readers()
     sys.exit(main())

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import os
 import shutil
-import signal
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from experiments.declare.reading import VARIANTS_FILE
 from experiments.declare.writing import variants_toml
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.paths import PROJECT
+from experiments.processes import ignore_stops
 from experiments.records.manifest import (
     COMPLETE,
     FAILED,
@@ -27,7 +27,7 @@ from experiments.records.manifest import (
     Manifest,
     Source,
 )
-from experiments.records.store import read_manifest, read_trials, write_manifest
+from experiments.records.store import checked_trials, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,8 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
         userland=userland,
     )
     write_manifest(run, manifest)
+    # Now too, so that the user can write a report if this process is killed.
+    give_back(results, run)
     try:
         return carry_out(machine, run, manifest)
     finally:
@@ -87,9 +89,10 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     except HostError as error:
         status, reason = error.exit_status, str(error)
         print(f"error: {reason}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status = INTERRUPTED_STATUS
     if status == INTERRUPTED_STATUS:
-        # A second Ctrl-C must not interrupt the rest, which is short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore_stops()
     try:
         machine.pull(run)
     except HostError as error:
@@ -104,8 +107,9 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         note = f"the run ended early with status {status}"
         state = INTERRUPTED if status == INTERRUPTED_STATUS else FAILED
         write_manifest(run, dataclasses.replace(after, state=state, note=note))
-    done = [trial for trial in read_trials(run) if trial.load is not None]
-    failed = len(read_trials(run)) - len(done)
+    recorded, set_aside = checked_trials(run, after)
+    done = [trial for trial in recorded if trial.load is not None]
+    failed = len(recorded) + len(set_aside) - len(done)
     trials = sum(len(part) for parts in after.order for part in parts)
     print(f"{len(done)} of {trials} trials succeeded" + (f", {failed} failed" if failed else ""))
     print(f"results: {run}")

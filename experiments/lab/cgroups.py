@@ -214,6 +214,21 @@ class ControlGroup:
                 return int((directory / name).read_text())
         return 0
 
+    def memory_kills(self) -> int:
+        """
+        How many processes the kernel has killed at the group's memory limit; 0 if it counts none.
+
+        On v2 the kills in groups below count too, even if such a group is gone.
+        """
+        directory = self.directory("memory")
+        for name in ("memory.events", "memory.oom_control"):
+            if directory is not None and (directory / name).exists():
+                for line in (directory / name).read_text().splitlines():
+                    what, _, count = line.partition(" ")
+                    if what == "oom_kill":
+                        return int(count)
+        return 0
+
     def kill(self) -> None:
         """
         Kill all processes in the group and below, even frozen ones, without waiting for their end.

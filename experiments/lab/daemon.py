@@ -18,7 +18,6 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import docker
@@ -29,8 +28,10 @@ from experiments.lab.cgroups import hierarchies
 from experiments.lab.docker_layout import STORAGE_DRIVER, contents, descriptions
 from experiments.lab.launch import launch_command
 from experiments.lab.mounts import Mount, bind, cgroup_mounts, script
+from experiments.processes import first_child
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from experiments.lab.cgroups import ControlGroup
@@ -89,7 +90,7 @@ class DockerDaemon:
         """
         Start the daemon and wait until it answers.
 
-        Raises DeployError with its last log lines if it does not answer within a minute.
+        Raises DeployError with its last log lines if it ends, or does not answer within a minute.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -104,12 +105,32 @@ class DockerDaemon:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
+                status = self.status()
                 self.__exit__(None, None, None)
-                words = last_lines(self.log.read_bytes())
-                msg = f"the lab's dockerd did not start; its last lines:\n{words}"
+                how = (
+                    f"did not answer within {START_TIMEOUT_S:g} s"
+                    if status is None
+                    else f"ended with status {status}"
+                )
+                msg = (
+                    f"the lab's dockerd did not start: it {how}; its last lines:\n"
+                    f"{self.last_words()}"
+                )
                 raise DeployError(msg)
             time.sleep(POLL_S)
         return self
+
+    def status(self) -> int | None:
+        """
+        The exit status of the daemon; None while it runs.
+        """
+        return self._process.poll()
+
+    def last_words(self) -> str:
+        """
+        The last lines of its log.
+        """
+        return last_lines(self.log.read_bytes()) or "(nothing was printed)"
 
     def answers(self) -> bool:
         """
@@ -131,11 +152,10 @@ class DockerDaemon:
 
         Raises DeployError if the daemon has ended.
         """
-        # It is tini, a child of unshare.
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         try:
-            return int(children.read_text().split()[0])
-        except (OSError, IndexError) as error:
+            # It is tini, a child of unshare.
+            return first_child(self._process.pid)
+        except ProcessLookupError as error:
             msg = "the lab's dockerd has ended"
             raise DeployError(msg) from error
 

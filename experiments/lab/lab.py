@@ -5,7 +5,7 @@ The lab has its own network, mount, PID, IPC, UTS and cgroup namespaces. Its roo
 under an overlay in memory. Its first process is a small init (tini), which forwards signals. When
 that process ends, the kernel ends every process of the PID namespace, and with them all mounts,
 interfaces and namespaces. Only control groups outlive their processes: the process that created
-them removes them, or the next run does, from a note of their names.
+them removes them, or else the lab's keeper, or else the next run, from a note of their names.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,9 +24,10 @@ from typing import TYPE_CHECKING, Self
 from experiments.errors import HostError
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies, remove_directories
 from experiments.lab.mounts import Mount, cgroup_mounts, script
+from experiments.paths import PROJECT
+from experiments.processes import Process, first_child
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import IO
@@ -44,7 +46,8 @@ class Lab:
     """
     A context in which one command runs in the lab.
 
-    ``root`` is the userland; ``state`` is a directory for notes that outlive a crash.
+    ``root`` is the userland; ``state`` is a directory for notes that outlive a crash. The keeper of
+    the lab inherits the file descriptors ``kept_open``, the lab does not.
     """
 
     root: Path
@@ -55,6 +58,7 @@ class Lab:
     stdin: int | IO[bytes] | None = subprocess.DEVNULL
     stdout: int | IO[bytes] | None = None
     stderr: int | IO[bytes] | None = None
+    kept_open: Sequence[int] = ()
 
     def __enter__(self) -> Self:
         """
@@ -68,20 +72,21 @@ class Lab:
         self._group = ControlGroup(name, found)
         self._note = self.state / f"{name}.json"
         self.state.mkdir(parents=True, exist_ok=True)
+        owner = Process.of(os.getpid())
         groups = [str(path) for path in self._group.directories()]
-        self._note.write_text(json.dumps({"owner": os.getpid(), "groups": groups}))
+        self._note.write_text(json.dumps({"owner": str(owner), "groups": groups}))
         scratch = self.state / "scratch"
         scratch.mkdir(exist_ok=True)
         ready_read, ready_write = os.pipe()
         try:
             self._group.create()
             self._process = subprocess.Popen(
-                self._arguments(scratch, ready_write),
-                env={"PATH": LAB_PATH, **self.environment},
+                self._arguments(owner, scratch, ready_write),
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stdin=self.stdin,
                 stdout=self.stdout,
                 stderr=self.stderr,
-                pass_fds=(ready_write,),
+                pass_fds=(ready_write, *self.kept_open),
                 # Ctrl-C then reaches only the caller, which stops the lab in an orderly way.
                 start_new_session=True,
             )
@@ -129,9 +134,9 @@ class Lab:
         )
         raise HostError(msg)
 
-    def _arguments(self, scratch: Path, ready: int) -> list[str]:
+    def _arguments(self, owner: Process, scratch: Path, ready: int) -> list[str]:
         """
-        The command line, from outside to inside: parent's death, PID namespace, groups, the rest.
+        The command line, from outside to inside: keeper, PID namespace, groups, the rest.
         """
         root = f"{scratch}/root"
         inner = "\n".join(
@@ -165,7 +170,11 @@ class Lab:
         # bash, because other shells do not support file descriptors above 9.
         enter = f'exec {unshare} bash -euc {shlex.quote(inner)} lab "$@"'
         outer = f"{self._group.join_command()}\n{enter}"
+        environment = {"PATH": LAB_PATH, **self.environment}
         return [
+            *(sys.executable, "-m", "experiments.lab.keeper"),
+            *(str(owner), str(self._note), str(ready)),
+            *("env", "--ignore-environment", *map("=".join, environment.items())),
             *("setpriv", "--pdeathsig", "KILL"),
             *("unshare", "--pid", "--fork", "--kill-child=KILL"),
             *("sh", "-euc", outer, "lab"),
@@ -192,13 +201,14 @@ class Lab:
 
         Raises HostError if the lab has ended.
         """
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            return int(children.read_text().split()[0])
-        msg = "the lab has ended"
-        raise HostError(msg)
+        try:
+            # The keeper's child made the PID namespace.
+            return first_child(first_child(self._process.pid))
+        except ProcessLookupError as error:
+            msg = "the lab has ended"
+            raise HostError(msg) from error
 
-    def send_signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: int) -> None:
         """
         Send a signal to the lab's first process, which forwards it to the command.
         """
@@ -217,18 +227,19 @@ class Lab:
 
 def remove_stale_groups(state: Path) -> None:
     """
-    Remove the control groups of labs whose owner died.
+    Remove the control groups of labs whose owner died, and their keeper too.
 
     Only groups in the notes that the owner left in ``state`` are removed.
     """
     for note in sorted(state.glob("bridgetoll-*.json")):
         try:
             content = json.loads(note.read_text())
-            owner, groups = int(content["owner"]), [Path(path) for path in content["groups"]]
-        except (ValueError, KeyError, TypeError):
+            owner = Process.parse(content["owner"])
+            groups = [Path(path) for path in content["groups"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
             # Its writer died before the note was complete, and so before it created a group.
             note.unlink(missing_ok=True)
             continue
-        if not Path(f"/proc/{owner}").exists():
+        if not owner.is_alive():
             remove_directories(groups)
             note.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from experiments.commands import NOT_FOUND, run_command
-from experiments.errors import LoadError
+from experiments.errors import LoadError, NoAnswerError, TooSlowError
 from experiments.lab.launch import launch_command
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.records.ab.output import seconds_per_request
@@ -49,7 +49,7 @@ class ApacheBench:
                 f"ab did not finish {plan.requests} requests to {plan.address} within "
                 f"{plan.limit_s:.0f} s and was ended; its output so far is in {TEXT_FILE}"
             )
-            raise LoadError(msg)
+            raise TooSlowError(msg)
         if ended.status == NOT_FOUND:
             msg = f"the userland has no ab: {ended.last_words}; its package is apache2-utils"
             raise LoadError(msg)
@@ -112,6 +112,10 @@ def result_of(
     if mean_s is None or report.duration_s <= 0 or not report.requests_completed:
         msg = f"ab completed {report.requests_completed} requests in {report.duration_s} s"
         raise LoadError(msg)
+    if report.bytes_transferred == 0:
+        # With -l, ab counts a connection that is closed without an answer as a good answer.
+        msg = f"{plan.address} closed all {report.requests_completed} connections without an answer"
+        raise NoAnswerError(msg)
     failed_otherwise = report.requests_failed - report.failed_length
     total = report.connection_times_ms.get("total", {})
     slowest_ms = percentiles_ms.get(100, total.get("max", 0.0))

@@ -8,24 +8,29 @@ import dataclasses
 import re
 from typing import Any
 
-from experiments.errors import LoadError
+from experiments.errors import LoadError, NoAnswerError, TooSlowError
 from experiments.records.ab.numbers import Printed
 from experiments.records.ab.output import AbOutput, read_outputs
 from experiments.records.ab.report import AbReport
+
+TIMED_OUT = "timeout specified has expired"
+UNANSWERED = ("Connection reset by peer", "Connection refused", "End of file", "Broken pipe")
+"""What ab gives up on: an answer that takes too long, or none."""
 
 
 def parse(text: str) -> AbReport:
     """
     Read one report.
 
-    Raises LoadError for a run that ab gave up, with ab's reason; for text that is not one whole
+    Raises LoadError for a run that ab gave up, with ab's reason (TooSlowError or NoAnswerError if
+    it was the service); for text that is not one whole
     report, with the first thing that is missing; and for a value that ab never prints.
     """
     outputs = list(read_outputs(text))
     of_ab = [output for output in outputs if output.is_of_ab] or outputs[-1:]
     output = of_ab[0]
     if output.failure:
-        raise LoadError(output.failure)
+        raise _given_up(output.failure)
     if output.missing:
         shown = text.strip().splitlines()[0][:80] if text.strip() else ""
         msg = f"this is not a report of ab: no “{output.missing[0]}” in it; it begins {shown!r}"
@@ -37,6 +42,15 @@ def parse(text: str) -> AbReport:
         msg = f"ab printed no readable value after {', '.join(map(repr, output.unreadable))}"
         raise LoadError(msg)
     return _report(output)
+
+
+def _given_up(failure: str) -> LoadError:
+    """
+    The error for ab's reason, which is that of the Apache Portable Runtime and the kernel.
+    """
+    if TIMED_OUT in failure:
+        return TooSlowError(failure)
+    return NoAnswerError(failure) if any(map(failure.count, UNANSWERED)) else LoadError(failure)
 
 
 def _report(output: AbOutput) -> AbReport:

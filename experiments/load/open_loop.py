@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.commands import run_command
-from experiments.errors import LoadError
+from experiments.errors import LoadError, TooSlowError
 from experiments.lab.launch import launch_command
 from experiments.load.open_client import HEADER, NO_ANSWER
 from experiments.paths import PROJECT
@@ -121,7 +121,7 @@ class OpenLoop:
                 f"the open loop did not finish {plan.requests} requests to {plan.address} within "
                 f"{limit_s:.0f} s and was ended; its output so far is in {text_file.name}"
             )
-            raise LoadError(msg)
+            raise TooSlowError(msg)
         if not ended.ok:
             last_line = ended.last_words.rpartition("\n")[2]
             msg = (

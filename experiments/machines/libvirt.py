@@ -20,6 +20,7 @@ from experiments.commands import output_of, run_command
 from experiments.errors import HostError
 from experiments.machines.host_packages import Need
 from experiments.machines.settings import VM
+from experiments.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,28 +120,31 @@ def _start_daemon(name: str, *, with_kvm: bool) -> None:
         raise HostError(ended.failure(name))
 
 
-def stop_daemons(names: list[str]) -> None:
+def stop_daemons(names: list[str], processes: dict[str, str]) -> None:
     """
     Stop the daemons that ``start_daemons`` started, and wait for their end.
+
+    ``processes`` has the process of each as it was noted; one that somebody started since stays.
     """
     for name in reversed(list(dict.fromkeys(names))):
-        if pid := running(name):
-            os.kill(pid, signal.SIGTERM)
+        daemon = running(name)
+        if daemon and processes.get(name, str(daemon)) == str(daemon):
+            os.kill(daemon.pid, signal.SIGTERM)
             deadline = time.monotonic() + DAEMON_TIMEOUT_S
-            while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+            while daemon.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.05)
 
 
-def running(name: str) -> int | None:
+def running(name: str) -> Process | None:
     """
-    The process id of a daemon from its file, if it is still that daemon's.
+    The process of a daemon from its file of process ids, if it is still that daemon's.
     """
     try:
-        pid = int(Path(f"/run/{name}.pid").read_text())
-        running = Path(f"/proc/{pid}/comm").read_text().strip()
+        daemon = Process.of(int(Path(f"/run/{name}.pid").read_text()))
+        found = Path(f"/proc/{daemon.pid}/comm").read_text().strip()
     except (OSError, ValueError):
         return None
-    return pid if running == name else None
+    return daemon if found == name else None
 
 
 def hypervisor() -> str:

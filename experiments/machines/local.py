@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import INTERRUPTED_STATUS, HostError
 from experiments.lab import userland
@@ -18,7 +18,9 @@ from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
+from experiments.machines.lock import RunLock
 from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
+from experiments.processes import handle_stops, interrupt, stops_handled_by
 from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
 STOPPING = "stopping: taking deployments down, then writing the report"
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def cache_directory() -> Path:
@@ -106,7 +107,8 @@ class LocalMachine:
         Execute the plan in the lab.
         """
         mounts_of_run = bind(run.resolve(), RUN_IN_LAB, writable=True)
-        return self.enter(["python3", "-m", "experiments.run.runner", RUN_IN_LAB], [mounts_of_run])
+        command = ["python3", "-m", "experiments.run.runner", RUN_IN_LAB, str(run)]
+        return self.enter(command, [mounts_of_run])
 
     def enter(
         self, command: Sequence[str], mounts: Sequence[Any] = (), *, ask: bool = False
@@ -132,6 +134,7 @@ class LocalMachine:
                 "HOME": "/root",
                 **{name: os.environ[name] for name in ("TERM", "NO_COLOR") if name in os.environ},
             },
+            kept_open=RunLock.held,
             **({"stdin": sys.stdin.fileno()} if ask else {}),
         )
         stop = False
@@ -141,18 +144,10 @@ class LocalMachine:
             if not stop and not ask:
                 print(STOPPING, flush=True)
             stop = True
-            lab.send_signal(signal.Signals(number))
+            # An interactive shell ignores SIGTERM.
+            lab.send_signal(signal.SIGHUP if ask and number == signal.SIGTERM else number)
 
-        def stop_now(_number: int, _frame: FrameType | None) -> NoReturn:
-            raise KeyboardInterrupt
-
-        before = {number: signal.signal(number, stop_now) for number in STOP_SIGNALS}
-        try:
-            with lab:
-                for number in STOP_SIGNALS:
-                    signal.signal(number, pass_on)
-                status = lab.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with stops_handled_by(interrupt), lab:
+            handle_stops(pass_on)
+            status = lab.wait()
         return INTERRUPTED_STATUS if stop and status else status

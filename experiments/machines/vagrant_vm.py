@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import platform
-import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from experiments.errors import INTERRUPTED_STATUS, HostError
 from experiments.hardware import cpu_model
 from experiments.machines import box, libvirt, vm_runs
 from experiments.machines.host_packages import TO_ENTER, ensure
-from experiments.machines.local import STOP_SIGNALS, STOPPING
+from experiments.machines.local import STOPPING
 from experiments.machines.remote import CONNECTION_FAILED, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_client import VagrantClient
@@ -30,6 +29,7 @@ from experiments.machines.vm_needs import (
 )
 from experiments.machines.vm_notes import VmNotes
 from experiments.paths import PROJECT
+from experiments.processes import stops_handled_by
 from experiments.records.manifest import Box, Host, MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
@@ -109,10 +109,16 @@ class VagrantMachine:
             raise HostError(msg)
 
     def _start_daemons(self) -> None:
+        started = []
+
         def note(name: str) -> None:
+            started.append(name)
             self._notes.add(daemons=[*self._notes.read().get("daemons", []), name])
 
         libvirt.start_daemons(note, with_kvm=self._acceleration == KVM)
+        if started:
+            found = {name: str(libvirt.running(name)) for name in started}
+            self._notes.add(processes={**self._notes.read().get("processes", {}), **found})
 
     def _refuse_what_is_in_the_way(self) -> None:
         """
@@ -225,12 +231,8 @@ class VagrantMachine:
                     stop = True
                     process.stdin.close()
 
-            before = {number: signal.signal(number, pass_on) for number in STOP_SIGNALS}
-            try:
+            with stops_handled_by(pass_on):
                 status = process.wait()
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
         # Below zero: a signal ended ssh.
         if status == CONNECTION_FAILED or status < 0:
             msg = "the connection to the VM was lost while it was measuring"
@@ -305,9 +307,9 @@ class VagrantMachine:
         if notes.get("network"):
             libvirt.remove_network()
         # Read again, because a daemon may just have been started.
-        daemons = self._notes.read().get("daemons", [])
+        notes = self._notes.read()
         self._notes.forget()
-        libvirt.stop_daemons(daemons)
+        libvirt.stop_daemons(notes.get("daemons", []), notes.get("processes", {}))
 
     def _command(self, *arguments: str) -> list[str]:
         own = {

@@ -21,7 +21,8 @@ class VmNotes:
     A small table in a file.
 
     ``box`` (name, digest, version, sha256) and ``acceleration`` describe the existing VM;
-    ``daemons``, ``pool``, ``network`` and ``image`` are the resources made for it.
+    ``daemons``, ``pool``, ``network`` and ``image`` are the resources made for it, and
+    ``processes`` tells which processes the daemons are.
     """
 
     def __init__(self, state: Path) -> None:

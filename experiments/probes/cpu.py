@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.records.cpu import BUSY, CLIENT, DAEMON, PROXY, RUNNER
+from experiments.records.cpu import BUSY, CLIENT, DAEMON, PROXY, RUNNER, STAT_FIELDS
 from experiments.records.trials import CpuSpent, CpuTime
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-
-STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-"""The first columns of /proc/stat; see proc_stat(5)."""
 
 
 @dataclass(frozen=True)

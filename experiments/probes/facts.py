@@ -43,13 +43,23 @@ def facts_of(deployment: Deployment, answer: Answer) -> Facts:
     """
     The facts about the answer, the services and the helper processes.
 
-    Raises ProofError if a process cannot be read.
+    Raises ProofError if a process cannot be read as a whole.
     """
-    try:
-        services = {name: service_facts(part) for name, part in deployment.services().items()}
-    except OSError as error:
-        msg = f"cannot read the facts about a process: {error}"
-        raise ProofError(msg) from error
+    services = {}
+    for name, part in deployment.services().items():
+        try:
+            services[name] = service_facts(part)
+        except (OSError, LookupError, StopIteration) as error:
+            # What is read of a process that is just ending may be cut off anywhere.
+            msg = f"cannot read the facts about service {name}: {error!r}"
+            raise ProofError(msg) from error
+        if not (services[name].command and services[name].processes and services[name].sysctls):
+            msg = (
+                f"the facts about service {name} are incomplete, as of a process that has ended: "
+                f"command line {services[name].command}, {services[name].processes} processes, "
+                f"{len(services[name].sysctls)} sysctls"
+            )
+            raise ProofError(msg)
     kinds = sorted({part_of(name) for name in deployment.helpers()})
     return Facts(answer, kinds, services)
 

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from experiments.commands import output_of
-from experiments.errors import ProofError
+from experiments.errors import ProofError, WrongAnswerError
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.uplink import UPLINK
 from experiments.probes.cpu import proxy_processes, running_s
@@ -98,19 +98,29 @@ def check_path(
     requests: int,
     services: int = 1,
     seconds: float = 0.0,
+    *,
+    bad: int = 0,
 ) -> None:
     """
     Compare the growth of the counters during loads with the path that the levels imply.
 
     ``requests`` were completed in ``seconds`` under load, each on a separate connection;
     ``services`` is the number of services, all of which every request passes. Raises ProofError
-    with every counter that does not match.
+    with every counter that does not match. If ``bad`` of the answers were no good ones, they are
+    the first cause, and a WrongAnswerError is raised: an entry service may answer by itself what
+    it should ask others.
     """
     wrong = [
         f"{what}: {counted}, but should be {wanted}"
         for what, counted, wanted, fits in expectations(levels, grown, requests, services, seconds)
         if not fits
     ]
+    if wrong and bad:
+        msg = (
+            f"{bad} of {requests} answers were not 2xx, so requests did not reach all services: "
+            + "; ".join(wrong)
+        )
+        raise WrongAnswerError(msg)
     if wrong:
         msg = "the requests did not take the path of the variant: " + "; ".join(wrong)
         raise ProofError(msg)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pyroute2 import netns
 
 from experiments.declare.workloads import contains
-from experiments.errors import LoadError
+from experiments.errors import NoAnswerError, TooSlowError, WrongAnswerError
 from experiments.records.trials import Answer, Check
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ def check_answers(
     """
     Send a few requests and compare the answers with the workload's expectation.
 
-    Returns the check, and the time of the first answer on the monotonic clock. Raises LoadError
-    with the answer if it is not as expected.
+    Returns the check, and the time of the first answer on the monotonic clock. Raises
+    WrongAnswerError with the answer if it is not as expected, and TooSlowError or NoAnswerError if
+    there is none.
     """
     # In a thread, which can join a network namespace without the rest of the process.
     with ThreadPoolExecutor(max_workers=1) as executor:
@@ -59,9 +60,12 @@ def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:
             connection.request("POST", workload.path, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read(), answer.getheader("Server", "")
+    except TimeoutError as error:
+        msg = f"http://{address}{workload.path} does not answer within {TIMEOUT_S} s"
+        raise TooSlowError(msg) from error
     except (OSError, http.client.HTTPException) as error:
         msg = f"http://{address}{workload.path} does not answer: {error!r}"
-        raise LoadError(msg) from error
+        raise NoAnswerError(msg) from error
     finally:
         connection.close()
 
@@ -71,13 +75,13 @@ def _compare(status: int, body: bytes, workload: Workload) -> None:
     where = f"workload {workload.name} ({workload.path})"
     if status != workload.expect_status:
         msg = f"{where}: status {status}, expected {workload.expect_status}; the body: {shown}"
-        raise LoadError(msg)
+        raise WrongAnswerError(msg)
     try:
         content = json.loads(body)
     except ValueError as error:
         msg = f"{where}: the body is not JSON: {shown}"
-        raise LoadError(msg) from error
+        raise WrongAnswerError(msg) from error
     if not contains(content, workload.expect_json):
         expected = json.dumps(workload.expect_json)[:SHOWN_CHARACTERS]
         msg = f"{where}: the body is {shown}, but should contain {expected}"
-        raise LoadError(msg)
+        raise WrongAnswerError(msg)

@@ -13,6 +13,9 @@ PROXY = "docker-proxy"
 LOG_READER = "log reader"
 """Helper processes beside the services; there is a log reader of each service."""
 
+STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+"""The first columns of /proc/stat; see proc_stat(5)."""
+
 BUSY = ("user", "nice", "system", "irq", "softirq")
 """Fields of /proc/stat that are neither idle time nor steal."""
 

@@ -20,6 +20,7 @@ PILOT_TRIALS = "pilot.jsonl"
 ARTEFACT_TRIALS = "artefact.jsonl"
 AGREEMENT_LOADS = "agreement.jsonl"
 RAW = "raw"
+REPORT = "report.md"
 
 COMPRESSED = ".xz"
 """The suffix of a record file that is compressed by xz."""

@@ -4,22 +4,41 @@ Reading and writing the records; the package describes the files of a run.
 
 from __future__ import annotations
 
+import gc
 import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from experiments.errors import ResultsError
-from experiments.records.files import AGREEMENT_LOADS, COMPRESSED, MANIFEST, SCHEMA_VERSION, TRIALS
+from experiments.records.checks import (
+    agreement_faults,
+    manifest_faults,
+    placed_faults,
+    trial_faults,
+)
+from experiments.records.decoding import OtherVersionError, decoded, encoded
+from experiments.records.files import AGREEMENT_LOADS, MANIFEST, TRIALS
 from experiments.records.manifest import Manifest
+from experiments.records.streams import content, lines, stored_as
 from experiments.records.trials import AgreementLoad, TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
 T = TypeVar("T")
+
+MOST_SET_ASIDE = 100
+"""With more faulty records than this, a file as a whole is not what a run wrote."""
+
+MOST_FAULTS = 3
+"""Of one record in a message."""
 
 
 def write_manifest(run: Path, manifest: Manifest) -> None:
@@ -41,10 +60,15 @@ def read_manifest(run: Path) -> Manifest:
     """
     Read a run's manifest.
 
-    Raises ResultsError if it is missing, invalid, or of an unknown schema version.
+    Raises ResultsError if it is missing, invalid, contradicts itself, or is of an unknown schema
+    version.
     """
     path = run / MANIFEST
-    return decoded(Manifest, _read(path), str(path))
+    manifest = decoded(Manifest, content(path), str(path))
+    for fault in manifest_faults(manifest):
+        msg = f"{path}: {fault}"
+        raise ResultsError(msg)
+    return manifest
 
 
 def append_trial(run: Path, record: TrialRecord, file_name: str = TRIALS) -> None:
@@ -73,83 +97,148 @@ def read_trials(run: Path, file_name: str = TRIALS) -> list[TrialRecord]:
     A last line without its newline was cut off by a crash and is left out. Raises ResultsError for
     anything else that is not a record.
     """
-    return [decoded(TrialRecord, line, where) for where, line in _lines(run / file_name)]
+    path = run / file_name
+    return _refusing(_records(TrialRecord, path, trial_faults), path)
 
 
 def read_agreement(run: Path) -> list[AgreementLoad]:
     """
     Read a run's loads of the agreement, in the order in which they were made; see ``read_trials``.
     """
-    return [decoded(AgreementLoad, line, where) for where, line in _lines(run / AGREEMENT_LOADS)]
+    path = run / AGREEMENT_LOADS
+    return _refusing(_records(AgreementLoad, path, lambda _: ()), path)
 
 
 @dataclass(frozen=True)
-class _Versioned:
-    schema_version: int
-
-
-def decoded(kind: type[T], content: bytes, where: str) -> T:
+class SetAside:
     """
-    A record of this kind from JSON; ``where`` says in messages where it stands.
+    A record that is not used: the name of its file, its line, and why.
 
-    Raises ResultsError that names what is wrong, for a record of another version its version.
+    ``torn`` is a last line without its newline, as a killed writer leaves it.
     """
-    try:
-        version = msgspec.json.decode(content, type=_Versioned).schema_version
-        if version != SCHEMA_VERSION:
-            msg = (
-                f"{where}: schema version {version}, and this version of the project reads "
-                f"{SCHEMA_VERSION}; check out the commit that the run was made with, or run again"
-            )
+
+    file: str
+    line: int
+    reason: str
+    torn: bool = False
+
+    def __str__(self) -> str:
+        """
+        The place and the reason.
+        """
+        return f"{self.file}, line {self.line}: {self.reason}"
+
+
+def checked_trials(
+    run: Path,
+    manifest: Manifest,
+    file_name: str = TRIALS,
+    slim: Callable[[TrialRecord], TrialRecord] = lambda trial: trial,
+) -> tuple[list[TrialRecord], list[SetAside]]:
+    """
+    Read a run's trials, checked against its manifest; and those that are set aside.
+
+    ``slim`` takes from each trial what the caller does not need, before the next one is read.
+
+    A torn last line, a line that is no record, and a record with an impossible value or a
+    contradiction are set aside: each costs one trial, and the caller says so. Raises ResultsError
+    where it is unclear which records are true: for a trial that is there twice, a record of
+    another schema version, a file that cannot be read or is too large, and for more than
+    MOST_SET_ASIDE faulty records.
+    """
+
+    def faults(trial: TrialRecord) -> Iterator[str]:
+        yield from trial_faults(trial)
+        if file_name == TRIALS:
+            yield from placed_faults(trial, manifest)
+
+    def keys(trial: TrialRecord) -> Iterator[tuple[str, object]]:
+        yield f"trial {trial.number}", trial.number
+        if file_name == TRIALS:
+            yield f"{trial.variant} of block {trial.block}", (trial.block, trial.variant)
+
+    path = run / file_name
+    return _setting_aside(_records(TrialRecord, path, faults, slim), path, keys)
+
+
+def checked_agreement(run: Path, manifest: Manifest) -> tuple[list[AgreementLoad], list[SetAside]]:
+    """
+    Read a run's loads of the agreement as ``checked_trials`` reads trials.
+    """
+    path = run / AGREEMENT_LOADS
+
+    def keys(load: AgreementLoad) -> Iterator[tuple[str, object]]:
+        yield f"the load of {load.variant} at {load.started_at}", (load.variant, load.started_at)
+
+    def faults(load: AgreementLoad) -> Iterator[str]:
+        return agreement_faults(load, manifest)
+
+    return _setting_aside(_records(AgreementLoad, path, faults), path, keys)
+
+
+def _refusing(records: Iterable[tuple[int, T] | SetAside], path: Path) -> list[T]:
+    kept = []
+    for each in records:
+        if not isinstance(each, SetAside):
+            kept.append(each[1])
+        elif not each.torn:
+            msg = f"{path.parent}/{each}"
             raise ResultsError(msg)
-        record = msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        msg = f"{where}: {error}"
-        raise ResultsError(msg) from error
-    # The decoder passes over fields that a dataclass does not have.
-    unknown = list(_unknown_fields(msgspec.json.decode(content), _plain(record)))
-    if unknown:
-        msg = f"{where}: unknown fields {', '.join(unknown)}"
-        raise ResultsError(msg)
-    return record
+    return kept
 
 
-def _unknown_fields(given: object, known: object, place: str = "$") -> Iterator[str]:
-    if isinstance(given, dict) and isinstance(known, dict):
-        for key, value in given.items():
-            if key in known:
-                yield from _unknown_fields(value, known[key], f"{place}.{key}")
-            else:
-                yield f"{place}.{key}"
-    elif isinstance(given, list) and isinstance(known, list | tuple):
-        for index, (one, other) in enumerate(zip(given, known, strict=True)):
-            yield from _unknown_fields(one, other, f"{place}[{index}]")
+def _setting_aside(
+    records: Iterable[tuple[int, T] | SetAside],
+    path: Path,
+    keys: Callable[[T], Iterator[tuple[str, object]]],
+) -> tuple[list[T], list[SetAside]]:
+    kept: list[T] = []
+    aside: list[SetAside] = []
+    lines: dict[object, int] = {}
+    with _without_garbage_collection():
+        for each in records:
+            if isinstance(each, SetAside):
+                aside.append(each)
+                if len(aside) > MOST_SET_ASIDE:
+                    msg = (
+                        f"{path}: more than {MOST_SET_ASIDE} records are at fault, so it is not "
+                        f"what a run wrote; the first is: {aside[0]}"
+                    )
+                    raise ResultsError(msg)
+                continue
+            line, record = each
+            for words, key in keys(record):
+                before = lines.setdefault(key, line)
+                if before != line:
+                    msg = (
+                        f"{path}, line {line}: {words} is in line {before} already; remove the "
+                        "line that the run did not write"
+                    )
+                    raise ResultsError(msg)
+            kept.append(record)
+    return kept, aside
 
 
-def encoded(record: object) -> bytes:
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
     """
-    A record as JSON, its fields sorted by their names.
+    Nothing that is read is garbage; looking for it takes most of the time of a large file.
     """
-    return msgspec.json.encode(_plain(record), order="sorted")
-
-
-def _plain(record: object) -> object:
-    # Numbers as keys become text, because keys are sorted.
-    plain: object = msgspec.to_builtins(record, enc_hook=str, str_keys=True)
-    return plain
-
-
-def _decode_path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    msg = f"cannot read a {kind.__name__} from {value!r}"
-    raise TypeError(msg)
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _append(path: Path, record: object) -> None:
+    # Before the file is opened: a record that cannot be stored leaves no trace.
+    line = encoded(record) + b"\n"
     try:
         with path.open("ab") as file:
-            file.write(encoded(record) + b"\n")
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -157,32 +246,67 @@ def _append(path: Path, record: object) -> None:
         raise ResultsError(msg) from error
 
 
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+def _records(
+    kind: type[T],
+    path: Path,
+    faults: Callable[[T], Iterable[str]],
+    slim: Callable[[T], T] = lambda record: record,
+) -> Iterator[tuple[int, T] | SetAside]:
     """
-    The complete lines of a record file with their places; none if there is no file.
+    The records of a file with their lines, read one by one; none if there is no file.
+
+    Raises ResultsError if the file cannot be read, exceeds a limit, or has another version.
     """
-    if not path.exists():
-        path = path.with_name(f"{path.name}{COMPRESSED}")
-        if not path.exists():
+    file = stored_as(path)
+    if file is None:
+        return
+    share = _Shared()
+    for number, line in enumerate(lines(file), start=1):
+        if not line.endswith(b"\n"):
+            reason = "it was cut off, as by a crash while it was written"
+            yield SetAside(file.name, number, reason, torn=True)
             return
-    for number, line in enumerate(_read(path).split(b"\n")[:-1], start=1):
-        yield f"{path}, line {number}", line
+        where = f"{file}, line {number}"
+        try:
+            record = decoded(kind, line, where)
+        except OtherVersionError:
+            raise
+        except ResultsError as error:
+            reason = str(error).removeprefix(f"{where}: ")
+            yield SetAside(file.name, number, reason)
+            continue
+        reason = "; ".join(islice(faults(record), MOST_FAULTS))
+        yield SetAside(file.name, number, reason) if reason else (number, share(slim(record)))
 
 
-def _read(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        return _decompressed(content) if path.suffix == COMPRESSED else content
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror or error}"
-        raise ResultsError(msg) from error
+class _Shared:
+    """
+    What many trials have in common, kept once: facts, and the words of commands.
 
+    That is half of a record, and memory is what limits the size of a run that can be read.
+    """
 
-def _decompressed(content: bytes) -> bytes:
-    # Imported on demand, because some interpreters are built without it.
-    import lzma  # noqa: PLC0415
+    def __init__(self) -> None:
+        """
+        Nothing is shared yet.
+        """
+        self._known: dict[bytes, Any] = {}
 
-    try:
-        return lzma.decompress(content)
-    except lzma.LZMAError as error:
-        raise OSError(*error.args) from error
+    def __call__(self, record: T) -> T:
+        """
+        The record, with parts of earlier ones where they are equal.
+        """
+        if not isinstance(record, TrialRecord):
+            return record
+        for load in (record.load, record.cold, record.at_once):
+            if load is not None:
+                load.command[:] = map(sys.intern, load.command)
+        parts: dict[str, Any] = {
+            name: self._kept(getattr(record, name)) for name in ("facts", "check", "placement")
+        }
+        if record.path is not None:
+            parts["path"] = replace(record.path, kinds=self._kept(record.path.kinds))
+        return replace(record, **parts, variant=sys.intern(record.variant))
+
+    def _kept(self, part: object) -> Any:  # noqa: ANN401 - of the same type
+        return self._known.setdefault(sha256(msgspec.json.encode(part)).digest(), part)

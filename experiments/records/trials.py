@@ -52,7 +52,7 @@ STOPPED = "stopped"
 """The failed phase of a trial without a fault, when the user stopped the run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LoadResult:
     """
     The result of one load, or of all loads of a trial merged into one.
@@ -82,7 +82,7 @@ class LoadResult:
     details: AbReport | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OpenLoad:
     """
     One load of the open loop: requests are sent by a schedule, regardless of earlier answers.
@@ -104,7 +104,7 @@ class OpenLoad:
     log: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoundLoad:
     """
     One load of a round; all other deployments of its part of the block are frozen.
@@ -136,7 +136,7 @@ class RoundLoad:
         return self.requests_completed == self.requests
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AgreementLoad:
     """
     One load of the comparison of short loads with the load that they represent.
@@ -157,7 +157,7 @@ class AgreementLoad:
     schema_version: int = SCHEMA_VERSION
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """
     An HTTP answer: its status, and the length and SHA-256 of its body.
@@ -168,7 +168,7 @@ class Answer:
     body_sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """
     The check before the first load: the number of ``answers`` from ``address``, all as expected.
@@ -182,7 +182,7 @@ class Check:
     answer: Answer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialPlacement:
     """
     The CPU numbers of client and stack.
@@ -198,7 +198,7 @@ class TrialPlacement:
     processes: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CpuTime:
     """
     CPU time in user mode and in the kernel, in seconds.
@@ -222,7 +222,7 @@ class CpuTime:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CpuSpent:
     """
     CPU time of the loads of a trial, by where it was spent.
@@ -244,7 +244,7 @@ class CpuSpent:
     client_share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PathCounters:
     """
     Network counters in the host's network namespace, since its links were created.
@@ -327,7 +327,7 @@ class ServiceFacts(ProcessFacts):
     sysctls: dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """
     What actually ran: the answer, the services by name, and the kinds of helper processes.
@@ -338,7 +338,7 @@ class Facts:
     services: dict[str, ServiceFacts]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """
     One trial: a fresh deployment of one variant, from bringing up to taking down.
@@ -358,7 +358,8 @@ class TrialRecord:
     complete loads is good and has both. ``first_answer_s`` is the time from the creation of the
     stack's networks to the first good answer, while other deployments are brought up; ``cold`` is
     the load of the very first requests, before the warm-up. ``requests_lost`` are the requests of a
-    load that broke off by itself, whose answers are unknown.
+    load that broke off by itself, whose answers are unknown. ``raw_sha256`` is the digest of its
+    raw data (see ``raw_digest``); it is empty in older records.
     """
 
     number: int
@@ -384,4 +385,5 @@ class TrialRecord:
     requests_lost: int = 0
     failed_phase: str = ""
     error: str = ""
+    raw_sha256: str = ""
     schema_version: int = SCHEMA_VERSION

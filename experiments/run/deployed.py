@@ -12,17 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
 from experiments.deployments.container import ContainerDeployment
+from experiments.deployments.ended import ended_error
 from experiments.deployments.process import ProcessDeployment
+from experiments.errors import ProcessEndedError
 from experiments.lab.freezer import Freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
 from experiments.load import Client
+from experiments.probes.alive import Watch
 from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import prove_levels
 from experiments.probes.response import check_answers
-from experiments.run.faults import TRIAL_ERRORS, describe, keep_logs, keep_tails
+from experiments.records.files import RAW
+from experiments.records.trials import UNDER_LOAD
+from experiments.run.faults import (
+    NEXT,
+    TRIAL_ERRORS,
+    describe,
+    failure_of,
+    keep_logs,
+    keep_tails,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +43,11 @@ if TYPE_CHECKING:
     from experiments.deployments import Deployment, Part
     from experiments.records.manifest import NetworkState
     from experiments.run.conditions import Conditions, Identity
+
+LOADED = UNDER_LOAD | {"open"}
+
+DYING_S = 0.5
+"""The time that a process may take to end, such as to write its memory, once others notice."""
 
 DEPLOYMENT_CLASSES: dict[str, type[Deployment]] = {
     "process": ProcessDeployment,
@@ -43,8 +60,10 @@ class Deployed:
     A deployment in phases.
 
     A phase that fails sets ``fault``, and the deployment is then no longer ``going``; other trials
-    are not affected. ``fields`` collects fields of the trial's record, and ``state`` is the state
-    of the network, if it is wanted. ``quiet`` skips the stop check at the start of a phase.
+    are not affected. If a process of it has ended, this is the fault, in both runtimes, and the
+    trial is ``spoiled``: none of its results counts. ``next_step`` is what the user can do.
+    ``fields`` collects fields of the trial's record, and ``state`` is the state of the network, if
+    it is wanted. ``quiet`` skips the stop check at the start of a phase.
     """
 
     def __init__(
@@ -68,6 +87,8 @@ class Deployed:
         self.phases_s: dict[str, float] = defaultdict(float)
         self.fault = ""
         self.failed_phase = ""
+        self.next_step = ""
+        self.spoiled = False
         self.fields: dict[str, Any] = {}
         self.state: NetworkState | None = None
         self.started_at = time.time()
@@ -77,6 +98,7 @@ class Deployed:
         self._stack = ExitStack()
         self._frozen = False
         self._down = False
+        self._watch: Watch | None = None
         self.quiet = False
 
     @property
@@ -112,7 +134,7 @@ class Deployed:
                 self._begin(phase)
             yield
         except TRIAL_ERRORS as error:
-            self.fail(describe(error))
+            self._fail_by(error)
             keep_tails(self.identity.site.directory, self.identity.raw)
         finally:
             self.phases_s[phase] += time.monotonic() - started
@@ -123,6 +145,53 @@ class Deployed:
         """
         self.failed_phase = self.failed_phase or self.phase
         self.fault = f"{self.fault}; and then: {fault}" if self.fault else fault
+
+    def _fail_by(self, error: BaseException) -> None:
+        ended = error if isinstance(error, ProcessEndedError) else self._look_for_ended()
+        self.spoiled = self.spoiled or ended is not None
+        if not self.fault:
+            raw = f"{RAW}/{self.identity.raw.name}"
+            self.next_step = NEXT.get(failure_of(ended or error), "").format(raw=raw)
+        if ended is not None and ended is not error:
+            self.fail(describe(ended))
+        self.fail(describe(error))
+
+    def _look_for_ended(self) -> ProcessEndedError | None:
+        """
+        The evidence for the processes that have ended, when something else has failed.
+        """
+        # After a fault, such as a stop of the run, it may have been killed.
+        if self.fault or self.phase == "teardown" or not hasattr(self, "deployment"):
+            return None
+        try:
+            ended = self._watch is None or self._watch.gone(DYING_S)
+            return self._evidence() if ended else None
+        except TRIAL_ERRORS:
+            # The first error is the one to tell.
+            return None
+
+    def _evidence(self) -> ProcessEndedError | None:
+        frozen = self._frozen
+        # Docker only answers while it runs.
+        self.thaw()
+        try:
+            ended = self.deployment.ended()
+        finally:
+            if frozen:
+                self.freeze()
+        if ended:
+            return ended_error(ended, "under load" if self.phase in LOADED else "after it was up")
+        gone = self._watch.gone() if self._watch else []
+        return ProcessEndedError(f"{', '.join(gone)} ended; nothing reports why") if gone else None
+
+    def refuse_ended(self) -> None:
+        """
+        Raise ProcessEndedError with the evidence if a process of the deployment has ended.
+        """
+        if self._watch is not None and self._watch.gone():
+            error = self._evidence()
+            if error is not None:
+                raise error
 
     def bring_up(self) -> None:
         """
@@ -167,15 +236,19 @@ class Deployed:
         # Asked once, because a frozen daemon does not answer.
         services = self.deployment.services()
         self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
+        self._watch = Watch(self._parts)
         self._address = address
         self.freezer = Freezer(site.group)
         if self.probed:
             facts = facts_of(self.deployment, check.answer)
             self.fields["facts"] = facts
             prove_levels(self.variant, facts)
-            self.fields["allowed"] = conditions.parity.check(self.variant, facts)
         if self._wants_state:
             self.state = network_state(f"/run/netns/{site.network_namespace}")
+        self.refuse_ended()
+        if self.probed:
+            # Last, because what passes is what later trials are compared with.
+            self.fields["allowed"] = conditions.parity.check(self.variant, facts)
         self.fields["check"] = check
 
     def freeze(self) -> None:

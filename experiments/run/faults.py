@@ -4,13 +4,15 @@ Reporting a failed trial: its error in words, and its logs.
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from typing import TYPE_CHECKING
 
 from docker.errors import DockerException
 from pyroute2.netlink.exceptions import NetlinkError
 
-from experiments.errors import BridgetollError
+from experiments.errors import BridgetollError, Failure
+from experiments.paths import RUN_IN_LAB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,15 +26,52 @@ TRIAL_ERRORS = (BridgetollError, OSError, subprocess.SubprocessError, DockerExce
 """Errors that can happen in a trial without a fault of the project."""
 
 
+NEXT = {
+    Failure.ENDED: "mend what ended it, or leave the variant out; what is left of its logs: {raw}",
+    Failure.DEPLOY: "see what is left of its logs in {raw}",
+    Failure.MEMORY: "raise the variant's memory limit, or lower what the service needs",
+    Failure.UNHEALTHY: "run its health check by hand, or allow it more time in the Compose file",
+    Failure.ANSWER: "see what the services logged, in {raw}",
+    Failure.SILENT: "see what the services logged, in {raw}",
+    Failure.SLOW: "load it with fewer requests at once (--concurrency), or see its logs in {raw}",
+}
+"""The next step of the user by the kind of failure, where the message itself does not have it."""
+
+
 def describe(error: BaseException) -> str:
     """
-    The error in words, the first cause first, so that a failed teardown does not hide it.
+    The kind of failure, and the errors in words, the first cause first.
+
+    So a failed teardown does not hide why the trial failed.
     """
+    words = "; and then: ".join(dict.fromkeys(map(str, _causes(error)))) or of_system(error)
+    # The lab's name of the run's folder says nothing to the user.
+    return f"{failure_of(error)}: {words.replace(f'{RUN_IN_LAB}/', '')}"
+
+
+def failure_of(error: BaseException) -> Failure:
+    """
+    The kind of failure, which is that of the first cause.
+    """
+    causes = _causes(error)
+    return causes[0].failure if causes else Failure.MACHINE
+
+
+def _causes(error: BaseException) -> list[BridgetollError]:
     chain = [error]
     while (before := chain[-1].__context__) is not None:
         chain.append(before)
-    told = [str(each) for each in reversed(chain) if isinstance(each, BridgetollError)]
-    return "; and then: ".join(dict.fromkeys(told)) or repr(error)
+    return [each for each in reversed(chain) if isinstance(each, BridgetollError)]
+
+
+def of_system(error: BaseException) -> str:
+    """
+    An error that is not the project's own, in the system's words if it has any.
+    """
+    if not isinstance(error, OSError) or not error.strerror:
+        return repr(error)
+    step = "; free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+    return (f"{error.filename}: " if error.filename else "") + f"{error.strerror}{step}"
 
 
 def keep_tails(directory: Path, raw: Path) -> None:

@@ -57,6 +57,12 @@ class Progress:
         self.under_load_s = 0.0
         self.estimates = Estimates()
 
+    def follow(self, rule: Rule) -> None:
+        """
+        Take over another stopping rule, because the plan has changed.
+        """
+        self._rule = rule
+
     def say(self, text: str) -> None:
         """
         Print a line that stays.

@@ -9,18 +9,19 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.declare.profiles import AT_ONCE_EVERY
 from experiments.declare.variants import CONTROL
 from experiments.errors import INTERRUPTED_STATUS, BridgetollError, DeployError
+from experiments.output import outlive_readers
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.order import block_order
 from experiments.plan.stopping import Rule
 from experiments.probes.environment import environment, stolen_s
+from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
 from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED, RATE_WANTED, ROUNDS_WANTED
 from experiments.records.store import append_trial, read_manifest, write_manifest
-from experiments.records.trials import ERROR, UNDER_LOAD
 from experiments.run.agreement import Agreement
 from experiments.run.artefact import LengthArtefact
 from experiments.run.memory import Memory
@@ -30,8 +31,9 @@ from experiments.run.search import TunedSearch
 from experiments.run.stage import Stage, needs_docker
 from experiments.run.stop import StopRequest
 
-ERRORS_IN_A_ROW = 2
-"""The run ends after this many consecutive failures of one variant: the next would fail too."""
+if TYPE_CHECKING:
+    from experiments.records.manifest import Manifest
+    from experiments.records.trials import TrialRecord
 
 
 class Runner:
@@ -39,11 +41,12 @@ class Runner:
     Executes the plan of one run.
     """
 
-    def __init__(self, run: Path, stop: StopRequest) -> None:
+    def __init__(self, run: Path, stop: StopRequest, named: str = "") -> None:
         """
-        Reads the plan; nothing runs yet.
+        Reads the plan; nothing runs yet. ``named`` is the user's path of the folder ``run``.
         """
         self.run = run
+        self.named = named or str(run)
         self.started = time.monotonic()
         self.manifest = read_manifest(run)
         self.variants = {
@@ -53,8 +56,10 @@ class Runner:
             for each in self.manifest.variants
         }
         self.stage = Stage(run, self.manifest.workload, stop, self._show)
+        self.trials: list[TrialRecord] = []
+        self.aside: dict[str, str] = {}
         self._follow_the_plan()
-        self.failures = dict.fromkeys(self.variants, 0)
+        self._show_progress()
         self.stolen_before_s = stolen_s()
 
     def execute(self) -> str:
@@ -72,7 +77,7 @@ class Runner:
         except KeyboardInterrupt:
             state, note = INTERRUPTED, "interrupted by the user; finished trials are kept"
         except BridgetollError as error:
-            state, note = FAILED, str(error)
+            state, note = FAILED, str(error).replace(str(self.run), self.named)
         except Exception as error:
             self._update(state=FAILED, note=f"a fault of the project: {error!r}")
             raise
@@ -92,10 +97,18 @@ class Runner:
         Run blocks until they are enough or the next one would exceed the time budget.
 
         Search and length artefact follow the first block, so that the user sees its result early.
+        Raises DeployError with the last reason if no variant is left.
         """
         begun = 0
         aside = [self._search, self._artefact]
         while not (begun and self.rule.is_enough(begun, self.progress.estimates)):
+            if not self.variants:
+                name, why = next(reversed(self.aside.items()))
+                msg = (
+                    f"every variant failed {FAILURES_IN_A_ROW} times in a row, so the run ends; "
+                    f"the last trial of {name}: {why}"
+                )
+                raise DeployError(msg)
             if begun or self.rule.blocks == 1:
                 while aside:
                     aside.pop(0)()
@@ -109,9 +122,10 @@ class Runner:
             self.progress.begin(begun, parts)
             for part, names in enumerate(parts, start=1):
                 self._part(begun, part, names)
+            self._set_aside()
             self._agreement(begun)
             self.progress.ended()
-            self.progress.interim(begun, self.manifest.comparisons)
+            self.progress.interim(begun, self.plan.comparisons)
         self._end("one block is enough" if begun == 1 else f"{begun} blocks are enough")
 
     def _part(self, number: int, part: int, names: list[str]) -> None:
@@ -127,7 +141,7 @@ class Runner:
             conditions,
             block=number,
             part=part,
-            pairs=self.manifest.side_by_side,
+            pairs=self.plan.side_by_side,
             closest=self.closest,
         )
         records = block.run()
@@ -137,16 +151,32 @@ class Runner:
                 self.progress.finished(record)
         if self.stage.states != self.manifest.network_state:
             self._update(network_state=dict(self.stage.states))
+        self.trials += records
         if block.stopped:
             raise KeyboardInterrupt
-        for record in records:
-            # A load that breaks off is a result and does not predict the next deployment.
-            broken = record.status == ERROR and record.failed_phase not in UNDER_LOAD
-            failed = self.failures[record.variant] + 1 if broken else 0
-            self.failures[record.variant] = failed
-            if failed >= ERRORS_IN_A_ROW:
-                msg = f"variant {record.variant} failed {failed} times in a row: {record.error}"
-                raise DeployError(msg)
+
+    @property
+    def plan(self) -> Manifest:
+        """
+        The plan without what is set aside, whose trials and comparisons stay in the manifest.
+        """
+        return leave_out(self.manifest, self.aside) if self.aside else self.manifest
+
+    def _set_aside(self) -> None:
+        """
+        Go on without variants that fail again and again.
+        """
+        found = {name: why for name, why in set_aside(self.trials).items() if name in self.variants}
+        for name, why in found.items():
+            del self.variants[name]
+            self.aside[name] = why
+            self.progress.say(
+                f"{name} is set aside after {FAILURES_IN_A_ROW} failed trials in a row, and the "
+                f"run goes on without it; the last one: {why}"
+            )
+        if found:
+            self._follow_the_plan()
+            self.progress.follow(self.rule)
 
     def _prepare(self) -> None:
         """
@@ -273,23 +303,25 @@ class Runner:
             self.manifest = leave_out(self.manifest, names)
             self._update()
             self._follow_the_plan()
+            self._show_progress()
 
     def _follow_the_plan(self) -> None:
         """
-        Set the stopping rule, the progress and the closest pairs from the manifest.
+        Set the stopping rule and the closest pairs from the plan.
         """
-        self.rule = Rule(self.manifest.blocks, self.manifest.targets)
+        plan = self.plan
+        self.rule = Rule(plan.blocks, plan.targets)
+        twins = [
+            (pair.baseline, pair.treatment) for pair in plan.comparisons if pair.name == CONTROL
+        ]
+        self.closest = [*plan.focal, *twins]
+
+    def _show_progress(self) -> None:
         self.progress = Progress(self.rule, self.variants)
         self.progress.deadline = self.started + self.manifest.minutes * 60
-        twins = [
-            (pair.baseline, pair.treatment)
-            for pair in self.manifest.comparisons
-            if pair.name == CONTROL
-        ]
-        self.closest = [*self.manifest.focal, *twins]
 
     def _names_of(self, block: int) -> list[str]:
-        every = {each.name: each.every for each in self.manifest.variants}
+        every = {each.name: each.every for each in self.plan.variants}
         return block_order(every, block, self.manifest.seed)
 
     def _parts_of(self, block: int, *, searched: bool) -> list[list[str]]:
@@ -302,7 +334,7 @@ class Runner:
         search = self.manifest.search
         if search is not None and not searched:
             names = [name for name in names if name != search.name]
-        return parts_of(names, self.manifest.side_by_side, self.memory.fits(len(names)))
+        return parts_of(names, self.plan.side_by_side, self.memory.fits(len(names)))
 
     def _end(self, ending: str) -> None:
         """
@@ -327,12 +359,16 @@ class Runner:
 def main() -> int:
     """
     Run the plan in the folder named by the first argument; return 0, 1, or 130 (interrupted).
+
+    A second argument is the user's path of that folder, for messages.
     """
     stop = StopRequest()
+    outlive_readers()
+    run, named = sys.argv[1], sys.argv[-1]
     try:
-        state = Runner(Path(sys.argv[1]), stop).execute()
+        state = Runner(Path(run), stop, named).execute()
     except BridgetollError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {str(error).replace(run, named)}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS

@@ -7,10 +7,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from experiments.errors import WrongAnswerError
 from experiments.load.merged import merged
 from experiments.load.open_loop import OpenLoop, OpenPlan
 from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
 from experiments.probes.path import check_path, path_counters
+from experiments.records.raw import raw_digest
 from experiments.records.trials import (
     ERROR,
     OK,
@@ -57,7 +59,6 @@ class Trial(Deployed):
         self.loads: list[RoundLoad] = []
         self._whole: list[LoadResult] = []
         self._times_ms: list[Counter[int]] = []
-        self._spoiled = False
         self._under_way = 0
 
     def stop(self) -> None:
@@ -72,7 +73,7 @@ class Trial(Deployed):
         """
         Record a fault that invalidates all of its results.
         """
-        self._spoiled = True
+        self.spoiled = True
         self.fail(fault)
 
     def warm_up(self, others: Sequence[Trial] = ()) -> None:
@@ -137,10 +138,20 @@ class Trial(Deployed):
     def load_once(self, requests: int, name: str) -> LoadResult:
         """
         Run a load without recording it; its raw output goes into a folder of this name.
+
+        Raises ProcessEndedError if a process of the deployment has ended since, and
+        WrongAnswerError if no answer was good.
         """
         self._under_way = requests
         with self._thawed():
             load = self._run(requests, self._directory(name))
+            self.refuse_ended()
+        if not load.requests_ok:
+            msg = (
+                f"none of {load.requests_completed} answers was good: {load.responses_non_2xx} "
+                "were not 2xx"
+            )
+            raise WrongAnswerError(msg)
         self._under_way = 0
         return load
 
@@ -162,6 +173,7 @@ class Trial(Deployed):
         if not self._whole or not self.probed:
             return
         with self.step("prove"):
+            self.refuse_ended()
             grown = self._path().since(self._path_before)
             self.fields["path"] = grown
             at_once: LoadResult | None = self.fields.get("at_once")
@@ -169,7 +181,8 @@ class Trial(Deployed):
             requests = sum(load.requests_completed for load in loads)
             services = len(self.conditions.workload.services)
             seconds = sum(load.duration_s for load in loads)
-            check_path(self.variant.levels, grown, requests, services, seconds)
+            bad = sum(load.responses_non_2xx for load in loads)
+            check_path(self.variant.levels, grown, requests, services, seconds, bad=bad)
             self.fields["proved"] = True
 
     def load_by_schedule(self, fraction: float | None, others: Sequence[Trial]) -> None:
@@ -181,6 +194,7 @@ class Trial(Deployed):
             with in_silence(others), self._thawed():
                 identity = self.identity
                 found = OpenLoop().run(plan, self.client, identity.raw, identity.run_folder)
+                self.refuse_ended()
             self.fields.setdefault("open_loads", []).append(found)
 
     def _schedule(self, fraction: float | None) -> OpenPlan:
@@ -205,7 +219,7 @@ class Trial(Deployed):
         The record of the trial.
         """
         proved = self.fields.pop("proved", False) or not self.probed
-        good = bool(self._whole) and proved and not self._spoiled
+        good = bool(self._whole) and proved and not self.spoiled
         placement = self.conditions.placement
         where = TrialPlacement(
             client=sorted(placement.client),
@@ -228,7 +242,8 @@ class Trial(Deployed):
             loads=self.loads,
             requests_lost=self._under_way if self.failed_phase in UNDER_LOAD else 0,
             failed_phase=self.failed_phase,
-            error=self.fault,
+            error=f"{self.fault}\nNext: {self.next_step}" if self.next_step else self.fault,
+            raw_sha256=raw_digest(self.identity.raw),
             **({"check": None} | self.fields),
         )
 

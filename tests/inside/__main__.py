@@ -7,6 +7,7 @@ that the userland's own packages are the ones tested.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from experiments.lab.mounts import bind
 from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
 from experiments.paths import PROJECT_IN_LAB
+from experiments.processes import Process, hear_stops, stop_without
 
 PYTEST = "/srv/pytest"
 
@@ -25,6 +27,8 @@ command += [
     f"{PROJECT_IN_LAB}/pyproject.toml",
     f"{PROJECT_IN_LAB}/tests/inside",
 ]
+hear_stops()
+stop_without(Process.of(os.getppid()))
 with RunLock():
     machine = LocalMachine(cache_directory())
     machine.up()

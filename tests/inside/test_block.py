@@ -193,7 +193,8 @@ def test_a_load_beside_which_another_deployment_ran_is_no_number(
     assert (spoilt.status, spoilt.failed_phase) == (OK, "load")
     assert [each.round for each in spoilt.loads] == [1]
     ran = re.fullmatch(
-        r"frozen deployments took CPU time while another one was under load: netns (\d+) µs",
+        r"not proved: frozen deployments took CPU time while another one was under load: "
+        r"netns (\d+) µs",
         spoilt.error,
     )
     assert ran is not None

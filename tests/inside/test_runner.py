@@ -19,7 +19,7 @@ from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
 from experiments.plan.sizing import LEAST_ROUNDS, PILOT_DEPLOYMENTS, PILOT_ROUNDS, REQUESTS_PER_LOAD
 from experiments.records.files import PILOT_TRIALS, RAW
-from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
+from experiments.records.manifest import COMPLETE, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials, write_manifest
 from experiments.records.trials import ERROR, OK
 from experiments.run import block, deployed, memory, runner
@@ -122,7 +122,7 @@ def test_a_load_is_kept_when_its_teardown_has_a_fault(
     assert planned(tmp_path, 2).execute() == COMPLETE
     for record in read_trials(tmp_path):
         assert (record.status, record.failed_phase) == (OK, "teardown")
-        assert record.error == "the teardown had a fault"
+        assert record.error.startswith("deployment failed: the teardown had a fault\nNext: ")
         assert record.load is not None
         assert record.load.requests_ok == 40
         assert (tmp_path / RAW / f"00{record.number}-netns" / "gateway.log").exists()
@@ -152,8 +152,8 @@ def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.Monke
     assert made.execute() == COMPLETE
     (record,) = read_trials(tmp_path)
     assert (record.status, record.failed_phase, record.load) == (ERROR, "load", None)
-    assert record.error.startswith("ab gave up on ")
-    assert record.error.endswith("; and then: the teardown had a fault")
+    assert record.error.startswith("load failed: ab gave up on ")
+    assert record.error.endswith("; and then: deployment failed: the teardown had a fault")
 
 
 def runner_of(run: Path, *arguments: str) -> Runner:
@@ -263,19 +263,19 @@ def test_what_does_not_fit_into_the_memory_is_cut_into_parts(
             assert {load.others for record in found for load in record.loads} == {len(names) - 1}
 
 
-def test_a_variant_that_fails_twice_ends_the_run_and_takes_no_trial_of_others_along(
+def test_a_variant_that_fails_three_times_is_set_aside_and_the_run_goes_on_without_it(
     tmp_path: Path,
 ) -> None:
     """
-    What comes after it in its block is kept.
+    The trials of the others are whole, and the plan stays in the manifest.
     """
     overlay = tmp_path / "broken.yaml"
     overlay.write_text("services: {gateway: {command: [sh, -c, 'echo out of paper; exit 1']}}")
-    made = runner_of(tmp_path, *TINY[2:], "--variants", "netns,bare", "--blocks", "5")
+    made = runner_of(tmp_path, *TINY[2:], "--variants", "netns,bare", "--blocks", "4")
     sound = made.variants["netns"]
     made.variants["netns"] = dataclasses.replace(sound, overlays=(overlay,))
-    assert made.execute() == FAILED
-    assert "variant netns failed 2 times in a row" in read_manifest(tmp_path).note
+    assert made.execute() == COMPLETE
     statuses = [(record.variant, record.status) for record in read_trials(tmp_path)]
-    assert statuses.count(("netns", ERROR)) == 2
-    assert statuses.count(("bare", OK)) == 2
+    assert statuses.count(("netns", ERROR)) == 3
+    assert statuses.count(("bare", OK)) == 4
+    assert "netns" in {variant.name for variant in read_manifest(tmp_path).variants}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,21 @@ from experiments.lab import userland
 from experiments.machines.local import cache_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from experiments.lab.userland import Userland
 
 
-@pytest.fixture(scope="session", autouse=True)
-def heard() -> None:
+@pytest.fixture
+def deaf() -> Iterator[None]:
     """
-    Reset ignored signals: child processes would inherit them, for instance after a shell's `&`.
+    Ignored signals, which child processes inherit: as under ``nohup`` or after a shell's ``&``.
     """
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +63,13 @@ def residue() -> dict[str, object]:
         "namespaces": namespaces,
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
     }
+
+
+def settled(before: dict[str, object]) -> dict[str, object]:
+    """
+    What is there once the kernel has finished tearing down, or after ten seconds.
+    """
+    deadline = time.monotonic() + 10
+    while (after := residue()) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return after

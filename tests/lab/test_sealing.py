@@ -17,7 +17,8 @@ import pytest
 from experiments.errors import HostError
 from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
-from tests.lab.conftest import residue
+from experiments.processes import first_child
+from tests.lab.conftest import residue, settled
 
 if TYPE_CHECKING:
     from experiments.lab.userland import Userland
@@ -57,16 +58,6 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never came"
         time.sleep(0.01)
-
-
-def settled(before: dict[str, object]) -> dict[str, object]:
-    """
-    What is there once the kernel has finished tearing down, or after ten seconds.
-    """
-    deadline = time.monotonic() + 10
-    while (after := residue()) != before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return after
 
 
 def test_there_is_no_interface_but_loopback_and_no_route(built: Userland, tmp_path: Path) -> None:
@@ -127,6 +118,7 @@ def test_a_mount_is_read_only_unless_it_is_said_to_be_writable(
     assert (tmp_path / "shared/file").read_text() == "x\n"
 
 
+@pytest.mark.usefixtures("deaf")
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
 )
@@ -135,6 +127,8 @@ def test_killing_its_first_process_leaves_nothing_behind(
 ) -> None:
     """
     By any signal: no process, mount, namespace, interface or control group.
+
+    Signals that were ignored where the lab was entered are heard in it.
     """
     before = residue()
     with Lab(
@@ -169,33 +163,45 @@ def test_leaving_the_context_ends_a_lab_that_still_runs(built: Userland, tmp_pat
     assert settled(before) == before
 
 
-def test_killing_its_owner_ends_it_and_the_next_lab_removes_its_groups(
-    built: Userland, tmp_path: Path
-) -> None:
-    """
-    After kill -9 only empty control groups are left, and a note says which.
-    """
-    before = residue()
-    code = f"""
+OWNER = """
 from pathlib import Path
 from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
-here = Path({str(tmp_path)!r})
-with Lab(Path({str(built.root)!r}), here / "labs", ["sh", "-c", {BUSY!r}],
+here = Path({here!r})
+with Lab(Path({root!r}), here / "labs", ["sh", "-c", {busy!r}],
          mounts=[bind(here, "/srv/out", writable=True)]) as lab:
     lab.wait()
 """
+"""Code of a process that enters a lab."""
+
+
+@pytest.mark.parametrize("with_keeper", [False, True])
+def test_killing_its_owner_ends_it_and_nothing_is_left(
+    built: Userland, tmp_path: Path, *, with_keeper: bool
+) -> None:
+    """
+    Its keeper removes the control groups; without one, the next lab does, from a note.
+    """
+    before = residue()
+    code = OWNER.format(here=str(tmp_path), root=str(built.root), busy=BUSY)
     with subprocess.Popen([sys.executable, "-c", code]) as owner:
         wait_for(tmp_path / "busy")
+        keeper = first_child(owner.pid)
+        if not with_keeper:
+            os.kill(keeper, signal.SIGSTOP)
         owner.kill()
-    deadline = time.monotonic() + 10
-    while residue()["namespaces"] != before["namespaces"] and time.monotonic() < deadline:
-        time.sleep(0.05)
-    after = residue()
-    assert {**after, "groups": None} == {**before, "groups": None}
-    assert after["groups"] != before["groups"]
-    output(built, tmp_path, "true")
+        if not with_keeper:
+            os.kill(keeper, signal.SIGKILL)
+    if not with_keeper:
+        deadline = time.monotonic() + 10
+        while residue()["namespaces"] != before["namespaces"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        after = residue()
+        assert {**after, "groups": None} == {**before, "groups": None}
+        assert after["groups"] != before["groups"]
+        output(built, tmp_path, "true")
     assert settled(before) == before
+    assert [path.name for path in (tmp_path / "labs").iterdir()] == ["scratch"]
 
 
 def test_a_lab_that_cannot_be_entered_says_so_and_leaves_nothing(

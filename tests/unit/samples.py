@@ -15,6 +15,7 @@ from analysis.statistics.places import at_equal_place
 from experiments.declare.variants import MATCHED, Comparison, Variant
 from experiments.declare.workloads import Workload
 from experiments.records.ab.report import AbReport
+from experiments.records.cpu import STAT_FIELDS
 from experiments.records.manifest import (
     Environment,
     MachineRecord,
@@ -22,6 +23,7 @@ from experiments.records.manifest import (
     Source,
     UserlandRecord,
 )
+from experiments.records.store import append_trial, write_manifest
 from experiments.records.trials import (
     ERROR,
     OK,
@@ -84,9 +86,6 @@ def facts(**changes: object) -> Facts:
     return Facts(CHECK.answer, ["dockerd, containerd, shims"], {"gateway": gateway})
 
 
-STAT_COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-
-
 def cpu_spent(parts: dict[str, CpuTime], **changes: object) -> CpuSpent:
     """
     What these parts spent in ten seconds in which every column of /proc/stat grew by one.
@@ -94,7 +93,7 @@ def cpu_spent(parts: dict[str, CpuTime], **changes: object) -> CpuSpent:
     usual = CpuSpent(
         duration_s=10.0,
         parts=parts,
-        machine_s=dict.fromkeys(STAT_COLUMNS, 1.0),
+        machine_s=dict.fromkeys(STAT_FIELDS, 1.0),
         interrupts_apart=False,
         unaccounted_s=0.0,
         context_switches=1,
@@ -272,6 +271,29 @@ def manifest(state: str = "complete", blocks: int = 2) -> Manifest:
         environment=Environment(kernel="6.12", cpus=[0, 1], memory_bytes=2**34),
         note="Ctrl-C" if state == "interrupted" else "",
     )
+
+
+def stored(folder: Path, made: Manifest, trials: Sequence[TrialRecord]) -> Manifest:
+    """
+    Write a run as it is on the disk: its trials in their places of the manifest's order.
+
+    A block's trials are in one part, in the given order.
+    """
+    order: dict[int, list[str]] = {}
+    placed = []
+    for each in trials:
+        names = order.setdefault(each.block, [])
+        names.append(each.variant)
+        placed.append(dataclasses.replace(each, position=len(names)))
+    rounds = max((load.round for each in trials for load in each.loads), default=made.rounds)
+    whole = dataclasses.replace(
+        made, order=[[names] for _, names in sorted(order.items())], rounds=rounds
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder, whole)
+    for each in placed:
+        append_trial(folder, each)
+    return whole
 
 
 def findings(

@@ -4,24 +4,43 @@ The host side: locking, packages, placement, and the choice of a machine.
 
 from __future__ import annotations
 
+import dataclasses
+import fcntl
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from experiments.errors import DeployError, HostError, LockedError
+from experiments.errors import INTERRUPTED_STATUS, DeployError, HostError, LockedError
+from experiments.host.cli import become_root, name_what_has_no_report
+from experiments.host.measure import carry_out
 from experiments.lab import bootstrap, userland
 from experiments.lab.cgroups import ControlGroup, Hierarchy
+from experiments.lab.lab import remove_stale_groups
 from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
+from experiments.machines import libvirt
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
-from experiments.machines.lock import RunLock
+from experiments.machines.local import LocalMachine
+from experiments.machines.lock import RunLock, is_free
+from experiments.machines.vagrant_vm import VagrantMachine
+from experiments.processes import STOP_SIGNALS, Process, ask_to_stop
+from experiments.records.files import REPORT
+from experiments.records.manifest import INTERRUPTED, RUNNING
+from experiments.records.store import read_manifest, write_manifest
+from tests.unit.samples import manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from experiments.machines.remote import Remote
 
 
 def test_a_second_run_is_refused_and_the_holder_named(tmp_path: Path) -> None:
@@ -48,6 +67,177 @@ def test_the_lock_of_a_dead_holder_is_free(tmp_path: Path) -> None:
     assert done.returncode == -9
     with RunLock(lock):
         pass
+
+
+def test_a_lock_that_a_keeper_holds_on_to_is_not_free(tmp_path: Path) -> None:
+    """
+    The process of the run was killed, and its lab is still being taken down.
+    """
+    lock = tmp_path / "lock"
+    assert is_free(lock)
+    code = (
+        "import os, subprocess, sys; from pathlib import Path; "
+        "from experiments.machines.lock import RunLock; "
+        "lock = RunLock(Path(sys.argv[1])); lock.__enter__(); "
+        "keeper = subprocess.Popen(['sleep', '60'], pass_fds=RunLock.held, stdout=2); "
+        "print(os.getpid(), keeper.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(lock)], check=False, stdout=subprocess.PIPE, text=True
+    )
+    holder, keeper = map(int, done.stdout.split())
+    try:
+        assert not is_free(lock)
+        with pytest.raises(LockedError, match=f"process {holder} was killed .* taken down"):
+            RunLock(lock).__enter__()
+    finally:
+        os.kill(keeper, signal.SIGKILL)
+    wait_until_free(lock)
+    with RunLock(lock):
+        assert not is_free(lock)
+
+
+def wait_until_free(lock: Path) -> None:
+    """
+    Wait until the kernel has released a lock.
+    """
+    deadline = time.monotonic() + 10
+    while not is_free(lock):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_holder_of_a_lock_is_not_whoever_has_its_process_id_now(tmp_path: Path) -> None:
+    """
+    The start of the process tells them apart.
+    """
+    lock = tmp_path / "lock"
+    own = Process.of(os.getpid())
+    with lock.open("w") as file:
+        file.write(f"{Process(own.pid, own.started - 1)} python3 -m experiments measure\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LockedError, match=r"was killed \(python3 -m experiments measure\)"):
+            RunLock(lock).__enter__()
+
+
+def test_control_groups_are_removed_only_if_their_own_owner_is_gone(tmp_path: Path) -> None:
+    """
+    A later process with the owner's id does not keep them.
+    """
+    own = Process.of(os.getpid())
+    owners = {"living": own, "dead": Process(own.pid, own.started - 1)}
+    for name, owner in owners.items():
+        (tmp_path / name).mkdir()
+        note = {"owner": str(owner), "groups": [str(tmp_path / name)]}
+        (tmp_path / f"bridgetoll-{name}.json").write_text(json.dumps(note))
+    (tmp_path / "bridgetoll-torn.json").write_text('{"owner": "12')
+    remove_stale_groups(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bridgetoll-living.json", "living"]
+
+
+def test_a_daemon_that_somebody_else_started_since_is_not_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    It is another process than the one in the notes.
+    """
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        daemon = Process.of(sleeper.pid)
+        monkeypatch.setattr(libvirt, "running", lambda _name: daemon)
+        earlier = str(Process(daemon.pid, daemon.started - 1))
+        libvirt.stop_daemons(["libvirtd"], {"libvirtd": earlier})
+        assert sleeper.poll() is None
+        libvirt.stop_daemons(["libvirtd", "libvirtd"], {"libvirtd": str(daemon)})
+        assert sleeper.wait(10) == -signal.SIGTERM
+
+
+def test_the_command_under_sudo_has_the_caller_as_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Because nothing that is sent to the caller reaches the command.
+    """
+    sudo = tmp_path / "sudo"
+    sudo.write_text(f"#!/bin/sh\necho $* >{tmp_path}/words\nexit 7\n")
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert become_root(["lab", "true"]) == 7
+    finally:
+        signal.signal(signal.SIGINT, before)
+    words = (tmp_path / "words").read_text()
+    assert words.endswith(f"-m experiments --owner {Process.of(os.getpid())} lab true\n")
+
+
+def test_a_run_without_a_report_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    With the command that makes it.
+    """
+    name_what_has_no_report(tmp_path)
+    assert capsys.readouterr().out == ""
+    run = tmp_path / "20260101T000000Z"
+    run.mkdir()
+    write_manifest(run, manifest())
+    name_what_has_no_report(tmp_path)
+    assert f"the run {run} has no report; `nox -s report -- {run}`" in capsys.readouterr().out
+    (run / REPORT).write_text("")
+    name_what_has_no_report(tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+class Interrupted(LocalMachine):
+    """
+    A machine that is asked to stop while it gets the plan.
+    """
+
+    def push(self, _run: Path) -> None:
+        """
+        Be interrupted.
+        """
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_is_stopped_before_the_lab_is_entered_says_so(tmp_path: Path) -> None:
+    """
+    Its manifest is not that of a run that goes on.
+    """
+    planned = dataclasses.replace(manifest(), state=RUNNING)
+    write_manifest(tmp_path, planned)
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        assert carry_out(Interrupted(tmp_path), tmp_path, planned) == INTERRUPTED_STATUS
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert read_manifest(tmp_path).state == INTERRUPTED
+
+
+class Patient:
+    """
+    A VM whose side of a run goes on until its standard input ends.
+    """
+
+    def command(self, _arguments: list[str]) -> list[str]:
+        """
+        What stands for ssh.
+        """
+        return ["sh", "-c", f"cat; exit {INTERRUPTED_STATUS}"]
+
+
+def test_a_request_to_stop_ends_the_vm_s_side(tmp_path: Path) -> None:
+    """
+    Whoever asks: the user, or this process itself because its owner is gone.
+    """
+    machine = VagrantMachine(tmp_path, "", "kvm")
+    machine._remote = cast("Remote", Patient())
+    asking = threading.Timer(0.5, ask_to_stop)
+    asking.start()
+    assert machine.execute(tmp_path) == INTERRUPTED_STATUS
+    asking.join()
 
 
 def test_a_missing_package_is_named_where_it_cannot_be_installed(

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from experiments.declare.reading import load_variants
-from experiments.errors import ProofError
+from experiments.errors import ProofError, WrongAnswerError
 from experiments.hardware import available_bytes
 from experiments.lab.cgroups import ControlGroup, Hierarchy
 from experiments.probes.cpu import (
-    STAT_FIELDS,
     CpuCounters,
     add_costs,
     cpu_cost,
@@ -29,7 +28,7 @@ from experiments.probes.cpu import (
 from experiments.probes.facts import differences, process_facts
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import check_path, parse_counters
-from experiments.records.cpu import CLIENT, RUNNER
+from experiments.records.cpu import CLIENT, RUNNER, STAT_FIELDS
 from experiments.records.trials import CpuTime, PathCounters, ServiceFacts
 from tests.unit.samples import facts
 
@@ -107,6 +106,17 @@ def test_each_counter_that_does_not_fit_is_named(changes: dict[str, object], mes
     """
     with pytest.raises(ProofError, match=message):
         check_path(VARIANTS["docker-as-published"].levels, grown(**changes), 100)
+
+
+def test_bad_answers_are_told_before_the_path_that_they_did_not_take() -> None:
+    """
+    A gateway that answers 502 by itself asks no other service.
+    """
+    short = grown(links={"lo": 1000, "stack": 10})
+    levels = VARIANTS["docker-as-published"].levels
+    with pytest.raises(WrongAnswerError, match=r"90 of 100 answers were not 2xx, so .*stack"):
+        check_path(levels, short, 100, bad=90)
+    check_path(levels, grown(), 100, bad=90)
 
 
 def test_proxies_that_only_wake_at_each_thaw_are_idle() -> None:

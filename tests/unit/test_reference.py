@@ -43,10 +43,9 @@ from experiments.records.store import (
     read_agreement,
     read_manifest,
     read_trials,
-    write_manifest,
 )
 from experiments.records.trials import AgreementLoad, OpenLoad
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import manifest, stored, trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,15 +62,15 @@ def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad]
     A small run on the disk, with what ab printed.
     """
     run = results / "20260101T000000Z"
-    run.mkdir(parents=True)
-    write_manifest(run, manifest(state))
+    trials = []
     for number in range(1, 7):
         name = ("netns", "docker")[number % 2]
         record = trial(number, (number + 1) // 2, name, 200 + 10 * number)
-        append_trial(run, dataclasses.replace(record, open_loads=list(open_loads)))
+        trials.append(dataclasses.replace(record, open_loads=list(open_loads)))
         folder = run / RAW / f"{number:03d}-{name}"
         folder.mkdir(parents=True)
         (folder / "ab.txt").write_text(f"what ab printed in trial {number}\n")
+    stored(run, manifest(state), trials)
     append_trial(run, trial(1, 0, "docker", 100), SEARCH_TRIALS)
     load = AgreementLoad(
         repetition=1,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BASE = {"commands", "errors", "hardware", "paths"}
+BASE = {"commands", "errors", "hardware", "output", "paths", "processes"}
 ROOMS = {
     "declare": {"errors", "paths"},
     "records": {"declare", *BASE},
@@ -67,7 +67,7 @@ def test_what_nox_imports_needs_the_standard_library_only() -> None:
     """
     Nox reads the noxfile with its own interpreter, which has none of the project's dependencies.
     """
-    modules = "errors, plan.options, records.files, declare.reading"
+    modules = "errors, plan.options, records.files, declare.reading, machines.lock, processes"
     code = "import sys\n"
     code += "".join(f"import experiments.{name}\n" for name in modules.split(", "))
     code += "print(*{name.partition('.')[0] for name in sys.modules})"

@@ -12,9 +12,9 @@ import pytest
 from analysis.run import read_run, read_runs
 from experiments.errors import ResultsError
 from experiments.records.files import ARTEFACT_TRIALS
-from experiments.records.store import append_agreement, append_trial, write_manifest
+from experiments.records.store import append_agreement, append_trial
 from experiments.records.trials import AgreementLoad
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import manifest, stored, trial
 from tests.unit.topics.samples import pair_of
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ def written(results: Path, name: str, requests: int = 1000) -> Path:
     A run of two blocks with a cold start and a load of agreement.
     """
     run = results / name
-    run.mkdir()
-    write_manifest(run, dataclasses.replace(manifest(), run=name, requests=requests))
-    for record in pair_of([1.1, 1.2]):
-        append_trial(run, record)
+    made = dataclasses.replace(manifest(), run=name, requests=requests)
+    stored(run, made, pair_of([1.1, 1.2]))
     append_trial(run, trial(1, 0, "docker", 250), ARTEFACT_TRIALS)
     load = AgreementLoad(
         repetition=1,

@@ -22,6 +22,7 @@ from experiments.load.ab import result_of
 from experiments.load.ab_output import parse
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
+from experiments.records.decoding import decoded, encoded
 from experiments.records.files import (
     AGREEMENT_LOADS,
     ARTEFACT_TRIALS,
@@ -32,7 +33,6 @@ from experiments.records.files import (
     TRIALS,
 )
 from experiments.records.manifest import Candidate, Found, Manifest, SearchStep
-from experiments.records.store import decoded, encoded
 from experiments.records.trials import AgreementLoad, CpuTime, OpenLoad, PathCounters, TrialRecord
 from tests.unit.samples import cpu_spent, facts, failed_trial, side_by_side, trial
 

@@ -4,15 +4,19 @@ A trial: thawed only while it is loaded, and what becomes of a load that somethi
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections import Counter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from experiments.deployments.ended import EndedProcess
 from experiments.errors import LoadError
 from experiments.lab.freezer import FREEZING_US
 from experiments.records.trials import ERROR, OK
+from experiments.run import deployed
 from experiments.run.trial import Trial
 from tests.unit.samples import CHECK, load
 
@@ -20,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from experiments.deployments import Deployment
     from experiments.lab.freezer import Freezer
     from experiments.load import Client
+    from experiments.probes.alive import Watch
     from experiments.records.trials import LoadResult
     from experiments.run.conditions import Conditions, Identity
 
@@ -168,7 +174,8 @@ def test_a_load_during_which_frozen_deployments_ran_is_none(a_trial: Callable[..
     trial.load(1, 1, [other])
     assert (
         trial.fault
-        == "frozen deployments took CPU time while another one was under load: netns 101 µs"
+        == "not proved: frozen deployments took CPU time while another one was under load: netns "
+        "101 µs"
     )
     assert (trial.loads, trial.going) == ([], False)
     record = trial.record()
@@ -221,8 +228,119 @@ def test_a_load_that_breaks_off_leaves_those_before_it_standing(
     trial.load(2, 1, [])
     assert trial.is_frozen
     record = trial.record()
-    assert (record.status, record.failed_phase, record.error) == (OK, "load", "ab did not finish")
+    assert (record.status, record.failed_phase) == (OK, "load")
+    assert record.error == "load failed: ab did not finish"
     assert [each.round for each in record.loads] == [1]
+
+
+def ends(trial: Trial, after: int) -> None:
+    """
+    Let the gateway of a trial end after so many looks at its processes.
+    """
+    looks = itertools.count()
+
+    def gone(_wait_s: float = 0.0) -> list[str]:
+        return ["gateway"] if next(looks) >= after else []
+
+    trial._watch = cast("Watch", SimpleNamespace(gone=gone))
+    ended = [EndedProcess("gateway", -11, "out of paper")]
+    trial.deployment = cast("Deployment", SimpleNamespace(ended=lambda: ended))
+
+
+def test_a_service_that_ends_under_load_leaves_no_result(a_trial: Callable[..., Trial]) -> None:
+    """
+    Also if the load generator came to its end, and after whole loads.
+    """
+    trial = a_trial(250.0, 250.0)
+    ends(trial, after=1)
+    trial.load(1, 1, [])
+    assert trial.going
+    trial.load(2, 1, [])
+    record = trial.record()
+    assert (record.status, record.failed_phase, record.load) == (ERROR, "load", None)
+    assert record.error.startswith(
+        "process ended: service gateway was ended by signal SIGSEGV under load; its last lines:\n"
+        "out of paper"
+    )
+    assert [each.round for each in record.loads] == [1]
+    assert record.requests_lost == 1000
+    assert trial.is_frozen
+
+
+def test_a_load_that_breaks_off_because_a_service_ended_names_the_service_first(
+    a_trial: Callable[..., Trial],
+) -> None:
+    """
+    What the load generator says is a consequence.
+    """
+    trial = a_trial(None)
+    ends(trial, after=0)
+    trial.load(1, 1, [])
+    assert trial.fault.startswith("process ended: service gateway was ended by signal SIGSEGV")
+    assert trial.fault.endswith("; and then: load failed: ab did not finish")
+    record = trial.record()
+    assert record.error.startswith(trial.fault)
+    assert record.error.endswith("what is left of its logs: raw/1")
+
+
+def test_a_load_without_a_good_answer_is_an_error(
+    a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    How fast a service refuses is no result.
+    """
+    trial = a_trial(250.0)
+    bad = dataclasses.replace(load(250.0), requests_ok=0, responses_non_2xx=1000)
+    monkeypatch.setattr(trial.conditions.load, "run", lambda *_: bad)
+    trial.load(1, 1, [])
+    record = trial.record()
+    assert record.error.startswith("wrong answer: none of 1000 answers was good: 1000 were not 2xx")
+    assert (record.status, record.requests_lost) == (ERROR, 1000)
+
+
+def test_facts_are_no_reference_before_the_whole_check_has_passed(
+    a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of a trial whose dockerd ends during the check, later trials hear nothing.
+    """
+    taken: list[str] = []
+    trial = a_trial()
+    part = SimpleNamespace(first_process=1, group=None)
+    deployment = SimpleNamespace(
+        started_at=0.0,
+        address=lambda *_: "198.18.0.1:3000",
+        services=lambda: {"gateway": part},
+        helpers=dict,
+        ended=lambda: [EndedProcess("dockerd", 137)],
+    )
+    trial.deployment = cast("Deployment", deployment)
+    trial.client = cast("Client", SimpleNamespace(network_namespace_path="host"))
+    conditions: Any = trial.conditions
+    conditions.workload = None
+    conditions.probing = lambda _: True
+    conditions.parity = SimpleNamespace(check=lambda *_: taken.append("facts"))
+    identity: Any = trial.identity
+    identity.site.group = SimpleNamespace(bind=lambda _: False)
+    identity.variant.levels["entry"] = "direct"
+    for name, made in {
+        "check_answers": (CHECK, 1.0),
+        "facts_of": None,
+        "prove_levels": None,
+        "Freezer": trial.freezer,
+    }.items():
+        monkeypatch.setattr(deployed, name, lambda *_, made=made: made)
+    gone = [["dockerd"], ["dockerd"], []]
+    watch = SimpleNamespace(gone=lambda *_: gone.pop(0))
+    monkeypatch.setattr(deployed, "Watch", lambda _: watch)
+    with trial.step("check"):
+        trial._check()
+    assert (taken, trial.failed_phase) == ([], "check")
+    assert trial.fault.startswith("process ended: dockerd was ended by signal SIGKILL")
+    gone = [[]]
+    with trial.step("check"):
+        trial._check()
+    assert taken == ["facts"]
 
 
 def test_what_spoils_a_trial_leaves_no_number_of_it(a_trial: Callable[..., Trial]) -> None:

@@ -482,7 +482,8 @@ def test_what_is_missing_is_said_and_status_two(
     )
     timeless = dataclasses.replace(timeless, trials=[no_time, *timeless.trials[1:]])
     status, text = reported([written(timeless).folder, "--reference", here.folder], capsys)
-    assert (status, "invalid value" in text) == (2, True)
+    refused = "trials.jsonl, line 1: Expected `float` >= 1e-09 - at `$.load.requests_per_second`"
+    assert (status, f"set aside: {refused}, the value is 0.0" in text) == (0, True)
     assert here.folder is not None
     stored = here.folder / "manifest.json"
     stored.write_text(json.dumps(json.loads(stored.read_text()) | {"schema_version": 3}))

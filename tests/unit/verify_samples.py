@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.run import Run
 from experiments.declare.variants import Comparison, Variant
-from experiments.records.store import append_trial, write_manifest
-from tests.unit.samples import manifest, trial
+from tests.unit.samples import manifest, stored, trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,10 +85,7 @@ def written(made: Run) -> Run:
     """
     folder = made.folder
     assert folder is not None
-    folder.mkdir(parents=True)
-    write_manifest(folder, made.manifest)
-    for each in made.trials:
-        append_trial(folder, each)
+    stored(folder, made.manifest, made.trials)
     return made
 
 

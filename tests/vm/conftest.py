@@ -4,6 +4,7 @@ One VM for all tests, which follow its life in order; afterwards nothing of it i
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from experiments.machines.local import cache_directory
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import STATE
 from experiments.paths import PROJECT
+from experiments.processes import Process, hear_stops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,8 @@ def command(*arguments: str) -> list[str]:
     """
     The command that a session runs.
     """
-    return [sys.executable, "-u", "-m", "experiments", *arguments]
+    own = ("--owner", str(Process.of(os.getpid())))
+    return [sys.executable, "-u", "-m", "experiments", *own, *arguments]
 
 
 def call(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -80,7 +83,7 @@ def left_over() -> dict[str, object]:
         "daemons": [
             name
             for name in libvirt.DAEMONS
-            if (pid := libvirt.running(name)) and Path(f"/proc/{pid}").exists()
+            if (daemon := libvirt.running(name)) and daemon.is_alive()
         ],
     }
 
@@ -102,9 +105,8 @@ def destroyed(before: dict[str, object]) -> Iterator[None]:
     """
     Destroy the VM at the end, also after an interruption.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # These signals act like Ctrl-C, so that the clean-up below runs.
-        signal.signal(number, signal.default_int_handler)
+    # All stop signals act like Ctrl-C, once, so that the clean-up below runs.
+    hear_stops()
     yield
     if left_over() != before:
         done = call("destroy", "--discard")

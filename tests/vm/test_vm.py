@@ -24,6 +24,7 @@ from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import STATE
 from experiments.machines.vm_runs import RUNS_IN_VM
 from experiments.paths import PROJECT
+from experiments.processes import Process
 from experiments.records.files import latest_run
 from experiments.records.manifest import FAILED, INTERRUPTED
 from experiments.records.store import read_manifest, read_trials
@@ -223,6 +224,25 @@ def test_ctrl_c_stops_the_run_in_the_vm_in_an_orderly_way(tmp_path: Path) -> Non
         read_until(process, "block 2 ")
         os.killpg(process.pid, signal.SIGINT)
         rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
+    assert process.returncode == 130, rest
+    run = latest_run(tmp_path)
+    assert read_manifest(run).state == INTERRUPTED
+    assert len(read_trials(run)) >= 1
+    remote().output(["flock", "--nonblock", "/run/lock/bridgetoll.lock", "true"])
+
+
+def test_a_run_in_the_vm_that_loses_its_owner_ends_as_if_interrupted(tmp_path: Path) -> None:
+    """
+    The host's side stops the VM's side and fetches what had finished.
+    """
+    arguments = ("--variants", "netns", "--blocks", "50", "--workload", "fixed")
+    with subprocess.Popen(["sleep", "infinity"]) as owner:
+        own = ("--owner", str(Process.of(owner.pid)))
+        process = start(*own, "measure", "--results", str(tmp_path), *TINY, *arguments)
+        with process:
+            read_until(process, "block 2 ")
+            owner.kill()
+            rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
     assert process.returncode == 130, rest
     run = latest_run(tmp_path)
     assert read_manifest(run).state == INTERRUPTED

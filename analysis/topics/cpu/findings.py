@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.statistics.estimates import trials_by_part
+from analysis.statistics.estimates import Trials, trials_by_part
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.verdicts import holm, p_value_of_none
 from experiments.records.cpu import (
@@ -149,8 +149,8 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     """
     rows = [
         (trial.cpu, trial.load.requests_completed)
-        for trial in trials
-        if trial.variant == variant and trial.status == OK and trial.load is not None and trial.cpu
+        for trial in Trials.of(trials).by_variant.get(variant, [])
+        if trial.status == OK and trial.load is not None and trial.cpu
     ]
     if not rows:
         return None

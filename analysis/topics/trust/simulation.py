@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 REPLICATES = 4000
+AT_A_TIME = 200
+"""Resamples whose rounds are in memory at once."""
 SEED = 1
 LEAST_BLOCKS = 10
 """With fewer blocks, a resample says little more than the blocks themselves."""
@@ -257,10 +259,16 @@ def promise(twins: Twins, margin: float) -> Promise:
     count = len(twins.rounds)
     ratios = twins.log_us[:, :, 1] - twins.log_us[:, :, 0]
     blocks = generator.integers(count, size=(REPLICATES, count, 1))
-    rounds = twins.rounds[blocks]
-    drawn = (generator.random((REPLICATES, count, ratios.shape[1])) * rounds).astype(np.int64)
-    kept = np.arange(ratios.shape[1]) < rounds
-    means = np.where(kept, ratios[blocks, drawn], 0.0).sum(axis=2) / rounds[:, :, 0]
+    means = np.empty((REPLICATES, count))
+    # In pieces, because all rounds of all resamples of a long run are hundreds of megabytes.
+    for first in range(0, REPLICATES, AT_A_TIME):
+        piece = blocks[first : first + AT_A_TIME]
+        rounds = twins.rounds[piece]
+        shape = (len(piece), count, ratios.shape[1])
+        drawn = (generator.random(shape) * rounds).astype(np.int64)
+        kept = np.arange(ratios.shape[1]) < rounds
+        sums = np.where(kept, ratios[piece, drawn], 0.0).sum(axis=2)
+        means[first : first + AT_A_TIME] = sums / rounds[:, :, 0]
     judgement = _by_student(_signs(generator, means.shape) * means)
     sizes = np.abs(judgement.estimates)
     narrower = t_quantile(1 - SIGNIFICANCE, count) / t_quantile(1 - SIGNIFICANCE / 2, count)

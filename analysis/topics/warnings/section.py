@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.formatting import count, percent
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.topics.cpu.findings import client_bound
+from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
 from experiments.records.manifest import COMPLETE, RUNNING
 from experiments.records.trials import CLIENT_BOUND, ERROR
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 STOLEN_SHARE = 0.01
 """Steal above this share of the run's CPU time is a warning at the top of the report."""
 
+LONG_REASON = 300
+"""Characters of a reason; the table of failed trials has more."""
+MOST_SHOWN = 10
+"""Of the records that were set aside."""
+
 BRIDGE_NETFILTER_ON = "bridge-nf-call-iptables:1"
 
 
@@ -31,7 +37,8 @@ def warnings(findings: Findings) -> str:
     The warnings as block quotes; empty without any.
     """
     manifest, trials = findings.manifest, findings.trials
-    lines = [*_distrust(findings.comparisons), *_disturbances(manifest)]
+    lines = [*_set_aside(findings.run.set_aside)]
+    lines += [*_distrust(findings.comparisons), *_disturbances(manifest)]
     if manifest.state != COMPLETE:
         done = sum(trial.status != ERROR for trial in trials)
         begun = sum(len(part) for block in manifest.order for part in block)
@@ -45,6 +52,11 @@ def warnings(findings: Findings) -> str:
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
         lines.append(f"**{len(failed)} of {len(trials)} trials failed**; they are listed below.")
+    lines += [
+        f"**{variant} was set aside** after {FAILURES_IN_A_ROW} trials in a row without a result; "
+        f"the run went on without it. The last one: {' '.join(why.split())[:LONG_REASON]}"
+        for variant, why in set_aside(trials).items()
+    ]
     apart = [trial.placement.pinned and trial.placement.apart for trial in trials]
     if not all(apart):
         lines.append(
@@ -65,6 +77,17 @@ def warnings(findings: Findings) -> str:
             + "."
         )
     return "\n\n".join(f"> {line.strip()}" for line in lines)
+
+
+def _set_aside(places: Sequence[str]) -> list[str]:
+    if not places:
+        return []
+    shown = [f"`{' '.join(place.replace('`', chr(39)).split())}`" for place in places[:MOST_SHOWN]]
+    if len(places) > MOST_SHOWN:
+        shown.append(f"and {len(places) - MOST_SHOWN} more")
+    verb, them = ("was", "it") if len(places) == 1 else ("were", "them")
+    number = count(len(places), "record")
+    return [f"**{number} {verb} set aside**, and no number uses {them}: {'; '.join(shown)}."]
 
 
 def _distrust(compared: Sequence[JudgedComparison]) -> list[str]:

@@ -5,13 +5,14 @@ The command that makes a report: what it writes, what it says, and what it refus
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from typing import TYPE_CHECKING
 
 from analysis.__main__ import main
 from analysis.folders import PAGE_SUFFIX, REPORT, TRIALS_CSV, VERDICTS
-from experiments.records.store import append_trial, write_manifest
-from tests.unit.samples import manifest
+from tests.unit.samples import manifest, stored
 from tests.unit.topics.samples import pair_of
 
 if TYPE_CHECKING:
@@ -27,11 +28,24 @@ def a_run(results: Path, made: Manifest | None = None) -> Path:
     A run of three blocks on the disk.
     """
     run = results / "20260101T000000Z"
-    run.mkdir()
-    write_manifest(run, made or manifest())
-    for record in pair_of([1.19, 1.2, 1.21]):
-        append_trial(run, record)
+    stored(run, made or manifest(), pair_of([1.19, 1.2, 1.21]))
     return run
+
+
+def test_a_full_disk_is_told_with_the_user_s_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    The system names no file when a write fails.
+    """
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = a_run(tmp_path)
+    monkeypatch.setattr("analysis.__main__.write", full)
+    assert main([str(run)]) == 1
+    assert f"error: {run} cannot be written: No space left on device" in capsys.readouterr().err
 
 
 def test_the_same_folder_gives_the_same_bytes(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from analysis.topics.latency.findings import HEADER
 from experiments.declare.variants import MATCHED, Comparison, Ladder, Variant, Whole
+from experiments.records.cpu import STAT_FIELDS
 from experiments.records.trials import CpuTime, OpenLoad
-from tests.unit.samples import STAT_COLUMNS, cpu_spent, facts, load, manifest, side_by_side, trial
+from tests.unit.samples import cpu_spent, facts, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +87,7 @@ def one_trial(number: int, block: int, name: str, us: float) -> TrialRecord:
         parts["dockerd, containerd, shims"] = CpuTime(0.3, 0.1)
     spent = cpu_spent(
         parts,
-        machine_s=dict.fromkeys(STAT_COLUMNS, 1.0) | {"softirq": 0.1},
+        machine_s=dict.fromkeys(STAT_FIELDS, 1.0) | {"softirq": 0.1},
         interrupts_apart=True,
     )
     good = side_by_side(number, block, name, [0.99 * us, us, 1.01 * us, us])
@@ -187,7 +188,7 @@ def with_cpu(each: TrialRecord, gateway_s: float, share: float = 0.1) -> TrialRe
     spent = cpu_spent(
         parts,
         duration_s=4.0,
-        machine_s=dict.fromkeys(STAT_COLUMNS, 0.0) | {"user": gateway_s + 1.0, "softirq": 0.1},
+        machine_s=dict.fromkeys(STAT_FIELDS, 0.0) | {"user": gateway_s + 1.0, "softirq": 0.1},
         unaccounted_s=0.05,
         context_switches=20_000,
         throttled_s={"gateway": 2.0},

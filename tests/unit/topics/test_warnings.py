@@ -56,6 +56,16 @@ def test_failed_trials_are_counted() -> None:
     assert line.startswith("**1 of 3 trials failed**")
 
 
+def test_a_variant_that_was_set_aside_is_said_with_the_reason() -> None:
+    """
+    After the count of failed trials, on one line.
+    """
+    failed = [failed_trial(number, number, "docker") for number in (2, 3, 4)]
+    _, line = warned(manifest(), [*pair_of([1.1]), *failed])
+    assert line.startswith("**docker was set aside** after 3 trials in a row without a result")
+    assert line.endswith("The last one: gateway did not become healthy its last line: a | b")
+
+
 @pytest.mark.parametrize(("apart", "pinned"), [(False, True), (True, False)])
 def test_a_client_on_the_stack_s_cpus_is_said(*, apart: bool, pinned: bool) -> None:
     """

@@ -1,0 +1,144 @@
+"""
+Records from JSON and as JSON; what is wrong is said with its place and value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from experiments.errors import ResultsError
+from experiments.records.files import SCHEMA_VERSION
+from experiments.records.limits import strict
+
+T = TypeVar("T")
+
+
+class OtherVersionError(ResultsError):
+    """
+    A record of another schema version, which is no damage.
+    """
+
+
+def decoded(kind: type[T], content: bytes, where: str) -> T:
+    """
+    A record of this kind from JSON; ``where`` says in messages where it stands.
+
+    Raises ResultsError that names what is wrong, for a record of another version its version.
+    """
+    model: Any = kind
+    try:
+        record = msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
+        # Once more, because a dataclass has no limits and lets unknown fields pass.
+        version = msgspec.json.decode(
+            content, type=strict(model), dec_hook=_decode_path
+        ).schema_version
+        if version == SCHEMA_VERSION:
+            return record
+    except UNREADABLE as error:
+        version = _version(content)
+        if version in {None, SCHEMA_VERSION}:
+            msg = f"{where}: {_in_words(error, content)}"
+            raise ResultsError(msg) from error
+    msg = (
+        f"{where}: schema version {version:g}, and this version of the project reads "
+        f"{SCHEMA_VERSION}; check out the commit that the run was made with, or run again"
+    )
+    raise OtherVersionError(msg)
+
+
+UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+"""What the decoder raises for what is no JSON, no text, or of another type."""
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    schema_version: float
+
+
+def _version(content: bytes) -> float | None:
+    try:
+        return msgspec.json.decode(content, type=_Versioned).schema_version
+    except UNREADABLE:
+        return None
+
+
+UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*?)`( - at `(?P<at>.*)`)?$")
+PLACE = re.compile(r" - at `(key in )?\$(?P<path>.*)`$")
+STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
+MOST_CHARACTERS = 80
+"""Of a value in a message."""
+
+
+def _in_words(error: Exception, content: bytes) -> str:
+    """
+    The decoder's words, with the value that it refused.
+    """
+    words = str(error)
+    if unknown := UNKNOWN_FIELD.match(words):
+        return f"unknown fields {unknown['at'] or '$'}.{unknown['name']}"
+    place = PLACE.search(words)
+    try:
+        value = msgspec.json.decode(content)
+    except UNREADABLE:
+        return words
+    if place is None:
+        return words
+    for step in STEP.finditer(place["path"]):
+        if isinstance(value, list) and (step["index"] or "").isdigit():
+            value = value[int(step["index"])]
+        elif isinstance(value, dict) and step["name"] in value:
+            value = value[step["name"]]
+        else:
+            break
+    return f"{words}, the value is {shown(value)}"
+
+
+def shown(value: object) -> str:
+    """
+    A value as JSON on one line, shortened.
+    """
+    text = msgspec.json.encode(value).decode(errors="replace")
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def encoded(record: object) -> bytes:
+    """
+    A record as JSON, its fields sorted by their names.
+
+    Raises ResultsError for a number that JSON does not have: NaN or an infinity.
+    """
+    plain = _plain(record)
+    _refuse_infinite(plain, "$")
+    return msgspec.json.encode(plain, order="sorted")
+
+
+def _refuse_infinite(value: object, place: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        # The encoder would write null.
+        msg = f"cannot store {place} = {value}, which JSON does not have"
+        raise ResultsError(msg)
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _refuse_infinite(each, f"{place}.{name}")
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            _refuse_infinite(each, f"{place}[{index}]")
+
+
+def _plain(record: object) -> object:
+    # Numbers as keys become text, because keys are sorted.
+    plain: object = msgspec.to_builtins(record, enc_hook=str, str_keys=True)
+    return plain
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    msg = f"cannot read a {kind.__name__} from {value!r}"
+    raise TypeError(msg)

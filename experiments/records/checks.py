@@ -150,7 +150,8 @@ def manifest_faults(manifest: Manifest) -> Iterator[str]:
             if name not in variants:
                 yield f"{field} names {name!r}, which is not among the manifest's variants"
     for index, block in enumerate(manifest.order):
-        yield from _repeated(f"order[{index}]", Counter(name for part in block for name in part))
+        for number, part in enumerate(block):
+            yield from _repeated(f"order[{index}][{number}]", Counter(part))
     yield from _whole_faults(manifest)
     for index, step in enumerate(manifest.found.steps if manifest.found else ()):
         count = len(step.candidates)

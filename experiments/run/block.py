@@ -57,7 +57,8 @@ class Block:
         stop = self.stage.stop
         with ExitStack() as held:
             try:
-                self._measure()
+                with stop.before_errors():
+                    self._measure()
             except KeyboardInterrupt:
                 self._stop()
             finally:

@@ -63,14 +63,14 @@ class Deployed:
     are not affected. If a process of it has ended, this is the fault, in both runtimes, and the
     trial is ``spoiled``: none of its results counts. ``next_step`` is what the user can do.
     ``fields`` collects fields of the trial's record, and ``state`` is the state of the network, if
-    it is wanted. ``quiet`` skips the stop check at the start of a phase.
+    it is wanted. ``quiet`` skips the check for a stop at the start of a phase and after an error.
     """
 
     def __init__(
         self,
         identity: Identity,
         conditions: Conditions,
-        begin: Callable[[str], None],
+        check_stop: Callable[[], None],
         *,
         wants_state: bool = False,
         freezes: bool = True,
@@ -78,8 +78,8 @@ class Deployed:
         """
         Nothing is created yet.
 
-        ``begin`` is called at the start of every phase and may raise KeyboardInterrupt. Without
-        ``freezes`` the deployment runs all the time.
+        ``check_stop`` raises KeyboardInterrupt if the user has asked to stop. Without ``freezes``
+        the deployment runs all the time.
         """
         self.identity = identity
         self.conditions = conditions
@@ -92,7 +92,7 @@ class Deployed:
         self.fields: dict[str, Any] = {}
         self.state: NetworkState | None = None
         self.started_at = time.time()
-        self._begin = begin
+        self._check_stop = check_stop
         self._wants_state = wants_state
         self.freezes = freezes
         self._stack = ExitStack()
@@ -131,9 +131,12 @@ class Deployed:
         started = time.monotonic()
         try:
             if not self.quiet:
-                self._begin(phase)
+                self._check_stop()
             yield
         except TRIAL_ERRORS as error:
+            if not self.quiet:
+                # What the stop broke has no fault of its own.
+                self._check_stop()
             self._fail_by(error)
             keep_tails(self.identity.site.directory, self.identity.raw)
         finally:

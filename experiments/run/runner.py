@@ -70,9 +70,10 @@ class Runner:
         recorded and raised again.
         """
         try:
-            self._prepare()
-            self._pilot()
-            self._blocks()
+            with self.stage.stop.before_errors():
+                self._prepare()
+                self._pilot()
+                self._blocks()
             state, note = COMPLETE, ""
         except KeyboardInterrupt:
             state, note = INTERRUPTED, "interrupted by the user; finished trials are kept"

@@ -193,7 +193,9 @@ class Stage:
             raw=raw,
         )
         wants_state = variant.name not in self.states
-        return Trial(identity, conditions, self._begin, wants_state=wants_state, freezes=freezes)
+        return Trial(
+            identity, conditions, self.stop.check, wants_state=wants_state, freezes=freezes
+        )
 
     def side_by_side(
         self,
@@ -244,9 +246,6 @@ class Stage:
         Raise ProofError if the lab contains something that was not there before the first trial.
         """
         check_residue(self._before, self.hierarchies)
-
-    def _begin(self, _phase: str) -> None:
-        self.stop.check()
 
     def start_docker_once(self) -> int:
         """

@@ -56,6 +56,21 @@ class StopRequest:
             raise KeyboardInterrupt
 
     @contextmanager
+    def before_errors(self) -> Iterator[None]:
+        """
+        Raise KeyboardInterrupt in place of an error that follows the user's request to stop.
+
+        What a signal interrupts may fail on its way out and so hide the interrupt, as the event
+        loop of pyroute2 does.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.asked:
+                raise KeyboardInterrupt from error
+            raise
+
+    @contextmanager
     def held(self) -> Iterator[None]:
         """
         Only remember signals meanwhile, so that the current work is completed.

@@ -47,7 +47,7 @@ class Trial(Deployed):
         self,
         identity: Identity,
         conditions: Conditions,
-        begin: Callable[[str], None],
+        check_stop: Callable[[], None],
         *,
         wants_state: bool = False,
         freezes: bool = True,
@@ -55,7 +55,7 @@ class Trial(Deployed):
         """
         See Deployed; no load has run yet.
         """
-        super().__init__(identity, conditions, begin, wants_state=wants_state, freezes=freezes)
+        super().__init__(identity, conditions, check_stop, wants_state=wants_state, freezes=freezes)
         self.loads: list[RoundLoad] = []
         self._whole: list[LoadResult] = []
         self._times_ms: list[Counter[int]] = []

@@ -14,6 +14,7 @@ import pytest
 
 from experiments.errors import ProofError
 from experiments.run.block import Block
+from experiments.run.stop import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -143,9 +144,9 @@ class StubTrial:
         return self.name
 
 
-class StubStop:
+class StubStop(StopRequest):
     """
-    Whether the user asked to stop; ``is_held`` says that a signal would only be remembered.
+    A request to stop that no signal reaches; a signal would only be remembered if it ``is_held``.
     """
 
     def __init__(self) -> None:
@@ -153,16 +154,14 @@ class StubStop:
         Nobody asked.
         """
         self.asked = False
-        self.is_held = False
+        self._held = False
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    @property
+    def is_held(self) -> bool:
         """
-        As a stop request.
+        Whether a block has something to do that must not be broken off.
         """
-        self.is_held = True
-        yield
-        self.is_held = False
+        return self._held
 
 
 class Lab:
@@ -352,6 +351,35 @@ def test_a_block_that_is_stopped_while_it_comes_up_kills_what_others_wait_for() 
     assert block.stopped
     assert lab.asked("kill") == ["a", "b", "c"]
     assert lab.asked("warm_up") == []
+
+
+def test_an_error_that_a_signal_leaves_behind_stops_the_block_like_the_signal() -> None:
+    """
+    As of a library that cannot close what was interrupted; without a signal it is raised.
+    """
+    lab = Lab()
+
+    def breaks(step: str) -> None:
+        if step == "warm_up":
+            msg = "the event loop stopped"
+            raise RuntimeError(msg)
+
+    def stops(step: str) -> None:
+        lab.stop.asked = True
+        breaks(step)
+
+    for trial in lab.trials.values():
+        trial.raises = breaks
+    with pytest.raises(RuntimeError, match="event loop"):
+        lab.block().run()
+    assert sorted(lab.asked("take_down")) == ["a", "b", "c"]
+    lab = Lab()
+    for trial in lab.trials.values():
+        trial.raises = stops
+    block = lab.block()
+    assert records_of(block) == ["a", "b", "c"]
+    assert block.stopped
+    assert {trial.fault for trial in lab.trials.values()} == {"stopped"}
 
 
 def test_what_was_measured_is_not_lost_by_a_late_signal() -> None:

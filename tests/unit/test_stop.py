@@ -58,6 +58,26 @@ def test_what_must_not_be_broken_off_is_done_to_its_end(stop: StopRequest) -> No
     assert stop.asked
 
 
+def test_an_error_that_follows_the_signal_does_not_hide_it(stop: StopRequest) -> None:
+    """
+    As of a library that was interrupted and cannot close; without a signal an error stays one.
+    """
+
+    def close(*, interrupted: bool) -> None:
+        try:
+            if interrupted:
+                os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            msg = "the event loop stopped"
+            raise RuntimeError(msg)
+
+    with pytest.raises(RuntimeError, match="event loop"), stop.before_errors():
+        close(interrupted=False)
+    with pytest.raises(KeyboardInterrupt) as interrupt, stop.before_errors():
+        close(interrupted=True)
+    assert isinstance(interrupt.value.__cause__, RuntimeError)
+
+
 def test_a_signal_after_that_breaks_off_again(stop: StopRequest) -> None:
     """
     If nothing was asked meanwhile.

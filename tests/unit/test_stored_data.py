@@ -359,7 +359,7 @@ CONTRADICTIONS: list[tuple[str, object, str]] = [
     ("ladders.0.steps", ["netns", "podman"], "ladders names 'podman'"),
     ("wholes.0.ladders", ["none"], r"wholes\[0\]\.ladders has 'none'"),
     ("variants.1.name", "netns", "variants has 'netns' 2 times"),
-    ("order.0.0.1", "netns", r"order\[0\] has 'netns' 2 times"),
+    ("order.0.0.1", "netns", r"order\[0\]\[0\] has 'netns' 2 times"),
     ("order.0.0.1", "podman", "order names 'podman'"),
     ("mine", 1, r"unknown fields \$\.mine"),
 ]

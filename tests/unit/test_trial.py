@@ -121,9 +121,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
             placement=SimpleNamespace(client={0}, stack={1}, apart=True),
             pinned=True,
         )
-        trial = Trial(
-            cast("Identity", identity), cast("Conditions", conditions), lambda _phase: None
-        )
+        trial = Trial(cast("Identity", identity), cast("Conditions", conditions), lambda: None)
         trial.fields["check"] = CHECK
         trial.freezer = cast("Freezer", StubFreezer(runs_us))
         trial.client = cast("Client", None)
@@ -367,3 +365,31 @@ def test_a_second_fault_does_not_hide_the_first(a_trial: Callable[..., Trial]) -
     trial.fail("nor did it go")
     assert trial.fault == "it did not come up; and then: nor did it go"
     assert trial.failed_phase == "deploy"
+
+
+def test_what_a_stop_breaks_is_no_fault_of_the_trial(a_trial: Callable[..., Trial]) -> None:
+    """
+    An error is a fault while nobody asked to stop, and in the clean-up after a stop.
+    """
+    trial = a_trial()
+    asked: list[bool] = []
+
+    def check_stop() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    trial._check_stop = check_stop
+
+    def broken_off() -> None:
+        asked.append(True)
+        msg = "the process was interrupted"
+        raise OSError(msg)
+
+    with pytest.raises(KeyboardInterrupt), trial.step("load"):
+        broken_off()
+    assert not trial.fault
+    trial.quiet = True
+    with trial.step("teardown"):
+        msg = "the folder is in use"
+        raise OSError(msg)
+    assert "the folder is in use" in trial.fault

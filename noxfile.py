@@ -39,6 +39,7 @@ from experiments.declare.reading import load_variants
 from experiments.errors import BridgetollError
 from experiments.plan.options import measure_parser
 from experiments.records.files import MANIFEST
+from experiments.records.folder import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,12 +237,20 @@ def await_end(run: Path) -> None:
     from experiments.machines.lock import is_free  # noqa: PLC0415
 
     deadline = time.monotonic() + ORDERLY_STOP_S
-    while (
-        json.loads((run / MANIFEST).read_text())["state"] == "running"
-        and not is_free()
-        and time.monotonic() < deadline
-    ):
+    while is_running(run) and not is_free() and time.monotonic() < deadline:
         time.sleep(0.2)
+
+
+def is_running(run: Path) -> bool:
+    """
+    Whether a run's manifest says that it has not ended.
+    """
+    try:
+        with opened(run, MANIFEST) as file:
+            return bool(json.load(file)["state"] == "running")
+    except (BridgetollError, OSError, ValueError, LookupError, TypeError):
+        # The report says what is wrong with it.
+        return False
 
 
 def runs(results: Path) -> set[Path]:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.drawing.figure import DIRECTORY, write
+from analysis.drawing.figure import DIRECTORY
+from analysis.drawing.figure import write as write_figures
 from analysis.findings import Findings
 from analysis.folders import (
     PAGE_SUFFIX,
@@ -20,7 +21,6 @@ from analysis.folders import (
     TRIALS_CSV,
     VALUE_AT_FAULT,
     VERDICTS,
-    unwritable,
 )
 from analysis.report.gallery import FIGURES, figures
 from analysis.report.markdown import render
@@ -32,6 +32,7 @@ from analysis.topics.comparisons.section import verdict_lines
 from analysis.topics.latency.histograms import write_histograms
 from experiments.errors import ResultsError
 from experiments.records.files import latest_run
+from experiments.records.folder import unwritable, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,20 +117,21 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
     directory = DIRECTORY if len(runs) == 1 else f"pooled-{DIRECTORY}"
     drawn = figures(findings)
     text = render(findings, drawn, directory)
-    output.write_text(text, encoding="utf-8")
+    write(output.parent, output.name, text.encode())
     drawings = {f"{directory}/{figure.name}.svg": figure.svg for figure in drawn}
-    output.with_suffix(PAGE_SUFFIX).write_text(page(text, drawings), encoding="utf-8")
+    name = output.with_suffix(PAGE_SUFFIX).name
+    write(output.parent, name, page(text, drawings).encode())
     # Stale figures are removed only from a run's folder: another folder is the user's.
     known = FIGURES if output.parent == runs[-1] else ()
-    write(drawn, output.parent / directory, known)
+    write_figures(drawn, output.parent, directory, known)
     # verdicts.json beside report.md, pooled-verdicts.json, and mine-verdicts.json beside mine.md.
     prefix = output.stem.removesuffix(Path(REPORT).stem)
     separator = "" if prefix != output.stem else "-"
-    verdicts = output.with_name(f"{prefix}{separator}{VERDICTS}")
-    verdicts.write_text(verdicts_json(findings), encoding="utf-8")
+    name = f"{prefix}{separator}{VERDICTS}"
+    write(output.parent, name, verdicts_json(findings).encode())
     if run.folder is not None:
         csv = trials_csv(run.manifest, run.trials)
-        (output.parent / TRIALS_CSV).write_text(csv, encoding="utf-8")
+        write(output.parent, TRIALS_CSV, csv.encode())
         write_histograms(run.trials, run.folder)
     return findings
 

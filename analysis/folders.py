@@ -23,11 +23,3 @@ VERDICTS = "verdicts.json"
 
 VALUE_AT_FAULT = (ArithmeticError, LookupError, TypeError, ValueError)
 """Exceptions that records with valid types but invalid values cause, such as a duration of 0."""
-
-
-def unwritable(error: OSError, where: Path) -> str:
-    """
-    What cannot be written and why; a full disk names no file, and it is then ``where``.
-    """
-    what = error.filename or where
-    return f"{what} cannot be written: {error.strerror}; check permissions and free space"

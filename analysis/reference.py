@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from analysis.__main__ import make
 from analysis.folders import REFERENCE, REPORT, RESULTS, VALUE_AT_FAULT
+from experiments.declare.reading import VARIANTS_FILE
 from experiments.errors import ResultsError
 from experiments.records.files import (
     AGREEMENT_LOADS,
@@ -30,6 +31,7 @@ from experiments.records.files import (
     SEARCH_TRIALS,
     TRIALS,
 )
+from experiments.records.folder import files, opened, unwritable, write
 from experiments.records.manifest import COMPLETE
 from experiments.records.raw import check_raw
 from experiments.records.store import (
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {options.run} contains an invalid value: {error!r}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.filename or options.to}: {error.strerror}", file=sys.stderr)
+        print(f"error: {unwritable(error, options.to)}", file=sys.stderr)
         return 1
     print(f"kept: {options.run} in {kept}, {bytes_of(kept) / 1e6:.1f} MB")
     return 0
@@ -127,16 +129,17 @@ def _copy(run: Path, folder: Path) -> None:
     """
     Copy everything that a run measured, and nothing derived from it.
     """
-    shutil.copyfile(run / MANIFEST, folder / MANIFEST)
-    for name in RECORDS:
-        if (run / name).exists():
-            compressed = lzma.compress((run / name).read_bytes())
-            (folder / f"{name}{COMPRESSED}").write_bytes(compressed)
-    for path in sorted(run.glob("variants.toml")) + sorted(run.glob("overlays/*")):
-        copy = folder / path.relative_to(run)
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, copy)
-    (folder / RAW_ARCHIVE).write_bytes(lzma.compress(archive(run / RAW)))
+    for name in files(run):
+        if name in RECORDS:
+            write(folder, f"{name}{COMPRESSED}", lzma.compress(_content(run, name)))
+        elif name in {MANIFEST, VARIANTS_FILE.name} or name.startswith("overlays/"):
+            write(folder, name, _content(run, name))
+    write(folder, RAW_ARCHIVE, lzma.compress(archive(run)))
+
+
+def _content(run: Path, name: str) -> bytes:
+    with opened(run, name) as file:
+        return file.read()
 
 
 def _refuse(run: Path, target: Path) -> None:
@@ -175,18 +178,17 @@ def _refuse_faulty(run: Path, manifest: Manifest) -> None:
     check_raw(run, read_trials(run))
 
 
-def archive(folder: Path) -> bytes:
+def archive(run: Path) -> bytes:
     """
-    A reproducible tar of all files below a folder: without owners and times.
+    A reproducible tar of a run's raw data: without owners and times.
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                content = path.read_bytes()
-                entry = tarfile.TarInfo(str(Path(RAW) / path.relative_to(folder)))
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
+        for name in files(run, RAW):
+            content = _content(run, name)
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analysis.folders import RESULTS, unwritable
+from analysis.folders import RESULTS
 from analysis.report.verdicts_json import Verdicts
+from experiments.records.folder import unwritable
 from experiments.records.manifest import Manifest
 from experiments.records.trials import AgreementLoad, TrialRecord
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.errors import ResultsError
+from experiments.records import folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,28 +40,27 @@ class Figure:
     caption: str
 
 
-def write(figures: Sequence[Figure], directory: Path, known: Collection[str] = ()) -> list[Path]:
+def write(
+    figures: Sequence[Figure], run: Path, directory: str, known: Collection[str] = ()
+) -> list[Path]:
     """
-    Write each figure's SVG and CSV into the directory and return their paths.
+    Write each figure's SVG and CSV into a directory of the run and return their paths.
 
     Creates the directory. Removes the files of ``known`` figures that an earlier report left.
     Raises ResultsError when the directory cannot be written.
     """
     written = []
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         for name in known:
             for suffix in (".svg", ".csv"):
-                (directory / f"{name}{suffix}").unlink(missing_ok=True)
+                folder.remove(run, f"{directory}/{name}{suffix}")
         for figure in figures:
             for suffix, text in ((".svg", figure.svg), (".csv", figure.csv)):
-                path = directory / f"{figure.name}{suffix}"
-                # Bytes, so that line endings are the same on every platform.
-                path.write_bytes(text.encode())
-                written.append(path)
+                name = f"{directory}/{figure.name}{suffix}"
+                folder.write(run, name, text.encode())
+                written.append(run / name)
     except OSError as error:
-        msg = f"{directory} cannot be written: {error.strerror}; check permissions and free space"
-        raise ResultsError(msg) from error
+        raise ResultsError(folder.unwritable(error, run)) from error
     return written
 
 

@@ -187,7 +187,7 @@ def vm_command(session: str, description: str) -> Callable[[Sequence[str]], int]
                 machine.up()
             elif session == "pull":
                 for run in machine.pull_all():
-                    give_back(run.parent, run)
+                    give_back(run)
                     print(f"pulled {run}; `nox -s report -- {run}` writes its report")
             elif session == "halt":
                 machine.halt()

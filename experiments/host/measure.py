@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import shutil
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.commands import run_command
@@ -18,6 +18,7 @@ from experiments.declare.writing import variants_toml
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.paths import PROJECT
 from experiments.processes import ignore_stops
+from experiments.records.folder import claim, make_folder, unwritable, write
 from experiments.records.manifest import (
     COMPLETE,
     FAILED,
@@ -30,8 +31,6 @@ from experiments.records.manifest import (
 from experiments.records.store import checked_trials, read_manifest, write_manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from experiments.declare.variants import Variant
     from experiments.machines import Machine
 
@@ -51,23 +50,22 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
     try:
         machine.up()
         machine_record, userland = machine.facts()
-        manifest = keep_variants(run, manifest)
+        manifest = dataclasses.replace(
+            keep_variants(run, manifest),
+            run=run.name,
+            machine=dataclasses.replace(machine_record, reason=reason),
+            userland=userland,
+        )
+        write_manifest(run, manifest)
     except BaseException:
         shutil.rmtree(run)
         raise
-    manifest = dataclasses.replace(
-        manifest,
-        run=run.name,
-        machine=dataclasses.replace(machine_record, reason=reason),
-        userland=userland,
-    )
-    write_manifest(run, manifest)
     # Now too, so that the user can write a report if this process is killed.
-    give_back(results, run)
+    give_back(run)
     try:
         return carry_out(machine, run, manifest)
     finally:
-        give_back(results, run)
+        give_back(run)
 
 
 def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
@@ -138,15 +136,15 @@ def new_run(results: Path, name: str) -> Path:
     Raises ResultsError if that is not possible.
     """
     try:
-        results.mkdir(parents=True, exist_ok=True)
+        make_folder(results)
         run = results / name
         number = 2
         while run.exists():
             run = results / f"{name}-{number}"
             number += 1
-        run.mkdir()
+        make_folder(run)
     except OSError as error:
-        msg = f"cannot create a run in {results}: {error.strerror}; choose another with --results"
+        msg = f"{unwritable(error, results)}, or choose another folder with --results"
         raise ResultsError(msg) from error
     return run
 
@@ -177,12 +175,10 @@ def _keep_variants(run: Path, manifest: Manifest) -> Manifest:
     ]
     if not manifest.variants_file:
         return dataclasses.replace(manifest, variants=variants)
-    (run / VARIANTS_FILE.name).write_text(
-        variants_toml(
-            variants, manifest.comparisons, manifest.ladders, manifest.wholes, manifest.search
-        ),
-        encoding="utf-8",
+    text = variants_toml(
+        variants, manifest.comparisons, manifest.ladders, manifest.wholes, manifest.search
     )
+    write(run, VARIANTS_FILE.name, text.encode())
     return dataclasses.replace(manifest, variants=variants, variants_file=VARIANTS_FILE.name)
 
 
@@ -192,10 +188,9 @@ def keep_overlays(run: Path, variant: Variant) -> tuple[Path, ...]:
     """
     kept = []
     for number, overlay in enumerate(variant.overlays, start=1):
-        target = run / "overlays" / f"{variant.name}-{number}-{overlay.name}"
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(overlay, target)
-        kept.append(target.relative_to(run))
+        name = f"overlays/{variant.name}-{number}-{overlay.name}"
+        write(run, name, overlay.read_bytes())
+        kept.append(Path(name))
     return tuple(kept)
 
 
@@ -211,11 +206,9 @@ def git_state() -> Source | None:
     return Source(commit.text.strip(), changed=bool(status.text.strip()))
 
 
-def give_back(results: Path, run: Path) -> None:
+def give_back(run: Path) -> None:
     """
-    Under sudo, make the invoking user the owner of the run.
+    Make the user the owner of the run, without what the lab should not have left there.
     """
-    user, group = (os.environ.get(name) for name in ("SUDO_UID", "SUDO_GID"))
-    if user and group:
-        for path in [results, run, *run.rglob("*")]:
-            os.chown(path, int(user), int(group))
+    for words in claim(run):
+        print(f"warning: {words}", file=sys.stderr)

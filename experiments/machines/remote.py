@@ -22,6 +22,9 @@ PROBE_TIMEOUT_S = 20
 COMMAND_TIMEOUT_S = 120
 COPY_TIMEOUT_S = 600
 
+PLAIN_FILES = ("--no-links", "--no-devices", "--no-specials", "--chmod=D755,F644")
+"""Options of rsync: what comes from the lab leads nowhere, and gives nobody rights."""
+
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": "10",
@@ -81,9 +84,11 @@ class Remote:
 
     def pull(self, source: str, target: Path) -> None:
         """
-        Copy the remote directory ``source`` into the local ``target``; nothing is deleted.
+        Copy files and folders of the remote ``source`` into the local ``target``, nothing else.
+
+        Nothing is deleted.
         """
-        self._rsync([f"{self.host}:{source}/", f"{target}/"])
+        self._rsync([*PLAIN_FILES, f"{self.host}:{source}/", f"{target}/"])
 
     def _rsync(self, arguments: Sequence[str]) -> None:
         """

@@ -65,7 +65,7 @@ class VagrantMachine:
         self._acceleration = acceleration
         self._notes = VmNotes(STATE)
         self._remote = Remote(STATE / "ssh-config", VM.name)
-        self._runs = vm_runs.VmRuns(self._remote)
+        self._runs = vm_runs.VmRuns(self._remote, self._notes)
 
     def up(self) -> None:
         """

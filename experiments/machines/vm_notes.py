@@ -22,7 +22,8 @@ class VmNotes:
 
     ``box`` (name, digest, version, sha256) and ``acceleration`` describe the existing VM;
     ``daemons``, ``pool``, ``network`` and ``image`` are the resources made for it, and
-    ``processes`` tells which processes the daemons are.
+    ``processes`` tells which processes the daemons are. ``runs`` maps the runs in the VM to their
+    folders on this host.
     """
 
     def __init__(self, state: Path) -> None:

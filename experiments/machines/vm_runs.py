@@ -5,7 +5,6 @@ The runs in the VM: pushed there with their plan, and pulled back with their res
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,9 @@ from experiments.records.store import read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from experiments.machines.remote import Remote
+    from experiments.machines.vm_notes import VmNotes
 
 RUNS_IN_VM = "/var/lib/bridgetoll/runs"
-ORIGINS_IN_VM = "/var/lib/bridgetoll/origins"
 
 ORDERLY_STOP_S = 90
 """The time that the VM's side of a run may take to stop after the host's side has ended."""
@@ -27,22 +26,24 @@ ORDERLY_STOP_S = 90
 class VmRuns:
     """
     The folders of runs in the VM, and notes of the host's folders that they belong to.
+
+    The notes are the host's: what the VM says decides nowhere where the host writes.
     """
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, notes: VmNotes) -> None:
         """
         Nothing is copied yet.
         """
         self._remote = remote
+        self._notes = notes
 
     def push(self, run: Path) -> None:
         """
         Copy a run's folder into the VM.
         """
         self._remote.push(run, folder(run.name))
-        origin = shlex.quote(str(run.resolve()))
-        note = f"mkdir -p {ORIGINS_IN_VM} && printf %s {origin} >{ORIGINS_IN_VM}/{run.name} && sync"
-        self._remote.output(["sh", "-c", note])
+        self._remote.output(["sync"])
+        self._notes.add(runs={**self._noted(), run.name: str(run.resolve())})
 
     def pull(self, name: str, target: Path) -> None:
         """
@@ -79,9 +80,13 @@ class VmRuns:
         """
         The runs that are still in the VM, with their original folders.
         """
-        show = f"cd {ORIGINS_IN_VM} 2>/dev/null && grep -H . * || true"
-        lines = self._remote.output(["sh", "-c", show]).splitlines()
-        return {name: Path(origin) for name, origin in (line.split(":", 1) for line in lines)}
+        show = f"ls -1 {RUNS_IN_VM} 2>/dev/null || true"
+        there = self._remote.output(["sh", "-c", show]).splitlines()
+        return {name: Path(origin) for name, origin in self._noted().items() if name in there}
+
+    def _noted(self) -> dict[str, str]:
+        noted: dict[str, str] = self._notes.read().get("runs", {})
+        return noted
 
     def _await_end(self) -> None:
         """
@@ -97,7 +102,7 @@ class VmRuns:
         self._remote.pull(folder(name), target)
         # The note comes last: a run without a note would be forgotten.
         self._remote.output(["rm", "-rf", folder(name)])
-        self._remote.output(["rm", "-f", f"{ORIGINS_IN_VM}/{name}"])
+        self._notes.add(runs={each: at for each, at in self._noted().items() if each != name})
 
 
 def folder(name: str) -> str:

@@ -4,11 +4,12 @@ The digest of a trial's raw data, by which a later change of them is seen.
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from typing import TYPE_CHECKING
 
 from experiments.errors import ResultsError
 from experiments.records.files import RAW
+from experiments.records.folder import files, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,25 +21,23 @@ DERIVED = ".hlog"
 """The suffix of files that a report adds to the raw data."""
 
 
-def raw_digest(folder: Path) -> str:
+def raw_digest(run: Path, folder: str) -> str:
     """
-    The SHA-256 over the names and contents of all files below a folder, sorted by name.
+    The SHA-256 over the names and contents of all files below a folder of a run, sorted by name.
 
     Empty without a file. Raises ResultsError for a file that cannot be read.
     """
     digest = sha256()
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    names = [name for name, path in sorted(paths.items()) if path.is_file()]
-    names = [name for name in names if not name.endswith(DERIVED)]
-    for name in names:
-        try:
-            content = paths[name].read_bytes()
-        except OSError as error:
-            msg = f"cannot read {paths[name]}: {error.strerror}"
-            raise ResultsError(msg) from error
-        # The digest of each part has a fixed length, so that no two folders look the same.
-        for part in (name.encode(errors="surrogateescape"), content):
-            digest.update(sha256(part).digest())
+    try:
+        names = [name for name in files(run, folder) if not name.endswith(DERIVED)]
+        for name in names:
+            # The digest of each part has a fixed length, so that no two folders look the same.
+            digest.update(sha256(name.removeprefix(f"{folder}/").encode()).digest())
+            with opened(run, name) as file:
+                digest.update(file_digest(file, "sha256").digest())
+    except OSError as error:
+        msg = f"cannot read {error.filename}: {error.strerror}"
+        raise ResultsError(msg) from error
     return digest.hexdigest() if names else ""
 
 
@@ -63,7 +62,7 @@ def check_raw(run: Path, trials: Iterable[TrialRecord]) -> None:
         if not (run / name).is_dir():
             msg = f"{run}: {name} is missing; fetch the original"
             raise ResultsError(msg)
-        if trial.raw_sha256 and (found := raw_digest(run / name)) != trial.raw_sha256:
+        if trial.raw_sha256 and (found := raw_digest(run, name)) != trial.raw_sha256:
             msg = (
                 f"{run}: {name} was altered after trial {trial.number}: raw_sha256 is "
                 f"{trial.raw_sha256!r}, and that of the folder is {found!r}"

@@ -5,7 +5,6 @@ Reading and writing the records; the package describes the files of a run.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from experiments.records.checks import (
 )
 from experiments.records.decoding import OtherVersionError, decoded, encoded
 from experiments.records.files import AGREEMENT_LOADS, MANIFEST, TRIALS
+from experiments.records.folder import append, unwritable, write
 from experiments.records.manifest import Manifest
 from experiments.records.streams import content, lines, stored_as
 from experiments.records.trials import AgreementLoad, TrialRecord
@@ -47,13 +47,11 @@ def write_manifest(run: Path, manifest: Manifest) -> None:
 
     Raises ResultsError if the folder cannot be written.
     """
-    partial = run / f"{MANIFEST}.partial"
+    content = msgspec.json.format(encoded(manifest), indent=1) + b"\n"
     try:
-        partial.write_bytes(msgspec.json.format(encoded(manifest), indent=1) + b"\n")
-        partial.replace(run / MANIFEST)
+        write(run, MANIFEST, content)
     except OSError as error:
-        msg = f"cannot write to {run}: {error.strerror}; free some space, or use --results"
-        raise ResultsError(msg) from error
+        raise ResultsError(unwritable(error, run)) from error
 
 
 def read_manifest(run: Path) -> Manifest:
@@ -237,13 +235,9 @@ def _append(path: Path, record: object) -> None:
     # Before the file is opened: a record that cannot be stored leaves no trace.
     line = encoded(record) + b"\n"
     try:
-        with path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        append(path.parent, path.name, line)
     except OSError as error:
-        msg = f"cannot write {path}: {error.strerror}; free some space"
-        raise ResultsError(msg) from error
+        raise ResultsError(unwritable(error, path.parent)) from error
 
 
 def _records(

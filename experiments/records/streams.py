@@ -5,11 +5,13 @@ Reading of a run's files within limits: no file, compressed or endless, takes mo
 from __future__ import annotations
 
 import io
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from experiments.errors import ResultsError
 from experiments.records.files import COMPRESSED
+from experiments.records.folder import LARGEST_FILE_BYTES, opened
 
 if TYPE_CHECKING:
     import lzma
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from _typeshed import WriteableBuffer
-
-LARGEST_FILE_BYTES = 500_000_000
-"""The most that a record file may hold, decompressed; 100 times what the reference holds."""
 
 LARGEST_LINE_BYTES = 16_000_000
 """The most that one record may hold; a trial of fifty services has 100 kB."""
@@ -38,7 +37,7 @@ def content(path: Path) -> bytes:
 
     Raises ResultsError if it cannot be read, or exceeds LARGEST_MANIFEST_BYTES.
     """
-    with _reading(path), path.open("rb") as file:
+    with _reading(path), opened(path.parent, path.name) as file:
         read = file.read(LARGEST_MANIFEST_BYTES + 1)
     _refuse_more(path, "a manifest", len(read), LARGEST_MANIFEST_BYTES)
     return read
@@ -52,7 +51,7 @@ def stored_as(path: Path) -> Path | None:
     """
     with _reading(path):
         compressed = path.with_name(f"{path.name}{COMPRESSED}")
-        return next((each for each in (path, compressed) if each.exists()), None)
+        return next((each for each in (path, compressed) if os.path.lexists(each)), None)
 
 
 def lines(path: Path) -> Iterator[bytes]:
@@ -62,7 +61,7 @@ def lines(path: Path) -> Iterator[bytes]:
     Raises ResultsError if it cannot be read, or exceeds LARGEST_FILE_BYTES or LARGEST_LINE_BYTES.
     """
     size = 0
-    with _reading(path), path.open("rb", buffering=CHUNK_BYTES) as file:
+    with _reading(path), opened(path.parent, path.name) as file:
         stream: BinaryIO = file
         if path.suffix == COMPRESSED:
             stream = io.BufferedReader(_Decompressed(file), CHUNK_BYTES)

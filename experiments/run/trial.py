@@ -243,7 +243,10 @@ class Trial(Deployed):
             requests_lost=self._under_way if self.failed_phase in UNDER_LOAD else 0,
             failed_phase=self.failed_phase,
             error=f"{self.fault}\nNext: {self.next_step}" if self.next_step else self.fault,
-            raw_sha256=raw_digest(self.identity.raw),
+            raw_sha256=raw_digest(
+                self.identity.run_folder,
+                self.identity.raw.relative_to(self.identity.run_folder).as_posix(),
+            ),
             **({"check": None} | self.fields),
         )
 

@@ -157,7 +157,7 @@ def test_a_stall_is_in_the_corrected_latency_only(tmp_path: Path) -> None:
         wanted = plan(address, 100, 200, connections=1)
         load = OpenLoop().run(wanted, CLIENT, tmp_path, tmp_path)
     assert load.requests_ok == 200
-    log = read_log(tmp_path / load.log)
+    log = read_log(tmp_path, load.log)
     assert quantile_us(log.corrected_us, "p99") > 500_000
     assert quantile_us(log.uncorrected_us, "p99") < 250_000
 

@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     A file in the folder's place is as unwritable as can be, for root too.
     """
     (tmp_path / "run").write_text("")
-    with pytest.raises(ResultsError, match="cannot write"):
+    with pytest.raises(ResultsError, match="cannot be written: Not a directory; check permissions"):
         write_manifest(tmp_path / "run", manifest())
-    with pytest.raises(ResultsError, match="cannot write"):
+    with pytest.raises(ResultsError, match="cannot be written: Not a directory; check permissions"):
         append_trial(tmp_path / "run", trial(1, 1, "netns", 250.0))

@@ -133,9 +133,9 @@ def test_its_raw_data_are_all_in_one_archive(tmp_path: Path) -> None:
     with tarfile.open(kept / RAW_ARCHIVE) as tar:
         tar.extractall(tmp_path / "unpacked", filter="data")
     assert files(tmp_path / "unpacked" / RAW) == files(run / RAW)
-    first = archive(run / RAW)
-    shutil.copytree(run / RAW, tmp_path / "copy")
-    (tmp_path / "copy" / "001-docker" / "ab.txt").touch()
+    first = archive(run)
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / RAW / "001-docker" / "ab.txt").touch()
     assert archive(tmp_path / "copy") == first
 
 

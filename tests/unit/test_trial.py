@@ -109,6 +109,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
             position=3,
             variant=SimpleNamespace(name="netns", levels={}),
             site=SimpleNamespace(directory=raw),
+            run_folder=raw.parent,
             raw=raw,
         )
         conditions = SimpleNamespace(

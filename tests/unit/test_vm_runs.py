@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from experiments.errors import HostError
-from experiments.machines.vm_runs import ORIGINS_IN_VM, RUNS_IN_VM, VmRuns
+from experiments.machines.vm_notes import VmNotes
+from experiments.machines.vm_runs import RUNS_IN_VM, VmRuns
 from experiments.records.manifest import COMPLETE, FAILED, RUNNING
 from experiments.records.store import read_manifest, write_manifest
 from tests.unit.samples import manifest
@@ -26,22 +27,19 @@ class StubRemote:
     A VM with runs in these states; a state of None stands for a run that cannot be copied.
     """
 
-    def __init__(self, origins: Path, states: dict[str, str | None]) -> None:
+    def __init__(self, states: dict[str, str | None]) -> None:
         """
-        The runs belong to folders below ``origins``.
+        No command was run yet.
         """
-        self._origins = origins
         self._states = states
         self.commands: list[str] = []
 
     def output(self, arguments: Sequence[str], _timeout_s: float = 0) -> str:
         """
-        The notes of the original folders, or nothing.
+        The names of the runs, or nothing.
         """
         self.commands.append(" ".join(arguments))
-        if "grep" not in self.commands[-1]:
-            return ""
-        return "".join(f"{name}:{self._origins / name}\n" for name in self._states)
+        return "\n".join(self._states) if "ls -1" in self.commands[-1] else ""
 
     def pull(self, source: str, target: Path) -> None:
         """
@@ -54,12 +52,22 @@ class StubRemote:
         write_manifest(target, manifest(state))
 
 
+def runs(remote: StubRemote, tmp_path: Path, *names: str) -> VmRuns:
+    """
+    The runs in a VM, of which these were pushed from folders below ``tmp_path``.
+    """
+    notes = VmNotes(tmp_path / "state")
+    notes.add(runs={name: str(tmp_path / name) for name in names})
+    return VmRuns(cast("Remote", remote), notes)
+
+
 def test_a_run_that_was_lost_is_failed_after_it_was_pulled(tmp_path: Path) -> None:
     """
     Nothing runs in the VM any more, so a run that is still running has been killed.
     """
-    remote = StubRemote(tmp_path, {"one": COMPLETE, "two": RUNNING})
-    assert VmRuns(cast("Remote", remote)).pull_all() == [tmp_path / "one", tmp_path / "two"]
+    remote = StubRemote({"one": COMPLETE, "two": RUNNING})
+    found = runs(remote, tmp_path, "one", "two").pull_all()
+    assert found == [tmp_path / "one", tmp_path / "two"]
     assert read_manifest(tmp_path / "one").state == COMPLETE
     lost = read_manifest(tmp_path / "two")
     assert (lost.state, lost.note) == (FAILED, "the machine was lost during the run")
@@ -70,9 +78,19 @@ def test_a_run_that_cannot_be_copied_stays_in_the_vm_and_stops_no_other(tmp_path
     """
     The error names it after all others have been pulled.
     """
-    remote = StubRemote(tmp_path, {"one": None, "two": COMPLETE})
+    remote = StubRemote({"one": None, "two": COMPLETE})
+    there = runs(remote, tmp_path, "one", "two")
     with pytest.raises(HostError, match=r"^one: No space left on device$"):
-        VmRuns(cast("Remote", remote)).pull_all()
+        there.pull_all()
     assert read_manifest(tmp_path / "two").state == COMPLETE
-    assert f"rm -f {ORIGINS_IN_VM}/one" not in remote.commands
-    assert f"rm -f {ORIGINS_IN_VM}/two" in remote.commands
+    assert list(there.origins()) == ["one"]
+    assert f"rm -rf {RUNS_IN_VM}/one" not in remote.commands
+
+
+def test_the_vm_does_not_decide_where_a_run_is_pulled_to(tmp_path: Path) -> None:
+    """
+    A run that this host did not push stays where it is, and one that is gone is nothing to pull.
+    """
+    remote = StubRemote({"one": COMPLETE, "../two": COMPLETE, "three": COMPLETE})
+    assert runs(remote, tmp_path, "one", "gone").pull_all() == [tmp_path / "one"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "state"]

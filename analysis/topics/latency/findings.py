@@ -14,6 +14,7 @@ Statistical Packages", The American Statistician 1996). It is always a measured 
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import numpy as np
 
 from analysis.statistics.intervals import BOOTSTRAP_SEED, CONFIDENCE, Interval, t_interval
 from experiments.errors import ResultsError
+from experiments.records.folder import opened
 from experiments.records.trials import OK
 
 if TYPE_CHECKING:
@@ -194,9 +196,9 @@ def latencies(manifest: Manifest, trials: Sequence[TrialRecord], run: Path) -> L
     return Latencies(levels, differences)
 
 
-def read_log(path: Path) -> RequestLog:
+def read_log(run: Path, name: str) -> RequestLog:
     """
-    Read the request log of one load, as written by ``experiments/load/open_loop.py``.
+    Read the request log of one load, which is a file of the run.
 
     Raises ResultsError for a log that is missing, empty or broken.
     """
@@ -204,7 +206,10 @@ def read_log(path: Path) -> RequestLog:
     failed = completed = 0
     intended_us, done_us = _Span(), _Span()
     try:
-        with path.open(encoding="ascii") as file, warnings.catch_warnings():
+        with (
+            io.TextIOWrapper(opened(run, name), encoding="ascii") as file,
+            warnings.catch_warnings(),
+        ):
             # numpy warns about an empty last chunk, which is normal.
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")
             if next(file, "").rstrip("\n") != HEADER:
@@ -229,10 +234,10 @@ def read_log(path: Path) -> RequestLog:
                 intended_us.widen(intended)
                 done_us.widen(done[status > 0])
     except (OSError, ValueError) as error:
-        msg = f"{path} is not a log of requests: {error}"
+        msg = f"{run / name} is not a log of requests: {error}"
         raise ResultsError(msg) from error
     if not parts:
-        msg = f"{path} has no request in it"
+        msg = f"{run / name} has no request in it"
         raise ResultsError(msg)
     corrected_us, uncorrected_us = (np.concatenate(part) for part in zip(*parts, strict=True))
     share = completed / len(corrected_us)
@@ -275,7 +280,7 @@ def _cell(
     ]
     if not loads:
         return None
-    logs = [read_log(run / load.log) for _, load in loads]
+    logs = [read_log(run, load.log) for _, load in loads]
     shares = [log.achieved_share for log in logs]
     overloaded = float(np.median(shares)) < OVERLOAD_SHARE
     corrected = [log.corrected_us for log in logs]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +20,12 @@ from hdrh.log import HistogramLogWriter
 
 from analysis.topics.latency.findings import read_log
 from experiments.errors import ResultsError
+from experiments.records.folder import unwritable, write
 from experiments.records.trials import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -45,17 +47,14 @@ def write_histograms(trials: Sequence[TrialRecord], run: Path) -> list[Path]:
     written = []
     for trial in trials:
         for load in trial.open_loads if trial.status == OK else []:
-            latencies_us = read_log(run / load.log).corrected_us
+            latencies_us = read_log(run, load.log).corrected_us
             duration_s = load.requests_completed / load.achieved_per_s if load.achieved_per_s else 0
-            path = run / Path(load.log).with_suffix(SUFFIX)
+            name = PurePosixPath(load.log).with_suffix(SUFFIX).as_posix()
             try:
-                path.write_text(histogram_log(latencies_us, trial.started_at, duration_s))
+                write(run, name, histogram_log(latencies_us, trial.started_at, duration_s).encode())
             except OSError as error:
-                msg = (
-                    f"{path} cannot be written: {error.strerror}; check permissions and free space"
-                )
-                raise ResultsError(msg) from error
-            written.append(path)
+                raise ResultsError(unwritable(error, run)) from error
+            written.append(run / name)
     return written
 
 

@@ -162,8 +162,8 @@ def test_files_are_written_beside_each_other(drawn: dict[str, Figure], tmp_path:
     """
     Into a directory that is made, and to the byte what the figures are.
     """
-    directory = tmp_path / "run" / "figures"
-    written = write(list(drawn.values()), directory)
+    directory = tmp_path / "figures"
+    written = write(list(drawn.values()), directory.parent, "figures")
     assert sorted(written) == sorted(directory.iterdir())
     assert len(written) == 2 * len(drawn)
     assert (directory / "cpu.svg").read_bytes() == drawn["cpu"].svg.encode()
@@ -176,10 +176,11 @@ def test_a_figure_that_a_report_no_longer_has_goes(
     """
     And what somebody else put there stays.
     """
-    write(list(drawn.values()), tmp_path)
-    (tmp_path / "mine.svg").write_text("")
-    write([drawn["cpu"]], tmp_path, known=FIGURES)
-    assert {path.name for path in tmp_path.iterdir()} == {"cpu.svg", "cpu.csv", "mine.svg"}
+    write(list(drawn.values()), tmp_path, "figures")
+    directory = tmp_path / "figures"
+    (directory / "mine.svg").write_text("")
+    write([drawn["cpu"]], tmp_path, "figures", known=FIGURES)
+    assert {path.name for path in directory.iterdir()} == {"cpu.svg", "cpu.csv", "mine.svg"}
 
 
 def test_a_directory_that_cannot_be_written_is_an_error(
@@ -189,5 +190,5 @@ def test_a_directory_that_cannot_be_written_is_an_error(
     With its name.
     """
     (tmp_path / "figures").write_text("in the way")
-    with pytest.raises(ResultsError, match="figures cannot be written"):
-        write([drawn["cpu"]], tmp_path / "figures")
+    with pytest.raises(ResultsError, match="figures is a file where a folder should be"):
+        write([drawn["cpu"]], tmp_path, "figures")

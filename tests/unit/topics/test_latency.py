@@ -74,7 +74,7 @@ def test_both_latencies_are_read(tmp_path: Path) -> None:
     From the intended start and from when it was sent, each rising.
     """
     write_log(tmp_path / "x.csv", [3000, 1000, 2000], late_us=400)
-    log = read_log(tmp_path / "x.csv")
+    log = read_log(tmp_path, "x.csv")
     assert log.corrected_us.tolist() == [1000, 2000, 3000]
     assert log.uncorrected_us.tolist() == [600, 1600, 2600]
     assert log.failed == 0
@@ -88,9 +88,9 @@ def test_a_log_is_read_in_parts_of_any_size(
     The parts make the whole.
     """
     write_log(tmp_path / "x.csv", [5000, 1000, 4000, 2000, 3000, 6000])
-    whole = read_log(tmp_path / "x.csv")
+    whole = read_log(tmp_path, "x.csv")
     monkeypatch.setattr("analysis.topics.latency.findings.ROWS_AT_ONCE", rows_at_once)
-    parts = read_log(tmp_path / "x.csv")
+    parts = read_log(tmp_path, "x.csv")
     assert parts.corrected_us.tolist() == whole.corrected_us.tolist()
     assert parts.achieved_share == whole.achieved_share
 
@@ -110,7 +110,7 @@ def test_a_broken_log_is_an_error(tmp_path: Path, text: str, message: str) -> No
     """
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(ResultsError, match=rf"x\.csv.*{message}"):
-        read_log(tmp_path / "x.csv")
+        read_log(tmp_path, "x.csv")
 
 
 def test_a_missing_log_is_an_error(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_failed_request_is_slower_than_all_others(tmp_path: Path, status: int)
     However quickly it failed.
     """
     write_log(tmp_path / "x.csv", [1, 2], status=status)
-    log = read_log(tmp_path / "x.csv")
+    log = read_log(tmp_path, "x.csv")
     assert log.corrected_us.tolist() == log.uncorrected_us.tolist() == [FAILED_US] * 2
     assert log.failed == 2
 

@@ -76,7 +76,9 @@ def become_root(arguments: Sequence[str]) -> int:
     keep = "--preserve-env=BRIDGETOLL_CACHE,XDG_CACHE_HOME,TERM,NO_COLOR"
     # sudo neither passes SIGKILL on nor lets this process signal root, so root looks after it.
     own = str(Process.of(os.getpid()))
-    command = ["sudo", keep, sys.executable, "-m", "experiments", "--owner", own, *arguments]
+    # Without bytecode of root's in the user's checkout.
+    python = [sys.executable, "-B", "-m", "experiments"]
+    command = ["sudo", keep, *python, "--owner", own, *arguments]
     # The terminal signals the command too, which then ends in its own time.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
     with subprocess.Popen(command, cwd=PROJECT) as process:

@@ -29,7 +29,7 @@ SEALED = (
     # For tools that honour it, such as those that make the initial RAM disk.
     *("env", f"SOURCE_DATE_EPOCH={EPOCH_S}"),
 )
-"""The prefix of a build step: its processes and mounts end with it, however it ends."""
+"""The prefix of every build step: its processes and mounts end with it, however it ends."""
 
 
 def package_names(text: str) -> list[str]:
@@ -56,11 +56,13 @@ def mmdebstrap_command(
     return [*command, SUITE, root, *([mirror] if mirror else [])]
 
 
-def run_step(command: Sequence[str], what: str) -> None:
+def run_step(command: Sequence[str], what: str, *settings: str) -> None:
     """
-    Run a build step; raises HostError with its last lines, and with ``what`` was built.
+    Run a build step, with ``settings`` such as ``NAME=value`` in its environment.
+
+    Raises HostError with its last lines, and with ``what`` was built.
     """
-    ended = run_command(command, limit_s=BUILD_TIMEOUT_S, merge=True)
+    ended = run_command([*SEALED, *settings, *command], limit_s=BUILD_TIMEOUT_S, merge=True)
     if not ended.ok:
         msg = (
             f"while {what} was built, {ended.failure(command[0])}\n"

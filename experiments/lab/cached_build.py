@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from experiments.errors import HostError
 from experiments.lab.bootstrap import EPOCH_S
@@ -16,13 +16,20 @@ from experiments.lab.bootstrap import EPOCH_S
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import TracebackType
 
 Result = TypeVar("Result")
+Build = TypeVar("Build")
+
+PARTIAL = ".partial"
+"""The suffix of an incomplete build, in each of the cache's folders."""
+
+REMOVE_TIMEOUT_S = 20.0
 
 
 class CachedBuild:
     """
-    One build, which is renamed to its final place when it is complete.
+    One build, as a context; it is renamed to its final place when it is complete.
 
     ``kind`` names the folder of the cache and the messages; ``directory`` is the final place, and
     ``partial`` is where to build. The caller holds the run lock.
@@ -32,21 +39,55 @@ class CachedBuild:
         self, cache: Path, kind: str, digest: str, needed_bytes: int, say: Callable[[str], None]
     ) -> None:
         """
-        Removes incomplete builds.
-
-        Raises HostError if there is too little disk space.
+        Nothing is made yet.
         """
-        home = cache / kind
-        home.mkdir(parents=True, exist_ok=True)
-        check_disk(home, needed_bytes, f"building the {kind}")
-        for leftover in home.glob("*.partial"):
-            shutil.rmtree(leftover)
-        self.directory = home / digest
-        self.partial = home / f"{digest}.partial"
-        self.partial.mkdir()
+        self.directory = cache / kind / digest
+        self.partial = cache / kind / f"{digest}{PARTIAL}"
+        self._needed_bytes = needed_bytes
         self._kind = kind
         self._say = say
         self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """
+        Remove incomplete builds, and begin another one.
+
+        Raises HostError if there is too little disk space.
+        """
+        home = self.directory.parent
+        home.mkdir(parents=True, exist_ok=True)
+        # First, because they may be what fills the disk.
+        remove_leftovers(home.parent)
+        check_disk(home, self._needed_bytes, f"building the {self._kind}")
+        self.partial.mkdir()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """
+        Remove what was made, unless it is complete.
+
+        Raises HostError for a file that could not be written, and if the disk is full.
+        """
+        if error is None:
+            return
+        free = shutil.disk_usage(self.partial).free
+        remove(self.partial)
+        if isinstance(error, OSError):
+            said = f"the {self._kind} cannot be built: {error}"
+        elif isinstance(error, HostError) and free < self._needed_bytes / 100:
+            said = str(error)
+        else:
+            return
+        msg = (
+            f"{said}\n{self.directory.parent} had {free / 1e6:.0f} MB free then; free some, or set "
+            "BRIDGETOLL_CACHE to another disk"
+        )
+        raise HostError(msg) from error
 
     def step(self, text: str, action: Callable[[], Result]) -> Result:
         """
@@ -67,19 +108,53 @@ class CachedBuild:
         # They are inputs of other builds, so their times are fixed too.
         for each in (path, self.partial):
             os.utime(each, (EPOCH_S, EPOCH_S))
+        # What is there has no marker, or a damaged one.
+        remove(self.directory)
+        # All of it is on the disk before it has its name, also if the machine stops now.
+        os.sync()
         self.partial.rename(self.directory)
         self._say(f"{self._kind}: built in {time.monotonic() - self._began:.0f} s")
 
 
-def read_marker(directory: Path, marker: str) -> dict[str, Any] | None:
+def remove_leftovers(cache: Path) -> None:
     """
-    The description of a complete build; None if there is none.
+    Remove what interrupted builds left in the cache; the caller holds the run lock.
+    """
+    for leftover in cache.glob(f"*/*{PARTIAL}"):
+        remove(leftover)
+
+
+def remove(directory: Path) -> None:
+    """
+    Remove a directory, if it is there, even if a process of a build is only just being killed.
+
+    Raises HostError if that takes longer than 20 seconds.
+    """
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    while True:
+        try:
+            shutil.rmtree(directory)
+        except FileNotFoundError:
+            if not directory.exists():
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                msg = (
+                    f"cannot remove {directory}, which an interrupted build left: "
+                    f"{error.strerror}; remove it, and try again"
+                )
+                raise HostError(msg) from error
+            time.sleep(0.1)
+
+
+def read_marker(kind: Callable[..., Build], directory: Path, marker: str) -> Build | None:
+    """
+    A complete build from its description; None if there is none, or a damaged one.
     """
     try:
-        found: dict[str, Any] = json.loads((directory / marker).read_text())
-    except FileNotFoundError:
+        return kind(**json.loads((directory / marker).read_text()), directory=directory)
+    except (OSError, ValueError, TypeError):
         return None
-    return found
 
 
 def check_disk(directory: Path, needed_bytes: int, purpose: str) -> None:

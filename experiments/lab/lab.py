@@ -172,7 +172,7 @@ class Lab:
         outer = f"{self._group.join_command()}\n{enter}"
         environment = {"PATH": LAB_PATH, **self.environment}
         return [
-            *(sys.executable, "-m", "experiments.lab.keeper"),
+            *(sys.executable, "-B", "-m", "experiments.lab.keeper"),
             *(str(owner), str(self._note), str(ready)),
             *("env", "--ignore-environment", *map("=".join, environment.items())),
             *("setpriv", "--pdeathsig", "KILL"),

@@ -23,7 +23,6 @@ from experiments.errors import HostError
 from experiments.lab.bootstrap import (
     BUILD_TIMEOUT_S,
     EPOCH_S,
-    SEALED,
     SUITE,
     clamp_times,
     installed_packages,
@@ -31,14 +30,14 @@ from experiments.lab.bootstrap import (
     run_step,
     walk,
 )
-from experiments.lab.cached_build import CachedBuild, read_marker
+from experiments.lab.cached_build import PARTIAL, CachedBuild, read_marker
 from experiments.lab.docker_layout import make_reproducible
 from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
 from experiments.paths import PROJECT, PROJECT_IN_LAB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 HERE = Path(__file__).parent
 PACKAGES_FILE = HERE / "userland-packages.txt"
@@ -131,43 +130,53 @@ def find(cache: Path, mirror: str = "") -> Userland | None:
     The userland of this checkout, if it is in the cache; else None.
     """
     directory = cache / KIND / digest_of(mirror)
-    content = read_marker(directory, MARKER)
-    return None if content is None else Userland(**content, directory=directory)
+    return read_marker(Userland, directory, MARKER)
 
 
-def build(cache: Path, mirror: str = "", say: Callable[[str], None] = print) -> Userland:
+def build(
+    cache: Path,
+    mirror: str = "",
+    say: Callable[[str], None] = print,
+    kept_open: Sequence[int] = (),
+) -> Userland:
     """
     Build the userland and its Docker image into the cache, in about a minute and a half.
 
-    The caller holds the run lock. Raises HostError if there is too little disk space, which is
+    The caller holds the run lock, whose file descriptors are ``kept_open``: a build that is killed
+    holds it until nothing of it runs. Raises HostError if there is too little disk space, which is
     checked first, or if a step fails.
     """
     digest = digest_of(mirror)
-    made = CachedBuild(cache, KIND, digest, NEEDED_BYTES, say)
-    root, store = made.partial / "root", made.partial / "store"
-    store.mkdir()
-    wheels = cache / "wheels" / hashlib.sha256(WHEELS_LOCK.read_bytes()).hexdigest()[:16]
-    made.step("fetching the locked wheels", lambda: fetch_wheels(wheels))
-    started = time.time()
-    made.step(
-        f"installing Debian {SUITE} and the wheels into it (about 50 s)",
-        lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror, str(wheels))], WHAT),
-    )
-    clamp_times(root, started)
-    content = made.step("taking its digest", lambda: tree_digest(root))
-    made.step("making the Docker image (about 25 s)", lambda: make_image(root, store, cache))
-    packages, wheel_versions = installed(root)
-    shutil.rmtree(root)
-    whole = Userland(
-        digest=digest,
-        content_sha256=content,
-        mirror=mirror,
-        packages=packages,
-        wheels=wheel_versions,
-        layer=make_reproducible(store),
-        directory=made.directory,
-    )
-    made.finish(MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"})
+    with CachedBuild(cache, KIND, digest, NEEDED_BYTES, say) as made:
+        root, store = made.partial / "root", made.partial / "store"
+        store.mkdir()
+        wheels = cache / "wheels" / hashlib.sha256(WHEELS_LOCK.read_bytes()).hexdigest()[:16]
+        made.step("fetching the locked wheels", lambda: fetch_wheels(wheels))
+        started = time.time()
+        made.step(
+            f"installing Debian {SUITE} and the wheels into it (about 50 s)",
+            lambda: run_step(bootstrap_command(str(root), mirror, str(wheels)), WHAT),
+        )
+        clamp_times(root, started)
+        content = made.step("taking its digest", lambda: tree_digest(root))
+        made.step(
+            "making the Docker image (about 25 s)",
+            lambda: make_image(root, store, cache, kept_open),
+        )
+        packages, wheel_versions = installed(root)
+        shutil.rmtree(root)
+        whole = Userland(
+            digest=digest,
+            content_sha256=content,
+            mirror=mirror,
+            packages=packages,
+            wheels=wheel_versions,
+            layer=make_reproducible(store),
+            directory=made.directory,
+        )
+        made.finish(
+            MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"}
+        )
     return whole
 
 
@@ -177,18 +186,22 @@ def fetch_wheels(wheels: Path) -> None:
     """
     if wheels.exists():
         return
-    partial = wheels.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = wheels.with_suffix(PARTIAL)
+    scratch = partial / "scratch"
+    scratch.mkdir(parents=True)
     machine = platform.machine()
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"]
     # The lock is complete, and pip would use the markers of its own interpreter.
     command += ["--no-deps", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
     command += [f"--platform={name}_{machine}" for name in WHEEL_PLATFORMS]
-    run_step([*command, f"--dest={partial}", f"--requirement={WHEELS_LOCK}"], WHAT)
+    command += [f"--dest={partial}", f"--requirement={WHEELS_LOCK}"]
+    # What pip leaves when it is killed goes with the rest of an incomplete build.
+    run_step(command, WHAT, f"TMPDIR={scratch}")
+    shutil.rmtree(scratch)
     partial.rename(wheels)
 
 
-def make_image(root: Path, store: Path, cache: Path) -> None:
+def make_image(root: Path, store: Path, cache: Path, kept_open: Sequence[int]) -> None:
     """
     Import the tree as a Docker image, by a private dockerd that runs in this tree.
     """
@@ -202,6 +215,7 @@ def make_image(root: Path, store: Path, cache: Path) -> None:
             bind(store, "/store", writable=True),
         ],
         environment={"PYTHONPATH": PROJECT_IN_LAB, "PYTHONDONTWRITEBYTECODE": "1"},
+        kept_open=kept_open,
     ) as lab:
         status = lab.wait(BUILD_TIMEOUT_S)
     if status:

@@ -25,7 +25,6 @@ from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.lab.bootstrap import (
     EPOCH_S,
-    SEALED,
     SUITE,
     clamp_times,
     installed_packages,
@@ -145,8 +144,7 @@ def find(cache: Path, mirror: str = "") -> BuiltBox | None:
     The box of this checkout, if it is in the cache; else None.
     """
     directory = cache / KIND / digest_of(mirror)
-    content = read_marker(directory, MARKER)
-    return None if content is None else BuiltBox(**content, directory=directory)
+    return read_marker(BuiltBox, directory, MARKER)
 
 
 def build(
@@ -165,37 +163,39 @@ def build(
         )
         raise HostError(msg)
     digest = digest_of(mirror)
-    made = CachedBuild(cache, KIND, digest, NEEDED_BYTES, say)
-    work, root = made.partial / "work", made.partial / "work" / "root"
-    work.mkdir()
-    started = time.time()
-    made.step(
-        f"installing Debian {SUITE} with a kernel (about 20 s)",
-        lambda: run_step([*SEALED, *bootstrap_command(str(root), mirror)], WHAT),
-    )
-    (root / place_of(contents).lstrip("/")).mkdir(parents=True)
-    clamp_times(root, started)
-    kernel = _kernel_of(root)
-    shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", made.partial / KERNEL_FILE)
-    made.step("making the disk (about 15 s)", lambda: make_disk(work, root, contents, kernel))
-    made.step("compressing it (about 15 s)", lambda: compress(work))
-    file = made.partial / BOX_FILE
-    pack(work / IMAGE_IN_BOX, file)
-    whole = BuiltBox(
-        digest=digest,
-        version=version_of(digest),
-        sha256=sha256_of(file),
-        size_bytes=file.stat().st_size,
-        mirror=mirror,
-        kernel=kernel,
-        userland_digest=contents.digest,
-        userland_content_sha256=contents.content_sha256,
-        packages=installed_packages(root),
-        directory=made.directory,
-    )
-    shutil.rmtree(work)
-    (made.partial / CATALOG_FILE).write_text(json.dumps(catalog(whole), indent=1) + "\n")
-    made.finish(MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"})
+    with CachedBuild(cache, KIND, digest, NEEDED_BYTES, say) as made:
+        work, root = made.partial / "work", made.partial / "work" / "root"
+        work.mkdir()
+        started = time.time()
+        made.step(
+            f"installing Debian {SUITE} with a kernel (about 20 s)",
+            lambda: run_step(bootstrap_command(str(root), mirror), WHAT),
+        )
+        (root / place_of(contents).lstrip("/")).mkdir(parents=True)
+        clamp_times(root, started)
+        kernel = _kernel_of(root)
+        shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", made.partial / KERNEL_FILE)
+        made.step("making the disk (about 15 s)", lambda: make_disk(work, root, contents, kernel))
+        made.step("compressing it (about 15 s)", lambda: compress(work))
+        file = made.partial / BOX_FILE
+        pack(work / IMAGE_IN_BOX, file)
+        whole = BuiltBox(
+            digest=digest,
+            version=version_of(digest),
+            sha256=sha256_of(file),
+            size_bytes=file.stat().st_size,
+            mirror=mirror,
+            kernel=kernel,
+            userland_digest=contents.digest,
+            userland_content_sha256=contents.content_sha256,
+            packages=installed_packages(root),
+            directory=made.directory,
+        )
+        shutil.rmtree(work)
+        (made.partial / CATALOG_FILE).write_text(json.dumps(catalog(whole), indent=1) + "\n")
+        made.finish(
+            MARKER, {key: each for key, each in asdict(whole).items() if key != "directory"}
+        )
     return whole
 
 
@@ -265,7 +265,7 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
     disk = work / "disk.img"
     with disk.open("wb") as file:
         file.truncate(disk_bytes)
-    run_step([*SEALED, "sh", "-euc", script], WHAT)
+    run_step(["sh", "-euc", script], WHAT)
     with disk.open("r+b") as file:
         file.write(boot_sector((work / "boot.img").read_bytes(), disk_bytes))
         file.write((work / "core.img").read_bytes())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from experiments.commands import output_of, run_command
 from experiments.errors import HostError
+from experiments.lab.cached_build import PARTIAL
 from experiments.machines.host_packages import Need
 from experiments.machines.settings import VM
 from experiments.processes import Process
@@ -209,7 +210,7 @@ def provide_image(box_file: Path, version: str) -> None:
     yet, because its image would be replaced.
     """
     target = image_path(version)
-    partial = target.with_suffix(".partial")
+    partial = target.with_suffix(PARTIAL)
     with tarfile.open(box_file) as archive, partial.open("wb") as file:
         image = archive.extractfile(IMAGE_IN_BOX)
         if image is None:
@@ -218,6 +219,14 @@ def provide_image(box_file: Path, version: str) -> None:
         shutil.copyfileobj(image, file, COPY_BYTES)
     partial.replace(target)
     virsh("pool-refresh", VM.storage_pool)
+
+
+def remove_image(image: Path) -> None:
+    """
+    Remove an image from the pool, also one that was being put there when somebody killed that.
+    """
+    for path in (image, image.with_suffix(PARTIAL)):
+        path.unlink(missing_ok=True)
 
 
 def remove_pool() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import INTERRUPTED_STATUS, HostError
 from experiments.lab import userland
+from experiments.lab.cached_build import remove_leftovers
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.lab import Lab
@@ -21,6 +22,7 @@ from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.machines.lock import RunLock
 from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
 from experiments.processes import handle_stops, interrupt, stops_handled_by
+from experiments.records.folder import make_folder
 from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
@@ -63,10 +65,12 @@ class LocalMachine:
         check_freezer(hierarchies(inside_lab=False))
         ensure(TO_ENTER)
         load_bridge_netfilter()
+        make_folder(self._cache.parent)
+        remove_leftovers(self._cache)
         found = userland.find(self._cache, self._mirror)
         if found is None:
             ensure(TO_BUILD)
-            found = userland.build(self._cache, self._mirror)
+            found = userland.build(self._cache, self._mirror, kept_open=RunLock.held)
         self.userland = found
 
     def facts(self) -> tuple[MachineRecord, UserlandRecord]:

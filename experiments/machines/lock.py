@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 RUN_LOCK = Path("/run/lock/bridgetoll.lock")
+
+MOST_CHARACTERS = 4096
+"""Of a holder's note that are read; it is as long as a command line."""
 
 
 class RunLock:
@@ -41,17 +45,11 @@ class RunLock:
 
         Raises LockedError with the process that holds it.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a+", encoding="utf-8")
-        except OSError as error:
-            msg = f"cannot open the lock {self._path}: {error.strerror}"
-            raise HostError(msg) from error
+        self._file = os.fdopen(opened(self._path), "r+", encoding="utf-8", errors="replace")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.seek(0)
-            msg = refusal(self._file.read())
+            msg = refusal(self._file.read(MOST_CHARACTERS))
             self._file.close()
             raise LockedError(msg) from error
         self._file.truncate(0)
@@ -73,6 +71,43 @@ class RunLock:
         self.held.remove(self._file.fileno())
         self._file.truncate(0)
         self._file.close()
+
+
+def opened(path: Path) -> int:
+    """
+    A lock file, open for every user: whoever comes first makes it, and others take the lock later.
+
+    Its folder belongs to all users, so what is there may be anything: no link is followed and
+    nothing is waited for. Raises HostError for what is no lock file, with whose it is.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Without O_CREAT, which the kernel refuses in a folder of all users, root too, for a
+            # file of another user (fs.protected_regular).
+            handle = os.open(path, flags)
+        except FileNotFoundError:
+            handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            # Whatever the umask of its maker.
+            os.fchmod(handle, 0o666)
+        found = os.fstat(handle)
+    except OSError as error:
+        msg = f"cannot open the lock {path}: {error.strerror}{_whose(path)}"
+        raise HostError(msg) from error
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(handle)
+        msg = f"{path} is no lock file{_whose(path)}"
+        raise HostError(msg)
+    return handle
+
+
+def _whose(path: Path) -> str:
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return ""
+    return f"; it belongs to user {owner}; remove it when no run is in progress"
 
 
 def refusal(note: str) -> str:
@@ -101,10 +136,13 @@ def is_free(path: Path = RUN_LOCK) -> bool:
     Whether nobody holds the lock; for this, no root is needed.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
     return True

@@ -301,7 +301,7 @@ class VagrantMachine:
         client.destroy()
         client.remove_boxes()
         if "image" in notes:
-            Path(notes["image"]).unlink(missing_ok=True)
+            libvirt.remove_image(Path(notes["image"]))
         if notes.get("pool"):
             libvirt.remove_pool()
         if notes.get("network"):

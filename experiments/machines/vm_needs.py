@@ -14,7 +14,9 @@ from experiments.hardware import available_bytes
 from experiments.lab import userland
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.machines.lock import RunLock
 from experiments.machines.settings import VM
+from experiments.records.folder import make_folder
 
 if TYPE_CHECKING:
     from experiments.machines.box import BuiltBox
@@ -36,7 +38,10 @@ def find_or_build_box(cache: Path, mirror: str) -> BuiltBox:
             msg = "building the box needs root; `sudo nox -s box` builds it once"
             raise HostError(msg)
         ensure([*TO_ENTER, *TO_BUILD, *libvirt.TO_BUILD_BOX])
-        contents = userland.find(cache, mirror) or userland.build(cache, mirror)
+        make_folder(cache.parent)
+        contents = userland.find(cache, mirror) or userland.build(
+            cache, mirror, kept_open=RunLock.held
+        )
         found = box.build(cache, contents, mirror)
     return found
 

@@ -1,0 +1,288 @@
+"""
+Builds into the cache: killed at any moment, on a full disk, or beside what an earlier one left.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from experiments.errors import HostError
+from experiments.lab import cached_build, userland
+from experiments.lab.bootstrap import run_step
+from experiments.lab.cached_build import CachedBuild, read_marker, remove_leftovers
+from experiments.machines import libvirt
+from experiments.processes import PROC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARKER = "made.json"
+PARTS = ("root", "image", "disk")
+
+BUILDER = """
+import os, sys
+from pathlib import Path
+from experiments.lab.cached_build import CachedBuild
+
+cache, kill_at = Path(sys.argv[1]), sys.argv[2]
+
+def at(place):
+    if place == kill_at:
+        os.kill(os.getpid(), 9)
+
+def part(name):
+    folder = made.partial / name
+    folder.mkdir()
+    (folder / "one").write_text("")
+    at(name)
+    (folder / "two").write_text("")
+
+with CachedBuild(cache, "userland", "0123", 0, print) as made:
+    at("begin")
+    for name in ("root", "image", "disk"):
+        made.step(name, lambda: part(name))
+    os.sync = lambda: at("marker")
+    made.finish("made.json", {"kind": "whole"})
+at("end")
+"""
+"""A build in three parts that kills itself at a place."""
+
+
+def whole(kind: str, directory: Path) -> tuple[str, Path]:
+    """
+    What stands for a complete build.
+    """
+    return kind, directory
+
+
+def build(cache: Path, kill_at: str = "") -> int:
+    """
+    Run the build in a process of its own; its exit status.
+    """
+    command = [sys.executable, "-c", BUILDER, str(cache), kill_at]
+    return subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
+
+
+@pytest.mark.parametrize("kill_at", ["begin", *PARTS, "marker", "end"])
+def test_a_build_that_is_killed_is_not_found_and_the_next_one_begins_anew(
+    tmp_path: Path, kill_at: str
+) -> None:
+    """
+    Wherever it was; nothing of it is left, and nothing of it is used.
+    """
+    home = tmp_path / "userland"
+    assert build(tmp_path, kill_at) == -signal.SIGKILL
+    found = read_marker(whole, home / "0123", MARKER)
+    assert (found is not None) == (kill_at == "end")
+    if kill_at != "end":
+        assert [path.name for path in home.iterdir()] == ["0123.partial"]
+        assert build(tmp_path) == 0
+    assert [path.name for path in home.iterdir()] == ["0123"]
+    assert read_marker(whole, home / "0123", MARKER) == ("whole", home / "0123")
+    for part in PARTS:
+        assert sorted(path.name for path in (home / "0123" / part).iterdir()) == ["one", "two"]
+
+
+def test_what_interrupted_builds_left_goes_although_none_is_built_again(tmp_path: Path) -> None:
+    """
+    Of every kind, with downloads; complete builds and notes of labs stay.
+    """
+    for name in ("userland/1.partial/root", "box/2.partial", "wheels/3.partial/scratch"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("userland/1", "wheels/4", "labs/scratch"):
+        (tmp_path / name).mkdir(parents=True)
+    remove_leftovers(tmp_path)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*"))
+    assert left == ["labs/scratch", "userland/1", "wheels/4"]
+
+
+def test_what_a_dying_process_still_writes_is_removed_too(tmp_path: Path) -> None:
+    """
+    The processes of a killed build end a moment after it.
+    """
+    leftover = tmp_path / "userland" / "1.partial"
+    leftover.mkdir(parents=True)
+    script = 'n=0; echo; while [ $n -lt 3000 ]; do mkdir -p "$1/$n"; n=$((n + 1)); done'
+    with subprocess.Popen(
+        ["sh", "-c", script, "writer", str(leftover)], stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        remove_leftovers(tmp_path)
+        writer.wait()
+    remove_leftovers(tmp_path)
+    assert list((tmp_path / "userland").iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_removed_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    And no traceback.
+    """
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    (tmp_path / "box" / "1.partial").mkdir(parents=True)
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    monkeypatch.setattr(cached_build, "REMOVE_TIMEOUT_S", 0)
+    with pytest.raises(HostError, match=r"cannot remove .*1\.partial, .*: Operation not permitted"):
+        remove_leftovers(tmp_path)
+
+
+def test_leftovers_do_not_count_against_the_room_for_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    They are removed before the room is looked at.
+    """
+    leftover = tmp_path / "userland" / "1.partial"
+    leftover.mkdir(parents=True)
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(free=0 if leftover.exists() else 10**9)
+    )
+    with CachedBuild(tmp_path, "userland", "2", 10**9, lambda _: None):
+        assert not leftover.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "whole", "more": 1}', "\0"])
+def test_a_damaged_build_is_none_and_is_replaced(tmp_path: Path, text: str) -> None:
+    """
+    As a machine that stopped, or an older version, may have left it.
+    """
+    directory = tmp_path / "userland" / "0123"
+    directory.mkdir(parents=True)
+    (directory / MARKER).write_text(text)
+    (directory / "stale").write_text("")
+    assert read_marker(whole, directory, MARKER) is None
+    assert build(tmp_path) == 0
+    assert read_marker(whole, directory, MARKER) == ("whole", directory)
+    assert not (directory / "stale").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), HostError("tar failed")])
+def test_a_full_disk_ends_a_build_with_the_room_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """
+    Also if only a program's own words say so; what was made goes, because it fills the disk.
+    """
+    usage = SimpleNamespace(free=10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    made = CachedBuild(tmp_path, "box", "2", 10**9, lambda _: None)
+
+    def fill() -> None:
+        usage.free = 3_000_000
+        raise error
+
+    with pytest.raises(HostError) as raised, made:
+        made.step("filling the disk", fill)
+    words = str(raised.value)
+    assert "full" in words or "tar failed" in words
+    assert f"{tmp_path}/box had 3 MB free then; free some, or set BRIDGETOLL_CACHE" in words
+    assert list((tmp_path / "box").iterdir()) == []
+
+
+def test_another_failure_of_a_build_is_told_as_it_is(tmp_path: Path) -> None:
+    """
+    Without a word on the disk.
+    """
+
+    def fail() -> None:
+        msg = "a mirror is gone"
+        raise HostError(msg)
+
+    made = CachedBuild(tmp_path, "box", "2", 0, lambda _: None)
+    with pytest.raises(HostError, match=r"^a mirror is gone$"), made:
+        made.step("asking a mirror", fail)
+    assert list((tmp_path / "box").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="builds need root")
+def test_the_processes_of_a_build_step_end_with_a_build_that_is_killed(tmp_path: Path) -> None:
+    """
+    Else they would write on into what the next build removes.
+    """
+    mark = f"sleep 1000 {tmp_path}"
+    step = ["bash", "-c", f"echo >{tmp_path}/began; exec -a '{mark}' sleep 1000"]
+    code = f"from experiments.lab.bootstrap import run_step; run_step({step!r}, 'it')"
+    with subprocess.Popen([sys.executable, "-c", code]) as builder:
+        while not (tmp_path / "began").exists() or not running(mark):
+            assert builder.poll() is None
+        builder.kill()
+    while running(mark):
+        pass
+
+
+def running(mark: str) -> bool:
+    """
+    Whether a process of this name is there.
+    """
+    for path in PROC.glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(mark.encode()):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="builds need root")
+def test_a_failed_step_says_what_was_run_and_its_last_words(tmp_path: Path) -> None:
+    """
+    With the program's own name, and with the settings that it had.
+    """
+    script = 'echo "no room in $PLACE" >&2; exit 3'
+    with pytest.raises(
+        HostError, match=rf"was built, sh failed with status 3: no room in {tmp_path}"
+    ):
+        run_step(["sh", "-c", script], "the userland", f"PLACE={tmp_path}")
+
+
+def test_the_lab_that_makes_the_image_holds_the_lock_of_its_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    If the build is killed, its lab writes for another moment.
+    """
+    held: list[Any] = []
+
+    class StubLab:
+        def __init__(self, *, kept_open: list[int], **_more: object) -> None:
+            held.extend(kept_open)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+        def wait(self, _limit_s: float) -> int:
+            return 0
+
+    monkeypatch.setattr(userland, "Lab", StubLab)
+    userland.make_image(tmp_path, tmp_path, tmp_path, [7])
+    assert held == [7]
+
+
+def test_an_image_that_was_being_copied_goes_with_the_vm(tmp_path: Path) -> None:
+    """
+    Else the pool's folder would not be empty, and would be refused as somebody else's.
+    """
+    image = tmp_path / "box.img"
+    image.write_text("")
+    image.with_suffix(".partial").write_text("")
+    (tmp_path / "mine").write_text("")
+    libvirt.remove_image(image)
+    libvirt.remove_image(image)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -156,6 +156,21 @@ def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
     assert [page.name for page in DOCS if f"](docs/{page.name})" not in readme] == []
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    """
+    In `promises.md`, each row of each table.
+    """
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT / "tests").rglob("test_*.py")]
+    known = set(re.findall(r"^def (test_\w+)\(", "\n".join(sources), re.MULTILINE))
+    every = tables((PROJECT / "docs" / "promises.md").read_text(encoding="utf-8"))
+    promises = [row for rows in every if "Promise" in rows[0] for row in rows[1:]]
+    assert promises
+    for row in promises:
+        held_by = set(names(row[-1]))
+        assert held_by, row
+        assert held_by <= known
+
+
 def test_the_answer_tables_say_what_the_reference_report_says() -> None:
     """
     Of each row's variants the report has that number, with its interval, in one line of its own.

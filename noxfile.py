@@ -78,7 +78,7 @@ def install(session: nox.Session, lock: str) -> None:
     """
     path = LOCKS / f"{lock}.txt"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    stamp = Path(session.virtualenv.location) / "installed-lock"
+    stamp = Path(session.virtualenv.location) / f"installed-{lock}"
     if not stamp.exists() or stamp.read_text() != digest:
         session.install("--require-hashes", "-r", str(path))
         stamp.write_text(digest)
@@ -364,6 +364,16 @@ def browser(session: nox.Session) -> None:
     """
     install(session, "dev")
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """
+    Fuzz everything that reads other people's data; 10 minutes, or --minutes M; no root.
+    """
+    install(session, "dev")
+    install(session, "fuzz")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session(default=False)

@@ -8,3 +8,4 @@ compile --universal --python-version 3.11 host.in -o host.txt
 compile --universal --python-version 3.11 lab-tests.in -o lab-tests.txt
 compile --universal --python-version 3.11 ci.in -o ci.txt
 compile --universal --python-version 3.11 -c ci.txt -c userland.txt -c host.txt -c lab-tests.txt dev.in -o dev.txt
+compile --universal --python-version 3.11 fuzz.in -o fuzz.txt

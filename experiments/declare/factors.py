@@ -131,7 +131,7 @@ FACTORS: dict[str, Factor] = {
     "cpus": Factor(
         "CPU limit of each service, in CPUs",
         (UNLIMITED,),
-        pattern=r"[0-9]+(\.[0-9]+)?",
+        pattern=r"[0-9]{1,4}(\.[0-9]{1,6})?",
         default=both(UNLIMITED),
         variable="CPUS",
         pattern_overlay="limit-cpus.yaml",
@@ -139,7 +139,7 @@ FACTORS: dict[str, Factor] = {
     "memory": Factor(
         "memory limit of each service",
         (UNLIMITED,),
-        pattern=r"[0-9]+[mg]",
+        pattern=r"[0-9]{1,6}[mg]",
         default=both(UNLIMITED),
         variable="MEMORY",
         pattern_overlay="limit-memory.yaml",
@@ -157,7 +157,7 @@ FACTORS: dict[str, Factor] = {
     "burn_us": Factor(
         "CPU time in microseconds that the gateway burns per request, to test the instrument",
         (NOT_INJECTED,),
-        pattern=r"[0-9]+",
+        pattern=r"[0-9]{1,9}",
         default=both(NOT_INJECTED),
         variable="BURN_US",
         pattern_overlay="burn.yaml",
@@ -165,7 +165,7 @@ FACTORS: dict[str, Factor] = {
     "sleep_us": Factor(
         "microseconds that the gateway sleeps per request, to test the instrument",
         (NOT_INJECTED,),
-        pattern=r"[0-9]+",
+        pattern=r"[0-9]{1,9}",
         default=both(NOT_INJECTED),
         variable="SLEEP_US",
         pattern_overlay="sleep.yaml",

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 VARIANTS_FILE = Path(__file__).with_name("variants.toml")
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Allowed names of variants: a name is part of the names of folders."""
+
+
+LARGEST = 1_000_000
+"""No number of a variants file is larger: blocks, rounds, minutes."""
 
 
 def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
@@ -44,7 +48,7 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
     except FileNotFoundError as error:
         msg = f"there is no variants file {path}"
         raise UsageError(msg) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"cannot read {path} as TOML: {error}"
         raise UsageError(msg) from error
     known_keys = {"variants", "groups", "comparisons", "ladders", "wholes", "search"}
@@ -67,6 +71,9 @@ def load_variants(path: Path = VARIANTS_FILE) -> VariantsFile:
         _ladder(table, variants, where) for table, where in _tables(content, path, "ladders")
     ]
     known = {ladder.name for ladder in ladders}
+    if len(known) < len(ladders):
+        msg = f"{path}: two ladders have the same name; give each a name of its own"
+        raise UsageError(msg)
     return VariantsFile(
         variants,
         {
@@ -96,6 +103,9 @@ def _inherited(
     if like is None:
         return table
     where = f"{path}: variants.{name}"
+    if not isinstance(like, str):
+        msg = f"{where}: like is {like!r}; it must be the name of a variant"
+        raise UsageError(msg)
     if like not in tables:
         shipped = _shipped() if path != VARIANTS_FILE else {}
         if like not in shipped:
@@ -124,9 +134,7 @@ def _shipped() -> dict[str, dict[str, Any]]:
 
 def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
     where = f"{path}: variants.{name}"
-    if not NAME.fullmatch(name):
-        msg = f"{where}: the name of a variant may contain letters, digits, '.', '_' and '-' only"
-        raise UsageError(msg)
+    _named(name, where)
     _only_keys(table, {"about", "overlays", "every", "like", *FACTORS}, where)
     levels: dict[str, str] = {}
     for name_of_factor, factor in FACTORS.items():
@@ -143,15 +151,32 @@ def _variant(name: str, table: dict[str, Any], path: Path) -> Variant:
         msg = f"{where}: {reason}"
         raise UsageError(msg)
     overlays = tuple(
-        (path.parent / overlay).resolve()
+        _overlay(path.parent / overlay, where)
         for overlay in _strings(table.get("overlays", []), f"{where}.overlays")
     )
-    for overlay in overlays:
-        if not overlay.is_file():
-            msg = f"{where}: overlay {overlay} is not a file"
-            raise UsageError(msg)
     every = _positive(table, "every", where)
     return Variant(name, str(table.get("about", "")), levels, overlays, every)
+
+
+def _named(name: str, where: str) -> None:
+    if not NAME.fullmatch(name):
+        msg = (
+            f"{where}: {name!r} is no name of a variant: up to 100 letters, digits, '.', '_' and "
+            "'-', of which the first is a letter or a digit"
+        )
+        raise UsageError(msg)
+
+
+def _overlay(path: Path, where: str) -> Path:
+    try:
+        overlay = path.resolve()
+        if overlay.is_file():
+            return overlay
+        msg = f"{where}: overlay {overlay} is not a file"
+    except (OSError, ValueError) as error:
+        # A name that is too long, or has a NUL.
+        msg = f"{where}: overlay {str(path)!r}: {error}"
+    raise UsageError(msg)
 
 
 def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
@@ -165,6 +190,10 @@ def _group(value: object, variants: dict[str, Variant], where: str) -> Group:
     agreement = tuple(_strings(table.get("agreement", []), f"{where}.agreement"))
     for name in agreement:
         _declared(name, variants, f"{where}.agreement")
+    for number in minutes.values():
+        if type(number) not in {int, float} or not 0 < number <= LARGEST:
+            msg = f"{where}.minutes has {number!r}; it must be a positive number of minutes"
+            raise UsageError(msg)
     budgets = {name: float(number) for name, number in minutes.items()}
     return Group(members, budgets, agreement)
 
@@ -204,6 +233,9 @@ def _comparison(table: dict[str, Any], variants: dict[str, Variant], where: str)
 def _ladder(table: dict[str, Any], variants: dict[str, Variant], where: str) -> Ladder:
     words = _words(table, ("name", "about"), ("steps",), where)
     steps = tuple(_strings(table.get("steps"), f"{where}: steps"))
+    if len(steps) < 2 or len(set(steps)) < len(steps):
+        msg = f"{where}: steps is {list(steps)}; it must name two variants or more, each once"
+        raise UsageError(msg)
     for step in steps:
         _declared(step, variants, f"{where}: steps")
     ladder = Ladder(**words, steps=steps)
@@ -226,6 +258,9 @@ def _whole(
     for key in ("baseline", "treatment"):
         _declared(words[key], variants, f"{where}: {key}")
     parts = tuple(_strings(table.get("ladders"), f"{where}: ladders"))
+    if not parts:
+        msg = f"{where}: ladders is empty; name the ladders whose steps add up to the whole"
+        raise UsageError(msg)
     for part in parts:
         if part not in ladders:
             msg = f"{where}: ladder {part!r} is not declared; declared are: {', '.join(ladders)}"
@@ -240,6 +275,7 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
     others = ("blocks", "rounds", "changes", "also", "every")
     words = _words(table, ("name", "about", "start"), others, where)
     _declared(words["start"], variants, f"{where}: start")
+    _named(words["name"], where)
     if words["name"] in variants:
         msg = f"{where}: {words['name']!r} is already a variant; give the search another name"
         raise UsageError(msg)
@@ -252,7 +288,8 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
         raise UsageError(msg)
     for change in changes:
         for name, level in _table(change, f"{where}: changes").items():
-            if name not in FACTORS or not FACTORS[name].allows(level):
+            known = name in FACTORS and isinstance(level, str) and FACTORS[name].allows(level)
+            if not known:
                 msg = f"{where}: changes: {name} = {level!r} is not a level of a factor"
                 raise UsageError(msg)
     return Search(
@@ -267,8 +304,8 @@ def _search(content: dict[str, Any], variants: dict[str, Variant], where: str) -
 
 def _positive(table: dict[str, Any], key: str, where: str, default: int = 1) -> int:
     number = table.get(key, default)
-    if type(number) is not int or number < 1:
-        msg = f"{where}: {key} is {number!r}; it must be a positive integer"
+    if type(number) is not int or not 1 <= number <= LARGEST:
+        msg = f"{where}: {key} is {number!r}; it must be an integer from 1 to {LARGEST}"
         raise UsageError(msg)
     return number
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +17,7 @@ from experiments.commands import output_of
 from experiments.errors import ComposeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 CONFIG_TIMEOUT_S = 30
@@ -26,6 +27,10 @@ BENCHMARK_RANGE = ipaddress.IPv4Network("198.18.0.0/15")
 
 LONGEST_INTERFACE_NAME = 15
 """IFNAMSIZ of Linux without the closing NUL."""
+
+KINDS: dict[type, str] = {dict: "table", list: "list", str: "text"}
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What JSON may hold, but no argument of a program."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def resolve(
     )
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"`docker compose config` for {names} printed no JSON: {error}"
         raise ComposeError(msg) from error
     return ComposeProject(tuple(files), tuple(chosen), config, variables or {})
@@ -97,22 +102,22 @@ def networks(project: ComposeProject) -> dict[str, Network]:
     Raises ComposeError if one is not a plain bridge with a subnet in 198.18.0.0/15.
     """
     found = {}
-    for name, table in project.config.get("networks", {}).items():
-        reader = TableReader(f"networks.{name}", table or {})
+    for name, table in TableReader("the project", project.config).tables("networks"):
+        reader = TableReader(f"networks.{name}", table)
         reader.take("name")
         driver = reader.take("driver")
-        if driver not in {None, "bridge"}:
+        if driver not in (None, "bridge"):
             reader.refuse("driver", driver)
-        options = TableReader(f"networks.{name}.driver_opts", reader.take("driver_opts") or {})
-        bridge = str(options.take(BRIDGE_NAME_OPTION) or name)
+        options = reader.inner("driver_opts")
+        bridge = options.text(BRIDGE_NAME_OPTION) or name
         options.finish()
         if len(bridge) > LONGEST_INTERFACE_NAME:
             msg = (
                 f"{options.where}: {bridge!r} is longer than the 15 characters of an interface name"
             )
             raise ComposeError(msg)
-        ipam = TableReader(f"networks.{name}.ipam", reader.take("ipam") or {})
-        configs = ipam.take("config") or []
+        ipam = reader.inner("ipam")
+        configs = ipam.take("config", list) or []
         ipam.finish()
         reader.finish()
         if len(configs) != 1:
@@ -125,8 +130,8 @@ def networks(project: ComposeProject) -> dict[str, Network]:
 
 def _network(name: str, bridge: str, config: TableReader) -> Network:
     try:
-        subnet = ipaddress.IPv4Network(config.take("subnet"))
-        gateway = ipaddress.IPv4Address(config.take("gateway") or subnet[1])
+        subnet = ipaddress.IPv4Network(config.text("subnet"))
+        gateway = ipaddress.IPv4Address(config.text("gateway") or subnet.network_address + 1)
     except ValueError as error:
         msg = f"{config.where}: {error}"
         raise ComposeError(msg) from error
@@ -142,18 +147,74 @@ class TableReader:
     A table whose keys must all be taken; a key that is left over is an error.
     """
 
-    def __init__(self, where: str, table: Mapping[str, Any]) -> None:
+    def __init__(self, where: str, table: Any) -> None:  # noqa: ANN401 - JSON holds anything
         """
-        ``where`` names the table in errors.
+        ``where`` names the table in errors; None is an empty one.
+
+        Raises ComposeError for anything else than a table.
         """
         self.where = where
-        self.table = dict(table)
+        self.table: dict[str, Any] = dict(self._checked(where, table, dict) or {})
 
-    def take(self, key: str) -> Any:  # noqa: ANN401 - JSON holds anything
+    def take(self, key: str, kind: type = object) -> Any:  # noqa: ANN401 - JSON holds anything
         """
         Take a key; its value, or None if it is missing.
+
+        Raises ComposeError for a value of another type.
         """
-        return self.table.pop(key, None)
+        return self._checked(f"{self.where}.{key}", self.table.pop(key, None), kind)
+
+    def inner(self, key: str) -> TableReader:
+        """
+        Take a table; empty if it is missing.
+        """
+        return TableReader(f"{self.where}.{key}", self.take(key))
+
+    def tables(self, key: str) -> Iterable[tuple[str, Any]]:
+        """
+        Take a table; its entries.
+        """
+        table = self.inner(key).table
+        return [(self._text(key, name), value) for name, value in table.items()]
+
+    def text(self, key: str) -> str:
+        """
+        Take a text, or a number as text; empty if it is missing.
+        """
+        value = self.take(key)
+        return str(value) if type(value) in {int, float} else self._text(key, value)
+
+    def texts(self, key: str) -> list[str]:
+        """
+        Take a list of texts; empty if it is missing.
+        """
+        return [self._text(key, each) for each in self.take(key, list) or []]
+
+    def number(self, key: str, most: float) -> float | None:
+        """
+        Take a number, or a text that is one, from zero to ``most``; None if it is missing.
+        """
+        text = self.text(key)
+        if not text:
+            return None
+        if not re.fullmatch(r"\d{1,20}(\.\d{1,20})?", text, re.ASCII) or float(text) > most:
+            msg = f"{self.where}.{key} is {text!r}; it must be a number from 0 to {most:g}"
+            raise ComposeError(msg)
+        return float(text)
+
+    def _text(self, key: str, value: object) -> str:
+        text: str = self._checked(f"{self.where}.{key}", "" if value is None else value, str)
+        if NO_TEXT.search(text):
+            msg = f"{self.where}.{key} is {text!r}, which no command line or path can hold"
+            raise ComposeError(msg)
+        return text
+
+    @staticmethod
+    def _checked(where: str, value: Any, kind: type) -> Any:  # noqa: ANN401 - of that type
+        if value is not None and not isinstance(value, kind):
+            msg = f"{where} is {value!r}; it must be a {KINDS[kind]}"
+            raise ComposeError(msg)
+        return value
 
     def refuse(self, key: str, value: object, reason: str = "") -> NoReturn:
         """

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.deployments.compose import TableReader
 from experiments.errors import ComposeError
@@ -73,19 +73,18 @@ def services(project: ComposeProject) -> dict[str, Service]:
         if value and not known:
             msg = f"{key}: raw namespaces cannot honour this key; remove it, or use a container"
             raise ComposeError(msg)
-    return {
-        name: _service(name, table) for name, table in project.config.get("services", {}).items()
-    }
+    found = TableReader("the project", project.config).tables("services")
+    return {name: _service(name, table) for name, table in found}
 
 
-def _service(name: str, table: Mapping[str, Any]) -> Service:
+def _service(name: str, table: object) -> Service:
     reader = TableReader(f"services.{name}", table)
     image = reader.take("image")
     if str(image).removesuffix(":latest") != IMAGE:
         reader.refuse("image", image, f"the only image is {IMAGE}, which is made from the userland")
     # Nothing is ever pulled.
     reader.take("pull_policy")
-    command = [*(reader.take("entrypoint") or []), *(reader.take("command") or [])]
+    command = [*reader.texts("entrypoint"), *reader.texts("command")]
     if not command:
         msg = f"services.{name} has no command, and the userland's image has no default command"
         raise ComposeError(msg)
@@ -98,11 +97,11 @@ def _service(name: str, table: Mapping[str, Any]) -> Service:
     service = Service(
         name=name,
         command=tuple(command),
-        environment={key: value or "" for key, value in (reader.take("environment") or {}).items()},
-        working_dir=str(reader.take("working_dir") or "/"),
-        user=str(reader.take("user") or ""),
+        environment=_environment(reader),
+        working_dir=reader.text("working_dir") or "/",
+        user=reader.text("user"),
         depends_on=_dependencies(reader),
-        healthcheck=_healthcheck(name, reader.take("healthcheck")),
+        healthcheck=_healthcheck(reader.inner("healthcheck")),
         host_network=host_network,
         addresses={} if host_network else _addresses(reader),
         tmpfs=_tmpfs(reader),
@@ -115,11 +114,17 @@ def _service(name: str, table: Mapping[str, Any]) -> Service:
     return service
 
 
+def _environment(reader: TableReader) -> dict[str, str]:
+    pairs = dict(reader.tables("environment"))
+    table = TableReader(f"{reader.where}.environment", pairs)
+    return {name: table.text(name) for name in pairs}
+
+
 def _volumes(reader: TableReader) -> dict[str, bool]:
     found = {}
-    for volume in reader.take("volumes") or []:
+    for volume in reader.take("volumes", list) or []:
         mount = TableReader(f"{reader.where}.volumes", volume)
-        kind, source, target = (mount.take(key) for key in ("type", "source", "target"))
+        kind, source, target = (mount.text(key) for key in ("type", "source", "target"))
         read_only = bool(mount.take("read_only"))
         mount.take("bind")
         mount.finish()
@@ -129,7 +134,7 @@ def _volumes(reader: TableReader) -> dict[str, bool]:
                 f"{source}:{target}",
                 "raw namespaces share one root, so mount a path at the same path",
             )
-        found[str(source)] = read_only
+        found[source] = read_only
     return found
 
 
@@ -139,41 +144,48 @@ TMPFS_OPTIONS = "noexec,nosuid,nodev,mode=1777"
 
 def _tmpfs(reader: TableReader) -> dict[str, str]:
     found = {}
-    for entry in reader.take("tmpfs") or []:
-        path, _, options = str(entry).partition(":")
+    for entry in reader.texts("tmpfs"):
+        path, _, options = entry.partition(":")
         found[path] = f"{TMPFS_OPTIONS},{options}" if options else TMPFS_OPTIONS
     return found
 
 
+MOST_REPLICAS = 1000
+"""Of one service; more than any stack has, and each is a process with a namespace of its own."""
+
+MOST_BYTES = 2**63
+MOST_CPUS = 1e6
+
+
 def _limits(reader: TableReader) -> tuple[int, float | None, int | None]:
-    deploy = TableReader(f"{reader.where}.deploy", reader.take("deploy") or {})
-    replicas = deploy.take("replicas")
-    resources = TableReader(f"{deploy.where}.resources", deploy.take("resources") or {})
+    deploy = reader.inner("deploy")
+    replicas = deploy.number("replicas", MOST_REPLICAS)
+    resources = deploy.inner("resources")
     # Placement concerns a swarm; Compose adds it empty.
     if deploy.table.get("placement") == {}:
         deploy.take("placement")
     deploy.finish()
-    limits = TableReader(f"{resources.where}.limits", resources.take("limits") or {})
+    limits = resources.inner("limits")
     resources.finish()
-    cpus = limits.take("cpus") or reader.take("cpus")
-    memory = limits.take("memory") or reader.take("mem_limit")
+    cpus = limits.number("cpus", MOST_CPUS) or reader.number("cpus", MOST_CPUS)
+    memory = limits.number("memory", MOST_BYTES) or reader.number("mem_limit", MOST_BYTES)
     limits.finish()
-    scale = reader.take("scale")
+    scale = reader.number("scale", MOST_REPLICAS)
     return (
         int(replicas if replicas is not None else scale if scale is not None else 1),
-        float(cpus) if cpus else None,
+        cpus or None,
         int(memory) if memory else None,
     )
 
 
 def _dependencies(reader: TableReader) -> dict[str, str]:
     found = {}
-    for name, table in (reader.take("depends_on") or {}).items():
+    for name, table in reader.tables("depends_on"):
         dependency = TableReader(f"{reader.where}.depends_on.{name}", table)
         condition = dependency.take("condition")
         dependency.take("required")
         dependency.finish()
-        if condition not in {"service_started", "service_healthy"}:
+        if condition not in ("service_started", "service_healthy"):
             dependency.refuse("condition", condition)
         found[name] = condition
     return found
@@ -181,18 +193,22 @@ def _dependencies(reader: TableReader) -> dict[str, str]:
 
 def _host_network(reader: TableReader) -> bool:
     mode = reader.take("network_mode")
-    if mode not in {None, "host"}:
+    if mode not in (None, "host"):
         reader.refuse("network_mode", mode, "only host")
     return bool(mode)
 
 
 def _addresses(reader: TableReader) -> dict[str, ipaddress.IPv4Address | None]:
     found = {}
-    for name, table in (reader.take("networks") or {}).items():
-        attachment = TableReader(f"{reader.where}.networks.{name}", table or {})
-        address = attachment.take("ipv4_address")
+    for name, table in reader.tables("networks"):
+        attachment = TableReader(f"{reader.where}.networks.{name}", table)
+        address = attachment.text("ipv4_address")
         attachment.finish()
-        found[name] = ipaddress.IPv4Address(address) if address else None
+        try:
+            found[name] = ipaddress.IPv4Address(address) if address else None
+        except ValueError as error:
+            msg = f"{attachment.where}.ipv4_address: {error}"
+            raise ComposeError(msg) from error
     if not found:
         msg = f"{reader.where} has no network, so nothing could reach its namespace; give it one"
         raise ComposeError(msg)
@@ -205,16 +221,19 @@ Health is checked until the first success. A Compose file with checks during a t
 """
 
 
-def _healthcheck(name: str, table: Mapping[str, Any] | None) -> Healthcheck | None:
+MOST_RETRIES = 1e6
+
+
+def _healthcheck(reader: TableReader) -> Healthcheck | None:
+    table = dict(reader.table)
     if not table or table.get("disable") or table.get("test") == ["NONE"]:
         return None
-    reader = TableReader(f"services.{name}.healthcheck", table)
-    kind, *test = reader.take("test") or [None]
+    kind, *test = reader.texts("test") or [""]
     if kind == "CMD-SHELL":
         test = ["/bin/sh", "-c", *test]
     elif kind != "CMD":
         reader.refuse("test", kind)
-    interval_s = seconds(reader.take("interval") or "30s")
+    interval_s = seconds(reader.text("interval") or "30s")
     if interval_s < SHORTEST_INTERVAL_S:
         reader.refuse(
             "interval",
@@ -224,10 +243,10 @@ def _healthcheck(name: str, table: Mapping[str, Any] | None) -> Healthcheck | No
     check = Healthcheck(
         command=tuple(test),
         interval_s=interval_s,
-        timeout_s=seconds(reader.take("timeout") or "30s"),
-        retries=int(reader.take("retries") or 3),
-        start_period_s=seconds(reader.take("start_period") or "0s"),
-        start_interval_s=seconds(reader.take("start_interval") or "5s"),
+        timeout_s=seconds(reader.text("timeout") or "30s"),
+        retries=int(reader.number("retries", MOST_RETRIES) or 3),
+        start_period_s=seconds(reader.text("start_period") or "0s"),
+        start_interval_s=seconds(reader.text("start_interval") or "5s"),
     )
     reader.finish()
     return check
@@ -240,7 +259,7 @@ def seconds(duration: str) -> float:
     Raises ComposeError for anything else.
     """
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-    parts = re.findall(r"([0-9.]+)(h|ms|m|us|µs|ns|s)", duration)
+    parts = re.findall(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(h|ms|m|us|µs|ns|s)", duration)
     if not parts or "".join(map("".join, parts)) != duration:
         msg = f"{duration!r} is not a duration such as 1m30s or 100ms"
         raise ComposeError(msg)

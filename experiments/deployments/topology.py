@@ -76,8 +76,7 @@ def instances(
         for number in range(1, service.replicas + 1):
             addresses = {}
             for name, fixed in service.addresses.items():
-                free = (host for host in networks[name].subnet.hosts() if host not in used[name])
-                addresses[name] = fixed or next(free)
+                addresses[name] = fixed or _free(networks[name], used[name])
                 used[name].add(addresses[name])
             suffix = f"-{number}" if service.replicas > 1 else ""
             name = f"{service.name}{suffix}"
@@ -85,6 +84,14 @@ def instances(
             namespace = host if service.host_network else f"{host}-{name}"
             found.append(Instance(name, namespace, service, addresses))
     return found
+
+
+def _free(network: Network, used: set[ipaddress.IPv4Address]) -> ipaddress.IPv4Address:
+    for address in network.subnet.hosts():
+        if address not in used:
+            return address
+    msg = f"networks.{network.name}: {network.subnet} has no address left; use a larger subnet"
+    raise ComposeError(msg)
 
 
 def wire(

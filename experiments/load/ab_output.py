@@ -80,7 +80,7 @@ def parse_percentiles(text: str) -> dict[int, float]:
     if header == "Percentage served,Time in ms":
         for row in rows:
             percent, _, value = row.partition(",")
-            if percent.isdecimal() and re.fullmatch(r"-?\d+(?:\.\d+)?", value):
+            if re.fullmatch(r"\d{1,3},-?\d{1,15}(?:\.\d{1,15})?", row, re.ASCII):
                 found[int(percent)] = float(value)
     if len(found) < len(rows) or not {50, 90, 99} <= found.keys():
         msg = f"this is not a whole percentile file of ab; it begins {text[:80]!r}"

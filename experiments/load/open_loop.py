@@ -44,6 +44,9 @@ The maximum of concurrent requests; below the usual 1024 open files, and above a
 GRACE_S = 20.0
 """The time that the client may take beyond its limit, to start and to write its log."""
 
+LARGEST_US = 2**53
+"""No time in a log is later."""
+
 
 @dataclass(frozen=True)
 class OpenPlan:
@@ -163,6 +166,9 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
                 raise LoadError(msg)
             for row in rows:
                 intended_us, sent_us, done_us, status = map(int, row)
+                if not 0 <= intended_us <= sent_us <= done_us <= LARGEST_US:
+                    msg = f"it was to start at {intended_us}, did at {sent_us}, ended at {done_us}"
+                    raise ValueError(msg)  # noqa: TRY301 - reported below, with the file's name
                 if not requests:
                     began_us = intended_us
                 requests += 1
@@ -175,7 +181,7 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
         msg = f"the open loop wrote no log: {error}"
         raise LoadError(msg) from error
     except ValueError as error:
-        msg = f"{log}, request {requests + 1}, is not four numbers: {error}"
+        msg = f"{log}, request {requests + 1}, is not four numbers in order: {error}"
         raise LoadError(msg) from error
     if requests != plan.requests:
         msg = f"{log} has {requests} requests, but the plan has {plan.requests}"
@@ -186,7 +192,7 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
         requests=plan.requests,
         requests_completed=completed,
         requests_ok=ok,
-        achieved_per_s=completed * 1e6 / (ended_us - began_us) if completed else 0.0,
+        achieved_per_s=completed * 1e6 / max(1, ended_us - began_us) if completed else 0.0,
         latest_us=latest_us,
         log=name,
     )

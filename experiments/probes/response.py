@@ -78,7 +78,7 @@ def _compare(status: int, body: bytes, workload: Workload) -> None:
         raise WrongAnswerError(msg)
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{where}: the body is not JSON: {shown}"
         raise WrongAnswerError(msg) from error
     if not contains(content, workload.expect_json):

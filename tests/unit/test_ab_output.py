@@ -238,6 +238,8 @@ def test_a_cut_percentile_file_is_refused() -> None:
     """
     with pytest.raises(LoadError, match="percentile file"):
         parse_percentiles("Percentage served,Time in ms\n0,1.000\n50,2.0")
+    with pytest.raises(LoadError):
+        parse_percentiles("Percentage served,Time in ms\n" + "9" * 5000 + ",1.0")
 
 
 ROWS = (

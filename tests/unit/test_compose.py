@@ -174,6 +174,16 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
             {"test": ["CMD", "true"], "interval": "soon"},
             "'soon' is not a duration",
         ),
+        ("command", "sleep 1", r"services\.web\.command is 'sleep 1'; it must be a list"),
+        ("command", ["a\0b"], r"services\.web\.command is 'a\\x00b', which no command line"),
+        ("environment", ["A=1"], r"services\.web\.environment is \['A=1'\]; it must be a table"),
+        ("environment", {"A": []}, r"services\.web\.environment\.A is \[\]; it must be a text"),
+        ("deploy", {"replicas": 1001}, r"deploy\.replicas is '1001'; .* from 0 to 1000"),
+        ("deploy", {"resources": {"limits": {"cpus": "nan"}}}, r"limits\.cpus is 'nan'; .* number"),
+        ("deploy", 7, r"services\.web\.deploy is 7; it must be a table"),
+        ("networks", {"stack": {"ipv4_address": "x"}}, r"stack\.ipv4_address: Expected 4 octets"),
+        ("depends_on", {"store": "x"}, r"depends_on\.store is 'x'; it must be a table"),
+        ("healthcheck", {"test": "CMD"}, r"healthcheck\.test is 'CMD'; it must be a list"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(key: str, value: object, message: str) -> None:
@@ -182,6 +192,19 @@ def test_what_cannot_be_honoured_is_refused_by_name(key: str, value: object, mes
     """
     with pytest.raises(ComposeError, match=message):
         services(project(**{key: value}))
+
+
+def test_more_replicas_than_addresses_are_refused() -> None:
+    """
+    With the network that is too small.
+    """
+    config = copy.deepcopy(CONFIG)
+    config["networks"]["stack"]["ipam"]["config"][0]["subnet"] = "198.18.0.0/30"
+    small = ComposeProject((), (), config)
+    with pytest.raises(
+        ComposeError, match=r"networks\.stack: 198\.18\.0\.0/30 has no address left"
+    ):
+        instances(services(small), networks(small), "host")
 
 
 def test_a_top_level_key_that_cannot_be_honoured_is_refused() -> None:

@@ -302,6 +302,8 @@ def test_a_request_closes_its_connection() -> None:
         (f"{HEADER}\n1,2,3,200\n", "has 1 requests, but the plan has 2"),
         (f"{HEADER}\n1,2,3,200\n1,2\n", "request 2, is not four numbers"),
         (f"{HEADER}\n1,2,x,200\n", "request 1, is not four numbers"),
+        (f"{HEADER}\n1,2,1,200\n", "in order: it was to start at 1, did at 2, ended at 1"),
+        (f"{HEADER}\n-1,2,3,200\n", "in order: it was to start at -1"),
     ],
 )
 def test_a_broken_log_is_an_error(tmp_path: Path, text: str, message: str) -> None:

@@ -4,7 +4,6 @@ Stored data defend themselves: what a run did not write is named, and never used
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import lzma
@@ -31,11 +30,12 @@ from experiments.records.files import AGREEMENT_LOADS, COMPRESSED, MANIFEST, RAW
 from experiments.records.raw import check_raw, raw_digest, raw_folder
 from experiments.records.store import append_agreement, append_trial, write_manifest
 from experiments.records.trials import AgreementLoad, OpenLoad, PathCounters
+from tests.fuzz.mutation import mutated
 from tests.unit.samples import details, load, manifest, stored, trial
 from tests.unit.topics.samples import loaded, run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.records.trials import TrialRecord
 
@@ -455,59 +455,9 @@ def test_a_pipe_is_refused_without_waiting_for_its_writer(folder: Path) -> None:
 
 # --- any field, any value ---
 
-VALUES = st.one_of(
-    st.sampled_from(
-        [
-            *(None, True, False, 0, -1, 1, 2, 3, 2**31, 2**53, 2**63, -(2**70), 10**400),
-            *(0.0, -0.0, 1e-300, 1e-9, 0.5, 1e15, 1e300, math.nan, math.inf, -math.inf),
-            *("", "netns", "docker", "\x00", "a|b`\n", "../..", "unlimited"),
-            *([], {}, [[]], [None]),
-        ]
-    ),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=8),
-    st.recursive(
-        st.none() | st.integers() | st.text(max_size=3),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-        max_leaves=4,
-    ),
+CHANGES = st.randoms(use_true_random=True).map(
+    lambda random: lambda text: mutated(text.encode(), random).decode()
 )
-
-
-def places(value: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
-    """
-    The steps to everything in a JSON value.
-    """
-    if steps:
-        yield steps
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from places(each, (*steps, name))
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from places(each, (*steps, index))
-
-
-@st.composite
-def mutations(draw: st.DrawFn, record: Any) -> Any:  # noqa: ANN401 - JSON
-    """
-    The record with one to three changes: a value replaced, a field removed or added.
-    """
-    changed = copy.deepcopy(record)
-    for _ in range(draw(st.integers(1, 3))):
-        *steps, last = draw(st.sampled_from(list(places(changed)) or [("",)]))
-        inner = changed
-        for step in steps:
-            inner = inner[step]
-        what = draw(st.sampled_from(["replace", "replace", "replace", "remove", "add"]))
-        if what == "replace":
-            inner[last] = draw(VALUES)
-        elif what == "remove":
-            del inner[last]
-        elif isinstance(inner, dict):
-            inner[draw(st.text(max_size=5))] = draw(VALUES)
-    return changed
 
 
 def ran(command: Callable[[Sequence[str]], int], *arguments: object) -> tuple[int, str]:
@@ -573,7 +523,7 @@ def mutate(sound: Path, other: Path, data: st.DataObject) -> None:
     """
     lines = (sound / TRIALS).read_text().splitlines()
     number = data.draw(st.integers(0, len(lines) - 1))
-    lines[number] = json.dumps(data.draw(mutations(json.loads(lines[number]))))
+    lines[number] = data.draw(CHANGES)(lines[number])
     (other / TRIALS).write_text("\n".join([*lines, ""]))
 
 
@@ -601,5 +551,5 @@ def test_no_manifest_breaks_a_command(
     folder = tmp_path_factory.mktemp("manifest") / "run"
     shutil.copytree(sound, folder)
     content = json.loads((folder / MANIFEST).read_text()) | {"run": "other", "created_at": 1e9}
-    (folder / MANIFEST).write_text(json.dumps(data.draw(mutations(content))))
+    (folder / MANIFEST).write_text(data.draw(CHANGES)(json.dumps(content)))
     commands_survive(folder, sound)

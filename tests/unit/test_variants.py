@@ -267,7 +267,7 @@ def test_a_users_own_pair_has_a_role_in_the_answer(tmp_path: Path) -> None:
         (GOOD + 'colour = "red"\n', r"variants\.mine: unknown key 'colour'"),
         (GOOD.replace('"bridge"', '"bridges"'), r"network is 'bridges'; it must be one of: host"),
         (GOOD + 'cpus = "many"\n', r"cpus is 'many'; it must be one of: unlimited, or a value"),
-        (GOOD + "every = 0\n", "every is 0; it must be a positive integer"),
+        (GOOD + "every = 0\n", "every is 0; it must be an integer from 1 to 1000000"),
         (GOOD + 'confinement = "seccomp"\nstdio = "docker-none"\n', "there is no log driver"),
         (GOOD + '[variants.b]\nlike = "c"\n', "like = 'c' names no declared variant"),
         (
@@ -322,6 +322,31 @@ def test_a_users_own_pair_has_a_role_in_the_answer(tmp_path: Path) -> None:
             "role 'matched' is given to a, b; one comparison can have it",
         ),
         ("[variants.mine\n", "as TOML"),
+        (f"x = {'9' * 5000}\n", "as TOML: Exceeds the limit"),
+        (f"x = {'[' * 5000}\n", "as TOML: maximum recursion depth"),
+        (GOOD + "like = []\n", r"variants\.mine: like is \[\]; it must be the name of a variant"),
+        (GOOD + "every = 1000001\n", "every is 1000001; it must be an integer from 1 to 1000000"),
+        (GOOD + 'overlays = ["a\\u0000b"]\n', "embedded null byte"),
+        (
+            GOOD + "[groups]\nall = {variants = ['mine'], minutes = {quick = 'x'}}\n",
+            r"groups\.all\.minutes has 'x'; it must be a positive number of minutes",
+        ),
+        (
+            GOOD + "[search]\nname = 'b'\nabout = 'x'\nstart = 'mine'\nchanges = [{cpus = 1}]\n",
+            "changes: cpus = 1 is not a level of a factor",
+        ),
+        (
+            GOOD + "[search]\nname = '../b'\nabout = 'x'\nstart = 'mine'\nchanges = []\n",
+            r"search: '\.\./b' is no name of a variant",
+        ),
+        (
+            GOOD + "[[ladders]]\nname = 'l'\nabout = 'x'\nsteps = ['mine']\n",
+            r"ladder 1: steps is \['mine'\]; it must name two variants or more",
+        ),
+        (
+            GOOD + "[[wholes]]\nname = 'w'\nbaseline = 'mine'\ntreatment = 'mine'\nladders = []\n",
+            "whole 1: ladders is empty",
+        ),
         ("variants = 3\n", "variants must be a table"),
         ("", "declares no variant"),
         ("[machines]\n", "unknown key 'machines'"),

@@ -69,6 +69,9 @@ HEADER = "intended_us,sent_us,done_us,status"
 
 ROWS_AT_ONCE = 1_000_000
 
+LATEST_US = 2**53
+"""No time in a log is later."""
+
 
 @dataclass(frozen=True)
 class RequestLog:
@@ -212,6 +215,7 @@ def read_log(run: Path, name: str) -> RequestLog:
         ):
             # numpy warns about an empty last chunk, which is normal.
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            warnings.filterwarnings("error", "Input line")
             if next(file, "").rstrip("\n") != HEADER:
                 msg = f"it does not begin with {HEADER}"
                 raise ValueError(msg)  # noqa: TRY301 - reported below, with the file's name
@@ -222,6 +226,10 @@ def read_log(run: Path, name: str) -> RequestLog:
                 if not rows.size:
                     break
                 intended, sent, done, status = rows.T
+                odd = (intended < 0) | (sent < intended) | (done < sent) | (done > LATEST_US)
+                if odd.any():
+                    msg = "it has a request that ended before it was sent, or was sent too early"
+                    raise ValueError(msg)  # noqa: TRY301 - as above
                 bad = (status < 200) | (status >= 300)
                 parts.append(
                     (
@@ -233,7 +241,7 @@ def read_log(run: Path, name: str) -> RequestLog:
                 completed += int((status > 0).sum())
                 intended_us.widen(intended)
                 done_us.widen(done[status > 0])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserWarning) as error:
         msg = f"{run / name} is not a log of requests: {error}"
         raise ResultsError(msg) from error
     if not parts:

@@ -102,6 +102,9 @@ def test_a_log_is_read_in_parts_of_any_size(
         (f"{HEADER}\n", "has no request in it"),
         (f"{HEADER}\n1,2,3\n", "is not a log of requests"),
         (f"{HEADER}\n1,2,3,x\n", "is not a log of requests"),
+        (f"{HEADER}\n1,2,1,200\n", "a request that ended before it was sent"),
+        (f"{HEADER}\n-1,2,3,200\n", "was sent too early"),
+        (f"{HEADER}\n1,2,3,200\n\n", "is not a log of requests: Input line 2 contained no data"),
     ],
 )
 def test_a_broken_log_is_an_error(tmp_path: Path, text: str, message: str) -> None:

@@ -43,6 +43,7 @@ MODULES = {
     **{name: ["experiments", name] for name in ("destroy", "bench")},
     "report": ["analysis"],
     **{name: [f"analysis.{name}"] for name in ("audit", "verify", "reference")},
+    "fuzz": ["tests.fuzz"],
 }
 """What the sessions with options of their own run with Python."""
 

@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from experiments.declare.reading import load_variants
 from experiments.errors import BridgetollError
-from experiments.plan.options import measure_parser
+from experiments.plan.options import measure_parser, results_of
 from experiments.records.files import MANIFEST
 from experiments.records.folder import opened
 
@@ -148,21 +148,22 @@ def measure(session: nox.Session) -> None:
     if options.variants is None and enlisted:
         arguments += ["--variants", ",".join(dict.fromkeys(enlisted))]
     arguments += arguments_of_sessions
-    if options.minutes is None and any(budgets):
+    if options.minutes is None and options.resume is None and any(budgets):
         arguments += ["--minutes", str(max(budgets))]
     install(session, "host")
-    before = runs(options.results)
+    results = results_of(options)
+    before = runs(results)
     try:
         run_orderly(session, *experiments("measure"), *arguments)
     except KeyboardInterrupt:
         # nox runs no further session after Ctrl-C, so the partial run gets its report here.
-        for run in sorted(runs(options.results) - before):
+        for run, _ in sorted(runs(results) - before):
             await_end(run)
             session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
         raise
     finally:
         # A failed run gets a report too, if it got as far as making its folder.
-        for run in sorted(runs(options.results) - before):
+        for run, _ in sorted(runs(results) - before):
             await_end(run)
             session.notify("report", [str(run)])
 
@@ -253,11 +254,12 @@ def is_running(run: Path) -> bool:
         return False
 
 
-def runs(results: Path) -> set[Path]:
+def runs(results: Path) -> set[tuple[Path, int]]:
     """
-    The folders of all runs, including those still running.
+    The folders of all runs, including those still running, and when their manifests were written.
     """
-    return {manifest.parent for manifest in results.glob(f"*/{MANIFEST}")}
+    found = results.glob(f"*/{MANIFEST}")
+    return {(manifest.parent, manifest.stat().st_mtime_ns) for manifest in found}
 
 
 @nox.session(default=False)

@@ -33,6 +33,7 @@ from analysis.topics.latency.histograms import write_histograms
 from experiments.errors import ResultsError
 from experiments.records.files import latest_run
 from experiments.records.folder import unwritable, write
+from experiments.records.sessions import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +98,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"- {line}")
     print(f"report: {output}")
     print(f"the same for a browser: {output.with_suffix(PAGE_SUFFIX)}")
+    if len(runs) == 1 and (words := outcome(runs[0], findings.manifest)):
+        print(words)
     return 0
 
 

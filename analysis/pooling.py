@@ -109,5 +109,6 @@ def pool(
             observed_s=sum(manifest.environment.observed_s or 0.0 for manifest in manifests),
         ),
         note=" ".join(manifest.note for manifest in manifests if manifest.note),
+        sessions=[],
     )
     return whole, pooled

@@ -21,6 +21,15 @@ REQUESTS_AT_ONCE = 1000
 AT_ONCE_EVERY = 2
 """Every second block has such a load, starting with the first: it takes as long as four others."""
 
+AGREEMENT_COMPANY = 3
+"""Deployments of a repetition of the agreement that are frozen, beside the one that never is."""
+
+AGREEMENT_PAIRS = 3
+"""Pairs of a short and a long load alone, before and after; and rounds beside the others."""
+
+AGREEMENT_LOADS = AGREEMENT_PAIRS * (2 * 2 + 1 + AGREEMENT_COMPANY)
+"""Loads of one whole repetition."""
+
 WARMUP_REQUESTS = 200
 """Requests before the first load that counts; the published report had none: a cold start."""
 

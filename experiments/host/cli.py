@@ -23,15 +23,19 @@ from experiments.errors import (
     UsageError,
 )
 from experiments.host.measure import git_state, give_back, measure
+from experiments.host.resume import resume
 from experiments.machines.choice import choose_machine, vagrant_machine
 from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
 from experiments.machines.vm_needs import find_or_build_box
 from experiments.paths import PROJECT
 from experiments.plan.draft import draft_manifest
-from experiments.plan.options import add_mirror, measure_parser
+from experiments.plan.options import add_mirror, given_options, measure_parser
+from experiments.plan.resumed import mirror_of, refuse_contradictions
 from experiments.processes import Process, stop_without
 from experiments.records.files import REPORT, latest_run
+from experiments.records.sessions import outcome, run_to_resume
+from experiments.records.store import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +47,8 @@ def run_measure(arguments: Sequence[str]) -> int:
     Plan a run and execute it on the chosen machine.
     """
     options = measure_parser().parse_args(arguments)
+    if options.resume is not None:
+        return run_resume(arguments)
     manifest = draft_manifest(options, git_state())
     machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
@@ -53,14 +59,32 @@ def run_measure(arguments: Sequence[str]) -> int:
         return measure(machine, reason, options.results, manifest)
 
 
+def run_resume(arguments: Sequence[str]) -> int:
+    """
+    Continue a run that did not end, on the machine that it began on.
+    """
+    given = given_options(arguments)
+    options = measure_parser().parse_args(arguments)
+    run = run_to_resume(options.results, options.resume)
+    plan = read_manifest(run)
+    refuse_contradictions(given, plan)
+    machine, _ = choose_machine(plan.machine.name or "auto", cache_directory(), mirror_of(plan))
+    if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
+        return become_root(["measure", *arguments])
+    with RunLock():
+        return resume(machine, run, options.minutes)
+
+
 def name_what_has_no_report(results: Path) -> None:
     """
-    Say how to report the latest run, if it was left without a report.
+    Say how to report the latest run, if it was left without a report, and how to continue it.
     """
     with contextlib.suppress(ResultsError):
         run = latest_run(results)
         if not (run / REPORT).exists():
             print(f"the run {run} has no report; `nox -s report -- {run}` makes it", flush=True)
+            if words := outcome(run, read_manifest(run)):
+                print(words, flush=True)
 
 
 def become_root(arguments: Sequence[str]) -> int:

@@ -1,5 +1,5 @@
 """
-The VM's side of a run: ``python -m experiments.host.guest execute RUN`` and ``… facts``.
+The VM's side: ``python -m experiments.host.guest execute RUN``, ``… userland``, ``… environment``.
 
 It needs only Python and the contents of the box.
 """
@@ -41,14 +41,21 @@ def stop_at_end_of_input() -> None:
     ask_to_stop()
 
 
-def facts(machine: LocalMachine) -> int:
+def userland(machine: LocalMachine) -> int:
     """
     Print the record of the userland as JSON.
     """
     with contextlib.redirect_stdout(sys.stderr):
         machine.up()
-    _, userland = machine.facts()
-    print(json.dumps(dataclasses.asdict(userland)))
+    print(json.dumps(dataclasses.asdict(machine.facts()[1])))
+    return 0
+
+
+def environment(machine: LocalMachine) -> int:
+    """
+    Print the properties of kernel and hardware as JSON.
+    """
+    print(json.dumps(dataclasses.asdict(machine.environment())))
     return 0
 
 
@@ -60,11 +67,14 @@ def main() -> int:
     parser.add_argument("--mirror", default="")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("execute").add_argument("run", type=Path)
-    commands.add_parser("facts")
+    commands.add_parser("userland")
+    commands.add_parser("environment")
     options = parser.parse_args()
     machine = LocalMachine(cache_directory(), options.mirror)
     try:
-        return execute(machine, options.run) if options.command == "execute" else facts(machine)
+        if options.command == "execute":
+            return execute(machine, options.run)
+        return {"userland": userland, "environment": environment}[options.command](machine)
     except BridgetollError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

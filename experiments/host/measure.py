@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import shutil
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,9 @@ from experiments.commands import run_command
 from experiments.declare.reading import VARIANTS_FILE
 from experiments.declare.writing import variants_toml
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
+from experiments.host.comparable import code_digest
 from experiments.paths import PROJECT
-from experiments.processes import ignore_stops
+from experiments.processes import Process, ignore_stops
 from experiments.records.folder import claim, make_folder, unwritable, write
 from experiments.records.manifest import (
     COMPLETE,
@@ -26,8 +28,10 @@ from experiments.records.manifest import (
     ROUNDS_WANTED,
     RUNNING,
     Manifest,
+    Session,
     Source,
 )
+from experiments.records.sessions import outcome
 from experiments.records.store import checked_trials, read_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -55,6 +59,8 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
             run=run.name,
             machine=dataclasses.replace(machine_record, reason=reason),
             userland=userland,
+            code_sha256=code_digest(),
+            sessions=[own_session(manifest.minutes)],
         )
         write_manifest(run, manifest)
     except BaseException:
@@ -73,7 +79,7 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     Run the plan, fetch its results, and print the outcome; return the exit status.
     """
     rounds = f"{manifest.rounds} rounds of {manifest.requests} requests per block"
-    if manifest.pilot.wanted == ROUNDS_WANTED:
+    if manifest.pilot.wanted == ROUNDS_WANTED and manifest.pilot.rounds is None:
         rounds = "a pilot chooses the number of rounds"
     print(
         f"run {run.name}: {len(manifest.variants)} variants side by side, {rounds}; "
@@ -99,22 +105,31 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
         status = status or error.exit_status
         print(f"error: {error}", file=sys.stderr)
     after = read_manifest(run)
-    if reason:
-        write_manifest(run, dataclasses.replace(after, state=FAILED, note=reason))
-    elif after.state == RUNNING:
-        note = f"the run ended early with status {status}"
-        state = INTERRUPTED if status == INTERRUPTED_STATUS else FAILED
-        write_manifest(run, dataclasses.replace(after, state=state, note=note))
+    if reason or after.state == RUNNING:
+        note = reason or f"the run ended early with status {status}"
+        state = INTERRUPTED if status == INTERRUPTED_STATUS and not reason else FAILED
+        after = after.ended(state, note, after.finished_at or time.time())
+        write_manifest(run, after)
     recorded, set_aside = checked_trials(run, after)
     done = [trial for trial in recorded if trial.load is not None]
     failed = len(recorded) + len(set_aside) - len(done)
     trials = sum(len(part) for parts in after.order for part in parts)
     print(f"{len(done)} of {trials} trials succeeded" + (f", {failed} failed" if failed else ""))
     print(f"results: {run}")
+    if words := outcome(run, after):
+        print(words)
     if status == 0 and failed and after.state == COMPLETE:
         print("the report names each failed trial and the reason")
         return 1
     return status
+
+
+def own_session(minutes: float, after_block: int = 0) -> Session:
+    """
+    A session of this process, which begins now.
+    """
+    owner = str(Process.of(os.getpid()))
+    return Session(time.time(), minutes, after_block, owner)
 
 
 def until(manifest: Manifest) -> str:

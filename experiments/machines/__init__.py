@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.records.manifest import MachineRecord, UserlandRecord
+    from experiments.records.manifest import Environment, MachineRecord, UserlandRecord
 
 
 class Machine(Protocol):
@@ -29,6 +29,16 @@ class Machine(Protocol):
     def facts(self) -> tuple[MachineRecord, UserlandRecord]:
         """
         The records of the machine and of its userland; the machine is up.
+        """
+
+    def environment(self) -> Environment:
+        """
+        The properties of its kernel and hardware; the machine is up.
+        """
+
+    def recover(self, run: Path) -> None:
+        """
+        Copy the records of an earlier session that are still on the machine into the run's folder.
         """
 
     def push(self, run: Path) -> None:

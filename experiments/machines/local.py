@@ -21,6 +21,7 @@ from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.machines.lock import RunLock
 from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
+from experiments.probes.environment import environment
 from experiments.processes import handle_stops, interrupt, stops_handled_by
 from experiments.records.folder import make_folder
 from experiments.records.manifest import MachineRecord, UserlandRecord
@@ -28,6 +29,8 @@ from experiments.records.manifest import MachineRecord, UserlandRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+    from experiments.records.manifest import Environment
 
 STOPPING = "stopping: taking deployments down, then writing the report"
 
@@ -85,6 +88,17 @@ class LocalMachine:
             wheels=self.userland.wheels,
         )
         return MachineRecord(self.name), userland
+
+    def environment(self) -> Environment:
+        """
+        As the kernel of this host tells it.
+        """
+        return environment(inside_lab=False)
+
+    def recover(self, run: Path) -> None:
+        """
+        Does nothing: the run is on this host.
+        """
 
     def push(self, run: Path) -> None:
         """

@@ -11,7 +11,7 @@ import json
 import platform
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import INTERRUPTED_STATUS, HostError
 from experiments.hardware import cpu_model
@@ -30,7 +30,13 @@ from experiments.machines.vm_needs import (
 from experiments.machines.vm_notes import VmNotes
 from experiments.paths import PROJECT
 from experiments.processes import stops_handled_by
-from experiments.records.manifest import Box, Host, MachineRecord, UserlandRecord
+from experiments.records.manifest import (
+    Box,
+    Environment,
+    Host,
+    MachineRecord,
+    UserlandRecord,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -195,7 +201,6 @@ class VagrantMachine:
         The box, the hypervisor, the host, and the userland as the VM sees it.
         """
         notes = self._notes.read()
-        seen = json.loads(self._remote.output(self._command("facts")))
         machine = MachineRecord(
             name=self.name,
             provider="libvirt",
@@ -204,7 +209,27 @@ class VagrantMachine:
             box=Box(**notes["box"]),
             host=Host(platform.release(), cpu_model()),
         )
-        return machine, UserlandRecord(**seen)
+        return machine, UserlandRecord(**self._seen("userland"))
+
+    def environment(self) -> Environment:
+        """
+        As the kernel of the VM tells it.
+        """
+        return Environment(**self._seen("environment"))
+
+    def _seen(self, what: str) -> dict[str, Any]:
+        """
+        What the VM's side of a run says about itself.
+        """
+        found: dict[str, Any] = json.loads(self._remote.output(self._command(what)))
+        return found
+
+    def recover(self, run: Path) -> None:
+        """
+        Copy the run from the VM, if a session that lost the VM left it there.
+        """
+        if self._runs.origins().get(run.name) == run.resolve():
+            self.pull(run)
 
     def push(self, run: Path) -> None:
         """

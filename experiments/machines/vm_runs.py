@@ -4,7 +4,6 @@ The runs in the VM: pushed there with their plan, and pulled back with their res
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,7 @@ class VmRuns:
                 continue
             if manifest.state == RUNNING:
                 note = "the machine was lost during the run"
-                write_manifest(target, dataclasses.replace(manifest, state=FAILED, note=note))
+                write_manifest(target, manifest.ended(FAILED, note, manifest.finished_at))
             pulled.append(target)
         if problems:
             raise HostError("\n".join(problems))

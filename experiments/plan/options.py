@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.declare.profiles import (
     CONCURRENCY,
@@ -27,6 +27,9 @@ from experiments.errors import UsageError
 from experiments.paths import PROJECT
 from experiments.records.manifest import MARGIN, PROBES
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 RESULTS = PROJECT / "results"
 
 MACHINES = ("auto", "local", "vagrant")
@@ -40,6 +43,7 @@ examples:
   nox -s latency                               latency in an open loop, 35 minutes
   nox -s calibrate                             recovery of injected costs, 15 minutes
   nox -s measure -- --variants netns,docker    only these two variants
+  nox -s measure -- --resume                   continue the newest run that did not end
   nox -s report                                rewrite the report of the latest run
 """
 
@@ -227,8 +231,36 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder in which the run's folder is created. Default: results/",
     )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="continue the plan of a run that did not end, with the same seed; RUN is its name or "
+        "folder. Default: the newest run that can be resumed. --minutes gives it a new time budget "
+        "instead of what is left of its own",
+    )
     add_mirror(parser)
     return parser
+
+
+def results_of(options: argparse.Namespace) -> Path:
+    """
+    The folder that has, or gets, the run of these options.
+    """
+    named = Path(options.resume or "")
+    results: Path = options.results
+    return results if named.parent == Path() else named.parent
+
+
+def given_options(arguments: Sequence[str]) -> dict[str, Any]:
+    """
+    The options that the user gave, with their values; without defaults.
+    """
+    parser, not_given = measure_parser(), object()
+    parser.set_defaults(**dict.fromkeys(vars(parser.parse_args([])), not_given))
+    found = vars(parser.parse_args(arguments))
+    return {name: value for name, value in found.items() if value is not not_given}
 
 
 def add_mirror(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,15 @@ def block_order(every: Mapping[str, int], block: int, seed: int) -> list[str]:
     return [name for name in drawn[first:] + drawn[:first] if (block - 1) % every[name] == 0]
 
 
+def orders_of(block: int, part: int, seed: int) -> random.Random:
+    """
+    What draws all orders within a part of a block, such as those of its rounds.
+
+    It depends on nothing else, so that a resumed run has the orders of a run without a pause.
+    """
+    return random.Random(f"{seed} {block} {part}")  # noqa: S311 - an order needs no cryptography
+
+
 def stride(count: int) -> int:
     """
     The rotation per block: coprime to ``count``, so that all places occur, and spread out early.

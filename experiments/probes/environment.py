@@ -39,7 +39,9 @@ SYSCTLS = (
 """Settings below /proc/sys that can affect the results."""
 
 
-def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environment:
+def environment(
+    sys: Path = Path("/sys"), proc: Path = Path("/proc"), *, inside_lab: bool = True
+) -> Environment:
     """
     The machine's properties; None for a property that the kernel does not tell.
     """
@@ -56,7 +58,7 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
         cpus_online=os.cpu_count(),
         memory_bytes=memory_bytes("MemTotal", proc) or None,
         swap_bytes=memory_bytes("SwapTotal", proc),
-        cgroup_layout=layout(hierarchies(inside_lab=True)),
+        cgroup_layout=layout(hierarchies(inside_lab=inside_lab)),
         # Only x86 has this flag.
         virtualised="hypervisor" in cpuinfo if "flags" in cpuinfo else None,
         clock_source=_read(clock),
@@ -64,6 +66,13 @@ def environment(sys: Path = Path("/sys"), proc: Path = Path("/proc")) -> Environ
         open_files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         sysctls={name: _read(proc / "sys" / name) for name in SYSCTLS},
     )
+
+
+def boot_id(proc: Path = Path("/proc")) -> str | None:
+    """
+    The kernel's name for the time since the start of the machine.
+    """
+    return _read(proc / "sys/kernel/random/boot_id")
 
 
 def stolen_s(proc: Path = Path("/proc")) -> float:

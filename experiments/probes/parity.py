@@ -99,6 +99,12 @@ class Parity:
         with self._lock:
             return self._check(variant, facts)
 
+    def remember(self, variant: Variant, facts: Facts) -> None:
+        """
+        Compare later trials with this one, too, which an earlier session checked.
+        """
+        self._seen.setdefault(variant.name, (variant, facts))
+
     def _check(self, variant: Variant, facts: Facts) -> list[str]:
         allowed: list[str] = []
         wrong: list[str] = []

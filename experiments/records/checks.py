@@ -153,6 +153,7 @@ def manifest_faults(manifest: Manifest) -> Iterator[str]:
         for number, part in enumerate(block):
             yield from _repeated(f"order[{index}][{number}]", Counter(part))
     yield from _whole_faults(manifest)
+    yield from _session_faults(manifest)
     for index, step in enumerate(manifest.found.steps if manifest.found else ()):
         count = len(step.candidates)
         if step.chosen is not None and step.chosen >= count:
@@ -172,6 +173,18 @@ def _word_faults(manifest: Manifest) -> Iterator[str]:
     for index, comparison in enumerate(manifest.comparisons):
         if comparison.role not in {*ROLES, ""}:
             yield f"comparisons[{index}].role is {comparison.role!r}"
+
+
+def _session_faults(manifest: Manifest) -> Iterator[str]:
+    states = (COMPLETE, INTERRUPTED, FAILED, RUNNING)
+    for index, session in enumerate(manifest.sessions):
+        if session.state not in states:
+            yield f"sessions[{index}].state is {session.state!r}, not one of {', '.join(states)}"
+        if session.after_block > len(manifest.order):
+            yield (
+                f"sessions[{index}].after_block is {session.after_block}; the manifest's order has "
+                f"{len(manifest.order)} blocks"
+            )
 
 
 def _whole_faults(manifest: Manifest) -> Iterator[str]:

@@ -20,6 +20,7 @@ PILOT_TRIALS = "pilot.jsonl"
 ARTEFACT_TRIALS = "artefact.jsonl"
 AGREEMENT_LOADS = "agreement.jsonl"
 RAW = "raw"
+ASIDE = "aside"
 REPORT = "report.md"
 
 COMPRESSED = ".xz"

@@ -86,6 +86,9 @@ def write(run: Path, name: str, content: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 _give(handle)
                 file.write(content)
+                file.flush()
+                # Or a crash of the machine may leave an empty file.
+                os.fsync(handle)
             os.replace(partial, last, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException as error:
             with contextlib.suppress(OSError):

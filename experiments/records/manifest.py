@@ -4,7 +4,7 @@ The manifest of a run: its plan, its machine, and its ending.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 # The loader looks the types up at run time.
@@ -251,6 +251,27 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Session:
+    """
+    A stretch of a run without a pause; every resumption begins another one.
+
+    It begins after ``after_block`` blocks and has a time budget of ``minutes``. ``owner`` is the
+    process on the host that measures (``PID:START``), and ``boot_id`` is the kernel's name for the
+    start of the machine. ``finished_at`` is None until its end; for a session that was killed it is
+    the end of the last trial that counts.
+    """
+
+    started_at: float
+    minutes: float
+    after_block: int = 0
+    owner: str = ""
+    boot_id: str | None = None
+    finished_at: float | None = None
+    state: str = RUNNING
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """
     The plan and the circumstances of a run: everything but its trials.
@@ -278,7 +299,9 @@ class Manifest:
     whose short loads are compared with the load that they represent. ``any_length`` says that
     answers of different lengths do not count as failed. ``variants_file`` is the name of the
     variants file in the run, or empty for the project's own variants. ``git`` is None outside a
-    repository; ``network_state`` maps variants to their networks.
+    repository, and ``code_sha256`` is the digest of the code that measures (see ``code_digest``);
+    ``network_state`` maps variants to their networks. ``sessions`` has more than one entry if the
+    run was resumed; older runs have none.
     """
 
     run: str
@@ -325,6 +348,8 @@ class Manifest:
     environment: Environment = field(default_factory=Environment)
     network_state: dict[str, NetworkState] = field(default_factory=dict)
     note: str = ""
+    code_sha256: str = ""
+    sessions: list[Session] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
     def variant(self, name: str) -> Variant:
@@ -338,6 +363,15 @@ class Manifest:
                 return each
         msg = f"the manifest of run {self.run} compares {name!r}, which is not among its variants"
         raise ResultsError(msg)
+
+    def ended(self, state: str, note: str, finished_at: float | None) -> Manifest:
+        """
+        The manifest of this run, and of its last session, after its end.
+        """
+        sessions = list(self.sessions)
+        if sessions:
+            sessions[-1] = replace(sessions[-1], state=state, note=note, finished_at=finished_at)
+        return replace(self, state=state, note=note, finished_at=finished_at, sessions=sessions)
 
     @property
     def levels(self) -> dict[str, dict[str, str]]:

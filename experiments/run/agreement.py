@@ -13,6 +13,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from experiments.declare.profiles import AGREEMENT_COMPANY, AGREEMENT_PAIRS
 from experiments.errors import DeployError
 from experiments.records.store import append_agreement
 from experiments.records.trials import AgreementLoad
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from experiments.run.progress import Progress
     from experiments.run.stage import Stage
     from experiments.run.trial import Trial
-
-COMPANY = 3
-"""Deployments that are frozen, beside the one that never is."""
-
-PAIRS = 3
-"""Pairs of a short and a long load alone, before and after; and rounds beside the others."""
 
 
 class Agreement:
@@ -60,14 +55,16 @@ class Agreement:
         conditions = stage.conditions
         draw = random.Random(f"{conditions.seed} {repetition} {variant.name}")  # noqa: S311
         lone = stage.trial(variant, conditions, kind="agreement", freezes=False)
-        company = [stage.trial(variant, conditions, kind="agreement") for _ in range(COMPANY)]
+        company = [
+            stage.trial(variant, conditions, kind="agreement") for _ in range(AGREEMENT_COMPANY)
+        ]
         try:
             self._up([lone])
             self._alone(repetition, lone, draw)
             self._up(company)
-            for _ in range(PAIRS):
+            for _ in range(AGREEMENT_PAIRS):
                 # The lone deployment is never frozen; it idles while another one is under load.
-                for trial in draw.sample([lone, *company], 1 + COMPANY):
+                for trial in draw.sample([lone, *company], 1 + AGREEMENT_COMPANY):
                     others = [other for other in company if other is not trial]
                     self._load(repetition, trial, conditions.requests, others)
             for trial in company:
@@ -86,7 +83,7 @@ class Agreement:
     def _alone(self, repetition: int, trial: Trial, draw: random.Random) -> None:
         conditions = self._stage.conditions
         lengths = [conditions.requests, conditions.requests_at_once]
-        for _ in range(PAIRS):
+        for _ in range(AGREEMENT_PAIRS):
             for requests in draw.sample(lengths, 2):
                 self._load(repetition, trial, requests, ())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from experiments.errors import DeployError
 from experiments.hardware import available_bytes
 from experiments.records.manifest import MemoryRecord
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SHARE = 0.8
 """The share of the available memory that deployments may take."""
+
+SHARE_AGAIN = 0.9
+"""The same in a later session: a little more, because what is available is never quite the same."""
 
 LEAST_BYTES = 30 * 2**20
 """The least memory of a deployment; the kernel's estimate for a single one can be too low."""
@@ -30,14 +34,35 @@ class Memory:
     The memory that deployments take, as far as it is measured.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, known: MemoryRecord | None = None) -> None:
         """
         No deployment is up yet, so the available memory is free for deployments.
+
+        ``known`` is what an earlier session of the run measured; its blocks have parts by that.
         """
         self._stage = stage
-        self._available_bytes = available_bytes()
-        self._deployment_bytes: int | None = None
-        self._docker_bytes = 0
+        self._available_bytes = known.available_bytes if known else available_bytes()
+        self._deployment_bytes = known.process_bytes if known else None
+        self._docker_bytes = (
+            known.container_bytes - known.process_bytes
+            if known and known.container_bytes and known.process_bytes
+            else 0
+        )
+
+    def refuse_less(self, deployments: int) -> None:
+        """
+        Raise DeployError if memory no longer holds as many of these deployments as before.
+        """
+        if self._deployment_bytes is None:
+            return
+        needed = self.fits(deployments) * (self._deployment_bytes + self._docker_bytes)
+        available = available_bytes()
+        if needed > available * SHARE_AGAIN:
+            msg = (
+                f"the deployments of a block take {needed / 1e6:.0f} MB, and {available / 1e6:.0f} "
+                "MB of memory are available now; free some, and resume the run again"
+            )
+            raise DeployError(msg)
 
     def is_roomy(self, deployments: int) -> bool:
         """
@@ -73,7 +98,8 @@ class Memory:
         """
         Start Docker before the first trial that needs it, and measure its memory.
         """
-        self._docker_bytes = self._stage.start_docker_once()
+        taken = self._stage.start_docker_once()
+        self._docker_bytes = self._docker_bytes or taken
 
     def fits(self, deployments: int) -> int:
         """

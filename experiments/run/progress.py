@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -106,11 +107,26 @@ class Progress:
         """
         Add a trial and print its result.
         """
+        self._add(record)
+        self.say(f"  {record.number:>3}  {record.variant:<{self._width}}  {outcome_of(record)}")
+
+    def _add(self, record: TrialRecord) -> None:
         self.estimates.add(record)
         self.under_load_s += sum(
             load.requests_completed * load.us_per_request / 1e6 for load in record.loads
         )
-        self.say(f"  {record.number:>3}  {record.variant:<{self._width}}  {outcome_of(record)}")
+
+    def recall(self, trials: Iterable[TrialRecord]) -> None:
+        """
+        Add the trials of earlier sessions without printing them.
+        """
+        spans: dict[int, list[float]] = defaultdict(list)
+        for record in trials:
+            self._add(record)
+            self._ended += 1
+            last = [load.started_at for load in record.loads]
+            spans[record.block] += [record.started_at, *last]
+        self._took_s += sum(max(span) - min(span) for span in spans.values())
 
     def ended(self) -> None:
         """

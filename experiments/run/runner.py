@@ -18,10 +18,24 @@ from experiments.output import outlive_readers
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.order import block_order
 from experiments.plan.stopping import Rule
-from experiments.probes.environment import environment, stolen_s
+from experiments.probes.environment import boot_id, environment, stolen_s
 from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
-from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED, RATE_WANTED, ROUNDS_WANTED
-from experiments.records.store import append_trial, read_manifest, write_manifest
+from experiments.records.files import ARTEFACT_TRIALS
+from experiments.records.manifest import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+    RATE_WANTED,
+    ROUNDS_WANTED,
+    Environment,
+)
+from experiments.records.store import (
+    append_trial,
+    read_agreement,
+    read_manifest,
+    read_trials,
+    write_manifest,
+)
 from experiments.run.agreement import Agreement
 from experiments.run.artefact import LengthArtefact
 from experiments.run.memory import Memory
@@ -56,7 +70,8 @@ class Runner:
             for each in self.manifest.variants
         }
         self.stage = Stage(run, self.manifest.workload, stop, self._show)
-        self.trials: list[TrialRecord] = []
+        # Of earlier sessions; what they left unfinished was set aside before.
+        self.trials: list[TrialRecord] = read_trials(run)
         self.aside: dict[str, str] = {}
         self._follow_the_plan()
         self._show_progress()
@@ -80,15 +95,17 @@ class Runner:
         except BridgetollError as error:
             state, note = FAILED, str(error).replace(str(self.run), self.named)
         except Exception as error:
-            self._update(state=FAILED, note=f"a fault of the project: {error!r}")
+            self._end_with(FAILED, f"a fault of the project: {error!r}")
             raise
+        before = self.manifest.environment
+        peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self._see(
-            stolen_s=stolen_s() - self.stolen_before_s,
-            observed_s=time.monotonic() - self.started,
+            stolen_s=(before.stolen_s or 0.0) + stolen_s() - self.stolen_before_s,
+            observed_s=(before.observed_s or 0.0) + time.monotonic() - self.started,
             under_load_s=self.progress.under_load_s,
-            runner_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            runner_peak_bytes=max(before.runner_peak_bytes or 0, peak_bytes),
         )
-        self._update(state=state, note=note, finished_at=time.time())
+        self._end_with(state, note)
         if note:
             self.progress.say(f"{state}: {note}")
         return state
@@ -100,8 +117,12 @@ class Runner:
         Search and length artefact follow the first block, so that the user sees its result early.
         Raises DeployError with the last reason if no variant is left.
         """
-        begun = 0
+        begun = len(self.manifest.order)
         aside = [self._search, self._artefact]
+        if begun:
+            self._set_aside()
+            if not any(load.repetition == begun for load in read_agreement(self.run)):
+                self._agreement(begun)
         while not (begun and self.rule.is_enough(begun, self.progress.estimates)):
             if not self.variants:
                 name, why = next(reversed(self.aside.items()))
@@ -183,15 +204,21 @@ class Runner:
         """
         Describe the machine, place the client, and read each variant's Compose files.
         """
-        # Before this process is bound to the client's CPU and sees only that one.
-        self._update(environment=environment())
+        if self.manifest.sessions:
+            *earlier, own = self.manifest.sessions
+            self._update(sessions=[*earlier, dataclasses.replace(own, boot_id=boot_id())])
+        if self.manifest.environment == Environment():
+            # Before this process is bound to the client's CPU and sees only that one.
+            self._update(environment=environment())
         self._leave_out_what_the_machine_lacks()
         self.stage.prepare(self.manifest, self.variants.values())
-        self.memory = Memory(self.stage)
+        self.memory = Memory(self.stage, self.manifest.environment.memory)
 
     def _pilot(self) -> None:
         """
         Measure what the plan leaves to a pilot, and the number of deployments that fit in memory.
+
+        What an earlier session measured is not measured again.
         """
         asked = self.manifest.pilot
         pilot = Pilot(self.stage, self.memory, self.progress)
@@ -199,22 +226,24 @@ class Runner:
         variants = list(self.variants.values())
         if needs_docker(first):
             self._start_docker_once()
-        if asked.wanted == ROUNDS_WANTED:
+        side_by_side = len(self._names_of(1))
+        if asked.wanted == ROUNDS_WANTED and asked.rounds is None:
             found, rounds, requests = pilot.rounds(
                 first,
                 self.progress.deadline - time.monotonic(),
-                len(self._names_of(1)),
+                side_by_side,
                 self.rule.blocks,
                 asked.requests_asked,
             )
             answered = dataclasses.replace(asked, rounds=found)
             self._update(rounds=rounds, requests=requests, pilot=answered)
-        elif not self.memory.is_roomy(len(self._names_of(1))):
+        elif not (self.manifest.environment.memory or self.memory.is_roomy(side_by_side)):
             self.memory.rehearse(first)
         if any(map(needs_docker, variants)) and not needs_docker(first):
             # Not earlier, so that the user sees the first load soon.
             self._start_docker_once()
-        side_by_side = len(self._names_of(1))
+        if self.manifest.environment.memory:
+            self.memory.refuse_less(side_by_side)
         fits = self.memory.fits(side_by_side)
         if fits < side_by_side:
             self.progress.say(
@@ -222,12 +251,12 @@ class Runner:
                 "into parts, and both variants of a comparison are in the same part"
             )
         self._see(memory=self.memory.as_record(fits), brought_up_at_once=self.stage.at_a_time)
-        if asked.wanted == RATE_WANTED:
+        if asked.wanted == RATE_WANTED and not asked.capacities_per_s:
             capacities_per_s, rate_per_s = pilot.rate(variants)
             answered = dataclasses.replace(asked, capacities_per_s=capacities_per_s)
             self._update(common_rate_per_s=rate_per_s, pilot=answered)
         self.stage.follow(self.manifest)
-        self.stage.number = 0
+        self.stage.go_on(self.variants, self.trials, self.manifest.network_state)
 
     def _start_docker_once(self) -> None:
         self.progress.say("starting Docker once, to read its container specification")
@@ -235,10 +264,10 @@ class Runner:
 
     def _search(self) -> None:
         """
-        Search for the best configuration, if the plan asks for it.
+        Search for the best configuration, if the plan asks for it and nothing is found yet.
         """
         wanted = self.manifest.search
-        if wanted is None or wanted.name not in self.variants:
+        if wanted is None or wanted.name not in self.variants or self.manifest.found:
             return
         known = self.variants[wanted.name]
         also = [self.variants[name] for name in wanted.also if name in self.variants]
@@ -270,9 +299,9 @@ class Runner:
 
     def _artefact(self) -> None:
         """
-        Measure the length artefact of ab, if the plan asks for it.
+        Measure the length artefact of ab, if the plan asks for it and it is not measured yet.
         """
-        if self.manifest.artefact in self.variants:
+        if self.manifest.artefact in self.variants and not read_trials(self.run, ARTEFACT_TRIALS):
             variant = self.variants[self.manifest.artefact]
             LengthArtefact(self.stage, self.progress).run(variant)
 
@@ -319,7 +348,10 @@ class Runner:
 
     def _show_progress(self) -> None:
         self.progress = Progress(self.rule, self.variants)
-        self.progress.deadline = self.started + self.manifest.minutes * 60
+        sessions = self.manifest.sessions
+        minutes = sessions[-1].minutes if sessions else self.manifest.minutes
+        self.progress.deadline = self.started + minutes * 60
+        self.progress.recall(self.trials)
 
     def _names_of(self, block: int) -> list[str]:
         every = {each.name: each.every for each in self.plan.variants}
@@ -348,6 +380,10 @@ class Runner:
 
     def _show(self, text: str) -> None:
         self.progress.phase(text)
+
+    def _end_with(self, state: str, note: str) -> None:
+        self.manifest = self.manifest.ended(state, note, time.time())
+        self._update()
 
     def _see(self, **seen: Any) -> None:  # noqa: ANN401 - the environment's own fields
         self._update(environment=dataclasses.replace(self.manifest.environment, **seen))

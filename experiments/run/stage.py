@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,29 +24,36 @@ from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
 from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
+from experiments.plan.order import orders_of
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
 from experiments.records.cpu import CLIENT, RUNNER
 from experiments.records.files import RAW
 from experiments.records.manifest import PROBES
+from experiments.records.trials import OK
 from experiments.run.block import Block
 from experiments.run.conditions import Conditions, Identity
 from experiments.run.deployed import DEPLOYMENT_CLASSES
 from experiments.run.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from experiments.declare.variants import Variant
     from experiments.declare.workloads import Workload
     from experiments.load import LoadGenerator
     from experiments.records.manifest import Manifest, NetworkState
+    from experiments.records.trials import TrialRecord
     from experiments.run.stop import StopRequest
 
 SCRATCH = Path("/run/bridgetoll")
 
 AT_A_TIME_PER_CPU = 1
 """Deployments that are brought up concurrently, per CPU."""
+
+
+NUMBERED = re.compile(r"(?:(?:search|artefact|agreement)-)?(\d+)-")
+"""The start of the name of a raw folder, with the number of its trial."""
 
 
 class Stage:
@@ -134,6 +142,21 @@ class Stage:
             DEPLOYMENT_CLASSES[levels["runtime"]](self.project(variant), self.site(0), levels)
         self._before = snapshot(self.hierarchies)
 
+    def go_on(
+        self,
+        variants: Mapping[str, Variant],
+        trials: Iterable[TrialRecord],
+        states: Mapping[str, NetworkState],
+    ) -> None:
+        """
+        Begin the blocks, after these trials and states of the run's earlier sessions.
+        """
+        self.number = last_number(self.run)
+        self.states.update(states)
+        for trial in trials:
+            if trial.status == OK and trial.facts is not None and trial.variant in variants:
+                self.conditions.parity.remember(variants[trial.variant], trial.facts)
+
     def follow(self, manifest: Manifest) -> None:
         """
         Take over the results of the pilot.
@@ -218,12 +241,15 @@ class Stage:
             self.trial(variant, conditions, block=block, part=part, position=place, kind=kind)
             for place, variant in enumerate(variants, start=1)
         ]
-        seed = f"{conditions.seed} {kind} {block} {part} {trials[0].identity.number}"
+        orders = orders_of(block, part, conditions.seed)
+        if not block:
+            number = trials[0].identity.number
+            orders = random.Random(f"{conditions.seed} {kind} {number}")  # noqa: S311 - an order
         return Block(
             stage=self,
             trials=trials,
             conditions=conditions,
-            order=random.Random(seed),  # noqa: S311 - an order needs no cryptography
+            order=orders,
             at_a_time=self.at_a_time,
             pairs=pairs,
             closest=closest,
@@ -279,6 +305,14 @@ class Stage:
             docker_spec=self._docker_spec,
             processors=len(self.placement.stack),
         )
+
+
+def last_number(run: Path) -> int:
+    """
+    The highest number of a trial with raw data in a run, apart from its pilot; 0 without one.
+    """
+    found = [NUMBERED.match(path.name) for path in (run / RAW).glob("*")]
+    return max((int(each[1]) for each in found if each), default=0)
 
 
 def needs_docker(variant: Variant) -> bool:

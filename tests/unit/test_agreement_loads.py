@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from rich.console import Console
 
+from experiments.declare.profiles import AGREEMENT_COMPANY, AGREEMENT_PAIRS
 from experiments.declare.reading import load_variants
 from experiments.errors import DeployError
 from experiments.plan.stopping import Rule
 from experiments.records.store import read_agreement
-from experiments.run.agreement import COMPANY, PAIRS, Agreement
+from experiments.run.agreement import Agreement
 from experiments.run.progress import Progress
 from tests.unit.samples import load
 
@@ -126,14 +127,16 @@ def test_a_deployment_is_loaded_alone_then_in_company_then_alone_again(tmp_path:
     """
     loads = measured(StubStage(tmp_path))
     places = [each.beside for each in loads]
-    assert places[: 2 * PAIRS] == places[-2 * PAIRS :] == [0] * 2 * PAIRS
-    company = loads[2 * PAIRS : -2 * PAIRS]
-    assert len(company) == PAIRS * (1 + COMPANY)
+    assert (
+        places[: 2 * AGREEMENT_PAIRS] == places[-2 * AGREEMENT_PAIRS :] == [0] * 2 * AGREEMENT_PAIRS
+    )
+    company = loads[2 * AGREEMENT_PAIRS : -2 * AGREEMENT_PAIRS]
+    assert len(company) == AGREEMENT_PAIRS * (1 + AGREEMENT_COMPANY)
     assert {(each.thawed, each.beside) for each in company} == {
-        (False, COMPANY),
-        (True, COMPANY - 1),
+        (False, AGREEMENT_COMPANY),
+        (True, AGREEMENT_COMPANY - 1),
     }
-    assert sum(not each.thawed for each in company) == PAIRS
+    assert sum(not each.thawed for each in company) == AGREEMENT_PAIRS
     assert not any(each.thawed for each in loads if each.beside == 0)
 
 
@@ -158,11 +161,11 @@ def test_the_company_comes_up_after_the_first_loads_and_all_are_taken_down(tmp_p
     loads = measured(stage)
     steps = [step for step, _ in stage.log]
     assert steps[:2] == ["bring_up", "warm_up"]
-    assert steps.index("bring_up", 1) == 2 + 2 * PAIRS
+    assert steps.index("bring_up", 1) == 2 + 2 * AGREEMENT_PAIRS
     folders = [step for step in steps if step.startswith("load-")]
     assert len(set(folders)) == len(folders) == len(loads)
     down = {number for step, number in stage.log if step == "take_down"}
-    assert down == set(range(1, 2 + COMPANY))
+    assert down == set(range(1, 2 + AGREEMENT_COMPANY))
 
 
 def test_a_deployment_that_does_not_come_up_ends_it(tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ def test_a_deployment_that_does_not_come_up_ends_it(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="the agreement: gateway did not become healthy"):
         measured(stage)
     assert {number for step, number in stage.log if step == "take_down"} == {1, 2, 3, 4}
-    assert len(read_agreement(tmp_path)) == 2 * PAIRS
+    assert len(read_agreement(tmp_path)) == 2 * AGREEMENT_PAIRS
 
 
 def test_each_repetition_draws_an_order_of_its_own(tmp_path: Path) -> None:

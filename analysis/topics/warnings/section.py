@@ -5,6 +5,8 @@ Warnings that a reader needs before any number: disturbances of the run, and gap
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analysis.formatting import count, percent
@@ -15,11 +17,11 @@ from experiments.records.manifest import COMPLETE, RUNNING
 from experiments.records.trials import CLIENT_BOUND, ERROR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from analysis.findings import Findings
     from analysis.topics.comparisons.findings import JudgedComparison
-    from experiments.records.manifest import Manifest
+    from experiments.records.manifest import Manifest, Session
 
 STOLEN_SHARE = 0.01
 """Steal above this share of the run's CPU time is a warning at the top of the report."""
@@ -49,6 +51,7 @@ def warnings(findings: Findings) -> str:
             f"{count(len(manifest.order), 'block')} have a result; at least "
             f"{count(manifest.blocks, 'block')} were planned. {manifest.note}"
         )
+    lines += [*_resumed(manifest.sessions)]
     failed = [trial for trial in trials if trial.status == ERROR]
     if failed:
         lines.append(f"**{len(failed)} of {len(trials)} trials failed**; they are listed below.")
@@ -77,6 +80,26 @@ def warnings(findings: Findings) -> str:
             + "."
         )
     return "\n\n".join(f"> {line.strip()}" for line in lines)
+
+
+def _resumed(sessions: Sequence[Session]) -> Iterator[str]:
+    """
+    Where a run paused, for how long, and why; within a block there is no pause.
+    """
+    for before, after in pairwise(sessions):
+        when = datetime.fromtimestamp(after.started_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        pause_s = after.started_at - (before.finished_at or before.started_at)
+        pause = timedelta(seconds=max(0, round(pause_s)))
+        where = (
+            f"after block {after.after_block}" if after.after_block else "before its first block"
+        )
+        boots = {before.boot_id, after.boot_id} - {None}
+        rebooted = " and a restart of the machine" if len(boots) > 1 else ""
+        yield (
+            f"**This run was resumed** {where}, on {when}, after a pause of {pause} "
+            f"(hours:minutes:seconds){rebooted}. No block has a pause in it. The session before "
+            f"ended so: {' '.join((before.note or before.state).split())[:LONG_REASON]}."
+        )
 
 
 def _set_aside(places: Sequence[str]) -> list[str]:

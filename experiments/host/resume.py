@@ -20,6 +20,7 @@ from experiments.host.measure import carry_out, git_state, give_back, own_sessio
 from experiments.host.unfinished import set_aside_unfinished
 from experiments.plan.resumed import altered_declarations
 from experiments.records.files import ASIDE
+from experiments.records.folder import opened
 from experiments.records.manifest import FAILED, RUNNING
 from experiments.records.store import read_manifest, read_trials, write_manifest
 
@@ -117,7 +118,13 @@ def refuse_altered_overlays(run: Path, manifest: Manifest) -> None:
     """
     for variant in manifest.variants:
         for name, digest in zip(variant.overlays, variant.overlays_sha256, strict=True):
-            file = run / name
-            if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-                msg = f"{file} was altered since the run began; restore it, or begin a new run"
+            try:
+                with opened(run, str(name)) as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError:
+                found = ""
+            if found != digest:
+                msg = (
+                    f"{run / name} was altered since the run began; restore it, or begin a new run"
+                )
                 raise ResultsError(msg)

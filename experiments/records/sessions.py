@@ -43,7 +43,7 @@ def is_measured(manifest: Manifest) -> bool:
 
     try:
         return Process.parse(manifest.sessions[-1].owner).is_alive()
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OSError):
         return False
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.declare.reading import load_variants
+from experiments.errors import DeployError
 from experiments.records.manifest import MemoryRecord
 from experiments.run.memory import ROOMY_BYTES, SHARE, Memory
 from tests.unit.samples import failed_trial
@@ -104,3 +105,28 @@ def test_a_rehearsal_that_is_stopped_stops_the_run(stage: StubStage) -> None:
     stage._stopped = True
     with pytest.raises(KeyboardInterrupt):
         Memory(as_stage(stage)).rehearse(NETNS)
+
+
+def test_what_an_earlier_session_measured_is_not_measured_again(stage: StubStage) -> None:
+    """
+    Or blocks would be cut into other parts after a pause; Docker is started all the same.
+    """
+    record = MemoryRecord(2000 * MIB, 100 * MIB, 300 * MIB, 5)
+    memory = Memory(as_stage(stage), record)
+    memory.start_docker_once()
+    assert memory.fits(20) == 5
+    assert memory.as_record(5) == record
+    roomy = Memory(as_stage(stage), MemoryRecord(2000 * MIB, None, None, 40))
+    roomy.refuse_less(40)
+    assert roomy.fits(40) == 40
+
+
+def test_a_session_with_less_memory_than_the_blocks_need_is_refused(stage: StubStage) -> None:
+    """
+    A little less than before is not: what is available changes all the time.
+    """
+    Memory(as_stage(stage), MemoryRecord(1100 * MIB, 100 * MIB, 100 * MIB, 8)).refuse_less(20)
+    shrunk = Memory(as_stage(stage), MemoryRecord(2000 * MIB, 100 * MIB, 100 * MIB, 16))
+    with pytest.raises(DeployError, match="take 1678 MB, and 1049 MB of memory are available now"):
+        shrunk.refuse_less(20)
+    shrunk.refuse_less(9)

@@ -303,6 +303,17 @@ def test_two_trials_of_one_variant_may_not_differ_in_anything() -> None:
         parity.check(VARIANTS["bare"], facts(open_files=["1024", "4096"]))
 
 
+def test_a_trial_of_an_earlier_session_is_compared_with_too() -> None:
+    """
+    So a resumed run notices what has changed in its pause.
+    """
+    parity = Parity()
+    parity.remember(VARIANTS["bare"], facts())
+    assert parity.check(VARIANTS["bare"], facts()) == []
+    with pytest.raises(ProofError, match=r"gateway\.interpreter is "):
+        parity.check(VARIANTS["bare"], facts(interpreter="9" * 64))
+
+
 def test_every_variable_that_an_override_file_sets_has_its_factor() -> None:
     """
     Else every variant that has it would be refused.

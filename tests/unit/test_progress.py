@@ -239,3 +239,25 @@ def test_durations_are_written_for_people() -> None:
     """
     assert format_seconds(41.6) == "42 s"
     assert format_seconds(185) == "3 min 05 s"
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_trials_of_earlier_sessions_count_and_are_not_printed() -> None:
+    """
+    In the estimates, the time under load, and the expected duration of a block.
+    """
+    trials = [
+        side_by_side(number, number // 2 + 1, NAMES[number % 2], [4000.0 + number] * 2)
+        for number in range(4)
+    ]
+    live, _ = a_progress(blocks=3)
+    for each in trials:
+        live.finished(each)
+    resumed, out = a_progress(blocks=3)
+    resumed.recall(trials)
+    assert out.getvalue() == ""
+    assert resumed.estimates.of(*NAMES) == live.estimates.of(*NAMES)
+    assert resumed.under_load_s == live.under_load_s > 0
+    # Each block of two deployments lasted two seconds from its first to its last moment.
+    assert resumed.expected_s(2) == 2.0
+    assert live.expected_s(2) == 2 * GUESS_S

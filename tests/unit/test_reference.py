@@ -31,18 +31,21 @@ from experiments.load.ab_output import parse, parse_percentiles
 from experiments.load.merged import merged
 from experiments.records.files import (
     AGREEMENT_LOADS,
+    ASIDE,
     COMPRESSED,
     MANIFEST,
     RAW,
     SEARCH_TRIALS,
     TRIALS,
 )
+from experiments.records.manifest import Session
 from experiments.records.store import (
     append_agreement,
     append_trial,
     read_agreement,
     read_manifest,
     read_trials,
+    write_manifest,
 )
 from experiments.records.trials import AgreementLoad, OpenLoad
 from tests.unit.samples import manifest, stored, trial
@@ -339,3 +342,20 @@ def as_stored(load: LoadResult) -> dict[str, Any]:
         json.dumps(content), parse_float=lambda text: float(f"{float(text):.12g}")
     )
     return found
+
+
+def test_a_run_that_was_resumed_may_be_a_reference(tmp_path: Path) -> None:
+    """
+    What was set aside is no part of it; its report says that it was resumed.
+    """
+    run = a_run(tmp_path)
+    one = Session(1.7e9, 5.0, finished_at=1.7e9 + 60, state="interrupted")
+    two = Session(1.7e9 + 90, 4.0, after_block=2, finished_at=1.7e9 + 120, state="complete")
+    write_manifest(run, dataclasses.replace(read_manifest(run), sessions=[one, two]))
+    aside = run / ASIDE / "1"
+    (aside / RAW / "005-docker").mkdir(parents=True)
+    append_trial(aside, trial(5, 3, "docker", 100))
+    kept = keep(run, tmp_path / REFERENCE)
+    assert not (kept / ASIDE).exists()
+    assert read_manifest(kept).sessions == [one, two]
+    assert "**This run was resumed** after block 2" in (kept / REPORT).read_text()

@@ -346,6 +346,7 @@ def test_a_file_of_something_else_refuses_the_run(folder: Path) -> None:
         run.read_run(folder)
 
 
+SESSION = {"started_at": 1.7e9, "minutes": 5.0}
 CONTRADICTIONS: list[tuple[str, object, str]] = [
     ("schema_version", 6, "schema version 6"),
     ("state", "fine", "state is 'fine', not one of"),
@@ -361,6 +362,8 @@ CONTRADICTIONS: list[tuple[str, object, str]] = [
     ("variants.1.name", "netns", "variants has 'netns' 2 times"),
     ("order.0.0.1", "netns", r"order\[0\]\[0\] has 'netns' 2 times"),
     ("order.0.0.1", "podman", "order names 'podman'"),
+    ("sessions", [SESSION | {"state": "fine"}], r"sessions\[0\]\.state is 'fine', not one of"),
+    ("sessions", [SESSION | {"after_block": 9}], r"sessions\[0\]\.after_block is 9; .* has 4"),
     ("mine", 1, r"unknown fields \$\.mine"),
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from experiments.errors import HostError
+from experiments.machines.vagrant_vm import VagrantMachine
 from experiments.machines.vm_notes import VmNotes
 from experiments.machines.vm_runs import RUNS_IN_VM, VmRuns
 from experiments.records.manifest import COMPLETE, FAILED, RUNNING
@@ -94,3 +95,17 @@ def test_the_vm_does_not_decide_where_a_run_is_pulled_to(tmp_path: Path) -> None
     remote = StubRemote({"one": COMPLETE, "../two": COMPLETE, "three": COMPLETE})
     assert runs(remote, tmp_path, "one", "gone").pull_all() == [tmp_path / "one"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "state"]
+
+
+def test_only_a_run_of_this_folder_is_recovered_from_the_vm(tmp_path: Path) -> None:
+    """
+    A session that lost the VM left it there; a run of the same name elsewhere is another one.
+    """
+    remote = StubRemote({"one": RUNNING})
+    machine = VagrantMachine(tmp_path, "", "kvm")
+    machine._runs = runs(remote, tmp_path, "one")
+    for run in (tmp_path / "elsewhere" / "one", tmp_path / "one", tmp_path / "two"):
+        run.mkdir(parents=True)
+        machine.recover(run)
+    assert [path.parent for path in tmp_path.rglob("manifest.json")] == [tmp_path / "one"]
+    assert f"rm -rf {RUNS_IN_VM}/one" in remote.commands

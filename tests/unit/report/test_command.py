@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from analysis.__main__ import main
 from analysis.folders import PAGE_SUFFIX, REPORT, TRIALS_CSV, VERDICTS
+from experiments.records.manifest import Session
 from tests.unit.samples import manifest, stored
 from tests.unit.topics.samples import pair_of
 
@@ -139,3 +140,16 @@ def test_a_report_that_cannot_be_written_is_an_error_that_names_it(
     output = tmp_path / "nowhere" / "out.md"
     assert main([str(a_run(tmp_path)), "--output", str(output)]) == 1
     assert f"{output} cannot be written" in capsys.readouterr().err
+
+
+def test_the_last_words_about_a_run_that_did_not_end_say_how_to_resume_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A killed run still says that it is running; several runs are not resumed together.
+    """
+    session = Session(1.7e9, 5.0, owner="1:1")
+    run = a_run(tmp_path, dataclasses.replace(manifest("running"), sessions=[session]))
+    assert main([str(run)]) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == f"the run was killed; `nox -s measure -- --resume {run}` continues it"

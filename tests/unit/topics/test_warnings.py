@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis.topics.warnings.section import warnings
-from experiments.records.manifest import MachineRecord, NetworkState
+from experiments.records.manifest import MachineRecord, NetworkState, Session
 from tests.unit.samples import PLACEMENT, failed_trial, findings, manifest, trial
 from tests.unit.topics.samples import pair_of, with_cpu, with_twin
 
@@ -155,3 +155,33 @@ def test_a_baseline_that_differs_from_itself_is_said_before_all_else() -> None:
     assert len(others) == 1
     made, again = with_twin(manifest(blocks=5), [1.01, 0.99, 1.02, 1.0, 0.98])
     assert warned(made, [*pair, *again]) == []
+
+
+def test_a_run_that_was_resumed_says_where_and_how_long_it_paused() -> None:
+    """
+    And why the session before ended; a start of the machine in between is said, too.
+    """
+    first = Session(
+        started_at=1.7e9,
+        minutes=5,
+        boot_id="a",
+        finished_at=1.7e9 + 60,
+        state="failed",
+        note="killed\n> twice",
+    )
+    second = dataclasses.replace(
+        first, started_at=1.7e9 + 3661, after_block=2, boot_id="b", finished_at=1.7e9 + 9e4
+    )
+    third = dataclasses.replace(second, started_at=1.7e9 + 9e4 + 5, boot_id="b")
+    assert warned(dataclasses.replace(manifest(), sessions=[first])) == []
+    one, two = warned(dataclasses.replace(manifest(), sessions=[first, second, third]))
+    assert one == (
+        "**This run was resumed** after block 2, on 2023-11-14 23:14 UTC, after a pause of 1:00:01 "
+        "(hours:minutes:seconds) and a restart of the machine. No block has a pause in it. The "
+        "session before ended so: killed > twice."
+    )
+    assert "after a pause of 0:00:05 (hours:minutes:seconds). No block" in two
+    begun = dataclasses.replace(second, after_block=0, boot_id=None)
+    (line,) = warned(dataclasses.replace(manifest(), sessions=[first, begun]))
+    assert line.startswith("**This run was resumed** before its first block, on ")
+    assert "restart" not in line

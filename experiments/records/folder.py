@@ -163,26 +163,33 @@ def claim(run: Path) -> list[str]:
     if os.geteuid() != 0:
         return []
     said = []
-    with _folder(run, []) as folder:
-        if folder is not None:
-            _take(folder)
-    for entry in _entries(run, []):
-        path = _shown(run, entry.path)
-        try:
-            if fault := _fault(entry.status):
-                os.unlink(entry.last, dir_fd=entry.folder)
-                said.append(f"{path} {fault}, so it was removed")
-                continue
-            if entry.is_deep:
-                said.append(f"{path} lies deeper than any folder of a run; it was left as it is")
-            handle = os.open(entry.last, os.O_RDONLY | NO_LINK, dir_fd=entry.folder)
+    try:
+        with _folder(run, []) as folder:
+            if folder is not None:
+                _take(folder)
+        for entry in _entries(run, []):
             try:
-                _take(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            said.append(f"{path} cannot be taken over: {error.strerror}")
+                said += _claim(entry, _shown(run, entry.path))
+            except OSError as error:
+                words = f"cannot be taken over: {error.strerror}"
+                said.append(f"{_shown(run, entry.path)} {words}")
+    except OSError as error:
+        said.append(f"{run} cannot be taken over: {error.strerror}")
     return said
+
+
+def _claim(entry: _Entry, path: str) -> list[str]:
+    if fault := _fault(entry.status):
+        os.unlink(entry.last, dir_fd=entry.folder)
+        return [f"{path} {fault}, so it was removed"]
+    handle = os.open(entry.last, os.O_RDONLY | NO_LINK, dir_fd=entry.folder)
+    try:
+        _take(handle)
+    finally:
+        os.close(handle)
+    if entry.is_deep and stat.S_ISDIR(entry.status.st_mode):
+        return [f"{path} lies deeper than any folder of a run; what is in it was left as it is"]
+    return []
 
 
 def user() -> tuple[int, int]:

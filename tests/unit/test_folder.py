@@ -326,6 +326,9 @@ def test_the_user_gets_the_run_without_anything_of_the_lab_s_making(
     assert untouched(outside)
     for path in (outside, outside / "secret"):
         assert path.stat().st_uid == 0
+    assert claim(outside / "none") == [
+        f"{outside}/none cannot be taken over: No such file or directory"
+    ]
     write(run, "figures/new", b"")
     for name in ("figures", "figures/new"):
         assert (run / name).stat().st_uid == 1234

@@ -32,7 +32,8 @@ class CachedBuild:
     One build, as a context; it is renamed to its final place when it is complete.
 
     ``kind`` names the folder of the cache and the messages; ``directory`` is the final place, and
-    ``partial`` is where to build. The caller holds the run lock.
+    ``partial`` is where to build, with a ``scratch`` folder for what its tools would leave in /tmp
+    when they are killed. The caller holds the run lock.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class CachedBuild:
         """
         self.directory = cache / kind / digest
         self.partial = cache / kind / f"{digest}{PARTIAL}"
+        self.scratch = self.partial / "scratch"
         self._needed_bytes = needed_bytes
         self._kind = kind
         self._say = say
@@ -59,7 +61,7 @@ class CachedBuild:
         # First, because they may be what fills the disk.
         remove_leftovers(home.parent)
         check_disk(home, self._needed_bytes, f"building the {self._kind}")
-        self.partial.mkdir()
+        self.scratch.mkdir(parents=True)
         return self
 
     def __exit__(
@@ -100,6 +102,7 @@ class CachedBuild:
         """
         Write the marker with the build's description, and move the build to its final place.
         """
+        shutil.rmtree(self.scratch)
         path = self.partial / marker
         with path.open("w") as file:
             json.dump(content, file, indent=1, sort_keys=True)

@@ -155,7 +155,11 @@ def build(
         started = time.time()
         made.step(
             f"installing Debian {SUITE} and the wheels into it (about 50 s)",
-            lambda: run_step(bootstrap_command(str(root), mirror, str(wheels)), WHAT),
+            lambda: run_step(
+                bootstrap_command(str(root), mirror, str(wheels)),
+                WHAT,
+                f"TMPDIR={made.scratch}",
+            ),
         )
         clamp_times(root, started)
         content = made.step("taking its digest", lambda: tree_digest(root))

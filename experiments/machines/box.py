@@ -169,7 +169,7 @@ def build(
         started = time.time()
         made.step(
             f"installing Debian {SUITE} with a kernel (about 20 s)",
-            lambda: run_step(bootstrap_command(str(root), mirror), WHAT),
+            lambda: run_step(bootstrap_command(str(root), mirror), WHAT, f"TMPDIR={made.scratch}"),
         )
         (root / place_of(contents).lstrip("/")).mkdir(parents=True)
         clamp_times(root, started)

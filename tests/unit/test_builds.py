@@ -88,6 +88,7 @@ def test_a_build_that_is_killed_is_not_found_and_the_next_one_begins_anew(
         assert build(tmp_path) == 0
     assert [path.name for path in home.iterdir()] == ["0123"]
     assert read_marker(whole, home / "0123", MARKER) == ("whole", home / "0123")
+    assert sorted(path.name for path in (home / "0123").iterdir()) == sorted([*PARTS, MARKER])
     for part in PARTS:
         assert sorted(path.name for path in (home / "0123" / part).iterdir()) == ["one", "two"]
 

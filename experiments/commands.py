@@ -7,6 +7,7 @@ VM) have no limit: ``subprocess.Popen`` starts them.
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 LAST_LINES = 20
 """Lines of an output or a log that an error quotes."""
+
+LAST_LINE_CHARACTERS = 400
+"""The part of a line that an error quotes."""
+
+TAIL_BYTES = 2**16
+"""The part of a log that is looked at: a log may be larger than the memory."""
 
 NOT_FOUND = 127
 """The status of a command whose program is missing, as shells have it."""
@@ -77,6 +84,20 @@ class Ended:
         return f"{subject} {how}" + (f"{separator}{words}" if words else "")
 
 
+BY_SIGNAL = 128
+"""A shell, tini and Docker report the end by a signal as this number plus the signal's."""
+
+
+def how_ended(status: int) -> str:
+    """
+    How a process ended, by its exit status, or minus the number of the signal that ended it.
+    """
+    number = -status if status < 0 else status - BY_SIGNAL
+    if 0 < number < signal.NSIG:
+        return f"was ended by signal {signal_name(number)}"
+    return f"ended with status {status}"
+
+
 def signal_name(number: int) -> str:
     """
     The name of a signal, such as SIGKILL.
@@ -91,8 +112,25 @@ def signal_name(number: int) -> str:
 def last_lines(said: bytes, count: int = LAST_LINES) -> str:
     """
     The last lines of an output or a log, without the empty space around them.
+
+    What a terminal would obey or cannot show is replaced, and long lines are cut.
     """
-    return "\n".join(said.decode(errors="replace").strip().splitlines()[-count:])
+    lines = said[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()[-count:]
+    return "\n".join(map(_shown, lines))
+
+
+def _shown(line: str) -> str:
+    cut = line[:LAST_LINE_CHARACTERS] + "…" * (len(line) > LAST_LINE_CHARACTERS)
+    return "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in cut)
+
+
+def tail(path: Path) -> bytes:
+    """
+    The end of a file.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return file.read(TAIL_BYTES)
 
 
 def run_command(

@@ -17,6 +17,7 @@ class Failure(StrEnum):
 
     ENDED = "process ended"
     MEMORY = "out of memory"
+    SPACE = "no space left"
     DEPLOY = "deployment failed"
     UNHEALTHY = "not healthy"
     ANSWER = "wrong answer"
@@ -98,6 +99,20 @@ class OutOfMemoryError(ProcessEndedError):
     """
 
     failure = Failure.MEMORY
+
+
+class NoSpaceError(DeployError):
+    """
+    A service that filled the space for its output.
+    """
+
+    failure = Failure.SPACE
+
+
+class DisturbedError(BridgetollError):
+    """
+    A machine that changed during a load: its clock was stepped, or CPUs were taken away.
+    """
 
 
 class LoadError(BridgetollError):

@@ -105,6 +105,11 @@ class Deployment(Protocol):
         The services that have ended by themselves; if dockerd has, only that one.
         """
 
+    def outputs(self) -> dict[str, Path]:
+        """
+        The files into which services print, and folders for the rest of what they write.
+        """
+
     def logs(self, lines: int) -> dict[str, str]:
         """
         The last output lines of every service instance.

@@ -41,9 +41,9 @@ class Service:
 
     With ``host_network`` it uses the host's network namespace and has no addresses. ``addresses``
     maps its networks to a fixed address, or to None for any free one; ``depends_on`` maps services
-    to ``service_started`` or ``service_healthy``. ``cpus`` and ``memory_bytes`` are limits or None.
-    ``tmpfs`` maps paths to mount options; ``volumes`` maps paths, which are mounted at the same
-    path, to whether they are read-only.
+    to ``service_started`` or ``service_healthy``. ``cpus``, ``memory_bytes`` and ``processes``
+    are limits or None. ``tmpfs`` maps paths to mount options; ``volumes`` maps paths, which are
+    mounted at the same path, to whether they are read-only.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Service:
     replicas: int
     cpus: float | None
     memory_bytes: int | None
+    processes: int | None
     host_network: bool
     addresses: Mapping[str, ipaddress.IPv4Address | None]
     tmpfs: Mapping[str, str]
@@ -89,10 +90,10 @@ def _service(name: str, table: object) -> Service:
         msg = f"services.{name} has no command, and the userland's image has no default command"
         raise ComposeError(msg)
     volumes = _volumes(reader)
-    replicas, cpus, memory_bytes = _limits(reader)
+    replicas, cpus, memory_bytes, processes = _limits(reader)
     host_network = _host_network(reader)
-    # Both runtimes kill the services, so no stop is requested.
-    for key in ("stop_grace_period", "stop_signal"):
+    # Both runtimes kill the services, so no stop is requested; one that ends is not started again.
+    for key in ("stop_grace_period", "stop_signal", "restart"):
         reader.take(key)
     service = Service(
         name=name,
@@ -109,6 +110,7 @@ def _service(name: str, table: object) -> Service:
         replicas=replicas,
         cpus=cpus,
         memory_bytes=memory_bytes,
+        processes=processes,
     )
     reader.finish()
     return service
@@ -155,11 +157,13 @@ MOST_REPLICAS = 1000
 
 MOST_BYTES = 2**63
 MOST_CPUS = 1e6
+MOST_PROCESSES = 2**22
 
 
-def _limits(reader: TableReader) -> tuple[int, float | None, int | None]:
+def _limits(reader: TableReader) -> tuple[int, float | None, int | None, int | None]:
     deploy = reader.inner("deploy")
     replicas = deploy.number("replicas", MOST_REPLICAS)
+    deploy.take("restart_policy")
     resources = deploy.inner("resources")
     # Placement concerns a swarm; Compose adds it empty.
     if deploy.table.get("placement") == {}:
@@ -169,12 +173,20 @@ def _limits(reader: TableReader) -> tuple[int, float | None, int | None]:
     resources.finish()
     cpus = limits.number("cpus", MOST_CPUS) or reader.number("cpus", MOST_CPUS)
     memory = limits.number("memory", MOST_BYTES) or reader.number("mem_limit", MOST_BYTES)
+    # Compose has it at both places, and 0 and -1 stand for none.
+    if reader.table.get("pids_limit") == -1:
+        reader.take("pids_limit")
+    processes = [
+        limits.number("pids", MOST_PROCESSES),
+        reader.number("pids_limit", MOST_PROCESSES),
+    ]
     limits.finish()
     scale = reader.number("scale", MOST_REPLICAS)
     return (
         int(replicas if replicas is not None else scale if scale is not None else 1),
         cpus or None,
         int(memory) if memory else None,
+        next((int(each) for each in processes if each), None),
     )
 
 

@@ -5,6 +5,7 @@ The stack as containers: Docker Compose on a private dockerd of this deployment.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -14,23 +15,25 @@ from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException
 
-from experiments.commands import LAST_LINES, last_lines, run_command
+from experiments.commands import BY_SIGNAL, LAST_LINES, Ended, last_lines, run_command
 from experiments.deployments import Part
 from experiments.deployments.compose import compose_command
 from experiments.deployments.ended import (
-    BY_SIGNAL,
     DOCKERD,
+    NOTHING,
     EndedProcess,
     await_ended,
     ended_error,
+    unhealthy,
 )
 from experiments.deployments.private_daemon import private_daemon
 from experiments.errors import DeployError, UnhealthyError
+from experiments.lab.daemon import DATA_ROOT
 from experiments.lab.uplink import UPLINK_ADDRESS
 from experiments.records.cpu import DAEMON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from docker.models.containers import Container
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
 
 UP_TIMEOUT_S = 180
+ONCE_FILE = "once.json"
 KILLED = BY_SIGNAL + signal.SIGKILL
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
@@ -133,7 +137,8 @@ class ContainerDeployment:
     def _ended(self) -> list[EndedProcess]:
         status = self._daemon.status()
         if status is not None:
-            return [EndedProcess(DOCKERD, status, self._daemon.last_words())]
+            killed = self._daemon.group.memory_kills() > 0
+            return [EndedProcess(DOCKERD, status, self._daemon.last_words(), out_of_memory=killed)]
         if not self._daemon.answers():
             return []
         try:
@@ -158,13 +163,21 @@ class ContainerDeployment:
         # Docker may miss it; the groups above, where cgroup v2 counts it too, are still there.
         return state["ExitCode"] == KILLED and self._site.group.memory_kills() > 0
 
+    def outputs(self) -> dict[str, Path]:
+        """
+        The files of Docker's log driver, and the data root with the containers' own files.
+        """
+        root = Path(f"/proc/{self._daemon.first_process()}/root")
+        logs = {name: each.attrs.get("LogPath", "") for name, each in self._named().items()}
+        files = {name: root / path.lstrip("/") for name, path in logs.items() if path}
+        return {**files, DAEMON: root / DATA_ROOT.lstrip("/")}
+
     def logs(self, lines: int) -> dict[str, str]:
         """
         The output of ``docker logs`` for every container.
         """
         return {
-            str(container.name): container.logs(tail=lines).decode(errors="replace").strip()
-            or "(nothing was printed)"
+            str(container.name): last_lines(container.logs(tail=lines), lines) or NOTHING
             for container in self._containers()
         }
 
@@ -176,7 +189,9 @@ class ContainerDeployment:
         return sorted(found, key=lambda container: str(container.name))
 
     def _up(self) -> None:
-        command = [*compose_command(self._project.files), "--progress", "quiet"]
+        once = self._site.directory / ONCE_FILE
+        once.write_text(json.dumps(started_once(self._project.config)))
+        command = [*compose_command([*self._project.files, once]), "--progress", "quiet"]
         command += ["up", "--detach", "--wait", "--quiet-pull", "--no-build"]
         ended = run_command(
             [*command, *self._project.chosen],
@@ -189,14 +204,13 @@ class ContainerDeployment:
         )
         if ended.ok:
             return
-        gone = self._ended()
+        # A dockerd that is ending has no status yet.
+        gone = self._ended() if self._daemon.answers() else self.ended()
         if gone:
             raise ended_error(gone, "before it was healthy")
-        words = ended.failure("`docker compose up`")
-        unhealthy = self._unhealthy()
-        if unhealthy:
-            raise UnhealthyError("\n".join([*unhealthy, words]))
-        raise DeployError(words)
+        if found := self._unhealthy():
+            raise UnhealthyError("\n".join(found))
+        raise DeployError(ended.failure("`docker compose up`"))
 
     def _unhealthy(self) -> list[str]:
         """
@@ -206,11 +220,38 @@ class ContainerDeployment:
         with contextlib.suppress(DockerException, OSError, DeployError):
             for name, container in self._named().items():
                 state = container.attrs["State"]
-                health = state.get("Health", {}).get("Status", "healthy")
-                if state["Status"] == "running" and health != "healthy":
-                    words = last_words(container) or "(nothing was printed)"
-                    found.append(f"service {name} did not become healthy; its last lines:\n{words}")
+                health = state.get("Health") or {"Status": "healthy"}
+                if state["Status"] == "running" and health["Status"] != "healthy":
+                    limit_s = container.attrs["Config"]["Healthcheck"].get("Timeout", 0) / 1e9
+                    check = last_check(health.get("Log") or [], limit_s)
+                    found.append(unhealthy(name, check, last_words(container)))
         return found
+
+
+def started_once(config: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The override file that starts no service again: one that ends is a fault in both runtimes.
+    """
+    changes: dict[str, Any] = {}
+    for name, service in config.get("services", {}).items():
+        changes[name] = {"restart": "no"}
+        if service.get("deploy", {}).get("restart_policy"):
+            # It has precedence over the other key.
+            changes[name]["deploy"] = {"restart_policy": {"condition": "none"}}
+    return {"services": changes}
+
+
+def last_check(log: Sequence[Mapping[str, Any]], limit_s: float) -> Ended | None:
+    """
+    The last health check in Docker's log of them; a status below 0 is Docker's for a time-out.
+    """
+    if not log:
+        return None
+    status, said = int(log[-1]["ExitCode"]), str(log[-1].get("Output", "")).encode()
+    if status < 0:
+        # Docker's words for it are no output of the check.
+        return Ended((), limit_s, None)
+    return Ended((), limit_s, status, said)
 
 
 def last_words(container: Container) -> str:

@@ -4,24 +4,27 @@ Processes of a deployment that ended by themselves, with the evidence, alike in 
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.commands import signal_name
+from experiments.commands import how_ended
 from experiments.errors import OutOfMemoryError, ProcessEndedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from experiments.commands import Ended
+
 DOCKERD = "dockerd"
+
+DAEMONS = frozenset({DOCKERD, "containerd", "containerd-shim", "docker-proxy"})
+"""The processes of a daemon that live as long as the deployment, by their names in /proc."""
+
+NOTHING = "(nothing was printed)"
 
 ENDING_S = 1.0
 POLL_S = 0.02
-
-BY_SIGNAL = 128
-"""A shell, tini and Docker report the end by a signal as this number plus the signal's."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class EndedProcess:
     A service's first process, or dockerd, that ended by itself.
 
     ``status`` is its exit status, or minus the number of the signal that ended it; None if nobody
-    reports it. ``out_of_memory`` says that the kernel counted a kill at the memory limit of its
-    control group. ``last_words`` are its last lines, and ``docker_says`` what dockerd reports.
+    reports it. ``out_of_memory`` says that the kernel counted a kill for memory in its control
+    group. ``last_words`` are its last lines, and ``docker_says`` what dockerd reports.
     """
 
     name: str
@@ -40,32 +43,28 @@ class EndedProcess:
     out_of_memory: bool = False
     docker_says: str = ""
 
-    @property
-    def by_signal(self) -> int:
-        """
-        The number of the signal that ended it; 0 if none did, or nobody reports it.
-        """
-        status = self.status or 0
-        if status < 0:
-            return -status
-        return status - BY_SIGNAL if BY_SIGNAL < status < BY_SIGNAL + signal.NSIG else 0
-
     def how(self, when: str) -> str:
         """
         Whose process ended, by what, when, and its last words.
         """
-        what = self.name if self.name == DOCKERD else f"service {self.name}"
-        if self.status is None:
-            ending = "ended (runc reports no status)"
-        elif self.by_signal:
-            ending = f"was ended by signal {signal_name(self.by_signal)}"
-        else:
-            ending = f"ended with status {self.status}"
+        what = self.name if self.name in DAEMONS else f"service {self.name}"
+        unknown = "ended (nobody reports its status)"
+        ending = unknown if self.status is None else how_ended(self.status)
         if self.out_of_memory:
-            ending += " at its memory limit"
+            ending += " by the kernel for memory (its limit, or all of the machine's)"
         said = f"; Docker reports: {self.docker_says}" if self.docker_says else ""
-        words = self.last_words or "(nothing was printed)"
-        return f"{what} {ending} {when}{said}; its last lines:\n{words}"
+        return f"{what} {ending} {when}{said}; its last lines:\n{self.last_words or NOTHING}"
+
+
+def unhealthy(service: str, check: Ended | None, last_words: str) -> str:
+    """
+    That a running service is not healthy, by what its last health check said.
+    """
+    how = check.failure("its health check") if check else "no health check has ended"
+    return (
+        f"service {service} did not become healthy: {how}; the service's last lines:\n"
+        f"{last_words or NOTHING}"
+    )
 
 
 def await_ended(look: Callable[[], list[EndedProcess]]) -> list[EndedProcess]:

@@ -12,11 +12,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
-from experiments.commands import LAST_LINES, last_lines, run_command
+from experiments.commands import LAST_LINES, last_lines, run_command, tail
 from experiments.deployments import Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
-from experiments.deployments.ended import DOCKERD, EndedProcess, await_ended, ended_error
+from experiments.deployments.ended import (
+    DOCKERD,
+    NOTHING,
+    EndedProcess,
+    await_ended,
+    ended_error,
+    unhealthy,
+)
 from experiments.deployments.private_daemon import let_bridges_pass, private_daemon
 from experiments.deployments.starters import Place, RuncContainer, Starter
 from experiments.deployments.topology import (
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from experiments.commands import Ended
     from experiments.deployments import Site
     from experiments.deployments.compose import ComposeProject
     from experiments.deployments.compose_services import Healthcheck, Service
@@ -61,6 +69,7 @@ class _Running:
     reader: subprocess.Popen[bytes] | None = None
     failures: int = 0
     next_check: float = 0.0
+    last_check: Ended | None = None
     healthy: bool = False
 
 
@@ -173,12 +182,20 @@ class ProcessDeployment:
 
     def _ended(self) -> list[EndedProcess]:
         if self._daemon is not None and self._daemon.status() is not None:
-            return [EndedProcess(DOCKERD, self._daemon.status(), self._daemon.last_words())]
+            status, words = self._daemon.status(), self._daemon.last_words()
+            killed = self._daemon.group.memory_kills() > 0
+            return [EndedProcess(DOCKERD, status, words, out_of_memory=killed)]
         return [
             _ended(running)
             for running in self._running.values()
             if running.process.poll() is not None
         ]
+
+    def outputs(self) -> dict[str, Path]:
+        """
+        The services' log files.
+        """
+        return {name: running.log for name, running in self._running.items()}
 
     def logs(self, lines: int) -> dict[str, str]:
         """
@@ -273,21 +290,18 @@ class ProcessDeployment:
         pause = check.start_interval_s if starting else min(check.interval_s, check.timeout_s)
         running.next_check = now + pause
         if running.failures >= check.retries:
-            msg = (
-                f"service {name} did not become healthy within {age:.0f} s; its last lines:\n"
-                f"{_tail(running.log)}"
-            )
-            raise UnhealthyError(msg)
+            raise UnhealthyError(unhealthy(name, running.last_check, _tail(running.log)))
 
     def _passes(self, check: Healthcheck, running: _Running) -> bool:
         service = running.instance.service
         place = self._place(running.instance, running.group)
         command = [*become_user(service.user), *check.command]
-        return run_command(
+        running.last_check = run_command(
             self._starter.command(service, place, command),
             limit_s=check.timeout_s,
             environment=service_environment(service),
-        ).ok
+        )
+        return running.last_check.ok
 
 
 def service_environment(service: Service) -> dict[str, str]:
@@ -334,4 +348,4 @@ def _ended(running: _Running) -> EndedProcess:
 
 
 def _tail(path: Path, lines: int = LAST_LINES) -> str:
-    return last_lines(path.read_bytes(), lines) or "(nothing was printed)"
+    return last_lines(tail(path), lines) or NOTHING

@@ -186,13 +186,13 @@ class Starter:
         """
         A control group for the instance, if the confinement or a limit needs one.
         """
-        limited = service.cpus is not None or service.memory_bytes is not None
-        if not has_primitive(self._confinement, "cgroups") and not limited:
+        limits = (service.cpus, service.memory_bytes, service.processes)
+        if not has_primitive(self._confinement, "cgroups") and limits == (None, None, None):
             return None
         group = self._site.group.child(name)
         group.create()
         self._stack.callback(group.remove)
-        group.set_limits(service.cpus, service.memory_bytes)
+        group.set_limits(*limits)
         return group
 
     def start(

@@ -174,7 +174,8 @@ def keep_variants(run: Path, manifest: Manifest) -> Manifest:
     try:
         return _keep_variants(run, manifest)
     except OSError as error:
-        msg = f"cannot copy {error.filename} into {run}: {error.strerror}"
+        what = error.filename or "the variants file"
+        msg = f"cannot copy {what} into {run}: {error.strerror or error}"
         raise ResultsError(msg) from error
 
 

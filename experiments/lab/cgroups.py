@@ -14,8 +14,12 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CPU_PERIOD_US = 100_000
 """Length of a CFS bandwidth period in microseconds; the kernel's and Docker's default."""
@@ -204,6 +208,16 @@ class ControlGroup:
                 knob.write_text(numbers)
         return True
 
+    def cpus(self) -> set[int] | None:
+        """
+        The CPUs that the group's processes may run on; None if there is no cpuset controller.
+        """
+        directory = self.directory("cpuset")
+        for name in ("cpuset.cpus.effective", "cpuset.effective_cpus"):
+            if directory is not None and (directory / name).exists():
+                return parse_cpu_list((directory / name).read_text())
+        return None
+
     def peak_bytes(self) -> int:
         """
         The peak memory of the group in bytes; 0 if the kernel does not count it.
@@ -220,13 +234,24 @@ class ControlGroup:
 
         On v2 the kills in groups below count too, even if such a group is gone.
         """
-        directory = self.directory("memory")
-        for name in ("memory.events", "memory.oom_control"):
-            if directory is not None and (directory / name).exists():
-                for line in (directory / name).read_text().splitlines():
-                    what, _, count = line.partition(" ")
-                    if what == "oom_kill":
-                        return int(count)
+        return self._counted("memory", ("memory.events", "memory.oom_control"), "oom_kill")
+
+    def refused_processes(self) -> int:
+        """
+        How often the kernel has refused a process or thread at the group's limit.
+        """
+        return self._counted("pids", ("pids.events",), "max")
+
+    def _counted(self, controller: str, files: Sequence[str], wanted: str) -> int:
+        """
+        A count in the first of these files that there is, by its name; 0 if there is none.
+        """
+        directory = self.directory(controller)
+        for name in files:
+            # The group of a container ends with it.
+            with contextlib.suppress(OSError):
+                lines = (directory / name).read_text().splitlines() if directory else []
+                return next((int(n) for w, n in map(str.split, lines) if w == wanted), 0)
         return 0
 
     def kill(self) -> None:
@@ -238,9 +263,11 @@ class ControlGroup:
             if knob.exists():
                 knob.write_text("1")
 
-    def set_limits(self, cpus: float | None, memory_bytes: int | None) -> None:
+    def set_limits(
+        self, cpus: float | None, memory_bytes: int | None, processes: int | None = None
+    ) -> None:
         """
-        Limit CPU time (in CPUs, such as 0.5) and memory; None leaves either unlimited.
+        Limit CPU time (in CPUs, such as 0.5), memory and processes; None is no limit.
 
         The files and values are those that Docker writes: a memory limit allows the same amount of
         swap, if the kernel accounts for swap. Raises HostError without such a controller.
@@ -264,6 +291,9 @@ class ControlGroup:
             (directory / limit).write_text(str(memory_bytes))
             if (directory / swap_limit).exists():
                 (directory / swap_limit).write_text(str(swap_bytes))
+
+        if processes is not None:
+            (self._limiting("pids") / "pids.max").write_text(str(processes))
 
     def _limiting(self, controller: str) -> Path:
         directory = self.directory(controller)
@@ -289,6 +319,18 @@ class ControlGroup:
         Raises HostError if that takes longer than ten seconds.
         """
         remove_directories(self.directories())
+
+
+def parse_cpu_list(text: str) -> set[int]:
+    """
+    The numbers in a CPU list of the kernel, such as ``0-2,4``.
+    """
+    numbers: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        if first:
+            numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
 
 
 def remove_directories(groups: list[Path]) -> None:

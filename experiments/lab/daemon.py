@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Self
 
 import docker
 
-from experiments.commands import last_lines
-from experiments.errors import DeployError
+from experiments.commands import how_ended, last_lines, tail
+from experiments.errors import DeployError, OutOfMemoryError, ProcessEndedError
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.docker_layout import STORAGE_DRIVER, contents, descriptions
 from experiments.lab.launch import launch_command
-from experiments.lab.mounts import Mount, bind, cgroup_mounts, script
+from experiments.lab.mounts import Mount, bind, cgroup_mounts, room, script
 from experiments.processes import first_child
 
 if TYPE_CHECKING:
@@ -106,17 +106,17 @@ class DockerDaemon:
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 status = self.status()
+                killed = self.group.memory_kills() > 0
                 self.__exit__(None, None, None)
-                how = (
-                    f"did not answer within {START_TIMEOUT_S:g} s"
-                    if status is None
-                    else f"ended with status {status}"
-                )
-                msg = (
-                    f"the lab's dockerd did not start: it {how}; its last lines:\n"
-                    f"{self.last_words()}"
-                )
-                raise DeployError(msg)
+                if status is None:
+                    how = f"did not answer within {START_TIMEOUT_S:g} s"
+                    error = DeployError
+                else:
+                    memory = " by the kernel for memory" if killed else ""
+                    how = f"{how_ended(status)}{memory} before it answered"
+                    error = OutOfMemoryError if killed else ProcessEndedError
+                msg = f"dockerd {how}; its last lines:\n{self.last_words()}"
+                raise error(msg)
             time.sleep(POLL_S)
         return self
 
@@ -130,7 +130,7 @@ class DockerDaemon:
         """
         The last lines of its log.
         """
-        return last_lines(self.log.read_bytes()) or "(nothing was printed)"
+        return last_lines(tail(self.log)) or "(nothing was printed)"
 
     def answers(self) -> bool:
         """
@@ -209,7 +209,7 @@ class DockerDaemon:
         mounts.append(Mount("tmpfs", "exec", "/run/docker", "mode=711"))
         if self.fill_store is not None:
             return [*mounts, bind(self.fill_store, DATA_ROOT, writable=True)]
-        mounts.append(Mount("tmpfs", "data", DATA_ROOT, "mode=711"))
+        mounts.append(room(DATA_ROOT, "mode=711"))
         if self.store is not None:
             mounts += [
                 bind(diff, f"{DATA_ROOT}/{diff.relative_to(self.store)}")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 MOUNT_TIMEOUT_S = 10
 
+ROOM_BYTES = 2**30
+"""The room in memory for what the services of a deployment print and write, alike in both arms."""
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -87,6 +90,13 @@ def cgroup_mounts(found: Iterable[Hierarchy], root: str) -> list[Mount]:
         else:
             mounts.append(Mount("cgroup", "cgroup", target, hierarchy.mount_options))
     return mounts
+
+
+def room(target: str, options: str) -> Mount:
+    """
+    A file system in memory with the room of a deployment.
+    """
+    return Mount("tmpfs", "room", target, f"{options},size={ROOM_BYTES}")
 
 
 def bind(source: PurePath | str, target: str, *, writable: bool = False) -> Mount:

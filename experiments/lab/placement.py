@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import DeployError
+from experiments.lab.cgroups import parse_cpu_list
 
 if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
@@ -41,18 +42,6 @@ def choose_placement(cpus: set[int]) -> Placement:
     return Placement(frozenset({first}), frozenset(rest or {first}))
 
 
-def parse_cpu_list(text: str) -> set[int]:
-    """
-    The numbers in a CPU list of the kernel, such as ``0-2,4``.
-    """
-    numbers: set[int] = set()
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        if first:
-            numbers.update(range(int(first), int(last or first) + 1))
-    return numbers
-
-
 def prove_placement(group: ControlGroup, cpus: frozenset[int]) -> int:
     """
     Check the CPUs of every process in the group and below; return the number of processes.
@@ -72,7 +61,7 @@ def prove_placement(group: ControlGroup, cpus: frozenset[int]) -> int:
             if not allowed <= cpus:
                 msg = (
                     f"process {pid} ({fields['Name']}) may run on CPUs {sorted(allowed)}, but the "
-                    f"stack must stay on {sorted(cpus)}"
+                    f"stack must stay on {sorted(cpus)}; a service must not choose its own CPUs"
                 )
                 raise DeployError(msg)
             checked += 1

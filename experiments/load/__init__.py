@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from pathlib import Path
 
+    from experiments.commands import Ended
     from experiments.declare.workloads import Workload
     from experiments.lab.cgroups import ControlGroup
     from experiments.records.trials import LoadResult
@@ -40,6 +41,14 @@ class LoadPlan:
     concurrency: int
     limit_s: float
     any_length: bool = True
+
+
+def killed(tool: str, ended: Ended, memory_kills: int) -> str:
+    """
+    That a signal ended a load generator, for an error message.
+    """
+    memory = "; the kernel killed it for memory: free some" if memory_kills else ""
+    return f"{ended.failure(tool)}{memory}; the service had no part in it"
 
 
 class LoadGenerator(Protocol):

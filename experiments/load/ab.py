@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.commands import NOT_FOUND, run_command
 from experiments.errors import LoadError, NoAnswerError, TooSlowError
 from experiments.lab.launch import launch_command
+from experiments.load import killed
 from experiments.load.ab_output import parse, parse_percentiles
 from experiments.records.ab.output import seconds_per_request
 from experiments.records.trials import LoadResult
@@ -41,6 +42,7 @@ class ApacheBench:
         Run ab once and parse its report; its output stays in ``directory`` in any case.
         """
         command = self._command(plan, directory)
+        kills = client.group.memory_kills()
         launched = launch_command(client.group, client.network_namespace_path, command)
         ended = run_command(launched, limit_s=plan.limit_s, merge=True)
         (directory / TEXT_FILE).write_bytes(ended.output)
@@ -53,10 +55,12 @@ class ApacheBench:
         if ended.status == NOT_FOUND:
             msg = f"the userland has no ab: {ended.last_words}; its package is apache2-utils"
             raise LoadError(msg)
+        if ended.status < 0:
+            # What it printed before says nothing of why.
+            raise LoadError(killed("ab", ended, client.group.memory_kills() - kills))
         report = parse(ended.text)
         if not ended.ok:
-            msg = f"ab ended with status {ended.status}; its output is in {TEXT_FILE}"
-            raise LoadError(msg)
+            raise LoadError(ended.failure("ab"))
         try:
             percentiles = (directory / PERCENTILES_FILE).read_text()
         except OSError as error:

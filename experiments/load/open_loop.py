@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from experiments.commands import run_command
 from experiments.errors import LoadError, TooSlowError
 from experiments.lab.launch import launch_command
+from experiments.load import killed
 from experiments.load.open_client import HEADER, NO_ANSWER
 from experiments.paths import PROJECT
 from experiments.records.trials import OpenLoad
@@ -117,6 +118,7 @@ class OpenLoop:
         )
         limit_s = plan.limit_s + GRACE_S
         environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        kills = client.group.memory_kills()
         ended = run_command(command, limit_s=limit_s, environment=environment, merge=True)
         text_file.write_bytes(ended.output)
         if ended.status is None:
@@ -125,6 +127,8 @@ class OpenLoop:
                 f"{limit_s:.0f} s and was ended; its output so far is in {text_file.name}"
             )
             raise TooSlowError(msg)
+        if ended.status < 0:
+            raise LoadError(killed("the open loop", ended, client.group.memory_kills() - kills))
         if not ended.ok:
             last_line = ended.last_words.rpartition("\n")[2]
             msg = (

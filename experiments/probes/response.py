@@ -7,21 +7,30 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pyroute2 import netns
 
+from experiments.commands import last_lines
 from experiments.declare.workloads import contains
 from experiments.errors import NoAnswerError, TooSlowError, WrongAnswerError
 from experiments.records.trials import Answer, Check
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from experiments.declare.workloads import Workload
 
 TIMEOUT_S = 30
 SHOWN_CHARACTERS = 300
+MOST_BYTES = 2**26
+"""The longest body that is read: an endless one would fill the memory."""
+
 ANSWERS = 4
 """Answers to check: with round-robin over two backends, two from each."""
 
@@ -50,28 +59,75 @@ def check_answers(
 
 
 def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:
+    where = f"http://{address}{workload.path}"
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+    late = threading.Event()
     try:
-        if workload.post_json is None:
-            connection.request("GET", workload.path)
-        else:
-            body = json.dumps(workload.post_json)
-            headers = {"Content-Type": "application/json"}
-            connection.request("POST", workload.path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(), answer.getheader("Server", "")
-    except TimeoutError as error:
-        msg = f"http://{address}{workload.path} does not answer within {TIMEOUT_S} s"
-        raise TooSlowError(msg) from error
+        connection.connect()
+        with _closing_in_time(connection.sock, late):
+            if workload.post_json is None:
+                connection.request("GET", workload.path)
+            else:
+                body = json.dumps(workload.post_json)
+                headers = {"Content-Type": "application/json"}
+                connection.request("POST", workload.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read(MOST_BYTES)
+        if late.is_set():
+            raise TimeoutError
+        if len(content) == MOST_BYTES:
+            msg = f"{where}: the body is longer than {MOST_BYTES / 1e6:g} MB: {_shown(content)}"
+            raise WrongAnswerError(msg)
+        missing = answer.length or 0
+        if missing:
+            msg = (
+                f"{where}: the body ends after {len(content)} of {len(content) + missing} bytes: "
+                f"{_shown(content)}"
+            )
+            raise WrongAnswerError(msg)
+        return answer.status, content, answer.getheader("Server", "")
     except (OSError, http.client.HTTPException) as error:
-        msg = f"http://{address}{workload.path} does not answer: {error!r}"
-        raise NoAnswerError(msg) from error
+        if late.is_set() or isinstance(error, TimeoutError):
+            msg = f"{where} does not answer within {TIMEOUT_S} s"
+            raise TooSlowError(msg) from error
+        if isinstance(error, OSError):
+            msg = (
+                f"{where} does not answer: {error}; does the service listen on this port, and on "
+                "0.0.0.0?"
+            )
+            raise NoAnswerError(msg) from error
+        msg = f"{where} answers something else than HTTP: {error!r}"
+        raise WrongAnswerError(msg) from error
     finally:
         connection.close()
 
 
+@contextmanager
+def _closing_in_time(connection: socket.socket, late: threading.Event) -> Iterator[None]:
+    """
+    Close a connection at the time limit, which a socket only has for each piece of an answer.
+    """
+
+    def give_up() -> None:
+        late.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(TIMEOUT_S, give_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _shown(body: bytes) -> str:
+    return last_lines(body[:SHOWN_CHARACTERS]) or "(empty)"
+
+
 def _compare(status: int, body: bytes, workload: Workload) -> None:
-    shown = body[:SHOWN_CHARACTERS].decode(errors="replace")
+    shown = _shown(body)
     where = f"workload {workload.name} ({workload.path})"
     if status != workload.expect_status:
         msg = f"{where}: status {status}, expected {workload.expect_status}; the body: {shown}"

@@ -4,18 +4,29 @@ The life of one deployment: brought up, checked, frozen and thawed, taken down.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from experiments.commands import last_lines, tail
 from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
 from experiments.deployments.container import ContainerDeployment
-from experiments.deployments.ended import ended_error
+from experiments.deployments.ended import EndedProcess, ended_error
 from experiments.deployments.process import ProcessDeployment
-from experiments.errors import ProcessEndedError
+from experiments.deployments.starters import unmount
+from experiments.errors import (
+    BridgetollError,
+    DeployError,
+    DisturbedError,
+    NoSpaceError,
+    OutOfMemoryError,
+    ProcessEndedError,
+)
 from experiments.lab.freezer import Freezer
+from experiments.lab.mounts import mount, room
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
@@ -25,6 +36,8 @@ from experiments.probes.facts import facts_of
 from experiments.probes.network_state import network_state
 from experiments.probes.parity import prove_levels
 from experiments.probes.response import check_answers
+from experiments.probes.steady import Steady
+from experiments.records.cpu import CLIENT
 from experiments.records.files import RAW
 from experiments.records.trials import UNDER_LOAD
 from experiments.run.faults import (
@@ -37,7 +50,8 @@ from experiments.run.faults import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from experiments.declare.variants import Variant
     from experiments.deployments import Deployment, Part
@@ -45,6 +59,9 @@ if TYPE_CHECKING:
     from experiments.run.conditions import Conditions, Identity
 
 LOADED = UNDER_LOAD | {"open"}
+
+LEAST_ROOM_BYTES = 2**20
+"""With less room left, a file system is as good as full."""
 
 DYING_S = 0.5
 """The time that a process may take to end, such as to write its memory, once others notice."""
@@ -99,6 +116,9 @@ class Deployed:
         self._frozen = False
         self._down = False
         self._watch: Watch | None = None
+        self._steady: Steady | None = None
+        self._outputs: dict[str, Path] = {}
+        self._cause: BridgetollError | None = None
         self.quiet = False
 
     @property
@@ -138,7 +158,9 @@ class Deployed:
                 # What the stop broke has no fault of its own.
                 self._check_stop()
             self._fail_by(error)
-            keep_tails(self.identity.site.directory, self.identity.raw)
+            # A full disk is a fault of its trial, and not of the run.
+            with suppress(OSError):
+                keep_tails(self.identity.site.directory, self.identity.raw)
         finally:
             self.phases_s[phase] += time.monotonic() - started
 
@@ -150,30 +172,73 @@ class Deployed:
         self.fault = f"{self.fault}; and then: {fault}" if self.fault else fault
 
     def _fail_by(self, error: BaseException) -> None:
-        ended = error if isinstance(error, ProcessEndedError) else self._look_for_ended()
-        self.spoiled = self.spoiled or ended is not None
+        found = error is self._cause or isinstance(error, ProcessEndedError)
+        cause = error if found else self._look_for_cause()
+        self.spoiled = self.spoiled or isinstance(cause, DeployError)
         if not self.fault:
             raw = f"{RAW}/{self.identity.raw.name}"
-            self.next_step = NEXT.get(failure_of(ended or error), "").format(raw=raw)
-        if ended is not None and ended is not error:
-            self.fail(describe(ended))
-        self.fail(describe(error))
+            self.next_step = NEXT.get(failure_of(cause or error), "").format(raw=raw)
+        if cause is not None and cause is not error:
+            self.fail(describe(cause))
+        self.fail("; ".join([describe(error), *self._troubles()]))
 
-    def _look_for_ended(self) -> ProcessEndedError | None:
+    def _look_for_cause(self) -> BridgetollError | None:
         """
-        The evidence for the processes that have ended, when something else has failed.
+        What has made something else fail, with the evidence.
         """
         # After a fault, such as a stop of the run, it may have been killed.
         if self.fault or self.phase == "teardown" or not hasattr(self, "deployment"):
             return None
         try:
-            ended = self._watch is None or self._watch.gone(DYING_S)
-            return self._evidence() if ended else None
+            if self._watch is not None:
+                return self._first_cause(DYING_S)
+            ended = self.deployment.ended()
+            return ended_error(ended, self._when) if ended else None
         except TRIAL_ERRORS:
             # The first error is the one to tell.
             return None
 
-    def _evidence(self) -> ProcessEndedError | None:
+    def _troubles(self) -> list[str]:
+        """
+        What may keep a service that lives from answering.
+        """
+        if self.fault or self._watch is None:
+            return []
+        try:
+            return self._watch.troubles()
+        except TRIAL_ERRORS:
+            return []
+
+    @property
+    def _when(self) -> str:
+        return "under load" if self.phase in LOADED else "after it was up"
+
+    def _first_cause(self, wait_s: float = 0.0) -> BridgetollError | None:
+        """
+        The error of a deployment, or a machine, that is no longer as it was checked.
+        """
+        watch = self._watch
+        if watch is None:
+            return None
+        changes = self._steady.changes() if self._steady is not None else []
+        if changes:
+            return DisturbedError("; ".join(changes))
+        gone = watch.gone(wait_s)
+        if gone:
+            return self._evidence(gone)
+        if starved := watch.starved():
+            services = ", ".join(starved)
+            msg = f"the kernel killed a process of service {services} for memory {self._when}"
+            return OutOfMemoryError(msg)
+        if fled := watch.fled():
+            msg = (
+                f"service {', '.join(fled)} left its control group {self._when}, so it is neither "
+                "bound to its CPUs nor frozen while others are loaded"
+            )
+            return DeployError(msg)
+        return self._no_space()
+
+    def _evidence(self, gone: Sequence[str]) -> ProcessEndedError:
         frozen = self._frozen
         # Docker only answers while it runs.
         self.thaw()
@@ -182,19 +247,40 @@ class Deployed:
         finally:
             if frozen:
                 self.freeze()
-        if ended:
-            return ended_error(ended, "under load" if self.phase in LOADED else "after it was up")
-        gone = self._watch.gone() if self._watch else []
-        return ProcessEndedError(f"{', '.join(gone)} ended; nothing reports why") if gone else None
+        if not ended:
+            log = self.identity.site.directory / "dockerd.log"
+            words = last_lines(tail(log)) if log.exists() else ""
+            ended = [EndedProcess(name, None, words) for name in gone]
+        return ended_error(ended, self._when)
 
-    def refuse_ended(self) -> None:
+    def _no_space(self) -> NoSpaceError | None:
         """
-        Raise ProcessEndedError with the evidence if a process of the deployment has ended.
+        The error of services that have filled their room, by the one that printed most.
         """
-        if self._watch is not None and self._watch.gone():
-            error = self._evidence()
-            if error is not None:
-                raise error
+        for name, path in self._outputs.items():
+            space = os.statvfs(path)
+            if space.f_bavail * space.f_frsize < LEAST_ROOM_BYTES:
+                sizes = {
+                    each: file.stat().st_size
+                    for each, file in self._outputs.items()
+                    if file.is_file()
+                }
+                most = max(sizes, key=sizes.__getitem__, default=name)
+                msg = (
+                    f"the services have filled the {space.f_blocks * space.f_frsize / 1e6:.0f} MB "
+                    f"for what they print and write; service {most} printed "
+                    f"{sizes.get(most, 0) / 1e6:.0f} MB"
+                )
+                return NoSpaceError(msg)
+        return None
+
+    def refuse_changes(self) -> None:
+        """
+        Raise an error with the evidence if the deployment or the machine is not as it was checked.
+        """
+        self._cause = self._first_cause()
+        if self._cause is not None:
+            raise self._cause
 
     def bring_up(self) -> None:
         """
@@ -216,6 +302,8 @@ class Deployed:
         site.directory.mkdir(parents=True)
         site.group.create()
         self._stack.callback(site.group.remove)
+        mount([room(str(site.directory), "mode=755")], "the room of the deployment's output")
+        self._stack.callback(unmount, site.directory)
         host = self._stack.enter_context(NetworkNamespace(site.network_namespace))
         here = host
         if levels["entry"] == "external":
@@ -240,6 +328,8 @@ class Deployed:
         services = self.deployment.services()
         self._parts: dict[str, Part] = {**services, **self.deployment.helpers()}
         self._watch = Watch(self._parts)
+        self._outputs = self.deployment.outputs()
+        self._steady = Steady([site.group, conditions.groups[CLIENT]])
         self._address = address
         self.freezer = Freezer(site.group)
         if self.probed:
@@ -248,7 +338,7 @@ class Deployed:
             prove_levels(self.variant, facts)
         if self._wants_state:
             self.state = network_state(f"/run/netns/{site.network_namespace}")
-        self.refuse_ended()
+        self.refuse_changes()
         if self.probed:
             # Last, because what passes is what later trials are compared with.
             self.fields["allowed"] = conditions.parity.check(self.variant, facts)
@@ -279,9 +369,15 @@ class Deployed:
 
     @contextmanager
     def _thawed(self) -> Iterator[None]:
+        """
+        Let it run, for a load; raises an error if it, or the machine, is another one afterwards.
+        """
         self.thaw()
+        if self._steady is not None:
+            self._steady.begin()
         try:
             yield
+            self.refuse_changes()
         finally:
             self.freeze()
 

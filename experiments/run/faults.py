@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from docker.errors import DockerException
 from pyroute2.netlink.exceptions import NetlinkError
 
+from experiments.commands import tail
 from experiments.errors import BridgetollError, Failure
 from experiments.paths import RUN_IN_LAB
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from experiments.deployments import Deployment
 
 LOG_LINES = 40
-KEPT_LOG_BYTES = 2**16
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+OF_MACHINE = FULL | {errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""Errors of the system that are no fault of the project wherever they happen."""
 
 TRIAL_ERRORS = (BridgetollError, OSError, subprocess.SubprocessError, DockerException, NetlinkError)
 """Errors that can happen in a trial without a fault of the project."""
@@ -30,6 +34,8 @@ NEXT = {
     Failure.ENDED: "mend what ended it, or leave the variant out; what is left of its logs: {raw}",
     Failure.DEPLOY: "see what is left of its logs in {raw}",
     Failure.MEMORY: "raise the variant's memory limit, or lower what the service needs",
+    Failure.SPACE: "let the service print and write less; see its last lines in {raw}",
+    Failure.LOAD: "see what the load generator printed, in {raw}",
     Failure.UNHEALTHY: "run its health check by hand, or allow it more time in the Compose file",
     Failure.ANSWER: "see what the services logged, in {raw}",
     Failure.SILENT: "see what the services logged, in {raw}",
@@ -68,9 +74,11 @@ def of_system(error: BaseException) -> str:
     """
     An error that is not the project's own, in the system's words if it has any.
     """
+    if isinstance(error, DockerException):
+        return f"the lab's dockerd: {error}"
     if not isinstance(error, OSError) or not error.strerror:
         return repr(error)
-    step = "; free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+    step = "; free some space" if error.errno in FULL else ""
     return (f"{error.filename}: " if error.filename else "") + f"{error.strerror}{step}"
 
 
@@ -79,7 +87,7 @@ def keep_tails(directory: Path, raw: Path) -> None:
     Copy the ends of a failed deployment's logs, including the daemon's, to the raw results.
     """
     for log in sorted(directory.glob("*.log")):
-        (raw / log.name).write_bytes(log.read_bytes()[-KEPT_LOG_BYTES:])
+        (raw / log.name).write_bytes(tail(log))
 
 
 def keep_logs(deployment: Deployment, raw: Path) -> None:

@@ -38,6 +38,7 @@ from experiments.records.store import (
 )
 from experiments.run.agreement import Agreement
 from experiments.run.artefact import LengthArtefact
+from experiments.run.faults import OF_MACHINE, of_system
 from experiments.run.memory import Memory
 from experiments.run.pilot import Pilot
 from experiments.run.progress import Progress
@@ -95,8 +96,10 @@ class Runner:
         except BridgetollError as error:
             state, note = FAILED, str(error).replace(str(self.run), self.named)
         except Exception as error:
-            self._end_with(FAILED, f"a fault of the project: {error!r}")
-            raise
+            if not (isinstance(error, OSError) and error.errno in OF_MACHINE):
+                self._end_with(FAILED, f"a fault of the project: {error!r}")
+                raise
+            state, note = FAILED, of_system(error).replace(str(self.run), self.named)
         before = self.manifest.environment
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self._see(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, has_primitive
+from experiments.errors import ComposeError
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.network import NetworkNamespace
@@ -138,8 +139,13 @@ class Stage:
             list(executor.map(self.project, chosen))
         for variant in chosen:
             # Reads the whole project, so that an unsupported key fails before any trial.
-            levels = variant.levels
-            DEPLOYMENT_CLASSES[levels["runtime"]](self.project(variant), self.site(0), levels)
+            levels, project = variant.levels, self.project(variant)
+            try:
+                DEPLOYMENT_CLASSES[levels["runtime"]](project, self.site(0), levels)
+            except ComposeError as error:
+                files = ", ".join(file.name for file in project.files)
+                msg = f"variant {variant.name} ({files}): {error}"
+                raise ComposeError(msg) from error
         self._before = snapshot(self.hierarchies)
 
     def go_on(

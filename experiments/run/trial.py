@@ -145,7 +145,6 @@ class Trial(Deployed):
         self._under_way = requests
         with self._thawed():
             load = self._run(requests, self._directory(name))
-            self.refuse_ended()
         if not load.requests_ok:
             msg = (
                 f"none of {load.requests_completed} answers was good: {load.responses_non_2xx} "
@@ -173,7 +172,7 @@ class Trial(Deployed):
         if not self._whole or not self.probed:
             return
         with self.step("prove"):
-            self.refuse_ended()
+            self.refuse_changes()
             grown = self._path().since(self._path_before)
             self.fields["path"] = grown
             at_once: LoadResult | None = self.fields.get("at_once")
@@ -194,7 +193,6 @@ class Trial(Deployed):
             with in_silence(others), self._thawed():
                 identity = self.identity
                 found = OpenLoop().run(plan, self.client, identity.raw, identity.run_folder)
-                self.refuse_ended()
             self.fields.setdefault("open_loads", []).append(found)
 
     def _schedule(self, fraction: float | None) -> OpenPlan:

@@ -4,6 +4,7 @@ A fresh site for every test, like the stage's site for every trial.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.declare.workloads import choose_workload
 from experiments.deployments import Site
 from experiments.deployments.oci import docker_spec
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
@@ -20,7 +22,12 @@ from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.paths import IMAGE_STORE_IN_LAB
-from experiments.run.stage import SCRATCH
+from experiments.plan.draft import draft_manifest
+from experiments.plan.options import measure_parser
+from experiments.probes.parity import Parity
+from experiments.records.cpu import CLIENT
+from experiments.run.stage import SCRATCH, Stage
+from experiments.run.stop import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +38,9 @@ CPUS = frozenset(os.sched_getaffinity(0))
 """All CPUs; a stage binds this process to some of them."""
 
 PLACEMENT = choose_placement(set(CPUS))
+
+ROUNDS, REQUESTS, WARMUP, CHECKED = 2, 40, 20, 4
+"""The loads of each trial on the fixture ``stage``, and the requests of the check."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -113,3 +123,32 @@ def processes() -> set[str]:
         if command:
             found.add(command)
     return found
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """
+    A stage on which Docker has been started once.
+    """
+    options = ["--variants", "netns,docker", "--workload", "fixed", "--blocks", "1"]
+    options += ["--warmup-requests", str(WARMUP), "--rounds", str(ROUNDS)]
+    options += ["--requests", str(REQUESTS)]
+    with own_process_as_it_was():
+        run = tmp_path_factory.mktemp("run")
+        stage = Stage(run, choose_workload("fixed"), StopRequest(), lambda _: None)
+        stage.prepare(draft_manifest(measure_parser().parse_args(options), None), [])
+        stage.start_docker_once()
+        yield stage
+        stage.groups[CLIENT].remove()
+
+
+@pytest.fixture
+def stage(prepared: Stage) -> Iterator[Stage]:
+    """
+    A stage without facts of earlier trials, on which nothing is left.
+    """
+    prepared.conditions = dataclasses.replace(
+        prepared.conditions, parity=Parity(), at_once=frozenset()
+    )
+    yield prepared
+    prepared.check_residue()

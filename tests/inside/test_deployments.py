@@ -17,9 +17,10 @@ from experiments.declare.reading import load_variants
 from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.errors import ComposeError, DeployError
+from experiments.lab.cgroups import parse_cpu_list
 from experiments.lab.image import IMAGE
 from experiments.lab.network import NAMESPACE_DIRECTORY, NetworkNamespace
-from experiments.lab.placement import parse_cpu_list, prove_placement
+from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
 from experiments.paths import SERVICES
 from experiments.probes.network_state import network_state

@@ -14,136 +14,48 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.declare.reading import load_variants
-from experiments.declare.workloads import choose_workload
-from experiments.errors import Failure
+from experiments.lab import mounts
 from experiments.load import ab
-from experiments.plan.draft import draft_manifest
-from experiments.plan.options import measure_parser
+from experiments.probes import response
 from experiments.probes.facts import facts_of
-from experiments.probes.parity import Parity
-from experiments.records.cpu import CLIENT
 from experiments.records.trials import ERROR, OK
-from experiments.run import deployed
-from experiments.run.stage import Stage
-from experiments.run.stop import StopRequest
-from tests.inside.conftest import own_process_as_it_was
+from experiments.run import conditions, deployed
+from tests.inside.conftest import CHECKED, REQUESTS, ROUNDS, WARMUP
+from tests.inside.faults import (
+    AT_CHECK,
+    AT_START,
+    NO_FAULTS,
+    STALL_S,
+    UNDER_LOAD,
+    gateway,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.declare.variants import Variant
     from experiments.deployments import Deployment
     from experiments.records.trials import Answer, Facts, TrialRecord
+    from experiments.run.stage import Stage
+    from tests.inside.faults import Fault, Service
 
 VARIANTS = load_variants().variants
 ARMS = ("netns", "docker")
 
-ROUNDS, REQUESTS, WARMUP, CHECKED = 2, 40, 20, 4
 
-GATEWAY = """
-import ctypes, itertools, os, socket, time
-from flask import request
-from services.gateway import app
-from services.web import serve
-
-asked = itertools.count()
-
-@app.before_request
-def fault():
-    if request.path == "/health" or next(asked) < {good}:
-        return
-    {fault}
-
-serve(app)
-"""
-"""The gateway with a fault after so many good answers."""
-
-
-def gateway(fault: str, good: int = CHECKED) -> dict[str, object]:
+def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The overlay's service whose requests meet this fault.
+    Less time for the check, for an answer under load and for a load, and less room for output.
     """
-    return {"command": ["python3", "-c", GATEWAY.format(fault=fault, good=good)]}
+    monkeypatch.setattr(response, "TIMEOUT_S", 3)
+    monkeypatch.setattr(ab, "RESPONSE_TIMEOUT_S", 3)
+    monkeypatch.setattr(conditions, "LOAD_BASE_S", 9)
+    monkeypatch.setattr(conditions, "LOAD_PER_REQUEST_S", 0)
+    monkeypatch.setattr(mounts, "ROOM_BYTES", 2**26)
 
 
-AT_START = {
-    "exits-with-words": (
-        {"command": ["sh", "-c", "echo out of paper; exit 3"]},
-        Failure.ENDED,
-        r"gateway ended with status 3 before it was healthy.*out of paper",
-    ),
-    "exits-silently": (
-        {"command": ["sh", "-c", "exit 3"]},
-        Failure.ENDED,
-        r"gateway ended with status 3 before it was healthy.*\(nothing was printed\)",
-    ),
-    "lacks-its-program": (
-        {"command": ["no-such-program"]},
-        Failure.ENDED,
-        r"gateway ended with status 127 before it was healthy.*no-such-program",
-    ),
-}
-UNDER_LOAD = {
-    "crashes": (
-        gateway("print('out of ink', flush=True); os._exit(1)"),
-        Failure.ENDED,
-        r"gateway ended with status 1 under load.*out of ink",
-    ),
-    "segfaults": (
-        gateway("ctypes.string_at(0)"),
-        Failure.ENDED,
-        r"gateway was ended by signal SIGSEGV under load",
-    ),
-    "hungry": (
-        {**gateway("[bytearray(2**24) for _ in range(99)]"), "mem_limit": "96m"},
-        Failure.MEMORY,
-        r"gateway was ended by signal SIGKILL at its memory limit under load",
-    ),
-    "answers-500": (
-        gateway("return {'error': 'broken'}, 500"),
-        Failure.ANSWER,
-        r"none of 20 answers was good: 20 were not 2xx",
-    ),
-    "slow": (gateway("time.sleep(4)"), Failure.SLOW, r"timeout specified has expired"),
-    "closes": (
-        gateway("request.environ['werkzeug.socket'].shutdown(socket.SHUT_RDWR)"),
-        Failure.SILENT,
-        r"closed all 20 connections without an answer",
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """
-    A stage on which Docker has been started once.
-    """
-    options = ["--variants", "netns,docker", "--workload", "fixed", "--blocks", "1"]
-    options += ["--warmup-requests", str(WARMUP), "--rounds", str(ROUNDS)]
-    options += ["--requests", str(REQUESTS)]
-    with own_process_as_it_was():
-        run = tmp_path_factory.mktemp("run")
-        stage = Stage(run, choose_workload("fixed"), StopRequest(), lambda _: None)
-        stage.prepare(draft_manifest(measure_parser().parse_args(options), None), [])
-        stage.start_docker_once()
-        yield stage
-        stage.groups[CLIENT].remove()
-
-
-@pytest.fixture
-def stage(prepared: Stage) -> Iterator[Stage]:
-    """
-    A stage without facts of earlier trials, on which nothing is left.
-    """
-    prepared.conditions = dataclasses.replace(
-        prepared.conditions, parity=Parity(), at_once=frozenset()
-    )
-    yield prepared
-    prepared.check_residue()
-
-
-def faulty(directory: Path, name: str, service: dict[str, object]) -> list[Variant]:
+def faulty(directory: Path, name: str, service: Service) -> list[Variant]:
     """
     A variant with this gateway in each runtime.
     """
@@ -168,30 +80,43 @@ def run(stage: Stage, variants: Sequence[Variant]) -> dict[str, TrialRecord]:
     return {record.variant: record for record in records}
 
 
-@pytest.mark.parametrize(("faults", "phase"), [(AT_START, "deploy"), (UNDER_LOAD, "cold")])
+@pytest.mark.parametrize("faults", [AT_START, AT_CHECK, UNDER_LOAD], ids=["start", "check", "load"])
 def test_a_fault_is_of_one_kind_in_both_runtimes_and_costs_its_own_trial(
-    stage: Stage,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    faults: dict[str, tuple[dict[str, object], Failure, str]],
-    phase: str,
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: dict[str, Fault]
 ) -> None:
     """
     It says whose process ended, by what, and its last words; the others of the block are whole.
     """
-    monkeypatch.setattr(ab, "RESPONSE_TIMEOUT_S", 1)
+    give_up_soon(monkeypatch)
     variants = [
         variant
-        for name, (service, _, _) in faults.items()
-        for variant in faulty(tmp_path, name, service)
+        for name, fault in faults.items()
+        for variant in faulty(tmp_path, name, fault.service)
     ]
     found = run(stage, variants)
-    for name, (_, kind, words) in faults.items():
+    wrong = []
+    for name, fault in faults.items():
         for arm in ARMS:
             record = found[f"{arm}-{name}"]
-            assert (record.status, record.failed_phase, record.load) == (ERROR, phase, None)
-            assert record.error.startswith(f"{kind}: "), record.error
-            assert re.search(words, record.error, re.DOTALL), record.error
+            ended = (record.status, record.failed_phase, record.load)
+            begins = record.error.startswith(f"{fault.kind}: ")
+            said = re.search(fault.words, record.error, re.DOTALL)
+            if ended != (ERROR, fault.phase, None) or not begins or not said:
+                wrong.append(f"{record.variant}: {record.failed_phase}: {record.error}")
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_what_is_no_fault_is_measured(stage: Stage, tmp_path: Path) -> None:
+    """
+    Stalls are part of the time per request, and a kill ends what ignores signals.
+    """
+    variants = [each for name, it in NO_FAULTS.items() for each in faulty(tmp_path, name, it)]
+    found = run(stage, variants)
+    assert {record.variant: record.error for record in found.values() if record.error} == {}
+    for arm in ARMS:
+        stalled = found[f"{arm}-stalls"].load
+        assert stalled is not None
+        assert stalled.latency_max_us > STALL_S * 1e6
 
 
 def test_a_crash_after_whole_loads_leaves_no_result_in_either_runtime(

@@ -311,7 +311,9 @@ def test_a_key_that_cannot_be_honoured_ends_the_run_before_any_trial(tmp_path: P
     process = measure("--results", str(tmp_path / "results"), *TINY, "--variants-file", str(file))
     text = finish(process)
     assert process.returncode == 1
-    assert "services.gateway.ports: raw namespaces cannot honour this key" in text
+    assert (
+        "variant own (compose.yaml, own-1-own.yaml): services.gateway.ports: raw namespaces" in text
+    )
     run = latest_run(tmp_path / "results")
     manifest = read_manifest(run)
     assert manifest.state == "failed"

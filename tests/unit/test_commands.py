@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.commands import NOT_FOUND, output_of, run_command
+from experiments.commands import (
+    LAST_LINE_CHARACTERS,
+    NOT_FOUND,
+    last_lines,
+    output_of,
+    run_command,
+    tail,
+)
 from experiments.errors import DeployError, HostError
 
 if TYPE_CHECKING:
@@ -57,6 +64,29 @@ def test_a_failure_quotes_only_the_last_lines_of_a_long_output() -> None:
     ended = run_command(["sh", "-c", "seq 100; exit 1"], limit_s=10)
     assert ended.failure("counting").startswith("counting failed with status 1:\n81\n")
     assert ended.failure("counting").endswith("\n100")
+
+
+def test_what_a_terminal_would_obey_is_not_quoted() -> None:
+    """
+    Nor a line without an end.
+    """
+    assert last_lines(b"\x1b[2Jout of\tpaper\0\xff\n" + b"x" * 9999) == (
+        "\ufffd[2Jout of\tpaper\ufffd\ufffd\n" + "x" * LAST_LINE_CHARACTERS + "…"
+    )
+
+
+def test_only_the_end_of_a_log_is_read(tmp_path: Path) -> None:
+    """
+    It may be larger than the memory.
+    """
+    log = tmp_path / "service.log"
+    with log.open("wb") as file:
+        file.truncate(2**40)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nout of paper\n")
+    assert last_lines(tail(log), 1) == "out of paper"
+    log.write_bytes(b"short")
+    assert tail(log) == b"short"
 
 
 def test_a_command_that_does_not_end_is_killed_at_its_time_limit() -> None:

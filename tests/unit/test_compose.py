@@ -12,6 +12,7 @@ import pytest
 
 from experiments.deployments.compose import ComposeProject, networks
 from experiments.deployments.compose_services import seconds, services
+from experiments.deployments.container import started_once
 from experiments.deployments.topology import instances
 from experiments.errors import ComposeError
 
@@ -152,7 +153,7 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
         ("networks", {"stack": {"aliases": ["a"]}}, r"networks\.stack\.aliases"),
         ("deploy", {"mode": "global"}, r"services\.web\.deploy\.mode"),
         ("deploy", {"resources": {"reservations": {"cpus": 1}}}, r"resources\.reservations"),
-        ("deploy", {"resources": {"limits": {"pids": 5}}}, r"resources\.limits\.pids"),
+        ("deploy", {"resources": {"limits": {"devices": [1]}}}, r"resources\.limits\.devices"),
         (
             "depends_on",
             {"store": {"condition": "service_completed_successfully"}},
@@ -243,11 +244,40 @@ def test_a_network_that_is_not_a_plain_bridge_of_the_lab_is_refused(
         networks(ComposeProject((), (), config))
 
 
-def test_how_a_service_would_be_stopped_changes_nothing() -> None:
+@pytest.mark.parametrize(
+    ("changes", "limit"),
+    [
+        ({"pids_limit": 5}, 5),
+        ({"deploy": {"replicas": 2, "resources": {"limits": {"pids": 5}}}}, 5),
+        ({"pids_limit": -1}, None),
+        ({"pids_limit": 0}, None),
+        ({}, None),
+    ],
+)
+def test_a_limit_of_processes_is_read(changes: dict[str, Any], limit: int | None) -> None:
     """
-    Deployments end by a kill, in containers too.
+    At either place; Docker takes 0 and -1 for no limit.
     """
-    asked = project(stop_signal="SIGQUIT", stop_grace_period="1m0s")
+    assert services(project(**changes))["web"].processes == limit
+
+
+def test_a_container_is_started_once_whatever_its_restart_policy() -> None:
+    """
+    By an override file, for either key of a policy.
+    """
+    policy = {"restart_policy": {"condition": "any"}}
+    assert started_once(project(restart="always").config)["services"]["web"] == {"restart": "no"}
+    assert started_once(project(deploy=policy).config)["services"]["web"] == {
+        "restart": "no",
+        "deploy": {"restart_policy": {"condition": "none"}},
+    }
+
+
+def test_how_a_service_would_be_stopped_or_started_again_changes_nothing() -> None:
+    """
+    Deployments end by a kill, in containers too, and a service that ends is a fault.
+    """
+    asked = project(stop_signal="SIGQUIT", stop_grace_period="1m0s", restart="always")
     assert services(asked) == services(project())
 
 

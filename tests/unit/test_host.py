@@ -22,9 +22,9 @@ from experiments.errors import INTERRUPTED_STATUS, DeployError, HostError, Locke
 from experiments.host.cli import become_root, name_what_has_no_report
 from experiments.host.measure import carry_out
 from experiments.lab import bootstrap, userland
-from experiments.lab.cgroups import ControlGroup, Hierarchy
+from experiments.lab.cgroups import ControlGroup, Hierarchy, parse_cpu_list
 from experiments.lab.lab import remove_stale_groups
-from experiments.lab.placement import choose_placement, parse_cpu_list, prove_placement
+from experiments.lab.placement import choose_placement, prove_placement
 from experiments.machines import libvirt
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter

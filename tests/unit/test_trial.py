@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections import Counter
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,13 +23,14 @@ from experiments.run.trial import Trial
 from tests.unit.samples import CHECK, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from experiments.deployments import Deployment
     from experiments.lab.freezer import Freezer
     from experiments.load import Client
     from experiments.probes.alive import Watch
+    from experiments.probes.steady import Steady
     from experiments.records.trials import LoadResult
     from experiments.run.conditions import Conditions, Identity
 
@@ -228,8 +231,20 @@ def test_a_load_that_breaks_off_leaves_those_before_it_standing(
     assert trial.is_frozen
     record = trial.record()
     assert (record.status, record.failed_phase) == (OK, "load")
-    assert record.error == "load failed: ab did not finish"
+    assert record.error.startswith("load failed: ab did not finish\nNext: ")
     assert [each.round for each in record.loads] == [1]
+
+
+def watching(
+    gone: Callable[..., list[str]] = lambda *_: [], found: Mapping[str, list[str]] | None = None
+) -> Watch:
+    """
+    A watch that finds these.
+    """
+    watch = SimpleNamespace(gone=gone)
+    for name in ("starved", "fled", "troubles"):
+        setattr(watch, name, partial((found or {}).get, name, []))
+    return cast("Watch", watch)
 
 
 def ends(trial: Trial, after: int) -> None:
@@ -241,7 +256,7 @@ def ends(trial: Trial, after: int) -> None:
     def gone(_wait_s: float = 0.0) -> list[str]:
         return ["gateway"] if next(looks) >= after else []
 
-    trial._watch = cast("Watch", SimpleNamespace(gone=gone))
+    trial._watch = watching(gone)
     ended = [EndedProcess("gateway", -11, "out of paper")]
     trial.deployment = cast("Deployment", SimpleNamespace(ended=lambda: ended))
 
@@ -297,6 +312,97 @@ def test_a_load_without_a_good_answer_is_an_error(
     assert (record.status, record.requests_lost) == (ERROR, 1000)
 
 
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            {"starved": ["gateway"]},
+            "out of memory: the kernel killed a process of service gateway for memory under load",
+        ),
+        (
+            {"fled": ["gateway"]},
+            "deployment failed: service gateway left its control group under load",
+        ),
+    ],
+)
+def test_a_deployment_that_has_changed_leaves_no_result(
+    a_trial: Callable[..., Trial], found: dict[str, list[str]], words: str
+) -> None:
+    """
+    Although its load came to its end and nothing of it has ended.
+    """
+    trial = a_trial(250.0, 250.0)
+    trial._watch = watching()
+    trial.load(1, 1, [])
+    trial._watch = watching(found=found)
+    trial.load(2, 1, [])
+    record = trial.record()
+    assert (record.status, record.load) == (ERROR, None)
+    assert record.error.startswith(words)
+    assert record.error.count("gateway") == 1
+
+
+def test_services_that_fill_their_room_leave_no_result(
+    a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    The one that printed most is named.
+    """
+    trial = a_trial(250.0)
+    trial._watch = watching()
+    for name, size in (("gateway", 5_000_000), ("product-1", 9)):
+        trial._outputs[name] = tmp_path / name
+        trial._outputs[name].write_bytes(b"x" * size)
+    space = SimpleNamespace(f_bavail=200, f_frsize=4096, f_blocks=2500)
+    monkeypatch.setattr(os, "statvfs", lambda _: space)
+    trial.load(1, 1, [])
+    record = trial.record()
+    assert (record.status, record.load) == (ERROR, None)
+    assert record.error.startswith(
+        "no space left: the services have filled the 10 MB for what they print and write; service "
+        "gateway printed 5 MB\nNext: let the service print"
+    )
+
+
+def test_a_machine_that_changes_during_a_load_costs_that_load_only(
+    a_trial: Callable[..., Trial],
+) -> None:
+    """
+    It is the first cause of whatever else failed, and the loads before it count.
+    """
+    changes: list[str] = []
+    trial = a_trial(250.0, None)
+    trial._watch = watching()
+    trial.deployment = cast("Deployment", None)
+    trial._steady = cast(
+        "Steady", SimpleNamespace(begin=lambda: None, changes=lambda: list(changes))
+    )
+    trial.load(1, 1, [])
+    changes.append("the clock was stepped")
+    trial.load(2, 1, [])
+    record = trial.record()
+    assert (record.status, record.failed_phase) == (OK, "load")
+    assert record.error == (
+        "machine: the clock was stepped; and then: load failed: ab did not finish"
+    )
+    assert [each.round for each in record.loads] == [1]
+
+
+def test_what_keeps_a_service_from_answering_is_told_with_the_fault(
+    a_trial: Callable[..., Trial],
+) -> None:
+    """
+    Once.
+    """
+    trial = a_trial(None)
+    trial._watch = watching(found={"troubles": ["service gateway is stopped, as by SIGSTOP"]})
+    trial.deployment = cast("Deployment", None)
+    trial.load(1, 1, [])
+    assert trial.record().error.startswith(
+        "load failed: ab did not finish; service gateway is stopped, as by SIGSTOP\nNext: "
+    )
+
+
 def test_facts_are_no_reference_before_the_whole_check_has_passed(
     a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +418,7 @@ def test_facts_are_no_reference_before_the_whole_check_has_passed(
         services=lambda: {"gateway": part},
         helpers=dict,
         ended=lambda: [EndedProcess("dockerd", 137)],
+        outputs=dict,
     )
     trial.deployment = cast("Deployment", deployment)
     trial.client = cast("Client", SimpleNamespace(network_namespace_path="host"))
@@ -320,7 +427,8 @@ def test_facts_are_no_reference_before_the_whole_check_has_passed(
     conditions.probing = lambda _: True
     conditions.parity = SimpleNamespace(check=lambda *_: taken.append("facts"))
     identity: Any = trial.identity
-    identity.site.group = SimpleNamespace(bind=lambda _: False)
+    identity.site.group = SimpleNamespace(bind=lambda _: False, cpus=lambda: None, path="stack")
+    conditions.groups = {"client": identity.site.group}
     identity.variant.levels["entry"] = "direct"
     for name, made in {
         "check_answers": (CHECK, 1.0),
@@ -329,14 +437,12 @@ def test_facts_are_no_reference_before_the_whole_check_has_passed(
         "Freezer": trial.freezer,
     }.items():
         monkeypatch.setattr(deployed, name, lambda *_, made=made: made)
-    gone = [["dockerd"], ["dockerd"], []]
-    watch = SimpleNamespace(gone=lambda *_: gone.pop(0))
-    monkeypatch.setattr(deployed, "Watch", lambda _: watch)
+    gone = [["dockerd"], []]
+    monkeypatch.setattr(deployed, "Watch", lambda _: watching(lambda *_: gone.pop(0)))
     with trial.step("check"):
         trial._check()
     assert (taken, trial.failed_phase) == ([], "check")
     assert trial.fault.startswith("process ended: dockerd was ended by signal SIGKILL")
-    gone = [[]]
     with trial.step("check"):
         trial._check()
     assert taken == ["facts"]

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from analysis.statistics.intervals import Interval
 from analysis.statistics.verdicts import Kind
+from experiments.records.trials import GOOD_SHARE_MARGIN, good_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 
 MOST_DECIMALS = 4
+
+GOOD_PERCENT = f"{(1 - GOOD_SHARE_MARGIN) * 100:g} %"
+"""The share of good answers from which times are compared."""
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -69,11 +73,8 @@ def not_comparable(difference: Difference) -> str:
     """
     The reason why two arms cannot be compared in time.
     """
-    before, after = (f"{share * 100:.2f} %" for share in difference.good_shares)
-    return (
-        f"{Kind.NOT_COMPARABLE.value}: {before} of the baseline's answers were good, and {after} "
-        "of the treatment's"
-    )
+    why = good_answers(difference.good_shares, difference.requests)
+    return f"{Kind.NOT_COMPARABLE.value}: {why}"
 
 
 def microseconds(interval: Interval, sign: str = "+") -> str:

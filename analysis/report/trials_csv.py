@@ -40,6 +40,8 @@ OF_LOAD = (
     "requests_ok",
     "requests_failed",
     "responses_non_2xx",
+    "sampled",
+    "sampled_bad",
     "requests_per_second",
     "latency_mean_us",
     "latency_p50_us",
@@ -139,7 +141,7 @@ def _cpu_us_per_request(group: str, trial: TrialRecord) -> float | None:
     """
     CPU time of a group of processes; 0 if the trial has none of them, None without a record.
     """
-    if trial.cpu is None or trial.load is None or not trial.load.requests_completed:
+    if trial.cpu is None or trial.load is None or not trial.load.served:
         return None
     seconds = trial.cpu.unaccounted_s
     if group != UNACCOUNTED:
@@ -148,7 +150,7 @@ def _cpu_us_per_request(group: str, trial: TrialRecord) -> float | None:
             for name, part in trial.cpu.parts.items()
             if GROUPS.get(part_of(name), SERVICES) == group
         )
-    return _rounded(seconds * 1e6 / trial.load.requests_completed)
+    return _rounded(seconds * 1e6 / trial.load.served)
 
 
 def _rounded(number: float) -> float:

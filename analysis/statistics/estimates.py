@@ -62,6 +62,13 @@ class VariantSummary:
     responses_non_2xx: int
     reliability: float | None
 
+    @property
+    def good_share(self) -> float:
+        """
+        The share of good answers; 1 without requests.
+        """
+        return 1.0 if self.reliability is None else self.reliability
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -74,7 +81,7 @@ class Difference:
     baseline's time per request in these blocks, both in microseconds. ``log_ratios`` has the
     log-ratio of the time per request of each block. All of these except the quantiles of latency
     are at equal place (see places.py). ``good_shares`` are the shares of good answers of the
-    baseline's trials and of the treatment's.
+    baseline's trials and of the treatment's, and ``requests`` the numbers that they are of.
     """
 
     blocks: int
@@ -84,11 +91,12 @@ class Difference:
     baseline_us: Interval
     log_ratios: list[float]
     good_shares: tuple[float, float]
+    requests: tuple[int, int]
 
     @property
     def comparable(self) -> bool:
         """
-        Whether times may be compared, because both arms have the same share of good answers.
+        Whether times may be compared, because both arms gave good answers.
         """
         return are_comparable(self.good_shares)
 
@@ -237,6 +245,7 @@ def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) ->
         name: [statistics.fmean(pair.log_ratios[name] for pair in pairs) for pairs in by_block]
         for name in METRICS
     }
+    arms = [summarise(name, trials) for name in (baseline, treatment)]
     differences = [statistics.fmean(pair.difference_us for pair in pairs) for pairs in by_block]
     baselines = [statistics.fmean(pair.baseline_us for pair in pairs) for pairs in by_block]
     return Difference(
@@ -246,7 +255,8 @@ def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) ->
         us_per_request=t_interval(differences),
         baseline_us=t_interval(baselines),
         log_ratios=logs["us_per_request"],
-        good_shares=good_shares(baseline, treatment, trials),
+        good_shares=(arms[0].good_share, arms[1].good_share),
+        requests=(arms[0].requests, arms[1].requests),
     )
 
 
@@ -324,8 +334,7 @@ def good_shares(
 
     All requests of an aborted load count as unanswered, whether the trial is good or not.
     """
-    before, after = (summarise(name, trials).reliability for name in (baseline, treatment))
-    return (1.0 if before is None else before, 1.0 if after is None else after)
+    return (summarise(baseline, trials).good_share, summarise(treatment, trials).good_share)
 
 
 def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interval, int] | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from analysis.formatting import count, percent
+from analysis.formatting import count, not_comparable, percent
 from analysis.statistics.verdicts import Kind
 from analysis.verify.rule import Outcome, Sizes
 
@@ -157,11 +157,7 @@ def _why(row: Row) -> str:
     """
     for effect, run in ((row.reference, "the reference"), (row.here, "this run")):
         if effect.difference is not None and not effect.difference.comparable:
-            baseline, treatment = effect.difference.good_shares
-            return (
-                f"{row.name}: not comparable in {run}: {baseline * 100:.2f} % of the baseline's "
-                f"answers were good, {treatment * 100:.2f} % of the treatment's."
-            )
+            return f"{row.name}, in {run}: {not_comparable(effect.difference)}."
     if row.gap is None:
         return f"{row.name}: no interval, because a run has fewer than two blocks of it."
     if row.sizes is Sizes.SAME:

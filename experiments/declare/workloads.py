@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.commands import last_lines
 from experiments.errors import UsageError
 from experiments.paths import SERVICES
 
 WORKLOADS_FILE = Path(__file__).with_name("workloads.toml")
+
+SHOWN_CHARACTERS = 300
+"""Of a body in a message."""
 
 ENTRY_SERVICE = "gateway"
 ENTRY_PORT = 3000
@@ -26,7 +30,7 @@ class Workload:
     One workload.
 
     ``post_json`` is the body of a POST, or None for GET; ``expect_json`` is what every answer must
-    contain.
+    contain. ``length_varies`` says that good answers differ in length, as by a growing number.
     """
 
     name: str
@@ -36,6 +40,31 @@ class Workload:
     expect_status: int
     expect_json: Any
     post_json: Any = None
+    length_varies: bool = False
+
+    def fault_in(self, status: int, body: bytes, length: int | None = None) -> str:
+        """
+        What is wrong with an answer, in words; empty for a good one.
+
+        Unless lengths vary, the body of every answer has this length.
+        """
+        where = f"workload {self.name} ({self.path})"
+        if status != self.expect_status:
+            wanted = f"status {status}, expected {self.expect_status}"
+            return f"{where}: {wanted}; the body: {shown(body)}"
+        try:
+            content = json.loads(body)
+        except (ValueError, RecursionError):
+            return f"{where}: the body is not JSON: {shown(body)}"
+        if not contains(content, self.expect_json):
+            expected = json.dumps(self.expect_json)[:SHOWN_CHARACTERS]
+            return f"{where}: the body is {shown(body)}, but should contain {expected}"
+        if not self.length_varies and length is not None and len(body) != length:
+            return (
+                f"{where}: the body has {len(body)} bytes, expected {length}; if good answers "
+                f"differ in length, give the workload length_varies; the body: {shown(body)}"
+            )
+        return ""
 
 
 def load_workloads(path: Path = WORKLOADS_FILE) -> dict[str, Workload]:
@@ -69,6 +98,13 @@ def choose_workload(name: str) -> Workload:
         msg = f"unknown workload {name!r}; known workloads: {', '.join(workloads)}"
         raise UsageError(msg)
     return workloads[name]
+
+
+def shown(body: bytes) -> str:
+    """
+    The beginning of a body in a message.
+    """
+    return last_lines(body[:SHOWN_CHARACTERS]) or "(empty)"
 
 
 def contains(actual: object, expected: object) -> bool:

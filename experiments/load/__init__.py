@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from experiments.commands import Ended
     from experiments.declare.workloads import Workload
     from experiments.lab.cgroups import ControlGroup
-    from experiments.records.trials import LoadResult
+    from experiments.records.trials import Answer, LoadResult
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ class LoadPlan:
     """
     One load: ``requests`` requests, ``concurrency`` of them concurrent, within ``limit_s`` seconds.
 
-    Without ``any_length``, ab counts answers whose length differs from the first one as failed.
+    Without ``any_length``, answers whose length differs from the first one count as failed, as ab
+    has it. ``reference`` is the checked answer that all others must equal in length and content;
+    None if only the status counts. Samples beside the load are drawn from ``seed``, in the
+    ``expected_s`` seconds that it will probably take.
     """
 
     address: str
@@ -41,6 +44,23 @@ class LoadPlan:
     concurrency: int
     limit_s: float
     any_length: bool = True
+    reference: Answer | None = None
+    seed: str = ""
+    expected_s: float = 0.0
+
+    @property
+    def length(self) -> int | None:
+        """
+        See length_of.
+        """
+        return length_of(self.workload, self.reference)
+
+
+def length_of(workload: Workload, reference: Answer | None) -> int | None:
+    """
+    The length in bytes of every good answer's body; None if it is unknown or varies.
+    """
+    return None if reference is None or workload.length_varies else reference.body_bytes
 
 
 def killed(tool: str, ended: Ended, memory_kills: int) -> str:

@@ -85,7 +85,7 @@ class ApacheBench:
 
     def _command(self, plan: LoadPlan, directory: Path) -> list[str]:
         command = ["ab", "-q", "-s", str(RESPONSE_TIMEOUT_S)]
-        if plan.any_length:
+        if plan.any_length and plan.length is None:
             command.append("-l")
         command += ["-e", str(directory / PERCENTILES_FILE)]
         command += ["-g", str(directory / REQUESTS_FILE)]
@@ -121,6 +121,12 @@ def result_of(
         msg = f"{plan.address} closed all {report.requests_completed} connections without an answer"
         raise NoAnswerError(msg)
     failed_otherwise = report.requests_failed - report.failed_length
+    wrong_length = lengths_wrong(report, plan.length)
+    # An error mostly has both another status and another length, so the larger count is known bad.
+    bad = failed_otherwise + max(report.responses_non_2xx, wrong_length)
+    failed = report.requests_failed
+    if plan.any_length and plan.length is not None:
+        failed = failed_otherwise + wrong_length
     total = report.connection_times_ms.get("total", {})
     slowest_ms = percentiles_ms.get(100, total.get("max", 0.0))
 
@@ -136,8 +142,8 @@ def result_of(
         requests=plan.requests,
         concurrency=plan.concurrency,
         requests_completed=report.requests_completed,
-        requests_failed=report.requests_failed,
-        requests_ok=max(0, report.requests_completed - report.responses_non_2xx - failed_otherwise),
+        requests_failed=failed,
+        requests_ok=max(0, report.requests_completed - bad),
         responses_non_2xx=report.responses_non_2xx,
         duration_s=report.duration_s,
         requests_per_second=1 / mean_s,
@@ -148,3 +154,20 @@ def result_of(
         latency_max_us=slowest_ms * 1e3,
         details=report,
     )
+
+
+def lengths_wrong(report: AbReport, length: int | None) -> int:
+    """
+    The number of answers whose body does not have this length.
+
+    ab compares all with the first one. If that one was wrong, those like it are wrong, and the
+    number of bytes shows whether all others are right; if they are not, none is known to be right.
+    """
+    if length is None or report.document_length is None:
+        return 0
+    if report.document_length == length:
+        return report.failed_length
+    like_first = report.requests_completed - report.failed_length
+    others_bytes = (report.bytes_html or 0) - like_first * report.document_length
+    others_right = others_bytes == report.failed_length * length
+    return like_first if others_right else report.requests_completed

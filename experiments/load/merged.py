@@ -55,6 +55,8 @@ def merged(loads: Sequence[LoadResult], times_ms: Sequence[Mapping[int, int]]) -
         latency_p90_us=percentiles_ms[90] * 1e3,
         latency_p99_us=percentiles_ms[99] * 1e3,
         latency_max_us=longest_ms * 1e3,
+        sampled=sum(load.sampled for load in loads),
+        sampled_bad=sum(load.sampled_bad for load in loads),
         details=AbReport(
             concurrency=first.concurrency,
             duration_s=math.fsum(load.duration_s for load in loads),

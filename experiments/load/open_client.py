@@ -3,10 +3,10 @@ The open-loop client: a program that sends requests by a schedule and logs every
 
 It is one thread with one epoll, and needs only the standard library. A request is sent when it is
 due, regardless of earlier ones. If too many are under way, it is sent late, which the log shows
-beside the intended start. Nothing is written before the last request has ended. Every request is
-HTTP/1.0 on its own connection, like ab without ``-k``. Its latency ends with the last byte of the
-answer. The client then waits until the server closes the connection (Flask's server takes ten
-milliseconds), so that the ports in TIME_WAIT are the server's.
+beside the intended start. Nothing is written, and no answer judged, before the last request has
+ended. Every request has the bytes of ab's without ``-k``, and its own connection. Its latency ends
+with the last byte of the answer. The client then waits until the server closes the connection
+(Flask's server takes ten milliseconds), so that the ports in TIME_WAIT are the server's.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ import sys
 import time
 from array import array
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from experiments.declare.workloads import Workload
 
-HEADER = "intended_us,sent_us,done_us,status"
-"""The first line of the log; times are since the start of the load; status 0 is no answer."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HEADER = "intended_us,sent_us,done_us,status,good"
+"""
+The first line of the log.
+
+Times are since the start of the load, status 0 is no answer, and a good answer (1) has the status,
+the length and the content that the workload expects.
+"""
 
 REQUEST_TIMEOUT_S = 30
 """A request without a complete answer after this time has failed, as with ab's ``-s``."""
@@ -56,7 +64,8 @@ class Schedule:
     """
     Requests by their intended starts, in ascending microseconds since the start of the load.
 
-    ``sent_us``, ``done_us`` and ``status`` are their results.
+    ``sent_us``, ``done_us``, ``status`` and ``body`` are their results; ``body`` is an index of
+    ``bodies``, all different ones, so that each is judged once.
     """
 
     def __init__(
@@ -69,6 +78,8 @@ class Schedule:
         self.sent_us = array("q", bytes(8 * len(intended_us)))
         self.done_us = array("q", bytes(8 * len(intended_us)))
         self.status = array("i", bytes(4 * len(intended_us)))
+        self.body = array("i", bytes(4 * len(intended_us)))
+        self.bodies = {b"": 0}
         self._address = address
         self._request = request
         self._connections = connections
@@ -117,7 +128,7 @@ class Schedule:
         exchange = Exchange(index, connection, self._request)
         self._under_way[connection.fileno()] = exchange
         if connection.connect_ex(self._address) not in {0, errno.EINPROGRESS}:
-            self._end(exchange, NO_ANSWER)
+            self._end(exchange)
             return
         self._epoll.register(connection.fileno(), select.EPOLLOUT)
         # Within one machine the connection is often established already.
@@ -156,22 +167,23 @@ class Schedule:
             while chunk := exchange.connection.recv(CHUNK_BYTES):
                 exchange.answer += chunk
                 if not exchange.answered and is_whole(exchange.answer):
-                    self._note(exchange, status_of(exchange.answer))
+                    self._note(exchange)
                     exchange.answered = True
         except BlockingIOError:
             return
         except OSError:
-            self._end(exchange, NO_ANSWER)
-            return
-        self._end(exchange, status_of(exchange.answer))
+            exchange.answer = b""
+        self._end(exchange)
 
-    def _note(self, exchange: Exchange, status: int) -> None:
+    def _note(self, exchange: Exchange) -> None:
         self.done_us[exchange.index] = self._now_us()
-        self.status[exchange.index] = status
+        self.status[exchange.index] = status_of(exchange.answer)
+        body = split_answer(exchange.answer)[1]
+        self.body[exchange.index] = self.bodies.setdefault(body, len(self.bodies))
 
-    def _end(self, exchange: Exchange, status: int) -> None:
+    def _end(self, exchange: Exchange) -> None:
         if not exchange.answered:
-            self._note(exchange, status)
+            self._note(exchange)
         # Closing a socket removes it from the epoll.
         del self._under_way[exchange.connection.fileno()]
         exchange.connection.close()
@@ -180,20 +192,32 @@ class Schedule:
         while (
             self._under_way and self._now_us() - self._oldest_us() >= REQUEST_TIMEOUT_S * 1_000_000
         ):
-            self._end(next(iter(self._under_way.values())), NO_ANSWER)
+            self._fail(next(iter(self._under_way.values())))
+
+    def _fail(self, exchange: Exchange) -> None:
+        exchange.answer = b""
+        self._end(exchange)
 
     def _give_up(self) -> None:
         for exchange in list(self._under_way.values()):
-            self._end(exchange, NO_ANSWER)
+            self._fail(exchange)
         for index in range(self._next, len(self.intended_us)):
             now_us = self._now_us()
             self.sent_us[index] = self.done_us[index] = max(now_us, self.intended_us[index])
 
-    def log(self) -> str:
+    def log(self, is_good: Callable[[int, bytes], bool]) -> str:
         """
         The header and one line per request, in the order of the schedule.
+
+        ``is_good`` judges an answer by its status and body, each different one once.
         """
-        rows = zip(self.intended_us, self.sent_us, self.done_us, self.status, strict=True)
+        judge = cache(is_good)
+        bodies = list(self.bodies)
+        good = [
+            int(judge(status, bodies[body]))
+            for status, body in zip(self.status, self.body, strict=True)
+        ]
+        rows = zip(self.intended_us, self.sent_us, self.done_us, self.status, good, strict=True)
         return "\n".join([HEADER, *(",".join(map(str, row)) for row in rows), ""])
 
 
@@ -203,6 +227,18 @@ def is_whole(answer: bytes) -> bool:
     """
     head, end, body = answer.partition(b"\r\n\r\n")
     return bool(end) and _content_length(head) == len(body)
+
+
+def split_answer(answer: bytes) -> tuple[int, bytes]:
+    """
+    The status of an answer, NO_ANSWER if it is not HTTP, and its body as far as it came.
+    """
+    head, end, body = answer.partition(b"\r\n\r\n")
+    protocol, _, rest = head.partition(b" ")
+    status = rest[:3]
+    if not end or not protocol.startswith(b"HTTP/") or len(status) < 3 or not status.isdigit():
+        return NO_ANSWER, body
+    return int(status), body
 
 
 def _content_length(head: bytes) -> int | None:
@@ -217,27 +253,20 @@ def status_of(answer: bytes) -> int:
     """
     The status of a complete answer; NO_ANSWER if it is cut off or not HTTP.
     """
-    head, end, body = answer.partition(b"\r\n\r\n")
-    protocol, _, rest = head.partition(b" ")
-    status = rest[:3]
-    if not end or not protocol.startswith(b"HTTP/") or len(status) < 3 or not status.isdigit():
-        return NO_ANSWER
-    length = _content_length(head)
-    return int(status) if length is None or length == len(body) else NO_ANSWER
+    status, body = split_answer(answer)
+    length = _content_length(answer.partition(b"\r\n\r\n")[0])
+    return status if length is None or length == len(body) else NO_ANSWER
 
 
-def request_bytes(address: str, path: str, body: bytes | None) -> bytes:
+def request_of(address: str, workload: Workload) -> bytes:
     """
-    A GET request, or with a body a POST of JSON.
+    The same bytes as ab's request, so that a service cannot tell who asks.
     """
-    lines = [
-        f"{'GET' if body is None else 'POST'} {path} HTTP/1.0",
-        f"Host: {address}",
-        "Connection: close",
-        "Accept: */*",
-    ]
+    body = None if workload.post_json is None else json.dumps(workload.post_json).encode()
+    lines = [f"{'GET' if body is None else 'POST'} {workload.path} HTTP/1.0"]
     if body is not None:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [f"Content-length: {len(body)}", "Content-type: application/json"]
+    lines += [f"Host: {address}", "User-Agent: ApacheBench/2.3", "Accept: */*"]
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
@@ -247,8 +276,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m experiments.load.open_client")
     parser.add_argument("--address", required=True, help="IPv4 address and port, host:port")
-    parser.add_argument("--path", required=True)
-    parser.add_argument("--body", type=Path, help="file with the JSON to post; without it, GET")
+    parser.add_argument("--workload", type=Path, required=True, help="file with its fields as JSON")
+    parser.add_argument("--length", type=int, help="bytes of every good body, if known")
     parser.add_argument(
         "--schedule", type=Path, required=True, help="file with one start per line, in µs"
     )
@@ -257,10 +286,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--limit-s", type=float, required=True)
     options = parser.parse_args(arguments)
     host, _, port = options.address.rpartition(":")
-    body = options.body.read_bytes() if options.body is not None else None
+    workload = Workload(**json.loads(options.workload.read_text()))
     schedule = Schedule(
         (host, int(port)),
-        request_bytes(options.address, options.path, body),
+        request_of(options.address, workload),
         [int(line) for line in options.schedule.read_text().splitlines()],
         options.connections,
     )
@@ -272,7 +301,11 @@ def main(arguments: Sequence[str]) -> int:
         "duration_s": round(time.monotonic() - started_s, 6),
         "cpu_s": round(time.process_time() - started_cpu_s, 6),
     }
-    options.log.write_text(schedule.log())
+
+    def is_good(status: int, body: bytes) -> bool:
+        return not workload.fault_in(status, body, options.length)
+
+    options.log.write_text(schedule.log(is_good))
     print(json.dumps(cost))
     return 0
 

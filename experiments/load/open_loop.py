@@ -20,7 +20,7 @@ import json
 import os
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from experiments.commands import run_command
@@ -57,7 +57,7 @@ class OpenPlan:
     The same rate, number and ``seed`` give the same schedule. ``fraction`` is the rate as a share
     of the trial's capacity, or None for the common rate. At most ``connections`` requests are under
     way; a further one is sent late, and counts from its intended start. A request without an answer
-    at the limit has failed.
+    at the limit has failed. Good answers have ``length`` bytes, if that is known.
     """
 
     address: str
@@ -68,6 +68,7 @@ class OpenPlan:
     limit_s: float
     fraction: float | None
     connections: int = CONNECTIONS
+    length: int | None = None
 
     @property
     def name(self) -> str:
@@ -143,13 +144,13 @@ class OpenLoop:
         starts = schedule_us(plan.rate_per_s, plan.requests, plan.seed)
         schedule.write_text("".join(f"{start}\n" for start in starts))
         command = [sys.executable, "-m", "experiments.load.open_client"]
-        command += ["--address", plan.address, "--path", plan.workload.path]
+        workload = directory / f"{plan.name}-workload.json"
+        workload.write_text(json.dumps(asdict(plan.workload)))
+        command += ["--address", plan.address, "--workload", str(workload)]
+        if plan.length is not None:
+            command += ["--length", str(plan.length)]
         command += ["--schedule", str(schedule), "--log", str(log)]
         command += ["--connections", str(plan.connections), "--limit-s", str(plan.limit_s)]
-        if plan.workload.post_json is not None:
-            body = directory / f"{plan.name}-body.json"
-            body.write_text(json.dumps(plan.workload.post_json))
-            command += ["--body", str(body)]
         return command
 
 
@@ -169,7 +170,7 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
                 msg = f"{log} is no log of the open loop: it does not begin with {HEADER}"
                 raise LoadError(msg)
             for row in rows:
-                intended_us, sent_us, done_us, status = map(int, row)
+                intended_us, sent_us, done_us, status, good = map(int, row)
                 if not 0 <= intended_us <= sent_us <= done_us <= LARGEST_US:
                     msg = f"it was to start at {intended_us}, did at {sent_us}, ended at {done_us}"
                     raise ValueError(msg)  # noqa: TRY301 - reported below, with the file's name
@@ -179,13 +180,13 @@ def result_of(log: Path, plan: OpenPlan, name: str) -> OpenLoad:
                 latest_us = max(latest_us, sent_us - intended_us)
                 if status != NO_ANSWER:
                     completed += 1
-                    ok += 200 <= status < 300
+                    ok += good
                     ended_us = max(ended_us, done_us)
     except OSError as error:
         msg = f"the open loop wrote no log: {error}"
         raise LoadError(msg) from error
     except ValueError as error:
-        msg = f"{log}, request {requests + 1}, is not four numbers in order: {error}"
+        msg = f"{log}, request {requests + 1}, is not five numbers in order: {error}"
         raise LoadError(msg) from error
     if requests != plan.requests:
         msg = f"{log} has {requests} requests, but the plan has {plan.requests}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.records.trials import OK, are_comparable
@@ -48,8 +48,8 @@ class Estimate:
     The estimate of one comparison so far: relative difference, limits, and half-width.
 
     The half-width is that of the interval of the logarithm; for small differences it equals the
-    relative one. It and the limits are None for fewer than two blocks. ``comparable`` says whether
-    both variants have about the same share of good answers.
+    relative one. It and the limits are None for fewer than two blocks. ``good_shares`` are the
+    shares of good answers of both variants, and ``requests`` the numbers that they are of.
     """
 
     blocks: int
@@ -57,7 +57,15 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     half_width: float | None = None
-    comparable: bool = True
+    good_shares: tuple[float, float] = (1.0, 1.0)
+    requests: tuple[int, int] = (0, 0)
+
+    @property
+    def comparable(self) -> bool:
+        """
+        Whether times may be compared, by the same rule as in a report.
+        """
+        return are_comparable(self.good_shares)
 
 
 def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
@@ -113,21 +121,16 @@ class Estimates:
         logs = [statistics.fmean(ratios) for ratios in blocks.values()]
         if not logs:
             return None
-        comparable = are_comparable(
-            self._good[name] / self._asked[name] for name in (baseline, treatment)
-        )
+        requests = (self._asked[baseline], self._asked[treatment])
+        shares = (self._good[baseline] / requests[0], self._good[treatment] / requests[1])
         mean = statistics.fmean(logs)
+        first = Estimate(len(logs), math.expm1(mean), good_shares=shares, requests=requests)
         if len(logs) < 2:
-            return Estimate(len(logs), math.expm1(mean), comparable=comparable)
+            return first
         quantile = T_QUANTILES[min(len(logs) - 1, len(T_QUANTILES)) - 1]
         half = quantile * statistics.stdev(logs) / math.sqrt(len(logs))
-        return Estimate(
-            len(logs),
-            math.expm1(mean),
-            math.expm1(mean - half),
-            math.expm1(mean + half),
-            half,
-            comparable,
+        return replace(
+            first, low=math.expm1(mean - half), high=math.expm1(mean + half), half_width=half
         )
 
 

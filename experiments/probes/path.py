@@ -117,7 +117,7 @@ def check_path(
     ]
     if wrong and bad:
         msg = (
-            f"{bad} of {requests} answers were not 2xx, so requests did not reach all services: "
+            f"{bad} of {requests} answers were not good, so requests did not reach all services: "
             + "; ".join(wrong)
         )
         raise WrongAnswerError(msg)

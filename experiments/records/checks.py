@@ -57,6 +57,8 @@ COUNTS = (
     "requests_failed",
     "requests_ok",
     "responses_non_2xx",
+    "sampled",
+    "sampled_bad",
 )
 
 
@@ -95,6 +97,7 @@ def _status_faults(trial: TrialRecord) -> Iterator[str]:
 def _round_faults(trial: TrialRecord) -> Iterator[str]:
     for index, each in enumerate(trial.loads):
         yield from _count_faults(f"loads[{index}]", each)
+        yield from _sample_faults(f"loads[{index}]", each)
     for number, times in Counter(each.round for each in trial.loads).items():
         if times > 1:
             yield f"loads has round {number} {times} times"
@@ -241,6 +244,11 @@ def _count_faults(place: str, load: LoadResult | RoundLoad | OpenLoad) -> Iterat
         yield f"{place}.requests_ok is {ok}, of {completed} completed requests"
 
 
+def _sample_faults(place: str, load: LoadResult | RoundLoad) -> Iterator[str]:
+    if load.sampled_bad > load.sampled:
+        yield f"{place}.sampled_bad is {load.sampled_bad}, of {load.sampled} sampled answers"
+
+
 def _load_faults(place: str, load: LoadResult, merged: int) -> Iterator[str]:
     yield from _count_faults(place, load)
     if load.requests_ok + load.responses_non_2xx > load.requests:
@@ -248,6 +256,7 @@ def _load_faults(place: str, load: LoadResult, merged: int) -> Iterator[str]:
             f"{place}.responses_non_2xx is {load.responses_non_2xx} beside {load.requests_ok} good "
             f"answers, of {load.requests} requests"
         )
+    yield from _sample_faults(place, load)
     yield from _report_faults(f"{place}.details", load.details)
     names = ("latency_p50_us", "latency_p90_us", "latency_p99_us", "latency_max_us")
     for lower, upper in pairwise(names):

@@ -4,6 +4,7 @@ The record of one trial: its loads, and what the probes saw before, during and a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ ERROR = "error"
 
 GOOD_SHARE_MARGIN = 0.001
 """
-Variants whose shares of good answers differ by more than this are not comparable in time.
+A variant with a larger share of bad answers is not comparable in time with any other.
 
-An error is a fast answer, so a share of errors makes a variant look faster by up to that share. The
-margin is a twentieth of MARGIN.
+Time per request is of all answers. A bad one may take no time at all, so it makes a variant look
+faster by up to its share. Bad answers of both arms do not cancel: each arm fails in its own way. So
+the margin is the bias that is accepted, a twentieth of MARGIN.
 """
 
 
@@ -30,16 +32,31 @@ def are_comparable(good_shares: Iterable[float]) -> bool:
     """
     Whether variants with these shares of good answers are comparable in time.
     """
-    shares = list(good_shares)
     # Rounded, so that exactly one answer in a thousand is within the margin.
-    return round(max(shares) - min(shares), 9) <= GOOD_SHARE_MARGIN
+    return all(round(1 - share, 9) <= GOOD_SHARE_MARGIN for share in good_shares)
+
+
+def good_answers(shares: Iterable[float], requests: Iterable[int]) -> str:
+    """
+    What share of its requests the baseline answered well, and the treatment, in words.
+
+    Rounded down, so that a share below the margin is not shown as one within it.
+    """
+    before, after = (
+        f"{math.floor(round(share * 1e4, 6)) / 100:.2f} % of the {arm}'s {number} answers"
+        for arm, share, number in zip(("baseline", "treatment"), shares, requests, strict=True)
+    )
+    return (
+        f"{before} were good, and {after}; "
+        f"time is compared from {(1 - GOOD_SHARE_MARGIN) * 100:g} %"
+    )
 
 
 def are_good(requests_ok: int, requests: int) -> bool:
     """
-    Whether the share of good answers is comparable with good answers alone.
+    Whether a load with so many good answers is comparable.
     """
-    return requests > 0 and are_comparable([1.0, requests_ok / requests])
+    return requests > 0 and are_comparable([requests_ok / requests])
 
 
 CLIENT_BOUND = 0.8
@@ -58,10 +75,12 @@ class LoadResult:
     The result of one load, or of all loads of a trial merged into one.
 
     Latencies are in microseconds, from the start of the connection to the last byte; quantiles are
-    over requests. ``requests_ok`` counts answers with a 2xx status and without a connection,
-    receive or protocol error. A different length alone is not an error, because ab's reference is
-    only the length of the first answer. ``details`` is ab's parsed report; for merged loads it has
-    their sums, and quantiles in milliseconds.
+    over requests. ``requests_ok`` counts good answers: a 2xx status, the length of the checked
+    answer (unless the workload's lengths vary), and no connection, receive or protocol error.
+    ``sampled`` counts the requests that were sent beside the load to look at whole answers, and
+    ``sampled_bad`` those of them whose answer looked good to the load tool and was not; this share
+    is taken from ``requests_ok``. ``details`` is ab's parsed report; for merged loads it has their
+    sums, and quantiles in milliseconds.
     """
 
     tool: str
@@ -80,6 +99,15 @@ class LoadResult:
     latency_p99_us: float
     latency_max_us: float
     details: AbReport | None = None
+    sampled: int = 0
+    sampled_bad: int = 0
+
+    @property
+    def served(self) -> int:
+        """
+        The requests that the stack served meanwhile, which its CPU time is for.
+        """
+        return self.requests_completed + self.sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +116,8 @@ class OpenLoad:
     One load of the open loop: requests are sent by a schedule, regardless of earlier answers.
 
     ``fraction`` is the rate as a share of the trial's closed-loop capacity, or None for the common
-    rate; ``rate_per_s`` is the rate in requests per second. ``achieved_per_s`` is completed
+    rate; ``rate_per_s`` is the rate in requests per second. ``requests_ok`` counts the answers with
+    the expected status, length and body. ``achieved_per_s`` is completed
     requests divided by the time from the first intended start to the last answer. ``latest_us`` is
     the largest delay between the intended and the actual start of a request. ``log`` is a file of
     the run with one line per request; see ``experiments/load/open_loop.py``.
@@ -127,6 +156,8 @@ class RoundLoad:
     us_per_request: float
     others: int
     others_ran_us: int
+    sampled: int = 0
+    sampled_bad: int = 0
 
     @property
     def is_whole(self) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from experiments.lab.placement import Placement
     from experiments.load import LoadGenerator
     from experiments.probes.parity import Parity
+    from experiments.records.trials import Answer
 
 LOAD_BASE_S = 60.0
 
@@ -58,9 +59,17 @@ class Conditions:
     open_requests: int = 0
     common_rate_per_s: float | None = None
 
-    def load_plan(self, address: str, requests: int) -> LoadPlan:
+    def load_plan(
+        self,
+        address: str,
+        requests: int,
+        reference: Answer | None = None,
+        *,
+        seed: str = "",
+        expected_s: float = 0.0,
+    ) -> LoadPlan:
         """
-        The plan of a load of this number of requests.
+        The plan of a load of this number of requests; the rest is as in LoadPlan.
         """
         return LoadPlan(
             address=address,
@@ -69,6 +78,9 @@ class Conditions:
             concurrency=min(self.concurrency, requests),
             limit_s=LOAD_BASE_S + LOAD_PER_REQUEST_S * requests,
             any_length=self.any_length,
+            reference=reference,
+            seed=f"{self.seed} {seed}",
+            expected_s=expected_s,
         )
 
 

@@ -25,6 +25,7 @@ from experiments.plan.sizing import (
 from experiments.records.files import PILOT_TRIALS
 from experiments.records.manifest import RoundsPilot
 from experiments.records.store import append_trial
+from experiments.records.trials import are_good
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
     from experiments.run.memory import Memory
     from experiments.run.progress import Progress
     from experiments.run.stage import Stage
+
+
+def bad_answers(record: TrialRecord) -> str:
+    """
+    How many answers of a trial were good, if too few were for its times to say anything.
+    """
+    load = record.load
+    if load is None or are_good(load.requests_ok, load.requests):
+        return ""
+    return f"{load.requests_ok} of {load.requests} answers of {record.variant} were good"
 
 
 class Pilot:
@@ -74,10 +85,15 @@ class Pilot:
         block = self._stage.side_by_side([variant] * PILOT_DEPLOYMENTS, conditions, kind="pilot")
         records = self._run(block)
         self._memory.take(block)
-        rows = [[load.us_per_request for load in each.loads] for each in records]
+        rows = [
+            [load.us_per_request for load in each.loads]
+            for each in records
+            if not bad_answers(each)
+        ]
         whole = [row for row in rows if len(row) == PILOT_ROUNDS]
         if len(whole) < 2:
-            faults = "; ".join(dict.fromkeys(record.error for record in records if record.error))
+            words = [record.error or bad_answers(record) for record in records]
+            faults = "; ".join(dict.fromkeys(filter(None, words)))
             msg = f"the pilot failed: {faults}; --rounds N skips it"
             raise DeployError(msg)
         found = noise(whole)
@@ -130,10 +146,10 @@ class Pilot:
         capacities = {
             record.variant: record.load.requests_per_second
             for record in records
-            if record.load is not None
+            if record.load is not None and not bad_answers(record)
         }
         if not capacities:
-            msg = f"the pilot failed: {records[-1].error}"
+            msg = f"the pilot failed: {records[-1].error or bad_answers(records[-1])}"
             raise DeployError(msg)
         rate = common_rate_per_s(list(capacities.values()))
         self._progress.say(f"pilot: the common rate is {rate:g} requests/s")

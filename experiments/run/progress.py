@@ -17,7 +17,7 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from experiments.plan.stopping import MOST_BLOCKS, Estimates
-from experiments.records.trials import CLIENT_BOUND, OK
+from experiments.records.trials import CLIENT_BOUND, OK, good_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -222,7 +222,7 @@ def in_percent(estimate: Estimate) -> str:
     """
     # As in a report, whose code the lab cannot import.
     if not estimate.comparable:
-        return "not comparable (the shares of good answers differ)"
+        return f"not comparable: {good_answers(estimate.good_shares, estimate.requests)}"
     centre = f"{estimate.relative * 100:+.1f} %"
     if estimate.low is None or estimate.high is None:
         return centre

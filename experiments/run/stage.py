@@ -24,6 +24,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
+from experiments.load.sampled import Sampled
 from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
 from experiments.plan.order import orders_of
 from experiments.probes.parity import Parity
@@ -79,7 +80,7 @@ class Stage:
         self.workload = workload
         self.stop = stop
         self.show = show
-        self.load: LoadGenerator = ApacheBench()
+        self.load: LoadGenerator = Sampled(ApacheBench())
         self.cpus = frozenset(os.sched_getaffinity(0))
         self.placement = choose_placement(set(self.cpus))
         self.hierarchies = hierarchies(inside_lab=True)

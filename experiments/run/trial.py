@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from experiments.errors import WrongAnswerError
+from experiments.load import length_of
 from experiments.load.merged import merged
 from experiments.load.open_loop import OpenLoop, OpenPlan
 from experiments.probes.cpu import CpuCounters, add_costs, cpu_cost
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.records.trials import LoadResult, PathCounters
+    from experiments.records.trials import Check, LoadResult, PathCounters
     from experiments.run.conditions import Conditions, Identity
 
 COLD_REQUESTS = 100
@@ -60,6 +61,7 @@ class Trial(Deployed):
         self._whole: list[LoadResult] = []
         self._times_ms: list[Counter[int]] = []
         self._under_way = 0
+        self._us_per_request = 0.0
 
     def stop(self) -> None:
         """
@@ -120,6 +122,8 @@ class Trial(Deployed):
                     requests_ok=load.requests_ok,
                     responses_non_2xx=load.responses_non_2xx,
                     us_per_request=1e6 / load.requests_per_second,
+                    sampled=load.sampled,
+                    sampled_bad=load.sampled_bad,
                     others=len(silence.others),
                     others_ran_us=silence.ran_us,
                 )
@@ -144,14 +148,15 @@ class Trial(Deployed):
         """
         self._under_way = requests
         with self._thawed():
-            load = self._run(requests, self._directory(name))
+            load = self._run(requests, name)
         if not load.requests_ok:
             msg = (
                 f"none of {load.requests_completed} answers was good: {load.responses_non_2xx} "
-                "were not 2xx"
+                f"were not 2xx, {load.requests_failed} failed or had another length"
             )
             raise WrongAnswerError(msg)
         self._under_way = 0
+        self._us_per_request = 1e6 / load.requests_per_second
         return load
 
     def load_at_once(self, others: Sequence[Trial]) -> None:
@@ -177,10 +182,10 @@ class Trial(Deployed):
             self.fields["path"] = grown
             at_once: LoadResult | None = self.fields.get("at_once")
             loads = [*self._whole, *([at_once] if at_once else [])]
-            requests = sum(load.requests_completed for load in loads)
+            requests = sum(load.served for load in loads)
             services = len(self.conditions.workload.services)
             seconds = sum(load.duration_s for load in loads)
-            bad = sum(load.responses_non_2xx for load in loads)
+            bad = sum(load.requests_completed - load.requests_ok for load in loads)
             check_path(self.variant.levels, grown, requests, services, seconds, bad=bad)
             self.fields["proved"] = True
 
@@ -210,6 +215,7 @@ class Trial(Deployed):
             seed=f"{conditions.seed} {self.identity.block} {fraction}",
             limit_s=LOAD_BASE_S + 2 * conditions.open_requests / rate_per_s,
             fraction=fraction,
+            length=length_of(conditions.workload, self.fields["check"].answer),
         )
 
     def record(self) -> TrialRecord:
@@ -255,9 +261,17 @@ class Trial(Deployed):
         """
         return bool(self.fields.get("proved"))
 
-    def _run(self, requests: int, directory: Path) -> LoadResult:
-        plan = self.conditions.load_plan(self._address, requests)
-        return self.conditions.load.run(plan, self.client, directory)
+    def _run(self, requests: int, name: str) -> LoadResult:
+        check: Check = self.fields["check"]
+        plan = self.conditions.load_plan(
+            self._address,
+            requests,
+            check.answer,
+            # The same moments for every variant of a block, up to their scale.
+            seed=f"{self.identity.block} {name}",
+            expected_s=requests * self._us_per_request / 1e6,
+        )
+        return self.conditions.load.run(plan, self.client, self._directory(name))
 
     def _directory(self, name: str) -> Path:
         directory = self.identity.raw / name

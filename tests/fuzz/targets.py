@@ -48,7 +48,6 @@ from experiments.paths import PROJECT
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
 from experiments.plan.order import block_order
-from experiments.probes.response import _compare as compare_answer
 from experiments.records.checks import manifest_faults
 from experiments.records.decoding import decoded, encoded
 from experiments.records.files import (
@@ -130,7 +129,7 @@ def a_run(folder: Path) -> None:
             AgreementLoad(1, "netns", at > 1, 3, requests, requests, 1e9 + at, 2000.0),
         )
     (folder / LOG).parent.mkdir()
-    (folder / LOG).write_text(f"{HEADER}\n10,11,500,200\n10010,10012,10600,200\n")
+    (folder / LOG).write_text(f"{HEADER}\n10,11,500,200,1\n10010,10012,10600,200,1\n")
 
 
 def run_target(
@@ -488,7 +487,7 @@ def read_answer(data: bytes, _: Path) -> None:
     """
     The body of a service's answer.
     """
-    compare_answer(200, data, WORKLOAD)
+    WORKLOAD.fault_in(200, data)
 
 
 def as_json_table(content: bytes) -> bytes:
@@ -509,7 +508,9 @@ def targets(folder: Path) -> dict[str, Target]:
         Target("options", tuple(map(str.encode, OPTIONS)), read_options),
         Target("compose", (json.dumps(COMPOSE).encode(),), read_compose),
         Target("ab", (*(path.read_bytes() for path in AB_OUTPUTS), *AB_FILES), read_ab),
-        Target("open-log", (f"{HEADER}\n10,11,500,200\n20,21,600,0\n".encode(),), read_open_log),
+        Target(
+            "open-log", (f"{HEADER}\n10,11,500,200,1\n20,21,600,0,0\n".encode(),), read_open_log
+        ),
         Target("answer", (json.dumps(WORKLOAD.expect_json).encode(),), read_answer),
     ]
     return {each.name: each for each in (*run_targets(folder), *others)}

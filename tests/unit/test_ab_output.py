@@ -16,6 +16,7 @@ from experiments.errors import LoadError
 from experiments.load import LoadPlan
 from experiments.load.ab import REQUESTS_FILE, ApacheBench, result_of
 from experiments.load.ab_output import parse, parse_percentiles
+from experiments.records.trials import Answer
 
 SAMPLES = Path(__file__).parent / "ab"
 PERCENTILES = dict.fromkeys(range(101), 3.5)
@@ -109,6 +110,58 @@ def test_a_length_failure_alone_does_not_make_a_request_unreliable() -> None:
     result = result_of(report, PERCENTILES, plan(1000, 5), ["ab"])
     assert result.requests_failed == 996
     assert result.requests_ok == 996
+
+
+@pytest.mark.parametrize(
+    ("first", "failed", "html", "non_2xx", "ok"),
+    [
+        # All are as the checked answer.
+        (100, 0, 100_000, 0, 1000),
+        # The first is, and some are not; an error may be one of them.
+        (100, 30, 97_000, 0, 970),
+        (100, 30, 97_000, 30, 970),
+        (100, 0, 100_000, 30, 970),
+        # The first is wrong: with it four more, which are all, or all of which are.
+        (10, 996, 99_640, 4, 996),
+        (10, 0, 10_000, 0, 0),
+        # The first is wrong, and the bytes of the others are not those of good answers.
+        (10, 996, 99_641, 4, 0),
+        # No connection was answered but the last.
+        (0, 1, 100, 0, 1),
+    ],
+)
+def test_good_answers_have_the_length_of_the_checked_one(
+    first: int, failed: int, html: int, non_2xx: int, ok: int
+) -> None:
+    """
+    Whatever ab takes as its reference: with a wrong one, it flags the good answers.
+    """
+    report = dataclasses.replace(
+        parse(sample("length-artefact")),
+        document_length=first,
+        requests_failed=failed,
+        failed_length=failed,
+        bytes_html=html,
+        responses_non_2xx=non_2xx,
+    )
+    held = dataclasses.replace(plan(1000, 5), reference=Answer(200, 100, ""))
+    result = result_of(report, PERCENTILES, held, ["ab"])
+    assert result.requests_ok == ok
+    as_published = dataclasses.replace(held, any_length=False)
+    assert result_of(report, PERCENTILES, as_published, ["ab"]).requests_failed == failed
+
+
+def test_ab_compares_lengths_where_they_are_known(tmp_path: Path) -> None:
+    """
+    With ``-l`` it would tell nothing of them.
+    """
+    held = dataclasses.replace(plan(10, 5), reference=Answer(200, 100, ""))
+    varying = dataclasses.replace(held, workload=choose_workload("orders"))
+    strict = dataclasses.replace(plan(10, 5), any_length=False)
+    commands = [ApacheBench()._command(each, tmp_path) for each in (held, strict)]
+    assert not any("-l" in command for command in commands)
+    commands = [ApacheBench()._command(each, tmp_path) for each in (varying, plan(10, 5))]
+    assert all("-l" in command for command in commands)
 
 
 def test_other_failures_and_error_answers_are_not_ok() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import socket
 import statistics
 import threading
@@ -22,14 +23,15 @@ from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
 from experiments.lab.cgroups import ControlGroup
 from experiments.load import Client
-from experiments.load.open_client import HEADER, Schedule, request_bytes, status_of
+from experiments.load.open_client import HEADER, Schedule, request_of, status_of
 from experiments.load.open_loop import OpenLoop, OpenPlan, result_of, schedule_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+BODY = b'{"message":"fixed"}\n'
+ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 CLIENT = Client("", ControlGroup("client", []))
 
@@ -134,9 +136,9 @@ def test_every_request_is_sent_by_the_schedule_and_logged(tmp_path: Path) -> Non
     assert load.log == "raw/1/open-common.csv"
     found = rows(tmp_path / load.log)
     assert [row[0] for row in found] == schedule_us(200, 50, "1")
-    assert all(intended <= sent <= done for intended, sent, done, _ in found)
-    assert {row[3] for row in found} == {200}
-    assert load.latest_us == max(sent - intended for intended, sent, _, _ in found)
+    assert all(intended <= sent <= done for intended, sent, done, *_ in found)
+    assert {(status, good) for *_, status, good in found} == {(200, 1)}
+    assert load.latest_us == max(sent - intended for intended, sent, *_ in found)
     span_us = max(row[2] for row in found) - found[0][0]
     assert load.achieved_per_s == pytest.approx(50e6 / span_us)
     assert '"cpu_s"' in (raw / "open-common.txt").read_text()
@@ -171,7 +173,8 @@ def test_a_workload_s_body_is_posted(tmp_path: Path) -> None:
 
     def keeping(_number: int, request: bytes) -> bytes:
         seen.append(request)
-        return b"HTTP/1.1 201 Created\r\n\r\n"
+        body = {"id": len(seen), "product_id": 1, "quantity": 2, "status": "created"}
+        return b"HTTP/1.1 201 Created\r\n\r\n" + json.dumps(body).encode()
 
     with serving(keeping) as address:
         wanted = dataclasses.replace(
@@ -181,7 +184,7 @@ def test_a_workload_s_body_is_posted(tmp_path: Path) -> None:
     assert (load.requests_ok, load.log) == (3, "open-030.csv")
     assert seen[0].startswith(b"POST /api/orders HTTP/1.0\r\n")
     body = b'{"product_id": 1, "quantity": 2}'
-    assert b"Content-Length: %d\r\n" % len(body) in seen[0]
+    assert b"\r\nContent-length: %d\r\n" % len(body) in seen[0]
     assert seen[0].endswith(b"\r\n\r\n" + body)
 
 
@@ -209,7 +212,36 @@ def test_other_statuses_are_completed_but_not_ok(tmp_path: Path) -> None:
     with serving(lambda number, _request: answers[number]) as address:
         load = OpenLoop().run(plan(address, 500, 5, connections=1), CLIENT, tmp_path, tmp_path)
     assert (load.requests_completed, load.requests_ok) == (2, 1)
-    assert [row[3] for row in rows(tmp_path / load.log)] == [200, 503, 0, 0, 0]
+    assert [row[3:] for row in rows(tmp_path / load.log)] == [
+        [200, 1],
+        [503, 0],
+        *[[0, 0]] * 3,
+    ]
+
+
+@pytest.mark.usefixtures("no_lab")
+def test_a_wrong_body_is_completed_but_not_ok(tmp_path: Path) -> None:
+    """
+    Of the same length or of another, and as slow as any failed request in the latencies.
+    """
+    answers = [
+        ANSWER,
+        ANSWER.replace(b"fixed", b"mixed"),
+        b"HTTP/1.0 200 OK\r\n\r\n" + BODY.strip(),
+        b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
+    ]
+    wanted = dataclasses.replace(plan("", 500, 4, connections=1), length=len(BODY))
+    with serving(lambda number, _request: answers[number]) as address:
+        load = OpenLoop().run(
+            dataclasses.replace(wanted, address=address), CLIENT, tmp_path, tmp_path
+        )
+    assert (load.requests_completed, load.requests_ok) == (4, 2)
+    log = tmp_path / load.log
+    assert [row[4] for row in rows(log)] == [1, 0, 0, 1]
+    assert read_log(tmp_path, load.log).failed == 2
+    # A client that looked at no body wrote no such column.
+    log.write_text("\n".join(line.rpartition(",")[0] for line in log.read_text().splitlines()))
+    assert read_log(tmp_path, load.log).failed == 0
 
 
 def test_what_has_no_answer_at_the_limit_has_failed_there() -> None:
@@ -220,11 +252,12 @@ def test_what_has_no_answer_at_the_limit_has_failed_there() -> None:
         host, port = silent.getsockname()
         schedule = Schedule((host, port), b"GET", [0, 1000, 900_000], 1)
         schedule.run(0.2)
-    lines = [[int(cell) for cell in line.split(",")] for line in schedule.log().splitlines()[1:]]
+    log = schedule.log(lambda status, _body: status == 200)
+    lines = [[int(cell) for cell in line.split(",")] for line in log.splitlines()[1:]]
     assert [line[3] for line in lines] == [0, 0, 0]
     assert lines[0][2] >= 200_000
     assert lines[1][1] == lines[1][2] >= 200_000
-    assert lines[2] == [900_000] * 3 + [0]
+    assert lines[2] == [900_000] * 3 + [0, 0]
 
 
 def test_a_request_without_an_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,12 +319,13 @@ def test_only_a_whole_answer_has_a_status(answer: bytes, status: int) -> None:
     assert status_of(answer) == status
 
 
-def test_a_request_closes_its_connection() -> None:
+def test_a_request_is_ab_s() -> None:
     """
-    One connection each, as ab has it.
+    One connection each.
     """
-    assert request_bytes("198.18.0.1:3000", "/x", None).startswith(
-        b"GET /x HTTP/1.0\r\nHost: 198.18.0.1:3000\r\nConnection: close\r\n"
+    assert request_of("198.18.0.1:3000", choose_workload("fixed")) == (
+        b"GET /api/fixed HTTP/1.0\r\nHost: 198.18.0.1:3000\r\n"
+        b"User-Agent: ApacheBench/2.3\r\nAccept: */*\r\n\r\n"
     )
 
 
@@ -299,11 +333,11 @@ def test_a_request_closes_its_connection() -> None:
     ("text", "message"),
     [
         ("", "does not begin with intended_us"),
-        (f"{HEADER}\n1,2,3,200\n", "has 1 requests, but the plan has 2"),
-        (f"{HEADER}\n1,2,3,200\n1,2\n", "request 2, is not four numbers"),
-        (f"{HEADER}\n1,2,x,200\n", "request 1, is not four numbers"),
-        (f"{HEADER}\n1,2,1,200\n", "in order: it was to start at 1, did at 2, ended at 1"),
-        (f"{HEADER}\n-1,2,3,200\n", "in order: it was to start at -1"),
+        (f"{HEADER}\n1,2,3,200,1\n", "has 1 requests, but the plan has 2"),
+        (f"{HEADER}\n1,2,3,200,1\n1,2\n", "request 2, is not five numbers"),
+        (f"{HEADER}\n1,2,x,200,1\n", "request 1, is not five numbers"),
+        (f"{HEADER}\n1,2,1,200,1\n", "in order: it was to start at 1, did at 2, ended at 1"),
+        (f"{HEADER}\n-1,2,3,200,1\n", "in order: it was to start at -1"),
     ],
 )
 def test_a_broken_log_is_an_error(tmp_path: Path, text: str, message: str) -> None:

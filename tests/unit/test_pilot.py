@@ -214,6 +214,22 @@ def test_a_pilot_without_two_whole_deployments_is_an_error(tmp_path: Path) -> No
         pilot.rounds(NETNS, 600, 2, 5)
 
 
+def test_a_deployment_with_bad_answers_has_no_say_in_the_pilot(tmp_path: Path) -> None:
+    """
+    Neither in the rounds nor in the rate, and the error says how many there were.
+    """
+
+    def measured(number: int, variant: Variant, conditions: StubConditions) -> TrialRecord:
+        rounds_us = [100.0] * conditions.rounds
+        return side_by_side(number, 0, variant.name, rounds_us, non_2xx=1)
+
+    pilot, _ = a_pilot(StubStage(tmp_path, measured))
+    with pytest.raises(DeployError, match="1992 of 2000 answers of netns were good; --rounds N"):
+        pilot.rounds(NETNS, 600, 2, 5)
+    with pytest.raises(DeployError, match="1494 of 1500 answers of netns were good"):
+        pilot.rate([NETNS])
+
+
 def test_the_pilot_finds_a_rate_that_all_can_bear(tmp_path: Path) -> None:
     """
     From one deployment of each variant; one that fails has no say.

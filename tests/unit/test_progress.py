@@ -195,8 +195,9 @@ def test_arms_that_cannot_be_compared_have_no_difference_in_time() -> None:
     progress.finished(side_by_side(2, 1, "docker", [2000.0] * 2, non_2xx=100))
     progress.interim(1, [MATCHED])
     assert last_line(out) == (
-        "so far, time per request after block 1: matched not comparable (the shares of good "
-        "answers differ)"
+        "so far, time per request after block 1: matched not comparable: 100.00 % of the "
+        "baseline's 500 answers were good, and 60.00 % of the treatment's 500 answers; time is "
+        "compared from 99.9 %"
     )
 
 

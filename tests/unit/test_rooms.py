@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BASE = {"commands", "errors", "hardware", "output", "paths", "processes"}
 ROOMS = {
-    "declare": {"errors", "paths"},
+    "declare": {"commands", "errors", "paths"},
     "records": {"declare", *BASE},
     "plan": {"declare", "records", *BASE},
     "lab": BASE,

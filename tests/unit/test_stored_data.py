@@ -133,6 +133,7 @@ IMPOSSIBLE = [
     ("loads.1.us_per_request", 1000.0, "which loads contradict"),
     ("loads.1.requests_completed", 251, "loads[1].requests_completed is 251, of 250"),
     ("loads.1.requests_ok", 251, "loads[1].requests_ok is 251, of 250"),
+    ("loads.1.sampled_bad", 1, "loads[1].sampled_bad is 1, of 0 sampled answers"),
     ("loads.1.requests_ok", 249, "load.requests_ok is 1000, but the sum over loads is 999"),
     ("loads.1.round", 1, "loads has round 1 2 times"),
     ("loads.1.round", 9, "loads[1].round is 9; the manifest has 4 rounds"),

@@ -100,11 +100,14 @@ class Loads:
 def a_trial(tmp_path: Path) -> Callable[..., Trial]:
     """
     A trial that is up, with these loads ahead; nothing of it is probed.
+
+    Its conditions note the plans of its loads.
     """
 
     def make(*rates: float | None, number: int = 1, runs_us: int = 0) -> Trial:
         raw = tmp_path / f"{number}"
         raw.mkdir()
+        plans: list[tuple[Any, Any]] = []
         identity = SimpleNamespace(
             number=number,
             block=2,
@@ -119,7 +122,8 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
             requests=1000,
             requests_at_once=1000,
             warmup_requests=200,
-            load_plan=lambda *_: None,
+            plans=plans,
+            load_plan=lambda *given, **more: plans.append((given, more)),
             load=Loads(*rates),
             probing=lambda _: False,
             placement=SimpleNamespace(client={0}, stack={1}, apart=True),
@@ -295,6 +299,41 @@ def test_a_load_that_breaks_off_because_a_service_ended_names_the_service_first(
     record = trial.record()
     assert record.error.startswith(trial.fault)
     assert record.error.endswith("what is left of its logs: raw/1")
+
+
+def test_every_load_is_held_to_the_checked_answer(a_trial: Callable[..., Trial]) -> None:
+    """
+    Samples have moments of their own for each load, within the time that the last one suggests.
+    """
+    trial = a_trial(100.0, 200.0, 250.0, 250.0)
+    trial.warm_up()
+    trial.load(1, 1, [])
+    trial.load_at_once([])
+    plans = cast("Any", trial.conditions).plans
+    assert [given for given, _ in plans] == [
+        ("198.18.0.1:3000", requests, CHECK.answer) for requests in (100, 100, 1000, 1000)
+    ]
+    assert [more["expected_s"] for _, more in plans] == pytest.approx([0, 1, 5, 4])
+    names = ("cold", "warmup", "round-01", "at-once")
+    assert [more["seed"] for _, more in plans] == [f"2 {name}" for name in names]
+
+
+def test_samples_beside_a_load_are_recorded(
+    a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    With each load and in sum.
+    """
+    trial = a_trial(250.0)
+    sampled = dataclasses.replace(load(250.0), requests_ok=875, sampled=8, sampled_bad=1)
+    monkeypatch.setattr(trial.conditions.load, "run", lambda *_: sampled)
+    trial.load(1, 1, [])
+    trial.load(2, 1, [])
+    record = trial.record()
+    assert [(each.sampled, each.sampled_bad) for each in record.loads] == [(8, 1)] * 2
+    assert record.load is not None
+    assert (record.load.sampled, record.load.sampled_bad, record.load.served) == (16, 2, 2016)
+    assert record.load.requests_ok == 1750
 
 
 def test_a_load_without_a_good_answer_is_an_error(

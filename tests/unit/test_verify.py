@@ -356,7 +356,7 @@ def test_what_is_not_comparable_in_a_run_is_not_told_of_its_time(
     assert result.exit_status == 2
     text = as_text(result, result.verification)
     where = {"A": "the reference", "B": "this run"}[at_fault]
-    shares = f"matched: not comparable in {where}: 100.00 % .* 90.00 % "
+    shares = f"matched, in {where}: not comparable: 100.00 % of the .* 90.00 % of the "
     assert re.search(shares, " ".join(text.split()))
     effects = json.loads(as_json(result))["effects"][0]
     found = effects[{"A": "reference", "B": "here"}[at_fault]]

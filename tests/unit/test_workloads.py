@@ -4,6 +4,8 @@ Workloads: what they need and what they expect.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +53,42 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(UsageError, match="does not describe workloads"):
             load_workloads(file)
+
+
+FIXED = b'{"message": "fixed"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        (200, FIXED, ""),
+        (201, FIXED, "status 201, expected 200; the body: "),
+        (200, b"", "the body is not JSON: "),
+        (200, b"[" * 100_000, "the body is not JSON: "),
+        (200, b'{"message": "mixed"}', "but should contain"),
+        (200, FIXED + b" ", "the body has 21 bytes, expected 20; .* length_varies"),
+    ],
+)
+def test_a_wrong_answer_is_told_by_status_content_or_length(
+    status: int, body: bytes, fault: str
+) -> None:
+    """
+    With the beginning of the body.
+    """
+    found = choose_workload("fixed").fault_in(status, body, len(FIXED))
+    assert re.search(fault, found)
+    assert bool(found) is bool(fault)
+    assert not fault or body[:20].decode() in found
+
+
+def test_where_lengths_vary_they_are_not_compared() -> None:
+    """
+    The first orders have shorter numbers.
+    """
+    order = {"id": 1000, "product_id": 1, "quantity": 2, "status": "created"}
+    orders = choose_workload("orders")
+    assert orders.fault_in(201, json.dumps(order).encode(), 10) == ""
+    assert orders.fault_in(201, json.dumps(order | {"quantity": 3}).encode(), 10)
 
 
 @pytest.mark.parametrize(

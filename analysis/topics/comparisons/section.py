@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count, sentence, short_verdict, table, time_difference, verdict
+from analysis.formatting import (
+    count,
+    not_comparable,
+    sentence,
+    short_verdict,
+    table,
+    time_difference,
+    verdict,
+)
 from analysis.statistics.verdicts import Kind
 from analysis.topics.trust.section import control
 
@@ -51,7 +59,12 @@ def verdicts(findings: Findings) -> str:
         for each in findings.comparisons
     ]
     headers = ["Comparison", "Time per request", "Verdict", "What to do", "Compared"]
-    return "\n\n".join(["## Verdicts", table(headers, rows)])
+    reasons = [
+        f"**{sentence(each.name)}** is {not_comparable(each.difference)}."
+        for each in findings.comparisons
+        if each.difference and not each.difference.comparable
+    ]
+    return "\n\n".join(["## Verdicts", table(headers, rows), *reasons])
 
 
 def advice(each: JudgedComparison, change: Change | None) -> str:

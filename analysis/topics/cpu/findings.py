@@ -148,7 +148,7 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     The CPU time of one variant's trials; None without CPU records.
     """
     rows = [
-        (trial.cpu, trial.load.requests_completed)
+        (trial.cpu, trial.load.served)
         for trial in Trials.of(trials).by_variant.get(variant, [])
         if trial.status == OK and trial.load is not None and trial.cpu
     ]
@@ -228,8 +228,8 @@ def _by_block(
         if before.load and after.load and before.cpu and after.cpu:
             blocks[before.block].append(
                 (
-                    seconds(before.cpu) * 1e6 / before.load.requests_completed,
-                    seconds(after.cpu) * 1e6 / after.load.requests_completed,
+                    seconds(before.cpu) * 1e6 / before.load.served,
+                    seconds(after.cpu) * 1e6 / after.load.served,
                 )
             )
     return [

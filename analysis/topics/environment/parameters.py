@@ -20,7 +20,7 @@ def parameters(findings: Findings) -> str:
     manifest = findings.manifest
     workload = manifest.workload
     rows = [
-        ["Tool", f"Apache Benchmark (ab), {'with' if manifest.any_length else 'without'} `-l`"],
+        ["Tool", f"Apache Benchmark (ab), {_lengths(findings)}"],
         ["Concurrency", str(manifest.concurrency)],
         ["Requests per load", str(manifest.requests)],
         ["Rounds per block", _rounds(manifest)],
@@ -34,6 +34,14 @@ def parameters(findings: Findings) -> str:
         ["Seed", str(manifest.seed)],
     ]
     return "## Benchmark parameters\n\n" + table(["Parameter", "Value"], rows)
+
+
+def _lengths(findings: Findings) -> str:
+    """
+    Whether ab compared lengths: where all good answers have the same one, it does.
+    """
+    commands = [trial.load.command for trial in findings.trials if trial.load]
+    return f"{'with' if any('-l' in each for each in commands) else 'without'} `-l`"
 
 
 def _rounds(manifest: Manifest) -> str:

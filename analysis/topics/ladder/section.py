@@ -10,6 +10,7 @@ from analysis.formatting import (
     blocks_needed,
     count,
     microseconds,
+    not_comparable,
     plus_minus,
     sentence,
     short_verdict,
@@ -51,6 +52,11 @@ def ladder(findings: Findings) -> str:
             f"### {sentence(declared.name)}: {declared.about}",
             f"From `{foot}` ({abouts[foot]}){stands}.",
             table([*headers, "Blocks needed"], rows),
+            *(
+                f"`{step.upper}` against `{step.lower}` is {not_comparable(step.difference)}."
+                for step in each.steps
+                if step.difference and not step.difference.comparable
+            ),
         ]
     for left in findings.remainders:
         names = " and ".join(f"“{name}”" for name in left.declared.ladders)

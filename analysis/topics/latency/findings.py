@@ -2,10 +2,10 @@
 Open-loop latency: quantiles of the requests of loads by schedule, from their logs.
 
 Latency counts from the intended start (corrected for coordinated omission) and, separately, from
-the actual send (uncorrected), as in a closed loop. A failed request, without a whole answer or with
-a status other than 2xx, counts as slower than all others, so a quantile may be infinite. Without
-failed requests, a stack would look faster the more slow answers it drops; with their own times, a
-refusal would pass for a quick answer.
+the actual send (uncorrected), as in a closed loop. A failed request, without a good answer, counts
+as slower than all others, so a quantile may be infinite. Without failed requests, a stack would
+look faster the more slow answers it drops; with their own times, a refusal would pass for a quick
+answer.
 
 A quantile is the smallest latency that at least this share of the requests does not exceed (inverse
 of the empirical distribution function; definition 1 of Hyndman and Fan, "Sample Quantiles in
@@ -64,8 +64,11 @@ OVERLOAD_SHARE = 0.98
 FAILED_US = int(np.iinfo(np.int64).max)
 """The latency of a failed request: above all others."""
 
-HEADER = "intended_us,sent_us,done_us,status"
+HEADER = "intended_us,sent_us,done_us,status,good"
 """The first line of a log; times count from the load's start, status 0 is no whole answer."""
+
+OLD_HEADER = HEADER.removesuffix(",good")
+"""The first line of a log of a client that looked at no body; 2xx was good."""
 
 ROWS_AT_ONCE = 1_000_000
 
@@ -216,7 +219,8 @@ def read_log(run: Path, name: str) -> RequestLog:
             # numpy warns about an empty last chunk, which is normal.
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")
             warnings.filterwarnings("error", "Input line")
-            if next(file, "").rstrip("\n") != HEADER:
+            header = next(file, "").rstrip("\n")
+            if header not in {HEADER, OLD_HEADER}:
                 msg = f"it does not begin with {HEADER}"
                 raise ValueError(msg)  # noqa: TRY301 - reported below, with the file's name
             while True:
@@ -225,12 +229,15 @@ def read_log(run: Path, name: str) -> RequestLog:
                 )
                 if not rows.size:
                     break
-                intended, sent, done, status = rows.T
+                if rows.shape[1] != len(header.split(",")):
+                    msg = f"its requests have {rows.shape[1]} numbers, but it begins with {header}"
+                    raise ValueError(msg)  # noqa: TRY301 - as above
+                intended, sent, done, status, *good = rows.T
                 odd = (intended < 0) | (sent < intended) | (done < sent) | (done > LATEST_US)
                 if odd.any():
                     msg = "it has a request that ended before it was sent, or was sent too early"
                     raise ValueError(msg)  # noqa: TRY301 - as above
-                bad = (status < 200) | (status >= 300)
+                bad = good[0] == 0 if good else (status < 200) | (status >= 300)
                 parts.append(
                     (
                         np.where(bad, FAILED_US, done - intended),

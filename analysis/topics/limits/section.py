@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import plus_minus, table, time_difference
+from analysis.formatting import not_comparable, plus_minus, table, time_difference
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
@@ -36,6 +36,11 @@ def limits(findings: Findings) -> str:
             "## Resource limits: dose and response",
             INTRODUCTION + left_out,
             table([*headers, "Throttled (s/s)", "Trials"], [_row(each) for each in findings.doses]),
+            *(
+                f"`{each.variant}` is {not_comparable(each.against_base)}."
+                for each in findings.doses
+                if each.against_base and not each.is_comparable
+            ),
         ]
     )
 

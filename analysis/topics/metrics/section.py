@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import plus_minus, sentence, table, time_difference
+from analysis.formatting import GOOD_PERCENT, plus_minus, sentence, table, time_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,9 @@ INTRODUCTION = (
     "Each cell is the mean over trials ± half the width of its 95 % interval (Student's t); rates "
     "have the harmonic mean. The difference is the treatment's relative to the baseline's, paired "
     "within blocks (mean log-ratio), with its 95 % interval. ab computes its mean latency as "
-    "concurrency × time / requests, so mean latency and rate are one measurement. Where the shares "
-    "of good answers differ, times are *not comparable*: errors are quick."
+    "concurrency × time / requests, so mean latency and rate are one measurement. "
+    f"Where an arm has less than {GOOD_PERCENT} good answers, times are *not comparable*: errors "
+    "are quick."
 )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from analysis.formatting import count
+from analysis.formatting import GOOD_PERCENT, count
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
@@ -20,7 +20,8 @@ TERMS = {
     "A/A": "one variant deployed and measured as two; any difference is the instrument's",
     "Holm": "the correction of p-values for the number of comparisons",
     "cannot tell": "the question stays open; there may be a difference",
-    "not comparable": "the shares of good answers differ; errors are quick, so times say nothing",
+    "not comparable": f"an arm has less than {GOOD_PERCENT} good answers (with the expected "
+    "status, length and body); errors are quick, so times say nothing",
 }
 
 

@@ -21,7 +21,7 @@ from analysis.statistics.estimates import (
 )
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.places import at_equal_place
-from experiments.records.trials import OK
+from experiments.records.trials import OK, are_good
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,10 @@ def _start(name: str, trials: Sequence[TrialRecord]) -> Start:
     ratios = [
         math.log(cost(trial.cold) / cost(trial.load))
         for trial in trials
-        if trial.cold and trial.load
+        # Errors are quick.
+        if trial.cold
+        and trial.load
+        and all(are_good(load.requests_ok, load.requests) for load in (trial.cold, trial.load))
     ]
     return Start(
         variant=name,
@@ -138,7 +141,9 @@ def _compared(
         later_s=t_interval(later) if later else None,
         later_blocks=len(later),
         cold=cold.between(each.baseline, each.treatment),
-        change=over_rounds(each.baseline, each.treatment, trials),
+        change=over_rounds(each.baseline, each.treatment, trials)
+        if each.difference and each.difference.comparable
+        else None,
     )
 
 

@@ -5,6 +5,7 @@ Warnings that a reader needs before any number: disturbances of the run, and gap
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.manifest import Manifest, Session
+    from experiments.records.trials import TrialRecord
 
 STOLEN_SHARE = 0.01
 """Steal above this share of the run's CPU time is a warning at the top of the report."""
@@ -65,6 +67,7 @@ def warnings(findings: Findings) -> str:
         lines.append(
             "**Client and stack shared CPUs**: the client's own work is part of every number."
         )
+    lines += _wrong_answers(trials)
     bound = sorted({trial.variant for trial in trials if client_bound(trial)})
     if bound:
         lines.append(
@@ -100,6 +103,25 @@ def _resumed(sessions: Sequence[Session]) -> Iterator[str]:
             f"(hours:minutes:seconds){rebooted}. No block has a pause in it. The session before "
             f"ended so: {' '.join((before.note or before.state).split())[:LONG_REASON]}."
         )
+
+
+def _wrong_answers(trials: Sequence[TrialRecord]) -> list[str]:
+    """
+    Answers of a good status and length and with a wrong body, which no count of ab shows.
+    """
+    taken: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for trial in trials:
+        for load in (*trial.loads, trial.at_once):
+            if load is not None:
+                taken[trial.variant] += load.sampled
+                wrong[trial.variant] += load.sampled_bad
+    return [
+        f"**Wrong answers of {variant}** under load: {number} of {taken[variant]} sampled bodies "
+        "were not what the workload expects. `raw/` has them, in sampled-answers.json."
+        for variant, number in wrong.items()
+        if number
+    ]
 
 
 def _set_aside(places: Sequence[str]) -> list[str]:

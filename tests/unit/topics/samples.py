@@ -231,8 +231,8 @@ def with_logs(
         lines = [HEADER]
         for number, latency_us in enumerate(latencies_us(each.variant)):
             at_us = 10_000 * (number + 1)
-            status = 200 if latency_us >= 0 else 503
-            lines.append(f"{at_us},{at_us},{at_us + abs(latency_us)},{status}")
+            end = "200,1" if latency_us >= 0 else "503,0"
+            lines.append(f"{at_us},{at_us},{at_us + abs(latency_us)},{end}")
         (run / f"{each.number}.csv").write_text("\n".join([*lines, ""]))
         open_load = OpenLoad(None, 100.0, len(lines) - 1, 0, 0, 0.0, 0, f"{each.number}.csv")
         found.append(dataclasses.replace(each, open_loads=[open_load]))

@@ -158,7 +158,9 @@ def test_a_step_without_a_block_of_both_has_no_numbers() -> None:
     lacking = [each for each in trials if each.variant != "printing"]
     row = columns_of(ladder(findings(made, lacking)), "`printing`")
     assert (row["Time per request"], row["Verdict"]) == ("–", "no block has both")
-    row = columns_of(ladder(findings(made, failing(trials, "printing"))), "`printing`")
+    text = ladder(findings(made, failing(trials, "printing")))
+    assert re.search(r"`printing` against `\S+` is not comparable: 100.00 % of", text)
+    row = columns_of(text, "`printing`")
     assert (row["Time per request"], row["Relative"]) == ("–", "not comparable")
     assert row["Verdict"] == "not comparable"
 

@@ -39,7 +39,7 @@ def write_log(path: Path, latencies_us: Sequence[int], late_us: int = 0, status:
     for number, latency_us in enumerate(latencies_us):
         intended_us = 10_000 * (number + 1)
         sent_us, done_us = intended_us + late_us, intended_us + latency_us
-        lines.append(f"{intended_us},{sent_us},{done_us},{status}")
+        lines.append(f"{intended_us},{sent_us},{done_us},{status},{int(status == 200)}")
     path.write_text("\n".join([*lines, ""]))
 
 
@@ -100,11 +100,11 @@ def test_a_log_is_read_in_parts_of_any_size(
     [
         ("", "does not begin with intended_us"),
         (f"{HEADER}\n", "has no request in it"),
-        (f"{HEADER}\n1,2,3\n", "is not a log of requests"),
-        (f"{HEADER}\n1,2,3,x\n", "is not a log of requests"),
-        (f"{HEADER}\n1,2,1,200\n", "a request that ended before it was sent"),
-        (f"{HEADER}\n-1,2,3,200\n", "was sent too early"),
-        (f"{HEADER}\n1,2,3,200\n\n", "is not a log of requests: Input line 2 contained no data"),
+        (f"{HEADER}\n1,2,3,200\n", "its requests have 4 numbers, but it begins with intended"),
+        (f"{HEADER}\n1,2,3,x,0\n", "is not a log of requests"),
+        (f"{HEADER}\n1,2,1,200,1\n", "a request that ended before it was sent"),
+        (f"{HEADER}\n-1,2,3,200,1\n", "was sent too early"),
+        (f"{HEADER}\n1,2,3,200,1\n\n", "is not a log of requests: Input line 2 contained no data"),
     ],
 )
 def test_a_broken_log_is_an_error(tmp_path: Path, text: str, message: str) -> None:

@@ -39,7 +39,7 @@ def loaded(run: Path) -> TrialRecord:
     A trial with a load of two requests, one of which failed.
     """
     (run / "raw").mkdir()
-    (run / "raw" / "open-030.csv").write_text(f"{HEADER}\n10,20,1510,200\n20,30,40,0\n")
+    (run / "raw" / "open-030.csv").write_text(f"{HEADER}\n10,20,1510,200,1\n20,30,40,0,0\n")
     load = OpenLoad(0.3, 100.0, 2, 1, 1, 0.5, 10, "raw/open-030.csv")
     return dataclasses.replace(trial(1, 1, "netns", 250), open_loads=[load])
 

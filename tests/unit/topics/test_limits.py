@@ -91,6 +91,7 @@ def test_a_dose_that_breaks_answers_is_not_comparable() -> None:
     found = findings(made, failing(trials, "netns-cpus-0.5"))
     row = columns_of(limits(found), "netns-cpus-0.5")
     assert row["Against unlimited"] == "not comparable"
+    assert "`netns-cpus-0.5` is not comparable: 100.00 % of the baseline's" in limits(found)
     drawn = figure.limits(found)
     assert [row["comparable"] for row in data_of(drawn)] == ["no", "yes"]
     assert "netns at cpus 0.5 is not comparable" in shown(drawn).alternative

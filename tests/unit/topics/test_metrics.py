@@ -15,7 +15,7 @@ from analysis.topics.variants.section import details, errors
 from experiments.records.manifest import PilotPlan, RoundsPilot
 from tests.unit.reading import columns_of, number_of, row_of, rows_of
 from tests.unit.samples import failed_trial, findings, load, manifest
-from tests.unit.topics.samples import LADDER, failing, pair_of, rounds, run_of
+from tests.unit.topics.samples import LADDER, failing, loaded, pair_of, rounds, run_of
 
 if TYPE_CHECKING:
     from experiments.records.manifest import Manifest
@@ -178,11 +178,13 @@ def test_how_a_run_was_to_end_and_how_it_did_are_told() -> None:
 
 def test_the_reference_length_of_ab_is_among_the_parameters() -> None:
     """
-    It decides what ab counts as failed.
+    It decides what ab counts as failed; the commands say what it was.
     """
-    assert "with `-l`" in parameter(manifest(), "Tool")
-    strict = dataclasses.replace(manifest(), any_length=False)
-    assert "without `-l`" in parameter(strict, "Tool")
+    (trial, *_) = pair_of([1.2])
+    for words, options in (("with `-l`", ["-l"]), ("without `-l`", [])):
+        commanded = dataclasses.replace(loaded(trial), command=["ab", *options])
+        made = findings(manifest(), [dataclasses.replace(trial, load=commanded)])
+        assert words in row_of(parameters(made), "Tool")[1]
 
 
 def test_each_variant_has_a_row_with_the_levels_that_are_its_own() -> None:

@@ -12,7 +12,7 @@ import pytest
 from analysis.topics.warnings.section import warnings
 from experiments.records.manifest import MachineRecord, NetworkState, Session
 from tests.unit.samples import PLACEMENT, failed_trial, findings, manifest, trial
-from tests.unit.topics.samples import pair_of, with_cpu, with_twin
+from tests.unit.topics.samples import loaded, pair_of, with_cpu, with_twin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,18 @@ def test_a_run_that_is_not_complete_says_how_far_it_came(state: str, words: str)
     (line,) = warned(manifest(state, blocks=5))
     assert line.startswith(f"**This run {words}**: 4 of the 10 trials")
     assert "5 blocks" in line
+
+
+def test_wrong_bodies_are_a_warning() -> None:
+    """
+    Because no count of failed requests shows them.
+    """
+    first, *others = pair_of([1.1, 1.2])
+    load = dataclasses.replace(loaded(first), sampled=8)
+    at_once = dataclasses.replace(load, sampled_bad=2)
+    made = dataclasses.replace(first, at_once=at_once, loads=[])
+    (line,) = warned(manifest(), [made, *others])
+    assert line.startswith("**Wrong answers of netns** under load: 2 of 8 sampled bodies")
 
 
 def test_failed_trials_are_counted() -> None:

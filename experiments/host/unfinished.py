@@ -3,9 +3,9 @@ What an interrupted session left unfinished: it is set aside, and the next sessi
 
 A block is whole, or it is done again: a comparison is between loads that lie seconds apart, and a
 block with a pause in it would be half of one session and half of another. So the trials of the last
-block are set aside unless all of them ended by themselves. So are the records of a pilot, a search,
-a length artefact and a repetition of the agreement without a result, and raw data that no record
-names.
+block are set aside unless all of them ended by themselves, with their raw data. So are the records
+of a pilot, a search, a length artefact and a repetition of the agreement without a result, and raw
+data that no record names.
 
 It is moved to ``aside/<session>/`` in the run; nothing is deleted. If this process is killed
 meanwhile, doing it again does the rest.
@@ -30,7 +30,7 @@ from experiments.records.files import (
 )
 from experiments.records.folder import files, make_folder, opened, unwritable, write
 from experiments.records.manifest import RATE_WANTED, ROUNDS_WANTED
-from experiments.records.raw import raw_folder
+from experiments.records.raw import check_raw, raw_folder
 from experiments.records.store import read_agreement, read_trials
 from experiments.records.trials import STOPPED
 
@@ -58,7 +58,7 @@ def set_aside_unfinished(run: Path, manifest: Manifest) -> tuple[Manifest, Count
     files(run)
     trials, loads = read_trials(run), read_agreement(run)
     order = list(manifest.order)
-    while order and not is_whole(len(order), order[-1], trials):
+    while order and not is_whole(run, len(order), order[-1], trials):
         order.pop()
     stays = [trial.block <= len(order) for trial in trials]
     kept = [trial for trial in trials if trial.block <= len(order)]
@@ -95,15 +95,20 @@ def set_aside_unfinished(run: Path, manifest: Manifest) -> tuple[Manifest, Count
     return replace(manifest, order=order), +counts
 
 
-def is_whole(number: int, parts: Sequence[Sequence[str]], trials: Sequence[TrialRecord]) -> bool:
+def is_whole(
+    run: Path, number: int, parts: Sequence[Sequence[str]], trials: Sequence[TrialRecord]
+) -> bool:
     """
     Whether a block ended by itself: each of its trials has a record, and none was stopped.
+
+    A crash of the machine may also take raw data that were not on the disk yet.
     """
-    ended = {
-        (trial.part, trial.variant)
-        for trial in trials
-        if trial.block == number and trial.failed_phase != STOPPED
-    }
+    own = [trial for trial in trials if trial.block == number and trial.failed_phase != STOPPED]
+    try:
+        check_raw(run, own)
+    except ResultsError:
+        return False
+    ended = {(trial.part, trial.variant) for trial in own}
     return {(part, name) for part, names in enumerate(parts, start=1) for name in names} <= ended
 
 

@@ -152,13 +152,13 @@ class Stage:
     def go_on(
         self,
         variants: Mapping[str, Variant],
-        trials: Iterable[TrialRecord],
+        trials: Sequence[TrialRecord],
         states: Mapping[str, NetworkState],
     ) -> None:
         """
         Begin the blocks, after these trials and states of the run's earlier sessions.
         """
-        self.number = last_number(self.run)
+        self.number = max([last_number(self.run), *(trial.number for trial in trials)])
         self.states.update(states)
         for trial in trials:
             if trial.status == OK and trial.facts is not None and trial.variant in variants:

@@ -423,13 +423,21 @@ def test_a_whole_block_stays_though_a_trial_of_it_failed(tmp_path: Path) -> None
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("how", ["stopped", "missing", "torn", "none"])
+@pytest.mark.parametrize("how", ["stopped", "missing", "torn", "lost", "none"])
 def test_a_block_under_way_is_set_aside_as_a_whole(tmp_path: Path, how: str) -> None:
     """
     Its records and its raw data, whether it was stopped or killed; nothing is deleted.
     """
     one, two = block_of(3, 2)
-    rest = {"stopped": [one, stopped(two)], "missing": [one], "torn": [one, two], "none": []}[how]
+    # The machine crashed before its raw data were on the disk.
+    lost = dataclasses.replace(two, raw_sha256="0" * 64)
+    rest = {
+        "stopped": [one, stopped(two)],
+        "missing": [one],
+        "torn": [one, two],
+        "lost": [one, lost],
+        "none": [],
+    }[how]
     made = a_run(tmp_path, manifest(INTERRUPTED), [*block_of(1, 1), *rest])
     if how == "torn":
         whole = (tmp_path / TRIALS).read_bytes()

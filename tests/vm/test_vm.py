@@ -26,7 +26,8 @@ from experiments.machines.vm_runs import RUNS_IN_VM
 from experiments.paths import PROJECT
 from experiments.processes import Process
 from experiments.records.files import latest_run
-from experiments.records.manifest import FAILED, INTERRUPTED
+from experiments.records.manifest import COMPLETE, FAILED, INTERRUPTED
+from experiments.records.raw import check_raw
 from experiments.records.store import read_manifest, read_trials
 from experiments.records.trials import OK
 from tests.vm.conftest import COMMAND_TIMEOUT_S, call, command, left_over
@@ -317,6 +318,37 @@ def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(tmp_path: Path) -> N
     assert str(run) in done.stdout
     assert len(read_trials(run)) >= 1
     assert read_manifest(run).state == FAILED
+
+
+def test_a_run_whose_vm_crashed_is_resumed_in_the_vm(tmp_path: Path) -> None:
+    """
+    The VM is started again, what had finished is fetched from its disk, and the rest is measured.
+    """
+    plan = ("--variants", "netns", "--blocks", "3", "--workload", "fixed", "--minutes", "30")
+    process = start("measure", "--results", str(tmp_path), *TINY, *plan)
+    with process:
+        read_until(process, "block 2 ")
+        subprocess.run(
+            ["virsh", "--connect", "qemu:///system", "destroy", VM.name],
+            check=True,
+            capture_output=True,
+        )
+        rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
+    run = latest_run(tmp_path)
+    assert f"`nox -s measure -- --resume {run}` continues it" in rest
+    done = call("measure", "--results", str(tmp_path), "--resume")
+    assert done.returncode == 0, done.stdout
+    manifest, trials = read_manifest(run), read_trials(run)
+    assert manifest.state == COMPLETE
+    assert manifest.order == [[["netns"]]] * 3
+    assert [(trial.block, trial.status) for trial in trials] == [(1, OK), (2, OK), (3, OK)]
+    check_raw(run, trials)
+    crashed, resumed = manifest.sessions
+    assert (crashed.state, resumed.state) == (FAILED, COMPLETE)
+    assert crashed.boot_id != resumed.boot_id
+    assert report([str(run)]) == 0
+    assert "and a restart of the machine" in (run / "report.md").read_text()
+    assert run.name not in remote().output(["ls", RUNS_IN_VM])
 
 
 def test_the_vm_halts_and_comes_up_again() -> None:

@@ -72,6 +72,7 @@ def run_resume(arguments: Sequence[str]) -> int:
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])
     with RunLock():
+        print(f"run to resume: {run}", flush=True)
         return resume(machine, run, options.minutes)
 
 

@@ -93,16 +93,24 @@ def closed(sessions: Iterable[Session], trials: Iterable[TrialRecord]) -> list[S
     """
     The sessions with an end: a session that was killed ended with the last trial that counts.
     """
-    ends = [trial.started_at + sum(trial.phases_s.values()) for trial in trials]
+    moments = [moment for trial in trials for moment in moments_of(trial)]
     found = []
     for each in sessions:
         if each.finished_at is None:
-            last = max([each.started_at, *(end for end in ends if end >= each.started_at)])
+            last = max([each.started_at, *moments])
             state, note = (FAILED, KILLED) if each.state == RUNNING else (each.state, each.note)
             found.append(replace(each, finished_at=last, state=state, note=note))
         else:
             found.append(each)
     return found
+
+
+def moments_of(trial: TrialRecord) -> list[float]:
+    """
+    The times at which a trial was under way: it has no phase while others are under load.
+    """
+    phases_s = sum(trial.phases_s.values())
+    return [trial.started_at + phases_s, *(load.started_at for load in trial.loads)]
 
 
 def used_minutes(session: Session) -> float:

@@ -187,6 +187,21 @@ def test_a_pilot_plans_the_loads_of_every_trial(tmp_path: Path) -> None:
         assert record.cold.requests == COLD_REQUESTS
         assert record.first_answer_s is not None
         assert 0 < record.first_answer_s < record.phases_s["deploy"] + record.phases_s["check"]
+    # A later session takes the pilot's result over and goes on with the next block.
+    blocks = len(manifest.order) + 1
+    write_manifest(tmp_path, dataclasses.replace(manifest, blocks=blocks, minutes=5.0, targets=[]))
+    assert Runner(tmp_path, StopRequest()).execute() == COMPLETE
+    later = read_manifest(tmp_path)
+    assert (later.pilot, later.rounds, later.requests) == (
+        manifest.pilot,
+        manifest.rounds,
+        manifest.requests,
+    )
+    assert later.environment.memory == manifest.environment.memory
+    assert read_trials(tmp_path, PILOT_TRIALS) == rehearsed
+    assert [later.order[:-1], len(later.order)] == [manifest.order, blocks]
+    numbers = [record.number for record in read_trials(tmp_path)]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_the_budget_holds_where_a_variant_is_left_out(

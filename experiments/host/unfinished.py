@@ -28,7 +28,7 @@ from experiments.records.files import (
     SEARCH_TRIALS,
     TRIALS,
 )
-from experiments.records.folder import files, make_folder, opened, unwritable, write
+from experiments.records.folder import move, opened, unwritable, write
 from experiments.records.manifest import RATE_WANTED, ROUNDS_WANTED
 from experiments.records.raw import check_raw, raw_folder
 from experiments.records.store import read_agreement, read_trials
@@ -51,11 +51,9 @@ def set_aside_unfinished(run: Path, manifest: Manifest) -> tuple[Manifest, Count
     """
     The manifest without the unfinished block, and how many things of each kind were set aside.
 
-    The caller writes the manifest. Raises ResultsError for a run with a record at fault, or with
-    something that no run makes, such as a link; and if nothing can be moved.
+    The caller writes the manifest. Raises ResultsError for a run with a record at fault, for a link
+    in the way, and if nothing can be moved.
     """
-    # Refuses what no run makes, before anything is moved.
-    files(run)
     trials, loads = read_trials(run), read_agreement(run)
     order = list(manifest.order)
     while order and not is_whole(run, len(order), order[-1], trials):
@@ -79,10 +77,9 @@ def set_aside_unfinished(run: Path, manifest: Manifest) -> tuple[Manifest, Count
     aside = f"{ASIDE}/{len(manifest.sessions)}"
     counts = Counter[str]()
     try:
-        for path in sorted((run / RAW).glob("*")):
-            if not is_kept(path.name):
-                make_folder(run / aside / RAW)
-                path.rename(run / aside / RAW / path.name)
+        for name in sorted(path.name for path in (run / RAW).glob("*")):
+            if not is_kept(name):
+                move(run, f"{RAW}/{name}", f"{aside}/{RAW}/{name}")
                 counts["raw folders"] += 1
         counts["trials"] += _keep(run, TRIALS, stays, aside)
         for name, kind in FILES.items():

@@ -122,6 +122,20 @@ def append(run: Path, name: str, content: bytes) -> None:
                 raise
 
 
+def move(run: Path, name: str, to: str) -> None:
+    """
+    Give an entry of the run another name in it, and make the folders on the way there.
+
+    Raises OSError if it cannot be moved.
+    """
+    with (
+        _naming(run, name),
+        _place(run, name) as (folder, last),
+        _place(run, to, make=True) as (other, there),
+    ):
+        os.rename(last, there, src_dir_fd=folder, dst_dir_fd=other)
+
+
 def remove(run: Path, name: str) -> None:
     """
     Remove whatever has this name, if there is something; raises ResultsError for a folder.

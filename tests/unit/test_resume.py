@@ -559,14 +559,18 @@ def agreement_load(repetition: int, at: int) -> AgreementLoad:
     )
 
 
-def test_a_link_in_the_run_is_refused_before_anything_is_moved(tmp_path: Path) -> None:
+def test_nothing_is_moved_through_a_link(tmp_path: Path) -> None:
     """
     What is moved by root must be what the run wrote.
     """
-    made = a_run(tmp_path, manifest(INTERRUPTED), [])
-    (tmp_path / RAW).symlink_to("/etc")
-    with pytest.raises(ResultsError, match=r"raw is a symbolic link.*, which no run makes"):
-        set_aside_unfinished(tmp_path, made)
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (elsewhere / "something").mkdir(parents=True)
+    run.mkdir()
+    made = a_run(run, manifest(INTERRUPTED), [])
+    (run / RAW).symlink_to(elsewhere)
+    with pytest.raises(ResultsError, match=r"raw is a symbolic link where a folder should be"):
+        set_aside_unfinished(run, made)
+    assert (elsewhere / "something").exists()
 
 
 def test_a_session_that_was_killed_ended_with_its_last_trial() -> None:

@@ -21,7 +21,7 @@ from analysis.verify.effects import verify
 from analysis.verify.printing import as_json, as_text, refusal
 from analysis.verify.rule import Outcome, Sizes
 from experiments.declare.variants import Search, Variant
-from experiments.records.manifest import Environment, MachineRecord, UserlandRecord
+from experiments.records.manifest import Environment, MachineRecord, Session, UserlandRecord
 from tests.unit.samples import manifest
 from tests.unit.verify_samples import (
     CLEAR,
@@ -111,6 +111,20 @@ def test_a_run_that_broke_off_is_compared_by_what_it_has(
     found = verify(reference, here)
     assert found.outcome is Outcome.REPRODUCED
     assert found.notes[0].startswith(f"run B {words}: it has 5 blocks of at least 12")
+
+
+def test_a_run_that_was_resumed_is_compared_like_any_other(tmp_path: Path, reference: Run) -> None:
+    """
+    It has the blocks of its plan, and no block has a pause in it.
+    """
+    whole = run(tmp_path / "B")
+    one = Session(1.7e9, 5.0, finished_at=1.7e9 + 60, state="failed")
+    sessions = [one, dataclasses.replace(one, after_block=5, state="complete")]
+    resumed = dataclasses.replace(
+        whole, manifest=dataclasses.replace(whole.manifest, sessions=sessions)
+    )
+    assert verify(reference, resumed) == verify(reference, whole)
+    assert verify(reference, resumed).outcome is Outcome.REPRODUCED
 
 
 def test_a_run_of_one_block_tells_nothing(tmp_path: Path, reference: Run) -> None:

@@ -86,8 +86,8 @@ def _log(generator: np.random.Generator, requests: int) -> str:
     intended_us = np.cumsum(gaps_us).astype(np.int64)
     sent_us = intended_us + generator.integers(20, 200, requests)
     done_us = sent_us + generator.lognormal(8.5, 0.6, requests).astype(np.int64)
-    status = np.full(requests, 200)
-    rows = np.column_stack([intended_us, sent_us, done_us, status]).tolist()
+    status, good = np.full(requests, 200), np.ones(requests, dtype=int)
+    rows = np.column_stack([intended_us, sent_us, done_us, status, good]).tolist()
     return "\n".join([HEADER, *(",".join(map(str, row)) for row in rows), ""])
 
 

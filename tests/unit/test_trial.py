@@ -336,6 +336,33 @@ def test_samples_beside_a_load_are_recorded(
     assert record.load.requests_ok == 1750
 
 
+def test_the_path_is_proved_for_samples_too(
+    a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of the rounds and of the load at once, with all answers that were not good.
+    """
+    seen: list[Any] = []
+    trial = a_trial(250.0)
+    sampled = dataclasses.replace(load(250.0), requests_ok=875, sampled=8, sampled_bad=1)
+    monkeypatch.setattr(trial.conditions.load, "run", lambda *_: sampled)
+    trial.load(1, 1, [])
+    trial.load_at_once([])
+    conditions: Any = trial.conditions
+    conditions.probing = lambda _: True
+    conditions.workload = SimpleNamespace(services=("gateway",))
+    counters: Any = SimpleNamespace(since=lambda _: None)
+    monkeypatch.setattr(trial, "_path", lambda: counters)
+    trial._path_before = counters
+    monkeypatch.setattr(
+        "experiments.run.trial.check_path", lambda *given, **more: seen.append((given, more))
+    )
+    trial.prove()
+    ((_, _, requests, services, _), more) = seen[0]
+    assert (requests, services, more["bad"]) == (2016, 1, 250)
+    assert trial.is_proved
+
+
 def test_a_load_without_a_good_answer_is_an_error(
     a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,16 @@ def test_cpu_time_is_per_request_by_who_spent_it() -> None:
     assert (row["cpu_docker_us_per_request"], row["throttled_s"]) == ("0.0", "0.0")
 
 
+def test_cpu_time_is_also_of_the_samples_beside_a_load() -> None:
+    """
+    Which are in columns of their own.
+    """
+    made = dataclasses.replace(load(200.0), sampled=1000, sampled_bad=1)
+    (row,) = rows([dataclasses.replace(trial(1, 1, "docker", 200.0), cpu=CPU, load=made)])
+    assert (row["sampled"], row["sampled_bad"]) == ("1000", "1")
+    assert float(row["cpu_services_us_per_request"]) == pytest.approx(500)
+
+
 def test_cpu_time_without_a_load_is_per_nothing() -> None:
     """
     A trial whose proof failed has spent time, and no requests that count.

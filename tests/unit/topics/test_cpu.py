@@ -17,7 +17,7 @@ from experiments.declare.variants import Comparison
 from experiments.records.trials import CpuTime
 from tests.unit.reading import columns_of, data_of, number_of, row_of, shown
 from tests.unit.samples import findings, manifest, trial
-from tests.unit.topics.samples import run_of, spent_by, with_cpu
+from tests.unit.topics.samples import loaded, run_of, spent_by, with_cpu
 
 if TYPE_CHECKING:
     from experiments.records.trials import TrialRecord
@@ -62,6 +62,24 @@ def test_cpu_time_is_shown_per_request_and_by_place() -> None:
     assert row["Context switches"] == "20.0 ± 0.0"
     by_service = section.partition("By service")[2]
     assert columns_of(by_service, "netns")["gateway"] == "1270 ± 25"
+
+
+def test_cpu_time_is_also_of_the_samples_beside_a_load() -> None:
+    """
+    The stack served them too: here one for each request of the load, on both arms or one.
+    """
+
+    def sampled(each: TrialRecord) -> TrialRecord:
+        return dataclasses.replace(each, load=dataclasses.replace(loaded(each), sampled=1000))
+
+    trials = [sampled(with_cpu(trial(1, 1, "netns", 250), 1.0))]
+    row = columns_of(cpu_details(findings(manifest(), trials)).partition("By service")[0], "netns")
+    assert row["Services, user"] == "500"
+    docker = with_cpu(trial(2, 1, "docker", 250), 1.0)
+    for treated, ratio in ((docker, 2), (sampled(docker), 1)):
+        difference = cpu_difference("netns", "docker", [*trials, treated])
+        assert difference is not None
+        assert difference.log_ratios == pytest.approx([math.log(ratio)])
 
 
 def test_what_the_kernel_does_with_soft_interrupts_is_said() -> None:

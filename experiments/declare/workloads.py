@@ -52,6 +52,8 @@ class Workload:
         if status != self.expect_status:
             wanted = f"status {status}, expected {self.expect_status}"
             return f"{where}: {wanted}; the body: {shown(body)}"
+        if not body:
+            return f"{where}: the body is empty"
         try:
             content = json.loads(body)
         except (ValueError, RecursionError):

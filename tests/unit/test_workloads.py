@@ -63,7 +63,8 @@ FIXED = b'{"message": "fixed"}'
     [
         (200, FIXED, ""),
         (201, FIXED, "status 201, expected 200; the body: "),
-        (200, b"", "the body is not JSON: "),
+        (200, b"", "the body is empty"),
+        (200, b"{", "the body is not JSON: {"),
         (200, b"[" * 100_000, "the body is not JSON: "),
         (200, b'{"message": "mixed"}', "but should contain"),
         (200, FIXED + b" ", "the body has 21 bytes, expected 20; .* length_varies"),

@@ -168,7 +168,7 @@ def test_the_command_under_sudo_has_the_caller_as_its_owner(
     finally:
         signal.signal(signal.SIGINT, before)
     words = (tmp_path / "words").read_text()
-    assert words.endswith(f"-m experiments --owner {Process.of(os.getpid())} lab true\n")
+    assert words.endswith(f"-B -m experiments --owner {Process.of(os.getpid())} lab true\n")
 
 
 def test_a_run_without_a_report_is_named(

@@ -423,6 +423,18 @@ def tests_vm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """
+    Kill runs at random, or endure --blocks N; 100 kills in 20 minutes; root.
+    """
+    install(session, "dev")
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        session.error("the soak needs root on Linux")
+    run_orderly(session, *experiments("userland"))
+    run_orderly(session, "python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """
     Time every phase against its target; 30 minutes; root.

@@ -43,7 +43,7 @@ MODULES = {
     **{name: ["experiments", name] for name in ("destroy", "bench")},
     "report": ["analysis"],
     **{name: [f"analysis.{name}"] for name in ("audit", "verify", "reference")},
-    "fuzz": ["tests.fuzz"],
+    **{name: [f"tests.{name}"] for name in ("fuzz", "soak")},
 }
 """What the sessions with options of their own run with Python."""
 

@@ -1,0 +1,237 @@
+"""
+The soak's own instruments: plans, the search for lost loads, the table, the growth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from experiments.processes import Process
+from experiments.records.files import RAW, TRIALS
+from experiments.records.manifest import RUNNING
+from experiments.records.trials import STOPPED
+from tests.soak.__main__ import table
+from tests.soak.endurance import endurance_table, growth
+from tests.soak.host import Before, left, lost_loads, record_faults
+from tests.soak.kills import PHASES, Outcome, Plan
+from tests.soak.processes import IN_A_TRIAL, OWNERS, ROLES, Tree
+from tests.unit.samples import failed_trial, manifest, side_by_side, stored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.records.trials import TrialRecord
+
+PLANS = [Plan.of(f"seed-{number}") for number in range(400)]
+
+
+def test_a_seed_is_one_plan() -> None:
+    """
+    So that a fault can be repeated.
+    """
+    assert Plan.of("7-3") == Plan.of("7-3")
+    assert len(set(PLANS)) == len(PLANS)
+
+
+def test_plans_reach_all_phases_and_targets() -> None:
+    """
+    About half of them are pairs, and most signals are SIGKILL.
+    """
+    assert {plan.phase for plan in PLANS} == set(PHASES)
+    assert {plan.targets[0][0] for plan in PLANS} == {*OWNERS, *IN_A_TRIAL}
+    for plan in PLANS:
+        for wanted in plan.targets:
+            assert sorted(wanted) == sorted((*OWNERS, *IN_A_TRIAL))
+    pairs = sum(len(plan.targets) == 2 for plan in PLANS)
+    assert 150 < pairs < 250
+    signals = Counter(name for plan in PLANS for name in plan.signals)
+    assert set(signals) == {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"}
+    assert signals["SIGKILL"] > sum(signals.values()) / 2
+
+
+def test_cheap_plans_need_no_run_of_their_own_and_mostly_spare_it() -> None:
+    """
+    They are what every test run can afford.
+    """
+    cheap = [Plan.of(f"seed-{number}", cheap=True) for number in range(200)]
+    assert not any(PHASES[plan.phase].own for plan in cheap)
+    assert sum(plan.targets[0][0] in OWNERS for plan in cheap) < 50
+
+
+def a_run(folder: Path, last: TrialRecord, printed: int) -> Path:
+    """
+    Two blocks; of the last trial, ab ended so many rounds.
+    """
+    trials = [side_by_side(1, 1, "netns", [4000.0] * 2), side_by_side(2, 1, "docker", [4000.0] * 2)]
+    stored(folder, manifest(), [*trials, last])
+    for number, name, rounds in ((1, "netns", 2), (2, "docker", 2), (3, "netns", printed)):
+        for each in range(1, rounds + 1):
+            raw = folder / RAW / f"{number:03}-{name}" / f"round-{each:02}"
+            raw.mkdir(parents=True)
+            (raw / "ab.txt").write_text("Complete requests:      250\n")
+    return folder
+
+
+WHOLE = side_by_side(3, 2, "netns", [4000.0] * 2)
+STOPPED_AFTER_ONE = dataclasses.replace(
+    side_by_side(3, 2, "netns", [4000.0]), failed_phase=STOPPED, error="stopped by the user"
+)
+
+
+@pytest.mark.parametrize(
+    ("last", "printed", "lost"),
+    [
+        (WHOLE, 2, []),
+        (WHOLE, 1, []),
+        (WHOLE, 3, ["trial 003-netns lost its rounds [3]"]),
+        (STOPPED_AFTER_ONE, 2, []),
+        (STOPPED_AFTER_ONE, 3, ["trial 003-netns lost its rounds [2]"]),
+        (failed_trial(3, 2, "netns"), 2, []),
+    ],
+)
+def test_a_load_that_ab_ended_is_in_the_record_or_its_trial_failed(
+    tmp_path: Path, last: TrialRecord, printed: int, lost: list[str]
+) -> None:
+    """
+    A stop may cost the load that had just ended, and no other.
+    """
+    assert lost_loads(a_run(tmp_path, last, printed), hard=False) == lost
+
+
+def test_only_a_hard_end_may_leave_the_last_block_without_records(tmp_path: Path) -> None:
+    """
+    Earlier blocks have theirs.
+    """
+    run = a_run(tmp_path, WHOLE, 2)
+    lines = (run / TRIALS).read_text().splitlines(keepends=True)
+    (run / TRIALS).write_text("".join(lines[:-1]))
+    words = ["trial 003-netns ended 2 loads and has no record"]
+    assert lost_loads(run, hard=False) == words
+    assert lost_loads(run, hard=True) == []
+    (run / TRIALS).write_text("".join(lines[1:]))
+    assert lost_loads(run, hard=True) == ["trial 001-netns ended 2 loads and has no record"]
+
+
+def test_broken_records_are_faults(tmp_path: Path) -> None:
+    """
+    A torn line may follow from SIGKILL of its writer alone; so may a run that still says it runs.
+    """
+    run = a_run(tmp_path, WHOLE, 2)
+    assert record_faults(run, hard=False, orphaned=False) == []
+    path = run / TRIALS
+    path.write_text(path.read_text()[:-9])
+    torn, lost = record_faults(run, hard=False, orphaned=False)
+    assert "it was cut off" in torn
+    assert "has no record" in lost
+    assert record_faults(run, hard=True, orphaned=False) == []
+    stored(tmp_path / "running", manifest(RUNNING), [side_by_side(1, 1, "netns", [4000.0])])
+    running = "the manifest says that the run is running"
+    assert record_faults(tmp_path / "running", hard=True, orphaned=False) == [running]
+    assert record_faults(tmp_path / "running", hard=True, orphaned=True) == []
+
+
+def test_a_process_that_is_left_is_named_with_its_role(tmp_path: Path) -> None:
+    """
+    Although its parent is gone.
+    """
+    sleeper = "import os, sys, time; os.fork() and os._exit(0); time.sleep(600)"
+    before = Before.now(tmp_path)
+    command = [sys.executable, "-c", "import os; input(); " + sleeper]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        tree = Tree(process.pid)
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        while len(tree.known) < 2 and process.poll() is None:
+            tree.look()
+    found = [each for each in left(before, tree, tmp_path) if each.startswith("process ")]
+    assert len(found) == len(tree.known) - 1
+    for each in tree.look():
+        assert found == [f"process {each.process} (other)"]
+        os.kill(each.process.pid, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "role"),
+    [
+        ("nox", "/x/python -u -m nox -s measure -- --results x", "nox"),
+        ("python", "python -m experiments --owner 1:2 measure", "host command"),
+        ("python", "python -m experiments.lab.keeper 1:2 note 5 env setpriv unshare", "keeper"),
+        ("unshare", "unshare --pid --fork --kill-child=KILL sh -euc … exec tini", "unshare"),
+        ("tini", "tini -- python3 -m experiments.run.runner /srv/run", "init"),
+        ("python3", "python3 -m experiments.run.runner /srv/run /r", "runner"),
+        ("containerd-shim", "containerd-shim-runc-v2 -namespace moby", "shim"),
+        ("python", "python -m analysis results/x", "report"),
+        ("python3", "python3 -m services.gateway", "service"),
+        ("sh", "sh -c x", "other"),
+    ],
+)
+def test_roles_are_told_apart(name: str, command: str, role: str) -> None:
+    """
+    By name and command line.
+    """
+    assert next((each for each, fits in ROLES.items() if fits(name, command)), "other") == role
+
+
+def test_the_table_counts_by_phase_and_target() -> None:
+    """
+    With pairs, ends and faults.
+    """
+    outcomes = [
+        Outcome("1", "loading", ["ab"], ["SIGKILL"], went_on=True),
+        Outcome("2", "loading", ["ab", "nox"], ["SIGKILL"] * 2, ended_s=3.0, clean_s=0.1),
+        Outcome("3", "start", ["nox"], ["SIGINT"], ended_s=1.0, clean_s=0.2, faults=["x"]),
+    ]
+    text = table(outcomes)
+    assert "| target | loading | start |" in text
+    assert "| ab | 2 |  |" in text
+    assert "| nox | 1 | 1 |" in text
+    assert "3 kills, 1 of them pairs; 2 ended their run" in text
+    assert "longest end 3.0 s, then clean in 0.2 s" in text
+    assert "1 with a fault" in text
+
+
+def samples(**changes: int) -> list[dict[str, int]]:
+    """
+    Forty blocks, in which each of these figures grows so much a block.
+    """
+    names = ("runner_kb", "runner_files", "lab_processes", "groups", "mounts", "scratch_kb")
+    return [{n: 100 + block * changes.get(n, 0) for n in names} for block in range(40)]
+
+
+def test_what_grows_is_not_flat() -> None:
+    """
+    But for what is allowed.
+    """
+    assert endurance_table(samples())[1]
+    assert endurance_table(samples(runner_kb=39))[1]
+    text, flat = endurance_table(samples(groups=1))
+    assert not flat
+    assert "| control groups | 120 | 139 | 1 ± 0 | 0 | NO |" in text
+
+
+def test_noise_around_a_level_is_flat() -> None:
+    """
+    The interval of its slope includes zero.
+    """
+    values = 100 + np.random.default_rng(1).normal(0, 5, 100)
+    slope, margin = growth(values)
+    assert abs(slope) < margin
+
+
+def test_the_root_of_a_tree_is_a_process(tmp_path: Path) -> None:
+    """
+    And this test's own namespaces are nobody's residue.
+    """
+    tree = Tree(os.getpid())
+    assert Process.of(os.getpid()) in {each.process for each in tree.look()}
+    assert not tree.namespaces
+    assert not [each for each in left(Before.now(tmp_path), tree, tmp_path) if "mount" in each]

@@ -29,8 +29,6 @@ LONGEST_INTERFACE_NAME = 15
 """IFNAMSIZ of Linux without the closing NUL."""
 
 KINDS: dict[type, str] = {dict: "table", list: "list", str: "text"}
-NO_TEXT = re.compile("[\0\ud800-\udfff]")
-"""What JSON may hold, but no argument of a program."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,24 @@ def resolve(
         name=f"`docker compose config` for {names}",
         environment={**os.environ, **(variables or {})},
     )
+    return ComposeProject(tuple(files), tuple(chosen), config_of(text, names), variables or {})
+
+
+def config_of(text: str, names: str) -> dict[str, Any]:
+    """
+    What Docker Compose printed for the files of these names; raises ComposeError if it is no table.
+    """
     try:
         config = json.loads(text)
+        # Half of a surrogate pair is valid JSON, and no text.
+        json.dumps(config, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         msg = f"`docker compose config` for {names} printed no JSON: {error}"
         raise ComposeError(msg) from error
-    return ComposeProject(tuple(files), tuple(chosen), config, variables or {})
+    if not isinstance(config, dict):
+        msg = f"`docker compose config` for {names} printed no table"
+        raise ComposeError(msg)
+    return config
 
 
 def compose_command(files: Sequence[Path]) -> list[str]:
@@ -204,7 +214,7 @@ class TableReader:
 
     def _text(self, key: str, value: object) -> str:
         text: str = self._checked(f"{self.where}.{key}", "" if value is None else value, str)
-        if NO_TEXT.search(text):
+        if "\0" in text:
             msg = f"{self.where}.{key} is {text!r}, which no command line or path can hold"
             raise ComposeError(msg)
         return text

@@ -36,7 +36,7 @@ from analysis.verify import printing
 from experiments.declare.reading import VARIANTS_FILE, load_variants
 from experiments.declare.workloads import WORKLOADS_FILE, Workload, load_workloads
 from experiments.declare.writing import variants_toml
-from experiments.deployments.compose import ComposeProject, networks
+from experiments.deployments.compose import ComposeProject, config_of, networks
 from experiments.deployments.compose_services import services
 from experiments.deployments.topology import instances
 from experiments.errors import BridgetollError
@@ -435,15 +435,11 @@ COMPOSE: dict[str, Any] = {
 
 def read_compose(data: bytes, _: Path) -> None:
     """
-    What `docker compose config` printed; text that is no table is refused before.
+    What `docker compose config` printed.
     """
-    try:
-        config = json.loads(data)
-    except (ValueError, RecursionError):
-        return
-    if isinstance(config, dict):
-        project = ComposeProject((), (), config)
-        instances(services(project), networks(project), "host")
+    config = config_of(data.decode(errors="replace"), "compose.yaml")
+    project = ComposeProject((), (), config)
+    instances(services(project), networks(project), "host")
 
 
 # --- what a tool or a service prints ---

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.__main__ import main as report
+from analysis.folders import TRIALS_CSV, VERDICTS
 from analysis.run import read_run
 from experiments.errors import BridgetollError
 from experiments.machines.lock import is_free
@@ -132,12 +133,19 @@ def record_faults(run: Path, *, hard: bool, orphaned: bool) -> list[str]:
     if found.manifest.state == RUNNING and not orphaned:
         faults.append("the manifest says that the run is running")
     faults += lost_loads(run, hard=hard)
+    written = {
+        path: path.read_bytes()
+        for path in (run / REPORT, run / "report.html", run / VERDICTS, run / TRIALS_CSV)
+        if path.exists()
+    }
     said = StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         status = report([str(run)])
-    if status or not (run / REPORT).read_text().endswith("\n"):
+    if status or not (run / REPORT).exists():
         faults.append(f"no report, status {status}: {said.getvalue().strip()}")
-    return faults
+    # A report is whole, and of all that was recorded.
+    torn = [path.name for path, content in written.items() if path.read_bytes() != content]
+    return [*faults, *(f"{name} was not of these records" for name in torn)]
 
 
 def lost_loads(run: Path, *, hard: bool) -> list[str]:

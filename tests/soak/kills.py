@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from experiments.errors import INTERRUPTED_STATUS
 from experiments.machines.lock import is_free
 from experiments.paths import PROJECT
 from experiments.processes import Process
@@ -346,6 +347,10 @@ class Session:
     def _after(self, outcome: Outcome, struck: float) -> None:
         self._reader.join(10)
         outcome.status = self.process.wait()
+        given_up = any("times in a row" in line for line in self.lines)
+        if not (outcome.roles or given_up or outcome.status in {0, INTERRUPTED_STATUS}):
+            said = " | ".join(self.lines[-5:])
+            outcome.faults.append(f"it ended by itself with status {outcome.status}: {said}")
         outcome.ended_s = round(time.monotonic() - struck, 2)
         both = self.killed("keeper") and self.killed("host command", "nox")
         excused = groups() if both else self.excused

@@ -128,7 +128,7 @@ def test_broken_records_are_faults(tmp_path: Path) -> None:
     assert record_faults(run, hard=False, orphaned=False) == []
     path = run / TRIALS
     path.write_text(path.read_text()[:-9])
-    torn, lost = record_faults(run, hard=False, orphaned=False)
+    torn, lost, *_ = record_faults(run, hard=False, orphaned=False)
     assert "it was cut off" in torn
     assert "has no record" in lost
     assert record_faults(run, hard=True, orphaned=False) == []
@@ -235,3 +235,15 @@ def test_the_root_of_a_tree_is_a_process(tmp_path: Path) -> None:
     assert Process.of(os.getpid()) in {each.process for each in tree.look()}
     assert not tree.namespaces
     assert not [each for each in left(Before.now(tmp_path), tree, tmp_path) if "mount" in each]
+
+
+def test_a_report_of_other_records_is_a_fault(tmp_path: Path) -> None:
+    """
+    Such as one that was cut off.
+    """
+    run = a_run(tmp_path, WHOLE, 2)
+    assert record_faults(run, hard=False, orphaned=False) == []
+    path = run / "report.md"
+    path.write_text(path.read_text()[:-9])
+    words = ["report.md was not of these records"]
+    assert record_faults(run, hard=False, orphaned=False) == words

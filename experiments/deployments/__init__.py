@@ -23,17 +23,15 @@ class Site:
     The resources of one deployment.
 
     ``directory`` is an empty directory; ``network_namespace`` names the fresh network namespace
-    that acts as the host; ``group`` is the control group of the whole stack. ``plain_root`` is the
-    userland without an overlay. ``docker_spec`` is the OCI specification of a container that Docker
-    started here, for deployments that imitate one. ``processors`` is the number of CPUs that the
-    stack runs on, even if started on more.
+    that acts as the host; ``group`` is the control group of the whole stack. ``docker_spec`` is the
+    OCI specification of a container that Docker started here, for deployments that imitate one.
+    ``processors`` is the number of CPUs that the stack runs on, even if started on more.
     """
 
     directory: Path
     network_namespace: str
     group: ControlGroup
     image_store: Path
-    plain_root: Path
     docker_spec: Mapping[str, Any] = field(default_factory=dict)
     processors: int | None = None
 
@@ -44,11 +42,12 @@ class Part:
     A part of a deployment: processes whose CPU time is counted together.
 
     They are the processes of the control group ``group``, or, if that is None, ``first_process``
-    and its descendants.
+    and its descendants. ``sandbox`` is a process whose namespaces are not the part's own.
     """
 
     first_process: int
     group: ControlGroup | None
+    sandbox: int | None = None
 
 
 class Deployment(Protocol):

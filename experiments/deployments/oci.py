@@ -15,6 +15,7 @@ from docker.errors import DockerException
 
 from experiments.declare.factors import FACTORS
 from experiments.errors import DeployError
+from experiments.lab.capabilities import SERVICE, oci_names
 from experiments.lab.daemon import DockerDaemon
 from experiments.lab.docker_layout import bundle
 from experiments.lab.image import IMAGE
@@ -131,18 +132,9 @@ def bundle_config(
     if not has_primitive(confinement, "seccomp"):
         linux.pop("seccomp", None)
     if not has_primitive(confinement, "capabilities"):
-        every = capability_names()
-        process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), every)
+        plain = oci_names(SERVICE)
+        process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), plain)
     return config
-
-
-def capability_names(status: Path = Path("/proc/self/status")) -> list[str]:
-    """
-    The effective capabilities of this process, by their names in OCI specifications.
-    """
-    line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
-    own = int(line.split()[1], 16)
-    return [name for number, name in enumerate(CAPABILITIES) if own >> number & 1]
 
 
 def _user(user: str) -> dict[str, Any]:
@@ -151,17 +143,3 @@ def _user(user: str) -> dict[str, Any]:
     group_id = grp.getgrnam(group).gr_gid if group else entry.pw_gid
     extra = [item.gr_gid for item in grp.getgrall() if name in item.gr_mem]
     return {"uid": entry.pw_uid, "gid": group_id, "additionalGids": extra}
-
-
-CAPABILITIES = (
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
-    "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG",
-    "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-)  # fmt: skip
-"""The capabilities by their numbers, from include/uapi/linux/capability.h."""

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
-from experiments.commands import LAST_LINES, last_lines, run_command, tail
+from experiments.commands import LAST_LINES, last_lines, tail
 from experiments.deployments import Part
 from experiments.deployments.compose import networks
 from experiments.deployments.compose_services import services
@@ -101,7 +101,7 @@ class ProcessDeployment:
             if self._levels["beside"] == "dockerd":
                 self._daemon = self._stack.enter_context(private_daemon(self._site))
             self._starter.make_shared_group()
-            self._starter.mount_tmpfs(self._services.values())
+            self._sandbox = self._starter.make_sandbox(self._services.values())
             self.started_at = time.monotonic()
             bridged = self._levels["network"] != "veth"
             wire(host, self._networks, self._instances, self._stack, bridged=bridged)
@@ -157,7 +157,7 @@ class ProcessDeployment:
         Every instance, with its control group if it has one.
         """
         return {
-            name: Part(running.process.pid, running.group)
+            name: Part(running.process.pid, running.group, self._sandbox.first_process)
             for name, running in self._running.items()
         }
 
@@ -296,10 +296,8 @@ class ProcessDeployment:
         service = running.instance.service
         place = self._place(running.instance, running.group)
         command = [*become_user(service.user), *check.command]
-        running.last_check = run_command(
-            self._starter.command(service, place, command),
-            limit_s=check.timeout_s,
-            environment=service_environment(service),
+        running.last_check = self._starter.check(
+            service, place, command, service_environment(service), check.timeout_s
         )
         return running.last_check.ok
 

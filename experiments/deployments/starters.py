@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from experiments.commands import output_of, run_command
+from experiments.commands import Ended, output_of, run_command
 from experiments.deployments.oci import bundle_config, has_primitive
 from experiments.errors import DeployError
 from experiments.lab.docker_layout import layer
-from experiments.lab.launch import launch_command
 from experiments.lab.mounts import MOUNT_TIMEOUT_S, Mount, mount
+from experiments.lab.network import NetworkNamespace
+from experiments.lab.sandbox import Sandbox, plain_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -154,7 +155,6 @@ class Starter:
         self._site = site
         self._confinement = confinement
         self._stack = stack
-        self._plain_root = site.plain_root
 
     def make_shared_group(self) -> None:
         """
@@ -163,24 +163,21 @@ class Starter:
         self.shared_group.create()
         self._stack.callback(self.shared_group.remove)
 
-    def mount_tmpfs(self, services: Iterable[Service]) -> None:
+    def make_sandbox(self, services: Iterable[Service]) -> Sandbox:
         """
-        Mount the services' tmpfs directories into a root of this deployment.
-
-        Containers get them by their OCI specification.
+        Make the sandbox of the plain services and of all health checks.
         """
-        wanted = {
-            target: options for service in services for target, options in service.tmpfs.items()
-        }
-        if not wanted or has_primitive(self._confinement, "namespaces"):
-            return
-        root = self._mounted_root(
-            self._site.network_namespace,
-            Mount("rbind", str(self._site.plain_root), str(ROOTS / self._site.network_namespace)),
+        known = list(services)
+        self._sandbox = self._stack.enter_context(
+            Sandbox(
+                group=self.shared_group,
+                network_namespace_path=NetworkNamespace(self._site.network_namespace).path,
+                layer=layer(self._site.image_store),
+                volumes={path: ro for each in known for path, ro in each.volumes.items()},
+                tmpfs={path: how for each in known for path, how in each.tmpfs.items()},
+            )
         )
-        mounts = [Mount("tmpfs", "tmpfs", f"{root}{path}", how) for path, how in wanted.items()]
-        mount(mounts, f"tmpfs at {', '.join(wanted)}")
-        self._plain_root = root
+        return self._sandbox
 
     def group(self, name: str, service: Service) -> ControlGroup | None:
         """
@@ -210,23 +207,40 @@ class Starter:
         """
         if has_primitive(self._confinement, "namespaces"):
             return self._run_container(service, place, environment, output)
-        return subprocess.Popen(
-            self.command(service, place, command),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+        with self._sandbox.births():
+            return subprocess.Popen(
+                self._command(service, place, command, environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
 
-    def command(self, service: Service, place: Place, command: Sequence[str]) -> list[str]:
+    def check(
+        self,
+        service: Service,
+        place: Place,
+        command: Sequence[str],
+        environment: dict[str, str],
+        limit_s: float,
+    ) -> Ended:
         """
-        The command line of a process of a service without a container.
+        Run a command of a service's health check in the sandbox.
         """
-        return launch_command(
-            place.group or self.shared_group,
-            place.network_namespace_path,
+        with self._sandbox.births():
+            return run_command(self._command(service, place, command, environment), limit_s=limit_s)
+
+    def _command(
+        self,
+        service: Service,
+        place: Place,
+        command: Sequence[str],
+        environment: dict[str, str],
+    ) -> list[str]:
+        return self._sandbox.command(
             command,
-            root=self._plain_root,
+            group=place.group or self.shared_group,
+            network_namespace_path=place.network_namespace_path,
+            environment=environment,
             working_directory=service.working_dir,
         )
 
@@ -276,19 +290,15 @@ class Starter:
                 (bundle / name).mkdir()
             layers = f"lowerdir={layer(self._site.image_store)}"
             layers += f",upperdir={bundle}/upper,workdir={bundle}/work"
-            source = Mount("overlay", "overlay", str(root), layers)
+            mounts = [Mount("overlay", "overlay", str(root), layers)]
         else:
-            source = Mount("rbind", str(self._site.plain_root), str(root))
-        return self._mounted_root(root.name, source)
-
-    def _mounted_root(self, name: str, source: Mount) -> Path:
-        root = ROOTS / name
+            mounts = plain_root(layer(self._site.image_store), str(root))
         root.mkdir(parents=True)
         # Removed by rmdir, never by a recursive delete: the mount contains the lab's directories.
         # Both callbacks come before the mount, which may be interrupted.
         self._stack.callback(root.rmdir)
         self._stack.callback(unmount, root)
-        mount([source], f"the root of {name}")
+        mount(mounts, f"the root of {root.name}")
         return root
 
 

@@ -28,6 +28,7 @@ from experiments.lab.cgroups import hierarchies
 from experiments.lab.docker_layout import STORAGE_DRIVER, contents, descriptions
 from experiments.lab.launch import launch_command
 from experiments.lab.mounts import Mount, bind, cgroup_mounts, room, script
+from experiments.paths import RUN_IN_LAB
 from experiments.processes import first_child
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ class DockerDaemon:
     def _arguments(self) -> list[str]:
         inner = "\n".join(
             [
+                # Whatever a container mounts, the folder of the run is not there.
+                f"umount --lazy {RUN_IN_LAB} 2>/dev/null || true",
                 script(self._mounts()),
                 *self._copy_metadata(),
                 "mount --rbind /run/sys /sys",

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from experiments.errors import HostError
+from experiments.lab.capabilities import LAB, bounded
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies, remove_directories
+from experiments.lab.devices import devices
 from experiments.lab.mounts import Mount, cgroup_mounts, script
 from experiments.paths import PROJECT
 from experiments.processes import Process, first_child
@@ -145,6 +147,7 @@ class Lab:
                 f"cd {shlex.quote(str(scratch))}",
                 "mkdir upper work",
                 script(self._root_mounts(str(scratch), root)),
+                devices(root),
                 "cd root",
                 "mkdir .outside",
                 # Not chroot, in which runc refuses to work.
@@ -162,7 +165,7 @@ class Lab:
                 "hostname bridgetoll",
                 f"echo ready >&{ready}",
                 f"exec {ready}>&-",
-                'exec tini -- "$@"',
+                f'exec {shlex.join(bounded(LAB))} tini -- "$@"',
             ]
         )
         # A cgroup namespace begins at the caller's group, hence this order.
@@ -186,8 +189,6 @@ class Lab:
         return [
             Mount("overlay", "userland", root, layers),
             Mount("proc", "proc", f"{root}/proc"),
-            Mount("rbind", "/dev", f"{root}/dev"),
-            Mount("tmpfs", "shm", f"{root}/dev/shm", "mode=1777"),  # noqa: S108 - in the lab
             Mount("sysfs", "sysfs", f"{root}/sys"),
             *cgroup_mounts(self._group.hierarchies, root),
             Mount("tmpfs", "run", f"{root}/run", "mode=755"),

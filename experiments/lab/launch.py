@@ -8,8 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from experiments.lab.cgroups import ControlGroup
 
@@ -18,19 +17,18 @@ def launch_command(
     group: ControlGroup,
     network_namespace_path: str,
     command: Sequence[str],
-    root: Path | None = None,
-    working_directory: str = "/",
+    namespaces: Mapping[str, str] | None = None,
+    working_directory: str = "",
 ) -> list[str]:
     """
-    The command line that joins the group, enters the namespace and executes ``command``.
+    The command line that joins the group, enters the namespaces and executes ``command``.
 
-    With ``root`` the command gets that root directory, which contains ``working_directory``. Every
-    step replaces the previous one, so the started process is the command itself.
+    ``namespaces`` maps further ones, as nsenter names them, to their paths. Every step replaces the
+    previous one, so the started process is the command itself.
     """
     nsenter = ["nsenter", f"--net={network_namespace_path}"]
-    if root is not None:
-        nsenter += [f"--root={root}", f"--wdns={working_directory}"]
-    enter = shlex.join([*nsenter, "--"])
-    # A shell exports PWD, which a container does not have.
-    script = f'{group.join_command()}\nunset PWD\nexec {enter} "$@"'
+    nsenter += [f"--{kind}={path}" for kind, path in (namespaces or {}).items()]
+    if working_directory:
+        nsenter.append(f"--wdns={working_directory}")
+    script = f'{group.join_command()}\nexec {shlex.join([*nsenter, "--"])} "$@"'
     return ["sh", "-euc", script, "launch", *command]

@@ -130,6 +130,7 @@ def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manife
         wholes=wholes,
         search=declared.search if declared.search and declared.search.name in names else None,
         allowed=options.allow or [],
+        allow_privileged=options.allow_privileged,
         probes=options.probes,
         variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
         machine=MachineRecord(),

@@ -218,6 +218,13 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         "labels them. A parity error names the fact to give here",
     )
     parser.add_argument(
+        "--allow-privileged",
+        action="store_true",
+        help="measure services that could leave the lab: privileged ones, or those with devices, "
+        "namespaces of the host, or mounts of the lab's own paths. Without it they are refused; "
+        "SECURITY.md says what they could do. The report names them",
+    )
+    parser.add_argument(
         "--probes",
         choices=PROBES,
         default="on",

@@ -75,14 +75,16 @@ def service_facts(part: Part) -> ServiceFacts:
         # Docker creates a new one for every container.
         environment["HOSTNAME"] = "its own"
     processes = processes_of(part)
-    first = process_facts(proc)
+    first = process_facts(proc, part.sandbox)
     return ServiceFacts(
         **vars(first),
         packages=packages_digest(proc / "root"),
         command=(proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1],
         gunicorn=b"gunicorn" in (proc / "cmdline").read_bytes(),
         processes=len(processes),
-        others=differences(first, [pid for pid in processes if pid != part.first_process]),
+        others=differences(
+            first, [pid for pid in processes if pid != part.first_process], part.sandbox
+        ),
         environment=environment,
         stdin=stream(proc / "fd/0"),
         cpu_limit=cpu_limit(part.group) if part.group else None,
@@ -92,10 +94,11 @@ def service_facts(part: Part) -> ServiceFacts:
     )
 
 
-def process_facts(proc: Path) -> ProcessFacts:
+def process_facts(proc: Path, sandbox: int | None = None) -> ProcessFacts:
     """
     The facts about the process with this directory below /proc.
     """
+    shared = Path(f"/proc/{sandbox or 'self'}/ns")
     status = dict(
         line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line
     )
@@ -110,7 +113,7 @@ def process_facts(proc: Path) -> ProcessFacts:
         namespaces=[
             kind
             for kind in NAMESPACES
-            if (proc / "ns" / kind).readlink() != Path(f"/proc/self/ns/{kind}").readlink()
+            if (proc / "ns" / kind).readlink() != (shared / kind).readlink()
         ],
         root=root_type(proc),
         capabilities=status["CapEff"].strip(),
@@ -119,14 +122,16 @@ def process_facts(proc: Path) -> ProcessFacts:
     )
 
 
-def differences(first: ProcessFacts, others: Iterable[int]) -> list[str]:
+def differences(
+    first: ProcessFacts, others: Iterable[int], sandbox: int | None = None
+) -> list[str]:
     """
     The differences between other processes of a service, such as workers, and its first one.
     """
     found = set()
     for pid in others:
         try:
-            facts = process_facts(Path("/proc") / str(pid))
+            facts = process_facts(Path("/proc") / str(pid), sandbox)
         except (FileNotFoundError, ProcessLookupError):
             # A database's workers come and go.
             continue

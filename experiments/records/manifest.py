@@ -278,7 +278,9 @@ class Manifest:
 
     ``variants``, ``comparisons``, ``ladders``, ``wholes`` and ``search`` are as declared.
     ``found`` is the result of the search, whose trials are in a separate file. ``allowed`` names
-    facts in which trials may differ without a declaration; ``probes`` is one of PROBES.
+    facts in which trials may differ without a declaration, and ``allow_privileged`` says that
+    services may reach the machine; ``privileges`` are the keys of the Compose files by which they
+    could. ``probes`` is one of PROBES.
     ``order`` lists the blocks that were begun; a block is a list of parts, and a part is a list of
     variant names in the order in which they are brought up. ``side_by_side`` are pairs of variants
     that share a part.
@@ -335,6 +337,8 @@ class Manifest:
     ladders: list[Ladder] = field(default_factory=list)
     wholes: list[Whole] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
+    allow_privileged: bool = False
+    privileges: list[str] = field(default_factory=list)
     probes: str = "on"
     open_fractions: list[float] = field(default_factory=list)
     open_requests: int = 0

@@ -320,8 +320,9 @@ class ProcessFacts:
 
     ``interpreter`` is the SHA-256 of its program, ``placement`` its allowed CPUs as the kernel
     lists them, ``open_files`` the soft and the hard limit. ``namespaces`` are those that it does
-    not share with the lab, and ``root`` is overlay or plain. ``capabilities`` (effective),
-    ``seccomp`` and ``user`` (effective) are as in /proc/PID/status.
+    not share with the sandbox of its deployment or, in a container, with the lab. ``root`` is
+    overlay or plain. ``capabilities`` (effective), ``seccomp`` and ``user`` (effective) are as in
+    /proc/PID/status.
     """
 
     interpreter: str

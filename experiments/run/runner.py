@@ -215,6 +215,7 @@ class Runner:
             self._update(environment=environment())
         self._leave_out_what_the_machine_lacks()
         self.stage.prepare(self.manifest, self.variants.values())
+        self._update(privileges=self.stage.privileges())
         self.memory = Memory(self.stage, self.manifest.environment.memory)
 
     def _pilot(self) -> None:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from experiments.deployments import Site
 from experiments.deployments.compose import ComposeProject, resolve
 from experiments.deployments.oci import docker_spec, has_primitive
+from experiments.deployments.privileges import privileges, refuse_privileges
 from experiments.errors import ComposeError
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
-from experiments.lab.plain_root import make_plain_root
 from experiments.load.ab import ApacheBench
 from experiments.load.sampled import Sampled
 from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
@@ -108,7 +108,6 @@ class Stage:
 
         Raises ComposeError for a Compose file that a deployment cannot honour.
         """
-        make_plain_root(IMAGE_STORE_IN_LAB)
         with NetworkNamespace("first"):
             # The first namespace creates the directory of names, which is no trial's residue.
             pass
@@ -142,6 +141,8 @@ class Stage:
             # Reads the whole project, so that an unsupported key fails before any trial.
             levels, project = variant.levels, self.project(variant)
             try:
+                if not manifest.allow_privileged:
+                    refuse_privileges(project)
                 DEPLOYMENT_CLASSES[levels["runtime"]](project, self.site(0), levels)
             except ComposeError as error:
                 files = ", ".join(file.name for file in project.files)
@@ -184,6 +185,13 @@ class Stage:
                 variant.compose_files(SERVICES), self.workload.services, variant.variables()
             )
         return self._projects[variant.name]
+
+    def privileges(self) -> list[str]:
+        """
+        The keys of all projects so far that let services reach the machine.
+        """
+        found = (privileges(project.config) for project in self._projects.values())
+        return sorted({each for keys in found for each in keys})
 
     def forget(self, name: str) -> None:
         """
@@ -308,7 +316,6 @@ class Stage:
             network_namespace=f"host-{number}",
             group=ControlGroup(f"stack-{number}", self.hierarchies),
             image_store=IMAGE_STORE_IN_LAB,
-            plain_root=make_plain_root(IMAGE_STORE_IN_LAB),
             docker_spec=self._docker_spec,
             processors=len(self.placement.stack),
         )

@@ -20,7 +20,6 @@ from experiments.deployments.oci import docker_spec
 from experiments.lab.cgroups import RUNNER_GROUP, ControlGroup, hierarchies
 from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
-from experiments.lab.plain_root import make_plain_root
 from experiments.paths import IMAGE_STORE_IN_LAB
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import measure_parser
@@ -68,7 +67,6 @@ def make_site(number: int, docker_spec: dict[str, Any]) -> Site:
         network_namespace=f"host-{number}",
         group=ControlGroup(f"stack-{number}", hierarchies(inside_lab=True)),
         image_store=IMAGE_STORE_IN_LAB,
-        plain_root=make_plain_root(IMAGE_STORE_IN_LAB),
         docker_spec=docker_spec,
         processors=len(PLACEMENT.stack),
     )

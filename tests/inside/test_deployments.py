@@ -23,6 +23,7 @@ from experiments.lab.network import NAMESPACE_DIRECTORY, NetworkNamespace
 from experiments.lab.placement import prove_placement
 from experiments.lab.uplink import Uplink
 from experiments.paths import SERVICES
+from experiments.probes.cpu import descendants
 from experiments.probes.network_state import network_state
 from experiments.probes.response import check_answers
 from experiments.run.deployed import DEPLOYMENT_CLASSES
@@ -368,6 +369,7 @@ def test_the_interpreter_is_a_user_where_the_file_names_one(site: Site) -> None:
     """
     PostgreSQL refuses to run as root, in either arm.
     """
-    with deploy("process", project("netns", "postgres"), site):
-        owners = {Path(f"/proc/{pid}").owner() for pid in site.group.child("shared").process_ids()}
+    with deploy("process", project("netns", "postgres"), site) as deployment:
+        processes_of_it = descendants(deployment.services()["postgres"].first_process)
+        owners = {Path(f"/proc/{pid}").owner() for pid in processes_of_it}
     assert owners == {"postgres"}

@@ -22,7 +22,8 @@ DOCS = sorted((PROJECT / "docs").glob("*.md"))
 OPTIONS = PROJECT / "docs" / "options.md"
 REPORT = RESULTS / "reference" / "report.md"
 PAGES = [
-    *(README, *DOCS, PROJECT / "ARCHITECTURE.md", PROJECT / "CONTRIBUTING.md"),
+    *(README, *DOCS, *(PROJECT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING"))),
+    PROJECT / "SECURITY.md",
     *(RESULTS / "README.md", REPORT),
 ]
 

@@ -191,6 +191,7 @@ def _options(manifest: Manifest, run: str) -> list[str]:
         (f"--common-rate {rate or 0:g}", bool(manifest.open_fractions and rate)),
         (f"--margin {manifest.margin * 100:g}", manifest.margin != MARGIN),
         (f"--allow {','.join(manifest.allowed)}", bool(manifest.allowed)),
+        ("--allow-privileged", manifest.allow_privileged),
         (f"--probes {manifest.probes}", manifest.probes != "on"),
         (f"--variants-file {run}/{manifest.variants_file}", bool(manifest.variants_file)),
         (f"--mirror {mirror}", mirror != "default"),

@@ -151,6 +151,12 @@ def _distrust(compared: Sequence[JudgedComparison]) -> list[str]:
 
 def _disturbances(manifest: Manifest) -> list[str]:
     lines = []
+    if manifest.privileges:
+        keys = "; ".join(f"`{each}`" for each in manifest.privileges)
+        lines.append(
+            "**Services could leave the lab**, which `--allow-privileged` allowed: "
+            f"{keys}. They may have changed the machine, and with it any number here."
+        )
     if manifest.machine.is_emulated:
         lines.append(
             "**Emulated machine**: this ran in a VM without hardware virtualisation. It shows that "

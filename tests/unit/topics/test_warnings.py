@@ -136,6 +136,16 @@ def test_a_client_that_may_be_the_limit_is_said() -> None:
     assert warned(manifest(), [with_cpu(trials[0], 1.0, share=0.8)]) == []
 
 
+def test_services_that_could_leave_the_lab_are_named() -> None:
+    """
+    By their keys in the Compose files.
+    """
+    keys = ["services.gateway.privileged: true"]
+    (line,) = warned(dataclasses.replace(manifest(), allow_privileged=True, privileges=keys))
+    assert line.startswith("**Services could leave the lab**")
+    assert "`services.gateway.privileged: true`" in line
+
+
 def test_differences_that_were_allowed_are_said_word_for_word() -> None:
     """
     Each once, however many trials had it.

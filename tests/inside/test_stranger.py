@@ -1,0 +1,181 @@
+"""
+A malicious stack in every arm: nothing that it tries leaves its deployment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.declare.factors import FACTORS
+from experiments.declare.reading import load_variants
+from experiments.deployments.compose import resolve
+from experiments.deployments.privileges import refuse_privileges
+from experiments.errors import ComposeError
+from experiments.lab.docker_layout import layer
+from experiments.lab.mounts import Mount, mount
+from experiments.paths import IMAGE_STORE_IN_LAB, RUN_IN_LAB, SERVICES
+from experiments.run.deployed import DEPLOYMENT_CLASSES
+from tests.inside import stranger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.deployments import Site
+
+VARIANTS = load_variants().variants
+CONFINEMENTS = FACTORS["confinement"].levels
+PROGRAM = Path(stranger.__file__)
+TIMEOUT_S = 120
+
+IPC_CREAT, IPC_RMID = 0o1000, 0
+
+ONLY_A_FILTER_STOPS = {"vsock", "host_s_keyring", "kernel_log"}
+"""
+What a service without a seccomp filter can still call, by SECURITY.md.
+
+Whether it gets anything depends on the machine.
+"""
+
+NEVER = {
+    "load_a_module", "load_another_kernel", "reboot", "set_the_clock", "raw_ports", "all_ports",
+    "account_processes", "immutable_files", "read_the_run_s_folder", "walk_through_proc",
+    "plant_a_link_in_the_run_s_folder",
+}  # fmt: skip
+"""What no service can do, be it privileged."""
+
+
+@pytest.fixture(autouse=True)
+def treasure() -> Iterator[None]:
+    """
+    What a stranger looks for: a run's folder, shared memory, and files in the lab's memory.
+    """
+    mount([Mount("tmpfs", "treasure", RUN_IN_LAB)], "the folder of a run")
+    secrets = [Path("/", stranger.TREASURE), *map(Path, ("/dev/shm/secret", "/tmp/secret"))]  # noqa: S108
+    for path in secrets:
+        path.write_text("secret")
+    libc = ctypes.CDLL(None)
+    segment = libc.shmget(stranger.SEGMENT, 1, IPC_CREAT | 0o600)
+    yield
+    libc.shmctl(segment, IPC_RMID, None)
+    for path in secrets:
+        path.unlink()
+    subprocess.run(["umount", RUN_IN_LAB], check=True)
+
+
+@contextmanager
+def playing(site: Site, levels: dict[str, str], variant: str, more: str = "") -> Iterator[str]:
+    """
+    A deployment whose one service is the stranger; the log of its probes.
+    """
+    overlay = site.directory / "overlay.yaml"
+    overlay.write_text(
+        "services: {product-1: {"
+        f"command: !override [python3, {PROGRAM}, --stay], volumes: ['{PROGRAM}:{PROGRAM}:ro'],"
+        f" healthcheck: {{disable: true}}, {more}}}}}"
+    )
+    files = [*VARIANTS[variant].compose_files(SERVICES), overlay]
+    project = resolve(files, ["product-1"], VARIANTS[variant].variables())
+    if not more:
+        refuse_privileges(project)
+    with DEPLOYMENT_CLASSES[levels["runtime"]](project, site, levels) as deployment:
+        deadline = time.monotonic() + TIMEOUT_S
+        while '"done"' not in (log := "\n".join(deployment.logs(1000).values())):
+            assert time.monotonic() < deadline, log
+            time.sleep(0.1)
+        yield log
+
+
+def escapes(log: str) -> dict[str, str]:
+    """
+    The probes that were not stopped, and what they found.
+    """
+    results = [json.loads(line) for line in log.splitlines() if line.startswith('{"probe"')]
+    assert {each["probe"] for each in results} == {*stranger.probes, ""}
+    return {each["probe"]: each["said"] for each in results if each["escaped"]}
+
+
+def marks() -> list[str]:
+    """
+    Marks of the stranger where the lab or another trial would see them.
+    """
+    places = [*stranger.PLACES, *(f"{layer(IMAGE_STORE_IN_LAB)}{each}" for each in stranger.PLACES)]
+    return [place for place in places if Path(place, stranger.MARK).exists()]
+
+
+ARMS = [
+    *(("netns", {"confinement": level}) for level in CONFINEMENTS),
+    ("netns", {"network": "host"}),
+    ("netns", {"beside": "dockerd"}),
+    ("docker", {}),
+    ("docker-host", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"), ARMS, ids=lambda part: part if isinstance(part, str) else str(part)
+)
+def test_a_malicious_service_does_not_leave_its_deployment(
+    variant: str, changes: dict[str, str], site: Site
+) -> None:
+    """
+    At every confinement; only without a filter a few calls reach the kernel, which are known.
+    """
+    levels = {**VARIANTS[variant].levels, **changes}
+    with playing(site, levels, variant) as log:
+        found = escapes(log)
+    print(variant, changes, json.dumps(found))
+    known = set() if levels["confinement"] == "seccomp" else ONLY_A_FILTER_STOPS
+    assert {name: words for name, words in found.items() if name not in known} == {}
+    assert marks() == []
+
+
+def test_a_privileged_service_is_refused_and_even_if_allowed_is_no_root_of_the_machine(
+    site: Site,
+) -> None:
+    """
+    It has what the lab has, and not the folder of the run.
+    """
+    more = "privileged: true"
+    with playing(site, VARIANTS["docker"].levels, "docker", more) as log:
+        found = escapes(log)
+    print("privileged", json.dumps(found))
+    assert NEVER & found.keys() == set()
+    assert {"mount_something", "new_mount_namespace"} <= found.keys()
+    overlay = site.directory / "overlay.yaml"
+    project = resolve([*VARIANTS["docker"].compose_files(SERVICES), overlay], ["product-1"])
+    with pytest.raises(ComposeError, match=r"services\.product-1\.privileged: true"):
+        refuse_privileges(project)
+
+
+def test_the_probes_find_the_ways_out_that_the_lab_s_root_has() -> None:
+    """
+    Else a stopped probe would mean nothing.
+    """
+    done = subprocess.run(
+        [sys.executable, PROGRAM], check=True, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    found = escapes(done.stdout)
+    print("the lab's root", json.dumps(found))
+    for place in marks():
+        Path(place, stranger.MARK).unlink()
+    assert {
+        "mount_something", "make_sysctls_writable", "unmount_the_mask", "new_mount_namespace",
+        "join_the_first_process", "core_pattern", "modprobe_path", "any_sysctl_of_the_machine",
+        "any_file_of_sysfs", "sysrq", "any_control_group", "see_the_runner", "signal_the_runner",
+        "trace_the_runner", "read_the_runner_s_environment", "take_the_runner_s_files",
+        "walk_through_proc", "read_the_run_s_folder", "plant_a_link_in_the_run_s_folder",
+        "others_shared_memory", "others_files_in_memory", "list_bpf_programs",
+        "watch_all_processes_of_a_cpu", "decide_about_others_files", "rename_the_machine", "swap",
+    } <= found.keys()  # fmt: skip
+    assert {"load_a_module", "reboot", "set_the_clock", "raw_ports", "open_by_handle"} & {
+        *found
+    } == set()

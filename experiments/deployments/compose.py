@@ -83,7 +83,8 @@ def config_of(text: str, names: str) -> dict[str, Any]:
     What Docker Compose printed for the files of these names; raises ComposeError if it is no table.
     """
     try:
-        config = json.loads(text)
+        # Compose escapes what it prints as if it were to read it again.
+        config = json.loads(text.replace("$$", "$"))
         # Half of a surrogate pair is valid JSON, and no text.
         json.dumps(config, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,7 @@ from docker.errors import DockerException
 from experiments.commands import BY_SIGNAL, LAST_LINES, Ended, last_lines, run_command
 from experiments.deployments import Part
 from experiments.deployments.compose import compose_command
+from experiments.deployments.compose_services import seconds
 from experiments.deployments.ended import (
     DOCKERD,
     NOTHING,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from experiments.lab.cgroups import ControlGroup
 
 UP_TIMEOUT_S = 180
+
+STARTING_S = 60
+"""The time to start the services, without the start periods of their health checks."""
+
 ONCE_FILE = "once.json"
 KILLED = BY_SIGNAL + signal.SIGKILL
 SERVICE_LABEL = "com.docker.compose.service"
@@ -195,7 +200,7 @@ class ContainerDeployment:
         command += ["up", "--detach", "--wait", "--quiet-pull", "--no-build"]
         ended = run_command(
             [*command, *self._project.chosen],
-            limit_s=UP_TIMEOUT_S,
+            limit_s=starting_s(self._project.config),
             environment={
                 **os.environ,
                 **self._project.variables,
@@ -239,6 +244,21 @@ def started_once(config: Mapping[str, Any]) -> dict[str, Any]:
             # It has precedence over the other key.
             changes[name]["deploy"] = {"restart_policy": {"condition": "none"}}
     return {"services": changes}
+
+
+def starting_s(config: Mapping[str, Any]) -> float:
+    """
+    The time in which all services become healthy, or will not.
+
+    After the start period Docker waits for a whole interval, which is long, before it looks again.
+    """
+    services = config.get("services", {}).values()
+    checks = [each["healthcheck"] for each in services if each.get("healthcheck") is not None]
+    needed = STARTING_S + sum(
+        seconds(check.get("start_period", "0s")) + seconds(check.get("timeout", "30s"))
+        for check in checks
+    )
+    return min(UP_TIMEOUT_S, needed)
 
 
 def last_check(log: Sequence[Mapping[str, Any]], limit_s: float) -> Ended | None:

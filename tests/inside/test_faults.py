@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.declare.reading import load_variants
+from experiments.deployments import container
 from experiments.lab import mounts
 from experiments.load import ab
 from experiments.probes import response
@@ -52,6 +53,7 @@ def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ab, "RESPONSE_TIMEOUT_S", 3)
     monkeypatch.setattr(conditions, "LOAD_BASE_S", 9)
     monkeypatch.setattr(conditions, "LOAD_PER_REQUEST_S", 0)
+    monkeypatch.setattr(container, "STARTING_S", 15)
     monkeypatch.setattr(mounts, "ROOM_BYTES", 2**26)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from experiments.deployments import compose
 from experiments.deployments.compose import ComposeProject, networks
 from experiments.deployments.compose_services import seconds, services
-from experiments.deployments.container import started_once
+from experiments.deployments.container import started_once, starting_s
 from experiments.deployments.topology import instances
 from experiments.errors import ComposeError
 
@@ -271,6 +272,35 @@ def test_a_container_is_started_once_whatever_its_restart_policy() -> None:
         "restart": "no",
         "deploy": {"restart_policy": {"condition": "none"}},
     }
+
+
+def test_a_dollar_reaches_the_service_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Compose prints it twice, in what it is asked for.
+    """
+    printed = '{"services": {"web": {"command": ["sh", "-c", "echo $$HOME; kill $$$$"]}}}'
+    monkeypatch.setattr(compose, "output_of", lambda *_, **__: printed)
+    found = compose.resolve([], []).config["services"]["web"]["command"]
+    assert found == ["sh", "-c", "echo $HOME; kill $$"]
+
+
+@pytest.mark.parametrize(
+    ("checks", "limit_s"),
+    [
+        ([], 60),
+        ([{"start_period": "2s", "timeout": "1s"}, None], 63),
+        ([{}, {}], 120),
+        ([{"start_period": "1h0m0s", "timeout": "1s"}], 180),
+    ],
+)
+def test_services_have_their_start_periods_to_become_healthy(
+    checks: list[dict[str, str] | None], limit_s: float
+) -> None:
+    """
+    Together, and at most three minutes.
+    """
+    config = {"services": {str(n): {"healthcheck": each} for n, each in enumerate(checks)}}
+    assert starting_s(config) == limit_s
 
 
 def test_how_a_service_would_be_stopped_or_started_again_changes_nothing() -> None:

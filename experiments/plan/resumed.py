@@ -53,6 +53,7 @@ PLANNED: dict[str, Callable[[Manifest], Any]] = {
     "concurrency": lambda plan: plan.concurrency,
     "same_length": lambda plan: not plan.any_length,
     "allow": lambda plan: plan.allowed,
+    "allow_privileged": lambda plan: plan.allow_privileged,
     "probes": lambda plan: plan.probes,
     "mirror": mirror_of,
 }

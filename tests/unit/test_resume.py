@@ -135,6 +135,7 @@ OPTIONS = [
     (["--concurrency", "5"], ["--concurrency", "6"]),
     (["--concurrency", "50", "--requests", "20"], ["--concurrency", "10"]),
     (["--same-length"], []),
+    (["--allow-privileged"], []),
     (["--allow", "sysctls"], ["--allow", "user"]),
     (["--probes", "alternate"], ["--probes", "off"]),
     (["--variants", "netns,docker"], ["--variants", "netns"]),
@@ -170,6 +171,8 @@ def test_what_a_pilot_decided_is_no_option_of_the_plan() -> None:
     assert contradicting(planned("--open-loop"), "--open-loop") == []
     assert contradicting(planned(), "--open-loop") == ["--open-loop True, where the run has False"]
     assert contradicting(planned(), "--machine", "auto") == []
+    (words,) = contradicting(planned(), "--allow-privileged")
+    assert words == "--allow-privileged True, where the run has False"
 
 
 def test_variants_that_the_machine_lacks_were_asked_for_all_the_same() -> None:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 TREASURE = "srv/run/secret"
 """A file in the folder of the run, relative to the lab's root."""
 
+MOUNTED = "/lab"
+"""Where a privileged container mounts the folder above that of the run."""
+
 IN_SIGHT = b"pytest"
 """Part of the command line of the process that plays the runner."""
 
@@ -456,7 +459,7 @@ def walk_through_proc() -> str:
 
 @probe
 def read_the_run_s_folder() -> str:
-    return opened([f"/{TREASURE}"])
+    return opened([f"/{TREASURE}", f"{MOUNTED}/run/secret"])
 
 
 @probe

@@ -75,19 +75,22 @@ def treasure() -> Iterator[None]:
 
 
 @contextmanager
-def playing(site: Site, levels: dict[str, str], variant: str, more: str = "") -> Iterator[str]:
+def playing(
+    site: Site, levels: dict[str, str], variant: str, more: str = "", mounted: str = ""
+) -> Iterator[str]:
     """
-    A deployment whose one service is the stranger; the log of its probes.
+    A deployment whose service is the stranger, with more keys and mounts; the log of its probes.
     """
+    program = f"'{PROGRAM}:{PROGRAM}:ro'"
     overlay = site.directory / "overlay.yaml"
     overlay.write_text(
         "services: {product-1: {"
-        f"command: !override [python3, {PROGRAM}, --stay], volumes: ['{PROGRAM}:{PROGRAM}:ro'],"
+        f"command: !override [python3, {PROGRAM}, --stay], volumes: [{program}, {mounted}],"
         f" healthcheck: {{test: [CMD, 'true']}}, {more}}}}}"
     )
     files = [*VARIANTS[variant].compose_files(SERVICES), overlay]
     project = resolve(files, ["product-1"], VARIANTS[variant].variables())
-    if not more:
+    if not mounted:
         refuse_privileges(project)
     with DEPLOYMENT_CLASSES[levels["runtime"]](project, site, levels) as deployment:
         deadline = time.monotonic() + TIMEOUT_S
@@ -147,8 +150,8 @@ def test_a_privileged_service_is_refused_and_even_if_allowed_is_no_root_of_the_m
     """
     It has what the lab has, and not the folder of the run.
     """
-    more = "privileged: true"
-    with playing(site, VARIANTS["docker"].levels, "docker", more) as log:
+    more, mounted = "privileged: true", f"'{Path(RUN_IN_LAB).parent}:{stranger.MOUNTED}'"
+    with playing(site, VARIANTS["docker"].levels, "docker", more, mounted) as log:
         found = escapes(log)
     print("privileged", json.dumps(found))
     assert (NOT_EVEN_THE_LAB | THE_RUN_S_FOLDER) & found.keys() == set()
@@ -157,6 +160,15 @@ def test_a_privileged_service_is_refused_and_even_if_allowed_is_no_root_of_the_m
     project = resolve([*VARIANTS["docker"].compose_files(SERVICES), overlay], ["product-1"])
     with pytest.raises(ComposeError, match=r"services\.product-1\.privileged: true"):
         refuse_privileges(project)
+
+
+def test_a_service_s_environment_is_for_its_own_program_alone(site: Site) -> None:
+    """
+    Those that prepare it have the lab's capabilities, and a variable may be code for them.
+    """
+    more = "environment: {LD_PRELOAD: /there-is-no-such-library}"
+    with playing(site, VARIANTS["netns"].levels, "netns", more) as log:
+        assert log.count("cannot be preloaded") == 1
 
 
 def test_the_probes_find_the_ways_out_that_the_lab_s_root_has() -> None:

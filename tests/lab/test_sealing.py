@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.errors import HostError
+from experiments.lab.capabilities import LAB
+from experiments.lab.devices import LINKS, NODES
 from experiments.lab.lab import Lab
 from experiments.lab.mounts import bind
 from experiments.processes import first_child
@@ -87,6 +89,26 @@ def test_its_root_is_the_userland_and_processes_see_only_themselves(
     assert (hostname, first) == ("bridgetoll", "tini")
     assert int(processes) < 8
     assert output(built, tmp_path, f"test -e {Path(__file__)} || echo absent") == "absent\n"
+
+
+REACHING = ("sys_module", "sys_rawio", "sys_boot", "sys_time", "syslog", "dac_read_search", "bpf")
+
+
+def test_its_devices_are_its_own_and_its_capabilities_are_few(
+    built: Userland, tmp_path: Path
+) -> None:
+    """
+    No disk, no memory, no kernel log; a changed mode of a device is not the machine's.
+    """
+    before = Path("/dev/null").stat().st_mode
+    text = output(built, tmp_path, "chmod 600 /dev/null; ls /dev; echo; setpriv --dump")
+    listed, _, dumped = text.partition("\n\n")
+    assert set(listed.split()) == {*NODES, *LINKS, "pts", "shm", "mqueue"}
+    bounding = dumped.partition("Capability bounding set: ")[2].splitlines()[0].split(",")
+    assert set(bounding) <= set(LAB)
+    assert "sys_admin" in bounding
+    assert not set(bounding) & set(REACHING)
+    assert Path("/dev/null").stat().st_mode == before
 
 
 def test_writing_in_it_leaves_the_userland_as_it_was(built: Userland, tmp_path: Path) -> None:

@@ -82,11 +82,30 @@ def load_workloads(path: Path = WORKLOADS_FILE) -> dict[str, Workload]:
             file = table.pop("expect_json_file", None)
             if file is not None:
                 table["expect_json"] = json.loads((SERVICES / file).read_text(encoding="utf-8"))
-            workloads[name] = Workload(name=name, **{**table, "services": tuple(table["services"])})
+            workloads[name] = _checked(
+                Workload(name=name, **{**table, "services": tuple(table["services"])})
+            )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path} does not describe workloads: {type(error).__name__}: {error}"
         raise UsageError(msg) from error
     return workloads
+
+
+def _checked(workload: Workload) -> Workload:
+    """
+    The workload; raises TypeError or ValueError for what no request or answer can have.
+    """
+    words = (workload.about, workload.path, *workload.services)
+    if not all(isinstance(word, str) for word in words) or type(workload.length_varies) is not bool:
+        msg = (
+            f"workload {workload.name}: about, path and services are text, length_varies a boolean"
+        )
+        raise TypeError(msg)
+    if type(workload.expect_status) is not int or not 100 <= workload.expect_status <= 599:
+        msg = f"expect_status of workload {workload.name} is {workload.expect_status!r}"
+        raise ValueError(msg)
+    json.dumps([workload.expect_json, workload.post_json], allow_nan=False)
+    return workload
 
 
 def choose_workload(name: str) -> Workload:

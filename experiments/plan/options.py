@@ -114,7 +114,7 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_seed,
         default=DEFAULT_SEED,
         metavar="N",
         help="seed of the random order of variants in a block and of loads in a round. "
@@ -291,11 +291,23 @@ def _positive_number(text: str) -> int:
     return number
 
 
+MOST_DIGITS = 9
+"""Of an integer; a record holds no larger one exactly than 2**53."""
+
+LONGEST_MINUTES = 1e6
+SMALLEST_PERCENT = 0.001
+
+
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        msg = f"{text!r} is not a non-negative integer"
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
+        msg = f"{text!r} is not a non-negative integer of at most {MOST_DIGITS} digits"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def _seed(text: str) -> int:
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * _number(digits)
 
 
 def _percent(text: str) -> float:
@@ -303,8 +315,8 @@ def _percent(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 < number < 100:
-        msg = f"{text!r} is not a percentage above 0 and below 100"
+    if not SMALLEST_PERCENT <= number < 100:
+        msg = f"{text!r} is not a percentage above 0 ({SMALLEST_PERCENT:g} or more) and below 100"
         raise argparse.ArgumentTypeError(msg)
     return number / 100
 
@@ -314,8 +326,8 @@ def _minutes(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 < number < float("inf"):
-        msg = f"{text!r} is not a positive number of minutes"
+    if not 0 < number <= LONGEST_MINUTES:
+        msg = f"{text!r} is not a positive number of minutes, {LONGEST_MINUTES:g} at most"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -324,5 +336,8 @@ def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         msg = "no name is given"
+        raise argparse.ArgumentTypeError(msg)
+    if not text.isprintable():
+        msg = f"{text!r} holds a character that no name has"
         raise argparse.ArgumentTypeError(msg)
     return names

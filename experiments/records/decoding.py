@@ -111,11 +111,16 @@ def encoded(record: object) -> bytes:
     """
     A record as JSON, its fields sorted by their names.
 
-    Raises ResultsError for a number that JSON does not have: NaN or an infinity.
+    Raises ResultsError for what JSON does not have: NaN, an infinity, or text that is no Unicode,
+    such as the name of a file in another encoding.
     """
     plain = _plain(record)
     _refuse_infinite(plain, "$")
-    return msgspec.json.encode(plain, order="sorted")
+    try:
+        return msgspec.json.encode(plain, order="sorted")
+    except UnicodeEncodeError as error:
+        msg = f"cannot store {error.object!r}, which is no Unicode; use another name"
+        raise ResultsError(msg) from error
 
 
 def _refuse_infinite(value: object, place: str) -> None:

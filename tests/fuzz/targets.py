@@ -292,12 +292,23 @@ def usual_plan() -> Manifest:
     return draft_manifest(measure_parser().parse_args([]), None)
 
 
+def read_again(manifest: Manifest) -> Manifest:
+    """
+    A manifest as a run stores and reads it; what a plan accepts, a record does not refuse.
+    """
+    content = encoded(manifest)
+    try:
+        return decoded(Manifest, content, "the plan")
+    except BridgetollError as error:
+        raise AssertionError(str(error)) from error
+
+
 def plan(options: argparse.Namespace) -> None:
     """
     What is planned can be recorded, and the record read again.
     """
     manifest = draft_manifest(options, None)
-    again = decoded(Manifest, encoded(manifest), "the plan")
+    again = read_again(manifest)
     assert list(manifest_faults(again)) == [], list(manifest_faults(again))
     every = {each.name: each.every for each in manifest.variants}
     assert {name for block in (1, 2) for name in block_order(every, block, manifest.seed)}
@@ -333,7 +344,7 @@ def read_workloads(data: bytes, folder: Path) -> None:
     file = folder / "workloads.toml"
     file.write_bytes(as_toml(data))
     for workload in load_workloads(file).values():
-        decoded(Manifest, encoded(dataclasses.replace(usual_plan(), workload=workload)), "the plan")
+        read_again(dataclasses.replace(usual_plan(), workload=workload))
 
 
 def read_options(data: bytes, _: Path) -> None:

@@ -49,7 +49,13 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     The error names the file and what is wrong.
     """
     file = tmp_path / "workloads.toml"
-    for text in ("workloads = 1", "[workloads.a]\npath = '/'", "[", ""):
+    whole = "[workloads.a]\nabout = 'a'\nservices = ['a']\nexpect_json = 1\n"
+    for text in (
+        *("workloads = 1", "[workloads.a]\npath = '/'", "[", ""),
+        f"{whole}path = '/'\nexpect_status = -200",
+        f"{whole}path = 3\nexpect_status = 200",
+        f"{whole}path = '/'\nexpect_status = 200\npost_json = nan",
+    ):
         file.write_text(text)
         with pytest.raises(UsageError, match="does not describe workloads"):
             load_workloads(file)

@@ -93,6 +93,9 @@ PHASES = {
 }
 
 SIGNALS = ("SIGKILL",) * 7 + ("SIGTERM", "SIGINT", "SIGHUP")
+MOST_NAMED = 5
+"""Of what is left, in the results."""
+
 PAIR_S = 2.0
 """The longest time between the two kills of a pair."""
 
@@ -174,7 +177,7 @@ class Session:
 
     def __init__(self, folder: Path, cache: Path, plan: Plan, excused: set[str]) -> None:
         """
-        Start the command; ``excused`` are control groups that this run has to remove.
+        Start the command; ``excused`` are control groups that were told to be left before.
         """
         self.results = folder / f"run-{plan.seed}"
         self.results.mkdir(parents=True)
@@ -358,7 +361,12 @@ class Session:
         if both:
             found = [each for each in found if not each.startswith(f"file {self.cache}/labs/")]
         outcome.clean_s = round(clean_s, 2)
-        outcome.faults += [f"left: {each}" for each in found]
+        outcome.faults += [f"left: {each}" for each in found[:MOST_NAMED]]
+        if found[MOST_NAMED:]:
+            outcome.faults.append(f"left: {len(found) - MOST_NAMED} more")
+        if found:
+            # Once is enough.
+            self.excused |= groups()
         outcome.faults += self._untyped()
         if self.run is not None:
             hard = bool(self.killed("keeper", "unshare", "init", "runner"))
@@ -403,6 +411,7 @@ class Soak:
         self.cache = cache
         self.build_cache = build_cache
         self.session: Session | None = None
+        self.told: set[str] = set()
 
     def kill(self, plan: Plan) -> Outcome:
         """
@@ -415,7 +424,7 @@ class Soak:
         if self.session is None:
             await_free()
             cache = self.build_cache if plan.phase == "build" else self.cache
-            self.session = Session(self.folder, cache, plan, set())
+            self.session = Session(self.folder, cache, plan, self.told)
         session = self.session
         if not session.reach(plan.phase):
             session.end()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.usefixtures("built", "deaf")
+@pytest.mark.usefixtures("built")
 def test_no_kill_loses_a_load_breaks_a_record_or_leaves_anything(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,9 @@ CLEAN_WITHIN_S = 5.0
 
 POLL_S = 0.05
 
+KILLED = "the run was killed"
+"""What a report says of a run whose manifest says that it is running, although nobody runs it."""
+
 
 @dataclass(frozen=True)
 class Before:
@@ -120,8 +123,9 @@ def record_faults(run: Path, *, hard: bool, orphaned: bool) -> list[str]:
     Broken records and lost loads of a run that has ended.
 
     ``hard`` is an end by SIGKILL of the runner or of what keeps it: the current part has no record
-    then, but what ab printed is there. ``orphaned`` is an end of more than one owner, after which
-    the manifest may still say that it is running.
+    then, but what ab printed is there. ``orphaned`` is an end of the host command before the lab
+    began, or together with another owner: nobody is left to say so in the manifest, but the report
+    does.
     """
     if not (run / MANIFEST).exists():
         return []
@@ -143,6 +147,8 @@ def record_faults(run: Path, *, hard: bool, orphaned: bool) -> list[str]:
         status = report([str(run)])
     if status or not (run / REPORT).exists():
         faults.append(f"no report, status {status}: {said.getvalue().strip()}")
+    if found.manifest.state == RUNNING and KILLED not in said.getvalue():
+        faults.append(f"the report does not say that the run was killed: {said.getvalue()}")
     # A report is whole, and of all that was recorded.
     torn = [path.name for path, content in written.items() if path.read_bytes() != content]
     return [*faults, *(f"{name} was not of these records" for name in torn)]

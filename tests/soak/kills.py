@@ -170,6 +170,15 @@ class Outcome:
         return asdict(self)
 
 
+def ends(role: str, signal_name: str) -> bool:
+    """
+    Whether this signal to a process of this role has to end the run.
+
+    The process that made the PID namespace only waits in it, and leaves requests to others.
+    """
+    return role not in IN_A_TRIAL and (role != "unshare" or signal_name == "SIGKILL")
+
+
 class Session:
     """
     One run that suffers kills until it ends.
@@ -270,6 +279,17 @@ class Session:
             time.sleep(POLL_S)
         return True
 
+    def await_end(self, limit_s: float) -> bool:
+        """
+        Wait until nothing of the run lives.
+        """
+        deadline = time.monotonic() + limit_s
+        while not self.has_ended():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
     def raw(self, pattern: str) -> set[str]:
         """
         Paths in the raw data.
@@ -332,7 +352,7 @@ class Session:
         Wait until the run has gone on to a further block, or has ended, and say what is wrong.
         """
         block = self.blocks()
-        ending = any(role not in IN_A_TRIAL for role in outcome.roles)
+        ending = any(map(ends, outcome.roles, outcome.signals))
         if not ending and not PHASES[outcome.phase].own:
             # The rest of the struck block and the beginning of the next one.
             self.wait(lambda: self.blocks() > block, BEGINS_WITHIN_S)
@@ -340,8 +360,7 @@ class Session:
                 outcome.went_on = True
                 outcome.faults += self._untyped()
                 return
-        self.wait(self.has_ended, ENDS_WITHIN_S if ending else BEGINS_WITHIN_S)
-        if not self.has_ended():
+        if not self.await_end(ENDS_WITHIN_S if ending else BEGINS_WITHIN_S):
             if outcome.phase == "report" or ending:
                 outcome.faults.append(f"it did not end within {ENDS_WITHIN_S:g} s")
             self.end()
@@ -370,7 +389,8 @@ class Session:
         outcome.faults += self._untyped()
         if self.run is not None:
             hard = bool(self.killed("keeper", "unshare", "init", "runner"))
-            orphaned = self.killed(*OWNERS) > 1
+            begun = bool(self.raw("*"))
+            orphaned = bool(self.killed("host command")) and (not begun or self.killed(*OWNERS) > 1)
             outcome.faults += record_faults(self.run, hard=hard, orphaned=orphaned)
 
     def _untyped(self) -> list[str]:
@@ -394,7 +414,7 @@ class Session:
                 if seen.role in {"host command", "nox"} or name == "SIGKILL":
                     with suppress(ProcessLookupError):
                         os.kill(seen.process.pid, signal.Signals[name])
-            if self.wait(self.has_ended, ENDS_WITHIN_S):
+            if self.await_end(ENDS_WITHIN_S):
                 return
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from experiments.processes import Process
 from experiments.records.files import RAW, TRIALS
-from experiments.records.manifest import RUNNING
+from experiments.records.manifest import RUNNING, Session
 from experiments.records.trials import STOPPED
 from tests.soak.__main__ import table
 from tests.soak.endurance import endurance_table, growth
@@ -132,10 +132,22 @@ def test_broken_records_are_faults(tmp_path: Path) -> None:
     assert "it was cut off" in torn
     assert "has no record" in lost
     assert record_faults(run, hard=True, orphaned=False) == []
-    stored(tmp_path / "running", manifest(RUNNING), [side_by_side(1, 1, "netns", [4000.0])])
-    running = "the manifest says that the run is running"
-    assert record_faults(tmp_path / "running", hard=True, orphaned=False) == [running]
-    assert record_faults(tmp_path / "running", hard=True, orphaned=True) == []
+
+
+def test_a_run_without_anybody_left_is_said_to_be_killed(tmp_path: Path) -> None:
+    """
+    Where nobody could say so in the manifest; otherwise the manifest has to.
+    """
+    trials = [side_by_side(1, 1, "netns", [4000.0])]
+    running = manifest(RUNNING)
+    stored(tmp_path / "nobody", running, trials)
+    (words,) = record_faults(tmp_path / "nobody", hard=True, orphaned=True)
+    assert words.startswith("the report does not say that the run was killed")
+    killed = dataclasses.replace(running, sessions=[Session(1.7e9, 5.0, owner="1:1")])
+    stored(tmp_path / "killed", killed, trials)
+    assert record_faults(tmp_path / "killed", hard=True, orphaned=True) == []
+    words = "the manifest says that the run is running"
+    assert record_faults(tmp_path / "killed", hard=True, orphaned=False) == [words]
 
 
 def test_a_process_that_is_left_is_named_with_its_role(tmp_path: Path) -> None:

@@ -353,7 +353,7 @@ class Session:
         """
         block = self.blocks()
         ending = any(map(ends, outcome.roles, outcome.signals))
-        if not ending and not PHASES[outcome.phase].own:
+        if not ending and outcome.phase not in {"report", "build"}:
             # The rest of the struck block and the beginning of the next one.
             self.wait(lambda: self.blocks() > block, BEGINS_WITHIN_S)
             if self.blocks() > block and self.process.poll() is None:

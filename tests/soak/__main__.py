@@ -154,7 +154,7 @@ def soak(
                 if options.only:
                     runs.finish(outcome)
                 outcomes.append(outcome)
-                note(outcome, results)
+                note(outcome, results, cheap=options.cheap)
         except KeyboardInterrupt:
             last.faults.append("interrupted")
         finally:
@@ -166,7 +166,7 @@ def soak(
     return outcomes
 
 
-def note(outcome: Outcome, results: Path) -> None:
+def note(outcome: Outcome, results: Path, *, cheap: bool = False) -> None:
     """
     One line of the results; a fault is printed with its seed.
     """
@@ -174,8 +174,9 @@ def note(outcome: Outcome, results: Path) -> None:
         file.write(json.dumps(outcome.as_json()) + "\n")
     struck = ", ".join(f"{n} of {r}" for r, n in zip(outcome.roles, outcome.signals, strict=True))
     print(f"{outcome.seed}: {outcome.phase}: {struck}", flush=True)
+    again = f"nox -s soak -- {'--cheap ' if cheap else ''}--only {outcome.seed}"
     for fault in outcome.faults:
-        print(f"  FAULT {fault}; repeat: nox -s soak -- --only {outcome.seed}", flush=True)
+        print(f"  FAULT {fault}; repeat: {again}", flush=True)
 
 
 if __name__ == "__main__":

@@ -245,6 +245,14 @@ class Session:
         """
         return next((path.parent for path in self.results.glob(f"*/{MANIFEST}")), None)
 
+    @property
+    def is_spent(self) -> bool:
+        """
+        Whether it has ended, or goes on without one of its runtimes.
+        """
+        aside = any("is set aside after" in line for line in list(self.lines))
+        return aside or self.process.poll() is not None
+
     def blocks(self) -> int:
         """
         The number of blocks that have begun.
@@ -368,6 +376,8 @@ class Session:
 
     def _after(self, outcome: Outcome, struck: float) -> None:
         self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         outcome.status = self.process.wait()
         given_up = any("times in a row" in line for line in self.lines)
         if not (outcome.roles or given_up or outcome.status in {0, INTERRUPTED_STATUS}):
@@ -439,7 +449,7 @@ class Soak:
         """
         outcome = Outcome(plan.seed, plan.phase)
         fresh = PHASES[plan.phase].own
-        if self.session is not None and (fresh or self.session.process.poll() is not None):
+        if self.session is not None and (fresh or self.session.is_spent):
             self.finish(outcome)
         if self.session is None:
             await_free()

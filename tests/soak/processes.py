@@ -19,14 +19,17 @@ OWNERS = ("nox", "host command", "keeper", "unshare", "init", "runner")
 IN_A_TRIAL = ("dockerd", "containerd", "shim", "docker-proxy", "service", "ab")
 """The roles whose end is a fault of one trial."""
 
+RUNNER = "experiments.run.runner"
+"""In the command line of what enters the lab; a deployment's own namespaces have another."""
+
 ROLES: Mapping[str, Callable[[str, str], bool]] = {
     "report": lambda _, command: " -m analysis " in f"{command} ",
     "nox": lambda _, command: " -m nox " in command,
     "keeper": lambda _, command: "experiments.lab.keeper" in command,
     "host command": lambda _, command: " -m experiments " in command,
-    "runner": lambda name, command: name == "python3" and "experiments.run.runner" in command,
-    "init": lambda name, _: name == "tini",
-    "unshare": lambda name, command: name == "unshare" and "--pid" in command and "tini" in command,
+    "runner": lambda name, command: name == "python3" and RUNNER in command,
+    "init": lambda name, command: name == "tini" and RUNNER in command,
+    "unshare": lambda name, command: name == "unshare" and RUNNER in command,
     "shim": lambda name, _: name.startswith("containerd-shim"),
     "dockerd": lambda name, _: name == "dockerd",
     "containerd": lambda name, _: name == "containerd",

@@ -285,6 +285,17 @@ def test_percentiles_are_read_to_the_microsecond() -> None:
     assert len(found) == 101
 
 
+@pytest.mark.parametrize("beyond", ["-9223372036854775.808", "9223372036854775.807", "0.257"])
+def test_a_percentile_from_beyond_the_table_does_not_refuse_the_file(beyond: str) -> None:
+    """
+    Ab prints any 64-bit number of microseconds there, and nothing takes it for a latency.
+    """
+    rows = "\n".join(f"{percent},3.500" for percent in range(99))
+    found = parse_percentiles(f"Percentage served,Time in ms\n{rows}\n99,{beyond}\n100,3.900")
+    report = parse(sample("post-no-deviations"))
+    assert result_of(report, found, plan(20, 2), ["ab"]).latency_p99_us == 3900
+
+
 def test_a_cut_percentile_file_is_refused() -> None:
     """
     Half a file has no 99th percentile.

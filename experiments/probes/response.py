@@ -70,14 +70,15 @@ def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:
                 body = json.dumps(workload.post_json)
                 headers = {"Content-Type": "application/json"}
                 connection.request("POST", workload.path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read(MOST_BYTES)
+            # It takes the connection over where the server closes after its answer.
+            with connection.getresponse() as answer:
+                content = answer.read(MOST_BYTES)
+                missing = answer.length or 0
         if late.is_set():
             raise TimeoutError
         if len(content) == MOST_BYTES:
             msg = f"{where}: the body is longer than {MOST_BYTES / 1e6:g} MB: {shown(content)}"
             raise WrongAnswerError(msg)
-        missing = answer.length or 0
         if missing:
             msg = (
                 f"{where}: the body ends after {len(content)} of {len(content) + missing} bytes: "

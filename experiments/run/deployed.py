@@ -158,11 +158,14 @@ class Deployed:
                 # What the stop broke has no fault of its own.
                 self._check_stop()
             self._fail_by(error)
-            # A full disk is a fault of its trial, and not of the run.
-            with suppress(OSError):
-                keep_tails(self.identity.site.directory, self.identity.raw)
+            self._keep_output()
         finally:
             self.phases_s[phase] += time.monotonic() - started
+
+    def _keep_output(self) -> None:
+        # A full disk is a fault of its trial, and not of the run.
+        with suppress(OSError):
+            keep_tails(self.identity.site.directory, self.identity.raw)
 
     def fail(self, fault: str) -> None:
         """
@@ -189,6 +192,9 @@ class Deployed:
         # After a fault, such as a stop of the run, it may have been killed.
         if self.fault or self.phase == "teardown" or not hasattr(self, "deployment"):
             return None
+        frozen = self._frozen
+        # What is frozen cannot end.
+        self.thaw()
         try:
             if self._watch is not None:
                 return self._first_cause(DYING_S)
@@ -197,6 +203,9 @@ class Deployed:
         except TRIAL_ERRORS:
             # The first error is the one to tell.
             return None
+        finally:
+            if frozen:
+                self.freeze()
 
     def _troubles(self) -> list[str]:
         """
@@ -220,8 +229,9 @@ class Deployed:
         watch = self._watch
         if watch is None:
             return None
-        changes = self._steady.changes() if self._steady is not None else []
-        if changes:
+        # Between loads the clock may be set.
+        steady = self._steady if self.phase in LOADED else None
+        if steady is not None and (changes := steady.changes()):
             return DisturbedError("; ".join(changes))
         gone = watch.gone(wait_s)
         if gone:
@@ -304,6 +314,8 @@ class Deployed:
         self._stack.callback(site.group.remove)
         mount([room(str(site.directory), "mode=755")], "the room of the deployment's output")
         self._stack.callback(unmount, site.directory)
+        # A teardown that fails comes too late for it: the room is gone by then.
+        self._stack.push(lambda _kind, error, _trace: self._keep_output() if error else None)
         host = self._stack.enter_context(NetworkNamespace(site.network_namespace))
         here = host
         if levels["entry"] == "external":

@@ -116,7 +116,12 @@ def measured(stage: Stage, disturbances: dict[tuple[str, str], Disturb]) -> dict
     The trials of a block with these disturbances; those of a variant of each arm without are whole.
     """
     names = dict.fromkeys(variant for variant, _ in disturbances)
-    variants = [dataclasses.replace(VARIANTS[name.partition("-")[0]], name=name) for name in names]
+    # Only a published port has a docker-proxy.
+    likes = ["docker-published" if "proxy" in name else name.partition("-")[0] for name in names]
+    variants = [
+        dataclasses.replace(VARIANTS[like], name=name)
+        for like, name in zip(likes, names, strict=True)
+    ]
     conditions = dataclasses.replace(stage.conditions, load=Disturbed(disturbances))
     sound = [VARIANTS[arm] for arm in ARMS]
     records = stage.side_by_side([*variants, *sound], conditions).run()

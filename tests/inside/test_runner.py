@@ -153,7 +153,7 @@ def test_the_first_fault_is_told_first(tmp_path: Path, monkeypatch: pytest.Monke
     (record,) = read_trials(tmp_path)
     assert (record.status, record.failed_phase, record.load) == (ERROR, "load", None)
     assert record.error.startswith("load failed: ab gave up on ")
-    assert record.error.endswith("; and then: deployment failed: the teardown had a fault")
+    assert "; and then: deployment failed: the teardown had a fault\nNext: " in record.error
 
 
 def runner_of(run: Path, *arguments: str) -> Runner:

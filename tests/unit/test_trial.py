@@ -441,7 +441,8 @@ def test_a_machine_that_changes_during_a_load_costs_that_load_only(
     trial._watch = watching()
     trial.deployment = cast("Deployment", None)
     trial._steady = cast(
-        "Steady", SimpleNamespace(begin=lambda: None, changes=lambda: list(changes))
+        "Steady",
+        SimpleNamespace(begin=lambda: None, end=lambda: None, changes=lambda: list(changes)),
     )
     trial.load(1, 1, [])
     changes.append("the clock was stepped")

@@ -135,9 +135,7 @@ AT_START = {
         r"gateway ended with status 1 before it was healthy.*SyntaxError",
     ),
     "port-taken": Fault(
-        shell(
-            "python3 -m http.server 3000 >/dev/null 2>&1 & sleep 1; exec python3 -m services.gateway"
-        ),
+        shell("python3 -m http.server 3000 >/dev/null 2>&1 & sleep 1; python3 -m services.gateway"),
         Failure.ENDED,
         "deploy",
         r"gateway ended with status 1 before it was healthy.*Address already in use",

@@ -442,11 +442,13 @@ def test_a_machine_that_changes_during_a_load_costs_that_load_only(
     trial.deployment = cast("Deployment", None)
     trial._steady = cast(
         "Steady",
-        SimpleNamespace(begin=lambda: None, end=lambda: None, changes=lambda: list(changes)),
+        SimpleNamespace(begin=lambda: None, changes=lambda: list(changes)),
     )
     trial.load(1, 1, [])
     changes.append("the clock was stepped")
     trial.load(2, 1, [])
+    with trial.step("prove"):
+        trial.refuse_changes()
     record = trial.record()
     assert (record.status, record.failed_phase) == (OK, "load")
     assert record.error == (

@@ -5,6 +5,7 @@ Whole runs by the command behind the sessions: what goes wrong, and that nothing
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys

@@ -381,7 +381,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """
-    Run all checks and tests except the VM's, also from a clean clone; 20 minutes; root.
+    Run all checks and tests except the VM's, also from a clean clone; 25 minutes; root.
     """
     install(session, "dev")
     session.run("ruff", "check")

@@ -8,9 +8,9 @@ a block, and no block is in two sessions.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.errors import HostError
 from experiments.paths import PROJECT
@@ -154,5 +154,6 @@ def _commit(source: Source | None) -> str:
 
 
 def _words(value: object) -> str:
-    shown: Any = value if not hasattr(value, "__dataclass_fields__") else asdict(value)  # type: ignore[call-overload]
-    return "unknown" if shown is None else f"{shown}"
+    if is_dataclass(value) and not isinstance(value, type):
+        return str(asdict(value))
+    return "unknown" if value is None else str(value)

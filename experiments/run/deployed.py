@@ -192,20 +192,15 @@ class Deployed:
         # After a fault, such as a stop of the run, it may have been killed.
         if self.fault or self.phase == "teardown" or not hasattr(self, "deployment"):
             return None
-        frozen = self._frozen
-        # What is frozen cannot end.
-        self.thaw()
         try:
-            if self._watch is not None:
-                return self._first_cause(DYING_S)
-            ended = self.deployment.ended()
-            return ended_error(ended, self._when) if ended else None
+            with self._awake():
+                if self._watch is not None:
+                    return self._first_cause(DYING_S)
+                ended = self.deployment.ended()
+                return ended_error(ended, self._when) if ended else None
         except TRIAL_ERRORS:
             # The first error is the one to tell.
             return None
-        finally:
-            if frozen:
-                self.freeze()
 
     def _troubles(self) -> list[str]:
         """
@@ -249,14 +244,8 @@ class Deployed:
         return self._no_space()
 
     def _evidence(self, gone: Sequence[str]) -> ProcessEndedError:
-        frozen = self._frozen
-        # Docker only answers while it runs.
-        self.thaw()
-        try:
+        with self._awake():
             ended = self.deployment.ended()
-        finally:
-            if frozen:
-                self.freeze()
         if not ended:
             log = self.identity.site.directory / "dockerd.log"
             words = last_lines(tail(log)) if log.exists() else ""
@@ -378,6 +367,19 @@ class Deployed:
         Whether all of its processes are frozen.
         """
         return self._frozen
+
+    @contextmanager
+    def _awake(self) -> Iterator[None]:
+        """
+        Let it run, if it is frozen: what is frozen does not end, and Docker does not answer.
+        """
+        frozen = self._frozen
+        self.thaw()
+        try:
+            yield
+        finally:
+            if frozen:
+                self.freeze()
 
     @contextmanager
     def _thawed(self) -> Iterator[None]:

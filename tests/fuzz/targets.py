@@ -60,6 +60,7 @@ from experiments.records.files import (
 from experiments.records.manifest import Manifest
 from experiments.records.store import append_agreement
 from experiments.records.trials import AgreementLoad, OpenLoad, PathCounters
+from tests.unit import samples
 from tests.unit.samples import details, load, stored
 from tests.unit.topics.samples import loaded, run_of
 
@@ -388,53 +389,12 @@ OPTIONS = (
     "--workload\nfixed\n--profile\nfull\n--machine\nlocal\n--results\nout\n--mirror\nhttp://x",
 )
 
+OF_COMPOSE = samples.COMPOSE["services"]
 COMPOSE: dict[str, Any] = {
-    "name": "mine",
-    "x-own": {"anything": 1},
-    "networks": {
-        "stack": {
-            "name": "mine_stack",
-            "driver": "bridge",
-            "driver_opts": {"com.docker.network.bridge.name": "stack"},
-            "ipam": {"config": [{"subnet": "198.18.0.0/24", "gateway": "198.18.0.1"}]},
-        }
-    },
+    **samples.COMPOSE,
     "services": {
-        "web": {
-            "image": "bridgetoll/userland",
-            "entrypoint": None,
-            "command": ["python3", "-m", "web"],
-            "environment": {"PORT": "80", "EMPTY": None},
-            "depends_on": {"store": {"condition": "service_healthy", "required": True}},
-            "healthcheck": {
-                "test": ["CMD", "check", "80"],
-                "interval": "1h0m0s",
-                "timeout": "5s",
-                "retries": 2,
-                "start_period": "1m0s",
-                "start_interval": "100ms",
-            },
-            "deploy": {
-                "replicas": 2,
-                "resources": {"limits": {"cpus": 0.5, "memory": "67108864"}},
-                "placement": {},
-            },
-            "networks": {"stack": None},
-            "volumes": [
-                {"type": "bind", "source": "/srv", "target": "/srv", "read_only": True, "bind": {}}
-            ],
-            "working_dir": "/srv",
-        },
-        "store": {
-            "image": "bridgetoll/userland:latest",
-            "command": ["store"],
-            "user": "redis",
-            "scale": 1,
-            "cpus": 0.5,
-            "mem_limit": "67108864",
-            "tmpfs": ["/data", "/more:size=1m"],
-            "networks": {"stack": {"ipv4_address": "198.18.0.2"}},
-        },
+        **OF_COMPOSE,
+        "store": {**OF_COMPOSE["store"], "scale": 1, "cpus": 0.5, "mem_limit": "67108864"},
         "gateway": {
             "image": "bridgetoll/userland",
             "command": ["gateway"],
@@ -442,6 +402,7 @@ COMPOSE: dict[str, Any] = {
         },
     },
 }
+"""The sample with keys that say the same in other words, and a service of the host's network."""
 
 
 def read_compose(data: bytes, _: Path) -> None:

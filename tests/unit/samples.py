@@ -51,6 +51,55 @@ REQUESTS = 250
 CHECK = Check("198.18.0.11:3000", 4, "Werkzeug", Answer(200, 574, "a" * 64))
 PLACEMENT = TrialPlacement([0], [1], apart=True, pinned=True)
 
+COMPOSE: dict[str, Any] = {
+    "name": "bridgetoll",
+    "x-health": {"anything": 1},
+    "networks": {
+        "stack": {
+            "name": "bridgetoll_stack",
+            "driver_opts": {"com.docker.network.bridge.name": "stack"},
+            "ipam": {"config": [{"subnet": "198.18.0.0/24", "gateway": "198.18.0.1"}]},
+        }
+    },
+    "services": {
+        "web": {
+            "image": "bridgetoll/userland",
+            "pull_policy": "never",
+            "entrypoint": None,
+            "command": ["python3", "-m", "web"],
+            "environment": {"PORT": "80", "EMPTY": None},
+            "depends_on": {"store": {"condition": "service_healthy", "required": True}},
+            "healthcheck": {
+                "test": ["CMD", "check", "80"],
+                "interval": "1h0m0s",
+                "timeout": "5s",
+                "retries": 2,
+                "start_period": "1m0s",
+                "start_interval": "100ms",
+            },
+            "deploy": {
+                "replicas": 2,
+                "resources": {"limits": {"cpus": 0.5, "memory": "67108864"}},
+                "placement": {},
+            },
+            "networks": {"stack": None},
+            "stop_grace_period": "1s",
+            "volumes": [
+                {"type": "bind", "source": "/srv", "target": "/srv", "read_only": True, "bind": {}}
+            ],
+            "working_dir": "/srv",
+        },
+        "store": {
+            "image": "bridgetoll/userland:latest",
+            "command": ["store"],
+            "user": "redis",
+            "tmpfs": ["/data", "/more:size=1m"],
+            "networks": {"stack": {"ipv4_address": "198.18.0.2"}},
+        },
+    },
+}
+"""What Docker Compose prints for a project that raw namespaces honour."""
+
 
 RUNNING = ServiceFacts(
     interpreter="1" * 64,

@@ -16,61 +16,14 @@ from experiments.deployments.compose_services import seconds, services
 from experiments.deployments.container import started_once, starting_s
 from experiments.deployments.topology import instances
 from experiments.errors import ComposeError
-
-CONFIG: dict[str, Any] = {
-    "name": "bridgetoll",
-    "x-health": {"anything": 1},
-    "networks": {
-        "stack": {
-            "name": "bridgetoll_stack",
-            "driver_opts": {"com.docker.network.bridge.name": "stack"},
-            "ipam": {"config": [{"subnet": "198.18.0.0/24", "gateway": "198.18.0.1"}]},
-        }
-    },
-    "services": {
-        "web": {
-            "image": "bridgetoll/userland",
-            "pull_policy": "never",
-            "entrypoint": None,
-            "command": ["python3", "-m", "web"],
-            "environment": {"PORT": "80", "EMPTY": None},
-            "depends_on": {"store": {"condition": "service_healthy", "required": True}},
-            "healthcheck": {
-                "test": ["CMD", "check", "80"],
-                "interval": "1h0m0s",
-                "timeout": "5s",
-                "retries": 2,
-                "start_period": "1m0s",
-                "start_interval": "100ms",
-            },
-            "deploy": {
-                "replicas": 2,
-                "resources": {"limits": {"cpus": 0.5, "memory": "67108864"}},
-                "placement": {},
-            },
-            "networks": {"stack": None},
-            "stop_grace_period": "1s",
-            "volumes": [
-                {"type": "bind", "source": "/srv", "target": "/srv", "read_only": True, "bind": {}}
-            ],
-            "working_dir": "/srv",
-        },
-        "store": {
-            "image": "bridgetoll/userland:latest",
-            "command": ["store"],
-            "user": "redis",
-            "tmpfs": ["/data", "/more:size=1m"],
-            "networks": {"stack": {"ipv4_address": "198.18.0.2"}},
-        },
-    },
-}
+from tests.unit.samples import COMPOSE
 
 
 def project(**changes: Any) -> ComposeProject:  # noqa: ANN401 - JSON holds anything
     """
-    The configuration above, with keys of the service ``web`` replaced.
+    The sample, with keys of the service ``web`` replaced.
     """
-    config = copy.deepcopy(CONFIG)
+    config = copy.deepcopy(COMPOSE)
     config["services"]["web"].update(changes)
     return ComposeProject((), (), config)
 
@@ -200,7 +153,7 @@ def test_more_replicas_than_addresses_are_refused() -> None:
     """
     With the network that is too small.
     """
-    config = copy.deepcopy(CONFIG)
+    config = copy.deepcopy(COMPOSE)
     config["networks"]["stack"]["ipam"]["config"][0]["subnet"] = "198.18.0.0/30"
     small = ComposeProject((), (), config)
     with pytest.raises(
@@ -213,7 +166,7 @@ def test_a_top_level_key_that_cannot_be_honoured_is_refused() -> None:
     """
     Named volumes, secrets and configurations have no place in raw namespaces.
     """
-    config = {**CONFIG, "volumes": {"data": {}}}
+    config = {**COMPOSE, "volumes": {"data": {}}}
     with pytest.raises(ComposeError, match="volumes: raw namespaces cannot honour this key"):
         services(ComposeProject((), (), config))
 
@@ -239,7 +192,7 @@ def test_a_network_that_is_not_a_plain_bridge_of_the_lab_is_refused(
     """
     Only bridges, only addresses that are reserved for benchmarks.
     """
-    config = copy.deepcopy(CONFIG)
+    config = copy.deepcopy(COMPOSE)
     config["networks"]["stack"].update(changes)
     with pytest.raises(ComposeError, match=message):
         networks(ComposeProject((), (), config))

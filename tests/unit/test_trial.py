@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from experiments.deployments.ended import EndedProcess
-from experiments.errors import LoadError
+from experiments.errors import LoadError, ProofError
 from experiments.lab.freezer import FREEZING_US
 from experiments.records.trials import ERROR, OK
 from experiments.run import deployed
@@ -470,6 +470,38 @@ def test_what_keeps_a_service_from_answering_is_told_with_the_fault(
     assert trial.record().error.startswith(
         "load failed: ab did not finish; service gateway is stopped, as by SIGSTOP\nNext: "
     )
+
+
+@pytest.mark.parametrize("can_freeze", [True, False])
+def test_what_is_dying_is_awaited_thawed(
+    a_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch, *, can_freeze: bool
+) -> None:
+    """
+    Frozen it would never end. A freezer that then fails does not hide why the load failed.
+    """
+    trial = a_trial(None)
+    ends(trial, 0)
+    gone = cast("SimpleNamespace", trial._watch).gone
+    seen: list[bool] = []
+
+    def gone_if_thawed(wait_s: float = 0.0) -> list[str]:
+        seen.append(trial.is_frozen)
+        if not can_freeze:
+            monkeypatch.setattr(trial.freezer, "freeze", refuse)
+        return [] if trial.is_frozen else gone(wait_s)
+
+    def refuse() -> None:
+        msg = "a process did not freeze"
+        raise ProofError(msg)
+
+    trial._watch = watching(gone_if_thawed)
+    trial.load(1, 1, [])
+    assert seen == [False]
+    if can_freeze:
+        assert trial.fault.startswith("process ended: service gateway was ended by signal SIGSEGV")
+        assert trial.is_frozen
+    else:
+        assert trial.fault.startswith("load failed: ab did not finish")
 
 
 def test_facts_are_no_reference_before_the_whole_check_has_passed(

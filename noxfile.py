@@ -27,14 +27,17 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import nox
+from nox.command import CommandFailed
 
 # nox runs this file by its path, so the packages beside it are not on sys.path.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from analysis.statuses import ANSWERED, CANNOT_TELL, FOUND_SOMETHING, NOT_REPRODUCED
 from experiments.declare.reading import load_variants
 from experiments.errors import BridgetollError
 from experiments.plan.options import measure_parser, results_of
@@ -75,7 +78,13 @@ budgets: list[float] = []
 def install(session: nox.Session, lock: str) -> None:
     """
     Install a lock file into the session's environment, unless it is installed already.
+
+    With --no-venv, the environment is the user's and stays as it is.
     """
+    # The packages of this checkout are found in the working directory, which this would forbid.
+    session.env["PYTHONSAFEPATH"] = ""
+    if not session.virtualenv.is_sandboxed:
+        return
     path = LOCKS / f"{lock}.txt"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     stamp = Path(session.virtualenv.location) / f"installed-{lock}"
@@ -159,7 +168,8 @@ def measure(session: nox.Session) -> None:
         # nox runs no further session after Ctrl-C, so the partial run gets its report here.
         for run, _ in sorted(runs(results) - before):
             await_end(run)
-            session.run("python", "-m", "analysis", str(run), success_codes=[0, 1])
+            with suppress(CommandFailed):
+                session.run("python", "-m", "analysis", str(run))
         raise
     finally:
         # A failed run gets a report too, if it got as far as making its folder.
@@ -278,7 +288,8 @@ def audit(session: nox.Session) -> None:
     """
     install(session, "host")
     # Findings are no failure of the session. Scripts that need the status call the module.
-    session.run("python", "-m", "analysis.audit", *session.posargs, success_codes=[0, 1])
+    accepted = [ANSWERED, FOUND_SOMETHING]
+    session.run("python", "-m", "analysis.audit", *session.posargs, success_codes=accepted)
 
 
 @nox.session(default=False)
@@ -288,7 +299,8 @@ def verify(session: nox.Session) -> None:
     """
     install(session, "host")
     # "Not reproduced" and "cannot tell" are answers, not failures of the session.
-    session.run("python", "-m", "analysis.verify", *session.posargs, success_codes=[0, 1, 2])
+    accepted = [ANSWERED, NOT_REPRODUCED, CANNOT_TELL]
+    session.run("python", "-m", "analysis.verify", *session.posargs, success_codes=accepted)
 
 
 @nox.session(default=False)

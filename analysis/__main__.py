@@ -31,6 +31,7 @@ from analysis.run import read_runs
 from analysis.topics.comparisons.section import verdict_lines
 from analysis.topics.latency.histograms import write_histograms
 from experiments.errors import ResultsError
+from experiments.output import outlive_readers
 from experiments.records.files import latest_run
 from experiments.records.folder import unwritable, write
 from experiments.records.sessions import outcome
@@ -140,4 +141,5 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main(sys.argv[1:]))

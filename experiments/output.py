@@ -1,13 +1,14 @@
 """
-An output that nobody reads any more, such as a closed terminal, ends no run.
+Outputs that end no command: a closed terminal, and an encoding that lacks a character.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Buffer
@@ -33,13 +34,18 @@ class _Patient(io.FileIO):
 def outlive_readers() -> None:
     """
     Let this process go on when the reader of its standard output or error ends.
+
+    A character that the output's encoding lacks is written as a question mark.
     """
-    sys.stdout, sys.stderr = (
-        io.TextIOWrapper(
-            io.BufferedWriter(_Patient(stream.fileno(), "wb", closefd=False)),
-            encoding=stream.encoding,
-            errors=stream.errors,
-            line_buffering=True,
-        )
-        for stream in (sys.stdout, sys.stderr)
+    sys.stdout, sys.stderr = map(_patient, (sys.stdout, sys.stderr))
+
+
+def _patient(stream: TextIO | None) -> TextIO:
+    # Python has no stream for a descriptor that was closed before the start.
+    file = os.devnull if stream is None else stream.fileno()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Patient(file, "wb", closefd=stream is None)),
+        encoding="utf-8" if stream is None else stream.encoding,
+        errors="replace",
+        line_buffering=True,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.audit.sources import STDIN
+from analysis.statuses import ANSWERED, FOUND_SOMETHING, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ support? Reads ab's text from any machine. Each finding has a severity:
   warning  a common conclusion from such numbers is wrong here
   error    the numbers contradict each other, or the result is incomplete
 """
-EPILOG = """\
+EPILOG = f"""\
 Several files are compared: each FILE is an arm, the first is the baseline, and each output of ab
 in a file is one run of its arm. For an arm with runs in several files, use --arm NAME FILE ….
 
@@ -31,9 +32,9 @@ in a file is one run of its arm. For an arm with runs in several files, use --ar
   python -m analysis.audit --arm netns n1.txt n2.txt n3.txt --arm docker d1.txt d2.txt d3.txt
 
 exit status:
-  0  no finding is worse than a note
-  1  at least one finding is a warning or an error
-  2  a FILE cannot be read or holds no output of ab, or the options are wrong
+  {ANSWERED:<2}  no finding is worse than a note
+  {FOUND_SOMETHING:<2}  at least one finding is a warning or an error
+  {USAGE:<2}  a FILE cannot be read or holds no output of ab, or the options are wrong
 """
 
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from analysis.audit.result import Result
 
-FORMAT = 2
+FORMAT = 3
 """
 Version of the JSON; counts up when a key is removed or changes its meaning.
 
-History: 2 names the fields of a reading as the stored records do.
+History: 2 names the fields of a reading as the stored records do; 3 has exit statuses that no
+failure has.
 """
 
 WIDTH = 96

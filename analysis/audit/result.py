@@ -12,14 +12,13 @@ from analysis.audit.checks import audit
 from analysis.audit.comparison import Arm, compare
 from analysis.audit.findings import Finding, Severity, shortened
 from analysis.audit.sources import read_source
+from analysis.statuses import ANSWERED, FOUND_SOMETHING, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.audit.sources import Source
     from experiments.records.ab.output import AbOutput
-
-NOTHING_WORSE_THAN_NOTES, FOUND_SOMETHING, UNREADABLE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,12 @@ class Result:
         The status that --help explains.
         """
         if any(file.error for file in self.files):
-            return UNREADABLE
+            return USAGE
         outputs = [output for file in self.files for output in file.outputs]
         findings = chain(self.comparison, *(output.findings for output in outputs))
         if {finding.severity for finding in findings} & {Severity.WARNING, Severity.ERROR}:
             return FOUND_SOMETHING
-        return NOTHING_WORSE_THAN_NOTES
+        return ANSWERED
 
 
 def audit_arms(arms: Mapping[str, Sequence[str]]) -> Result:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from analysis.folders import REFERENCE, RESULTS, VALUE_AT_FAULT
 from analysis.run import read_run
+from analysis.statuses import ANSWERED, CANNOT_TELL, NOT_REPRODUCED, USAGE
 from analysis.verify import rule
 from analysis.verify.conditions import ALLOWABLE, incomparable, told
 from analysis.verify.effects import shared_pairs, verify
-from analysis.verify.printing import CANNOT_TELL, Result, as_json, as_text, refusal
+from analysis.verify.printing import Result, as_json, as_text, refusal
 from analysis.verify.runs import read_reference
 from experiments.errors import ResultsError
+from experiments.output import outlive_readers
 from experiments.records.files import latest_run
 from experiments.records.raw import check_raw
 
@@ -49,10 +51,11 @@ All other differences (machine, kernel, CPUs, versions, commit, rounds, requests
 are listed after the outcome.
 
 exit status:
-  0  reproduced, or reproduced in direction: the claim is the direction, the size depends on the
-     machine
-  1  not reproduced
-  2  cannot tell; or the runs cannot be compared or read, or the options are wrong
+  {ANSWERED:<2}  reproduced, or reproduced in direction: the claim is the direction, the size
+      depends on the machine
+  {NOT_REPRODUCED:<2}  not reproduced
+  {CANNOT_TELL:<2}  cannot tell
+  {USAGE:<2}  no answer: the runs cannot be compared or read, or the options are wrong
 """
 
 
@@ -149,10 +152,10 @@ def main(arguments: Sequence[str]) -> int:
         result = compare(here, reference, options.allow)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
-        return CANNOT_TELL
+        return USAGE
     except VALUE_AT_FAULT as error:
         print(f"error: a record contains an invalid value: {error!r}", file=sys.stderr)
-        return CANNOT_TELL
+        return USAGE
     for run in (here, reference):
         for place in run.set_aside:
             print(f"warning: {run.name}: a record was set aside: {place}", file=sys.stderr)
@@ -166,4 +169,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main(sys.argv[1:]))

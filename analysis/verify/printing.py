@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from analysis.formatting import count, not_comparable, percent
 from analysis.statistics.verdicts import Kind
+from analysis.statuses import ANSWERED, CANNOT_TELL, NOT_REPRODUCED, USAGE
 from analysis.verify.rule import Outcome, Sizes
 
 if TYPE_CHECKING:
@@ -24,15 +25,18 @@ if TYPE_CHECKING:
     from analysis.verify.conditions import Unlike
     from analysis.verify.effects import Effect, Row, Verification
 
-FORMAT = 1
-"""Version of the JSON; counts up when a key is removed or changes its meaning."""
+FORMAT = 2
+"""
+Version of the JSON; counts up when a key is removed or changes its meaning.
+
+History: 2 has exit statuses that no failure has.
+"""
 
 WIDTH = 96
 SHOWN_CHARACTERS = 48
-REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = 0, 1, 2
 STATUS = {
-    Outcome.REPRODUCED: REPRODUCED,
-    Outcome.IN_DIRECTION: REPRODUCED,
+    Outcome.REPRODUCED: ANSWERED,
+    Outcome.IN_DIRECTION: ANSWERED,
     Outcome.NOT_REPRODUCED: NOT_REPRODUCED,
     Outcome.CANNOT_TELL: CANNOT_TELL,
 }
@@ -67,7 +71,7 @@ class Result:
         The status that --help explains.
         """
         if self.verification is None:
-            return CANNOT_TELL
+            return USAGE
         return STATUS[self.verification.outcome]
 
 

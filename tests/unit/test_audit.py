@@ -465,12 +465,12 @@ SOUND = NETNS.replace("  50%    806\n", "  50%    901\n")
 
 def test_exit_statuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    0 for notes at most, 1 for a warning or an error, 2 for what is not an output of ab.
+    0 for notes at most, 10 for a warning or an error, 2 for what is not an output of ab.
     """
     sound = file(tmp_path, "sound", SOUND)
     assert main([sound]) == 0
     assert "0 errors, 0 warnings" in capsys.readouterr().out
-    assert main([file(tmp_path, "published", PUBLISHED)]) == 1
+    assert main([file(tmp_path, "published", PUBLISHED)]) == 10
     assert main([file(tmp_path, "empty", "")]) == 2
     assert "it is empty" in capsys.readouterr().out
     assert main([sound, str(tmp_path / "missing")]) == 2
@@ -499,7 +499,7 @@ def test_arms_have_names_and_several_files(
     one = file(tmp_path, "one", NETNS + NETNS.replace("54.07", "54.08"))
     two = file(tmp_path, "two", NETNS)
     three = file(tmp_path, "three", PUBLISHED)
-    assert main(["--arm", "raw", one, two, "--arm", "docker", three]) == 1
+    assert main(["--arm", "raw", one, two, "--arm", "docker", three]) == 10
     text = capsys.readouterr().out
     assert f"{one} (output 2)" in text
     assert "docker 29.213/s (1 run) against raw 54.07" in " ".join(text.split())
@@ -513,7 +513,7 @@ def test_standard_input_is_the_default(
     """
     piped = SimpleNamespace(buffer=io.BytesIO(PUBLISHED.encode()), isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", piped)
-    assert main([]) == 1
+    assert main([]) == 10
     assert capsys.readouterr().out.startswith("standard input\n  ok       read: ApacheBench 2.3")
 
 
@@ -559,11 +559,11 @@ def test_an_ascii_terminal_and_a_closed_pipe_are_survived(tmp_path: Path) -> Non
     done = subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (10, "")
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
         done = subprocess.run(
             command, cwd=root, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (10, "")

@@ -153,7 +153,7 @@ def test_nothing_is_reproduced_where_nothing_is_shared(tmp_path: Path, reference
     here = run(tmp_path / "B", comparisons=control)
     result = compare(here, reference, [])
     assert result.verification is not None
-    assert result.exit_status == 2
+    assert result.exit_status == 12
     text = as_text(result, result.verification)
     assert "Not compared (not in this run): matched." in text
     assert "Of the reference's 1 focal effect, none is in this run." in text
@@ -367,7 +367,7 @@ def test_what_is_not_comparable_in_a_run_is_not_told_of_its_time(
     (row,) = result.verification.rows
     assert (row.outcome, row.gap) == (Outcome.CANNOT_TELL, None)
     assert row.counts is (at_fault == "B")
-    assert result.exit_status == 2
+    assert result.exit_status == 12
     text = as_text(result, result.verification)
     where = {"A": "the reference", "B": "this run"}[at_fault]
     shares = f"matched, in {where}: not comparable: 100.00 % of the .* 90.00 % of the "
@@ -394,8 +394,8 @@ def reported(arguments: Sequence[object], capsys: pytest.CaptureFixture[str]) ->
     [
         (CLEAR, 0, "Overall: reproduced."),
         ((0.4, 0.01), 0, "Overall: reproduced in direction."),
-        (NONE, 1, "Overall: not reproduced."),
-        (OPEN, 2, "Overall: cannot tell."),
+        (NONE, 11, "Overall: not reproduced."),
+        (OPEN, 12, "Overall: cannot tell."),
     ],
 )
 def test_the_exit_status_says_the_outcome(

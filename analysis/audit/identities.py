@@ -1,8 +1,9 @@
 """
 Identities among the numbers of one output: the formulas by which ab computes one from others.
 
-A printed number stands for every value that rounds to it. An identity fails only if none of them
-fits. The formulas are those of ``output_results`` in ``support/ab.c``.
+A printed number stands for every value that is printed so. An identity fails only if none of them
+fits, by the rules of the version that printed the output (``versions``). Without a headline, the
+rules of every version are tried.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity
-from analysis.audit.ranges import Range, same
+from analysis.audit.ranges import Range, plain, same
+from analysis.audit.versions import TRUNK, VERSIONS, Version, by_headline, candidates
 
 if TYPE_CHECKING:
     from experiments.records.ab.numbers import Printed
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
 
 Check = Callable[..., "tuple[bool | None, str]"]
 
+LARGEST_INDEX = 2**31 // 99
+"""Requests above which ab before 2.4.32 computes the place of a percentile with an overflow."""
+
 
 @dataclass(frozen=True)
 class Identity:
     """
     What must hold among the values of some labels.
 
-    ``check`` takes the output and the values. It says whether they agree, None if that cannot be
-    told, with the numbers or the reason.
+    ``check`` takes the version, the output and the values. It says whether they agree, None if that
+    cannot be told, with the numbers or the reason.
     """
 
     words: str
@@ -37,57 +42,108 @@ class Identity:
     check: Check
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """
+    What the rules of one version say of an output; each identity by its words, with the numbers.
+    """
+
+    version: Version
+    holding: list[str]
+    failing: dict[str, str]
+    lacking: dict[str, str]
+
+
 def _formula(compute: Callable[..., Range]) -> Check:
-    def check(_: AbOutput, printed: Printed, *sources: Printed | int) -> tuple[bool, str]:
-        computed = compute(*map(Range.of, sources))
-        detail = f"printed is {printed.value:g}, computed {computed}"
-        return computed.overlaps(Range.of(printed)), detail
+    def check(
+        version: Version, _: AbOutput, printed: Printed, *sources: Printed | int
+    ) -> tuple[bool, str]:
+        computed = compute(*map(Range.of, sources)).widened(version.relative_error)
+        return computed.overlaps(Range.of(printed)), _side_by_side(printed, computed)
 
     return check
 
 
-def _failures(output: AbOutput, failed: int, *kinds: int) -> tuple[bool, str]:
+def _side_by_side(printed: Printed, computed: Range) -> str:
+    return f"printed is {plain(printed.value)}, computed {computed}"
+
+
+def _transfer(
+    version: Version, _: AbOutput, printed: Printed, transferred: int, seconds: Printed
+) -> tuple[bool, str]:
+    computed = version.transfer_rate(transferred, Range.of(seconds))
+    computed = computed.widened(version.relative_error)
+    return computed.overlaps(Range.of(printed)), _side_by_side(printed, computed)
+
+
+def _failures(
+    version: Version, output: AbOutput, failed: int, *kinds: int
+) -> tuple[bool | None, str]:
     total = sum(kinds)
-    # The trunk also counts requests as failed that could not be written.
-    allowed = range(total, total + (output.write_errors or 0) + 1)
-    return failed in allowed, f"printed is {failed}, the sum {total}"
+    if version is TRUNK:
+        # A failed request is counted once, and not always under a kind.
+        return max(kinds) <= failed <= (output.requests_completed or failed), f"{failed} failed"
+    if total < failed <= total + version.failures_of_no_kind:
+        return None, f"{failed} failed, {total} have a kind; a header without an end has none"
+    return failed == total, f"printed is {failed}, the sum {total}"
 
 
-def _bodies(output: AbOutput, html: int, requests: int, failed: int) -> tuple[bool | None, str]:
-    if output.document_length_variable:
-        return None, "lengths may vary (-l)"
-    if output.document_length is None:
-        return None, "no “Document Length”"
-    if failed:
-        return None, "some requests failed"
+def _bodies(
+    version: Version, output: AbOutput, html: int, requests: int, failed: int
+) -> tuple[bool | None, str]:
+    if output.document_length is None or failed:
+        return None, "the length varies (-l) or is missing, or some requests failed"
     # If a time limit ends the run, the requests then under way are received in part.
     under_way = output.document_length * (output.concurrency or 0)
     computed = output.document_length * requests
-    detail = f"printed is {html}, computed {computed}"
-    return computed <= html <= computed + under_way, detail
+    excess = html - computed
+    if computed >= 2**31 and version.wraps:
+        excess %= 2**32
+    if 0 <= excess <= under_way:
+        return True, ""
+    uncounted = output.keep_alive_requests or output.write_errors or output.tls_protocol
+    if excess > 0 or uncounted or not version.lengths_fail:
+        return None, "answers of other lengths that are no failures may be among them"
+    return False, f"printed is {html}, computed {computed}"
 
 
-def _percentiles(_: AbOutput, percentiles_ms: dict[int, Printed]) -> tuple[bool, str]:
+def _percentiles(
+    _: Version, output: AbOutput, percentiles_ms: dict[int, Printed]
+) -> tuple[bool | None, str]:
+    if (output.requests_completed or 0) > LARGEST_INDEX:
+        return None, "too many requests for the index of ab before 2.4.32"
     for (lower, low), (upper, high) in pairwise(sorted(percentiles_ms.items())):
         if low.value > high.value:
             return False, f"{lower} % is {low.value:g} ms, {upper} % is {high.value:g} ms"
     return True, ""
 
 
-def _median(output: AbOutput, median: Printed, line: Printed, requests: int) -> tuple[bool, str]:
+def _median(
+    _: Version, output: AbOutput, median: Printed, line: Printed, requests: int
+) -> tuple[bool | None, str]:
+    if requests > LARGEST_INDEX:
+        return None, "too many requests for the index of ab before 2.4.32"
     # For an odd number of requests ab prints the mean of the middle one and the next.
     longest = output.percentiles_ms.get(100, median)
-    between = requests % 2 == 1 and line.value <= median.value <= longest.value
+    odd = output.workers is not None or requests % 2 == 1
+    between = odd and line.value <= median.value <= longest.value
     return same(median, line) or between, f"{median.value:g} and {line.value:g} ms"
 
 
-def _longest(_: AbOutput, longest: Printed, line: Printed) -> tuple[bool, str]:
+def _longest(_: Version, __: AbOutput, longest: Printed, line: Printed) -> tuple[bool, str]:
     return same(longest, line), f"{longest.value:g} and {line.value:g} ms"
 
 
-def _rows(_: AbOutput, rows: dict[str, dict[str, Printed]]) -> tuple[bool, str]:
+def _rows(version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]]) -> tuple[bool, str]:
     for row, columns in rows.items():
-        for middle in ("mean", "median"):
+        # Without deviations (-S), ab before 2.4.7 prints differences of the other rows here.
+        of_others = "sd" not in columns and "waiting" not in rows
+        if row == "processing" and (of_others or not version.processing_in_order):
+            continue
+        middles = ["median"]
+        if "sd" in columns or version.averages:
+            middles.append("mean")
+        for middle in middles:
             values = [columns[name].value for name in ("min", middle, "max") if name in columns]
             if values != sorted(values):
                 shown = ", ".join(f"{ms:g}" for ms in values)
@@ -119,7 +175,7 @@ IDENTITIES = (
     Identity(
         "transfer rate = total transferred / time",
         ("Transfer rate", "Total transferred", "Time taken for tests"),
-        _formula(lambda transferred, seconds: transferred / 1024 / seconds),
+        _transfer,
     ),
     Identity(
         "failed = connect + receive + length + exceptions",
@@ -150,30 +206,110 @@ IDENTITIES = (
 def identities(output: AbOutput) -> list[Finding]:
     """
     One finding for each identity that fails, one for all that hold, one for all not checked.
+
+    The output is read as measured.
     """
-    found: list[Finding] = []
-    holding: list[str] = []
-    lacking: dict[str, str] = {}
+    judgement = explained(output)
+    found = _printed_time(output, judgement.version)
+    found += _failing(output, judgement) or _of_another(output, judgement.version)
+    if judgement.holding:
+        text = (
+            f"{len(judgement.holding)} hold within the printed rounding, by the rules of ab "
+            f"{judgement.version.name}: {'; '.join(judgement.holding)}."
+        )
+        values = {"holding": judgement.holding, "version": judgement.version.name}
+        found.append(Finding("identities", Severity.OK, text, values))
+    if judgement.lacking:
+        named = "; ".join(f"{words} ({detail})" for words, detail in judgement.lacking.items())
+        text = f"{len(judgement.lacking)} not checked: {named}."
+        lacking = {"lacking": judgement.lacking}
+        found.append(Finding("identities_not_checked", Severity.NOTE, text, lacking))
+    return found
+
+
+def explained(output: AbOutput) -> Judgement:
+    """
+    What the version says whose rules explain the output best, of those that may have printed it.
+    """
+    judged = [_judged(output, version) for version in candidates(output)]
+    latency = output.latency_mean_ms is not None
+    return min(
+        judged,
+        key=lambda of: (len(of.failing), of.version.prints_latency is not latency),
+    )
+
+
+def _judged(output: AbOutput, version: Version) -> Judgement:
+    judgement = Judgement(version, [], {}, {})
     for identity in IDENTITIES:
         values = [output.labelled(label) for label in identity.labels]
         pairs = zip(identity.labels, values, strict=True)
         missing = [f"no “{label}”" for label, value in pairs if value is None or value == {}]
-        holds, detail = (None, ", ".join(missing)) if missing else identity.check(output, *values)
+        holds, detail = (
+            (None, ", ".join(missing)) if missing else identity.check(version, output, *values)
+        )
         if holds:
-            holding.append(identity.words)
+            judgement.holding.append(identity.words)
         elif holds is None:
-            lacking[identity.words] = detail
+            judgement.lacking[identity.words] = detail
         else:
-            text = (
-                f"Fails: {identity.words}; {detail}. The text was edited, or it mixes the numbers "
-                "of different runs."
-            )
-            found.append(Finding("identity", Severity.ERROR, text, {"identity": identity.words}))
-    if holding:
-        text = f"{len(holding)} hold within the printed rounding: {'; '.join(holding)}."
-        found.append(Finding("identities", Severity.OK, text, {"holding": holding}))
-    if lacking:
-        named = "; ".join(f"{words} ({detail})" for words, detail in lacking.items())
-        text = f"{len(lacking)} not checked: {named}."
-        found.append(Finding("identities_not_checked", Severity.NOTE, text, {"lacking": lacking}))
-    return found
+            judgement.failing[identity.words] = detail
+    return judgement
+
+
+def _failing(output: AbOutput, judgement: Judgement) -> list[Finding]:
+    others = [] if not by_headline(output) else [_judged(output, other) for other in VERSIONS]
+    explaining = [other.version.name for other in others if not other.failing]
+    severity = Severity.ERROR
+    if explaining:
+        severity = Severity.WARNING
+        reason = f"By the rules of ab {explaining[0]} it holds: the headline is of another output."
+    elif by_headline(output):
+        reason = "The text was edited, or it mixes the numbers of different runs."
+    else:
+        reason = "Another version printed it than those known, or the text was edited."
+    return [
+        Finding(
+            "identity",
+            severity,
+            f"Fails: {words}; {detail}. {reason}",
+            {"identity": words, "version": judgement.version.name, "explained_by": explaining},
+        )
+        for words, detail in judgement.failing.items()
+    ]
+
+
+def _of_another(output: AbOutput, version: Version) -> list[Finding]:
+    """
+    That an output without a headline is of a version that computes in another way than today's.
+    """
+    if by_headline(output) or not _judged(output, VERSIONS[0]).failing:
+        return []
+    text = (
+        f"There is no headline of a known version, but the numbers are those of ab {version.name}, "
+        "which computes in another way than today's."
+    )
+    return [Finding("version", Severity.NOTE, text, {"version": version.name})]
+
+
+def _printed_time(output: AbOutput, version: Version) -> list[Finding]:
+    """
+    That a duration is another one than it looks.
+    """
+    seconds = output.duration_s
+    if seconds is None or seconds.half_unit > 1e-6 or seconds.value % 1 >= 0.1:
+        return []
+    whole, microseconds = divmod(round(seconds.value * 1e6), 10**6)
+    printed = f"{whole}.{microseconds:03d}"
+    text = (
+        f"The run took {seconds.value:.6f} s, printed “{printed} seconds”: ab {version.name} "
+        "prints the microseconds without leading zeros."
+    )
+    return [
+        Finding(
+            "printed_time",
+            Severity.NOTE,
+            text,
+            {"printed": printed, "duration_s": seconds.value},
+        )
+    ]

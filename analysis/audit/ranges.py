@@ -56,6 +56,12 @@ class Range:
         """
         return Range(self.low + other.low, self.high + other.high)
 
+    def widened(self, relative_error: float) -> Range:
+        """
+        The values that a computation with this relative error may make of these.
+        """
+        return Range(self.low * (1 - relative_error), self.high * (1 + relative_error))
+
     def overlaps(self, other: Range) -> bool:
         """
         Whether both may be one value.
@@ -67,10 +73,19 @@ class Range:
         The limits, with enough digits to tell them apart.
         """
         if self.high == math.inf:
-            return f"at least {self.low:.6g}"
+            return f"at least {plain(self.low)}"
         if self.high - self.low <= SLACK * self.high:
-            return f"{self.low:.10g}"
-        return f"{self.low:.6g} to {self.high:.6g}"
+            return plain(self.low)
+        decimals = max(0, 1 - math.floor(math.log10(self.high - self.low)))
+        return f"{plain(self.low, decimals)} to {plain(self.high, decimals)}"
+
+
+def plain(number: float, decimals: int = 6) -> str:
+    """
+    A number as people write it: never with an exponent, nor with zeros at its end.
+    """
+    digits = f"{number:.{decimals}f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def same(one: Printed, other: Printed) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from analysis.audit.findings import shortened
 from analysis.audit.other_formats import describe
+from analysis.audit.versions import as_measured
 from experiments.records.ab.output import read_outputs
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def source_of(name: str, data: bytes) -> Source:
             "tail -n 100."
         )
     text = _decoded(data)
-    of_ab = (output for output in read_outputs(text) if output.is_of_ab)
+    of_ab = (as_measured(output) for output in read_outputs(text) if output.is_of_ab)
     outputs = list(islice(of_ab, LARGEST_OUTPUTS + 1))
     if not outputs:
         return Source(name, error=f"this is not an output of ab: {describe(text)}", cut=cut)

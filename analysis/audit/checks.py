@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.completeness import completeness
-from analysis.audit.identities import identities
+from analysis.audit.identities import explained, identities
 from analysis.audit.latencies import percentiles, rounding, tail
 from analysis.audit.load import client, connections, duration, one_number, one_run, under_way
 from analysis.audit.reliability import reliability
@@ -24,6 +24,7 @@ def audit(output: AbOutput) -> list[Finding]:
     found = completeness(output)
     if output.requests_completed is None:
         return found
+    version = explained(output).version
     return [
         *found,
         *identities(output),
@@ -31,10 +32,10 @@ def audit(output: AbOutput) -> list[Finding]:
         *reliability(output),
         connections(output),
         client(output),
-        under_way(output),
+        under_way(output, version),
         duration(output),
-        rounding(output),
-        percentiles(output),
-        tail(output),
+        rounding(output, version),
+        percentiles(output, version),
+        tail(output, version),
         one_run(output),
     ]

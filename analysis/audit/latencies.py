@@ -4,13 +4,16 @@ What the printed latencies support: their rounding, their percentiles, their tai
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made, share
-from analysis.audit.ranges import Range
+from analysis.audit.ranges import plain
+from analysis.audit.tails import Reading, Slow, Times, times_of, total_mean
+from analysis.formatting import count, sentence
 
 if TYPE_CHECKING:
-    from experiments.records.ab.numbers import Printed
+    from analysis.audit.versions import Version
     from experiments.records.ab.output import AbOutput
 
 TABLE = "Percentage of the requests"
@@ -22,12 +25,11 @@ COARSEST_BELOW_MS = 5.0
 BEYOND = 10
 """Requests that must lie beyond a percentile; with fewer, single requests decide it."""
 
-SKEWED = 1.2
 BIMODAL = 1.5
-"""Ratio of mean to median above which a tail is a note, and a warning."""
+"""Ratio of mean to median above which a tail is a warning."""
 
 
-def rounding(output: AbOutput) -> Finding:
+def rounding(output: AbOutput, version: Version) -> Finding:
     """
     How large the rounding to whole milliseconds is against the percentiles.
     """
@@ -42,32 +44,33 @@ def rounding(output: AbOutput) -> Finding:
     if not coarse:
         text = f"No percentile is below {COARSE_BELOW_MS:g} ms, so rounding is negligible."
         return Finding("rounding", Severity.OK, text, {"error_percent": {}})
+    below, above = version.request
     errors = {
-        percent: 100 * value.half_unit / value.value if value.value else None
+        percent: 100 * above / value.value if value.value else None
         for percent, value in coarse.items()
     }
+    sign = "±" if below else "+"
     shown = ", ".join(
         f"{percent} % is {coarse[percent].value:g} ms "
-        + ("(no significant digit)" if error is None else f"(±{error:.0f} %)")
+        + ("(no significant digit)" if error is None else f"({sign}{error:.0f} %)")
         for percent, error in errors.items()
         if percent in {min(errors), 90, 99}
     )
-    text = (
-        f"Percentiles are rounded to whole milliseconds (±0.5 ms): {shown}. The percentile file "
-        "(-e) has microseconds."
-    )
+    text = f"Percentiles are whole milliseconds ({sign}{above:g} ms): {shown}."
+    if above < 1:
+        text += " The percentile file (-e) has microseconds."
     worst = next(iter(coarse.values())).value
     severity = Severity.WARNING if worst < COARSEST_BELOW_MS else Severity.NOTE
     values = {"error_percent": {str(percent): error for percent, error in errors.items()}}
     return Finding("rounding", severity, text, values)
 
 
-def percentiles(output: AbOutput) -> Finding:
+def percentiles(output: AbOutput, version: Version) -> Finding:
     """
     Which percentiles have enough requests beyond them.
 
-    ab prints the sorted request of index ``requests * percent / 100``, rounded down. For the
-    percentile file (``-e``) it adds a half first, so that the index may lie beyond the last one.
+    ab prints the sorted request at ``version.index``. For the percentile file (``-e``) it adds a
+    half before rounding down, so that the index may lie beyond the last one.
     """
     requests = output.requests_completed
     printed = [percent for percent in sorted(output.percentiles_ms) if percent < 100]
@@ -75,7 +78,7 @@ def percentiles(output: AbOutput) -> Finding:
         return not_made("percentiles", output.lacking(TABLE, "Complete requests"))
     supported = [p for p in printed if requests * (100 - p) >= BEYOND * 100]
     unsupported = [p for p in printed if p not in supported]
-    longest = [p for p in printed if requests * p // 100 >= requests - 1]
+    longest = [p for p in printed if version.index(requests, p) >= requests - 1]
     values = {"supported": supported, "unsupported": unsupported, "longest_request": longest}
     if not unsupported:
         text = (
@@ -100,53 +103,113 @@ def _named(percents: list[int]) -> str:
     return ", ".join(f"{percent} %" for percent in percents)
 
 
-def _median_ms(output: AbOutput) -> Printed | None:
-    return output.percentiles_ms.get(50) or output.time_ms("total", "median")
-
-
-def tail(output: AbOutput) -> Finding:
+def tail(output: AbOutput, version: Version) -> Finding:
     """
-    How much of the mean is a tail, and the single stall that would explain it.
+    How much of the mean is a tail, and what explains it.
     """
-    median, mean = _median_ms(output), output.latency_mean_ms
-    if mean is None:
-        mean = output.time_ms("total", "mean")
-    if median is None or mean is None:
-        needed = {"50%": median, "Time per request": mean}
-        return not_made("tail", [label for label, number in needed.items() if number is None])
-    values = {"median_ms": median.value, "mean_ms": mean.value, "share_in_tail": 0.0}
-    if Range.of(mean).low <= SKEWED * Range.of(median).high:
-        text = f"Mean ({mean.value:g} ms) and median ({median.value:g} ms) agree."
-        return Finding("tail", Severity.OK, text, values)
-    excess_ms = mean.value - median.value
-    values["share_in_tail"] = excess_ms / mean.value
-    text = (
-        f"The median is {median.value:g} ms, the mean {mean.value:g} ms: "
-        f"{share(excess_ms, mean.value)} of the mean is a tail above the median."
-        f"{_stall(output, excess_ms, values)}"
-    )
-    severity = Severity.WARNING if mean.value > BIMODAL * median.value else Severity.NOTE
-    return Finding("tail", severity, text, values)
+    times = times_of(output, version)
+    if times is None:
+        return not_made("tail", output.lacking("Complete requests", "Concurrency Level", "50%"))
+    if reason := _no_distribution(output, version):
+        text = f"Nothing can be said of a tail: {reason}."
+        return Finding("tail", Severity.NOTE, text, {"reading": None})
+    return _tail(output, version, times)
 
 
-def _stall(output: AbOutput, excess_ms: float, values: dict[str, float]) -> str:
-    requests, concurrency = output.requests_completed, output.concurrency
-    if not requests or not concurrency:
-        return ""
-    total_s = excess_ms * requests / 1e3
-    stall_s = total_s / concurrency
-    values["stall_s"] = stall_s
-    text = (
-        f" A single stall of {stall_s:.3g} s of all {concurrency} connections, at the start for "
-        "example, would explain the tail; a stall is no steady cost per request."
+def _no_distribution(output: AbOutput, version: Version) -> str | None:
+    requests = output.requests_completed or 0
+    if output.bytes_transferred == 0:
+        return "no answer was received, so the times are those of failures"
+    if requests < BEYOND:
+        return f"only {count(requests, 'request')} {'was' if requests == 1 else 'were'} complete"
+    if output.requests_asked is not None and output.requests_asked < requests:
+        return "beyond “Number of requests” ab prints means of several requests"
+    if output.interrupted and version.wraps:
+        return f"after Ctrl-C ab {version.name} has a time of 0 ms for requests that it never made"
+    return None
+
+
+def _tail(output: AbOutput, version: Version, times: Times) -> Finding:
+    median = output.percentiles_ms.get(50) or output.labelled("Total, median")
+    mean = total_mean(output, version)
+    # Without its line, the mean is known from “Time per request”, which is at least as large.
+    shown = mean or output.latency_mean_ms
+    mean_ms = shown.value if shown else times.mean.high
+    numbers = (
+        f"median {plain(median.value)} ms, mean {'at most ' if mean is None else ''}"
+        f"{plain(mean_ms, 3)} ms"
     )
-    longest = output.percentiles_ms.get(100)
-    median = _median_ms(output)
-    if longest is None or median is None or longest.value <= median.value:
-        return text
-    fewest = total_s * 1e3 / (longest.value - median.value)
-    values["at_least_slow_requests"] = fewest
+    values = {"median_ms": median.value, "mean_ms": mean_ms, "share_in_tail": 0.0, "reading": None}
+    slow = times.slow()
+    if not times.skewed and (slow is None or not times.hides(slow)):
+        if mean is None and mean_ms > BIMODAL * median.value:
+            text = f"Whether there is a tail cannot be told without the line “Total”: {numbers}."
+            return Finding("tail", Severity.NOTE, text, values)
+        return Finding("tail", Severity.OK, f"Mean and median agree: {numbers}.", values)
+    reading = times.reading(slow)
+    least, most = times.above_median
+    values |= {"share_in_tail": least, "reading": reading.value}
+    text = f"{_explained(output, times, slow, reading)} {sentence(numbers)}"
+    text += f": {_between(least, most)} of the mean is a tail above the median." if least else "."
+    if slow is not None:
+        values |= {
+            "slow_from_ms": slow.from_ms,
+            "slow_at_least": slow.sure,
+            "slow_at_most": slow.most,
+        }
+    if output.failed_receive or output.failed_exceptions:
+        text += " Times of failed requests are among them."
+    severe = mean_ms > BIMODAL * median.value or not times.skewed
+    return Finding("tail", Severity.WARNING if severe else Severity.NOTE, text, values)
+
+
+def _between(least: float, most: float) -> str:
+    shown = [share(each, 1) for each in (least, most)]
+    return shown[1] if round(least, 2) == round(most, 2) else " to ".join(shown)
+
+
+def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Reading) -> str:
+    requests, connections = times.levels.requests, times.concurrency
+    if slow is None or reading is Reading.BROAD:
+        return (
+            "The distribution is broad: no class of slow requests stands out that explains the "
+            "tail, as one stall or a steady cost would make it."
+        )
+    longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
+    of_at_most = "" if longest is None else f" of at most {plain(longest.value)} ms"
+    from_ms = f"{math.ceil(slow.sure_ms)} ms or more"
+    number = f"{slow.sure}" if slow.sure == slow.most else f"{slow.sure} to {slow.most}"
+    if reading is Reading.SINGLE:
+        return (
+            f"One request alone ({from_ms}) is at least {share(times.carried(slow), 1)} of the "
+            f"time of all {requests} requests: a single event, no cost of every request."
+        )
+    if reading is Reading.STALL:
+        return (
+            f"One stall{of_at_most} explains the tail, a steady cost does not: {slow.sure} of "
+            f"{requests} requests took {from_ms}, longer than half of the run, so that all of them "
+            "were under way at one moment."
+        )
+    one_in = _one_in(requests, slow)
+    if reading is Reading.STEADY:
+        stalls = max(2, -(-slow.sure // connections))
+        return (
+            f"The tail is a steady cost of {one_in}, {from_ms} each: {number} of {requests} "
+            f"requests were slow. One stall{of_at_most} would have delayed at most "
+            f"{count(connections, 'request')}; it would take {stalls} or more, one after another."
+        )
+    decided = "The start times in a gnuplot file (-g) would decide."
+    if requests <= connections:
+        decided = "All requests began together, so no time of theirs can decide."
     return (
-        f"{text} The longest request took {longest.value:g} ms, so at least "
-        f"{fewest:.0f} of {requests} requests were slow."
+        f"Both fit: one stall{of_at_most} that delayed {count(connections, 'request')} at most, or "
+        f"a steady cost of {one_in}. {number} of {requests} requests were slow "
+        f"({math.ceil(slow.from_ms)} ms or more). {decided}"
     )
+
+
+def _one_in(requests: int, slow: Slow) -> str:
+    rarest, most_frequent = round(requests / slow.sure), round(requests / slow.most)
+    if rarest == most_frequent:
+        return f"one request in {rarest}"
+    return f"one request in {most_frequent} to {rarest}"

@@ -7,10 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made
-from analysis.audit.ranges import Range
+from analysis.audit.ranges import Range, plain
+from analysis.audit.tails import total_mean
 from analysis.formatting import count
 
 if TYPE_CHECKING:
+    from analysis.audit.versions import Version
     from experiments.records.ab.output import AbOutput
 
 FAST_PER_S = 15_000
@@ -30,9 +32,9 @@ def one_number(output: AbOutput) -> Finding:
     if rate is None or mean_ms is None:
         return not_made("one_number", output.lacking("Requests per second", "Time per request"))
     text = (
-        f"Mean latency ({mean_ms.value:g} ms) and requests per second ({rate.value:g}) are the "
-        "same measurement: ab divides the concurrency by one to get the other. A table with both "
-        "reports one difference twice."
+        f"“Time per request” ({plain(mean_ms.value)} ms) and “Requests per second” "
+        f"({plain(rate.value)}) are the same measurement: ab divides the concurrency by one to get "
+        "the other. A table with both reports one difference twice."
     )
     return Finding("one_number", Severity.NOTE, text)
 
@@ -81,29 +83,32 @@ def client(output: AbOutput) -> Finding:
         return not_made("client", ["Requests per second"])
     values = {"requests_per_second": rate.value, "workers": output.workers}
     if rate.value <= FAST_PER_S:
-        text = f"{rate.value:g} requests/s is within the capacity of a single thread of ab."
+        text = f"{plain(rate.value)} requests/s is within the capacity of a single thread of ab."
         return Finding("client", Severity.OK, text, values)
     threads = "single-threaded"
     if output.workers is not None and output.workers > 1:
         threads = f"running {output.workers} threads"
     text = (
-        f"{rate.value:g} requests/s: ab is {threads} and may itself be the bottleneck above "
+        f"{plain(rate.value)} requests/s: ab is {threads} and may itself be the bottleneck above "
         f"{FAST_PER_S} requests/s. Check its CPU time, or add a second client."
     )
     return Finding("client", Severity.WARNING, text, values)
 
 
-def under_way(output: AbOutput) -> Finding:
+def under_way(output: AbOutput, version: Version) -> Finding:
     """
     Whether as many requests were under way as the concurrency says.
     """
-    rate, mean_ms = output.requests_per_second, output.time_ms("total", "mean")
+    rate, mean_ms = output.requests_per_second, total_mean(output, version)
     concurrency = output.concurrency
     if rate is None or mean_ms is None or not concurrency:
         needed = ("Requests per second", "Total, mean", "Concurrency Level")
         return not_made("under_way", output.lacking(*needed))
-    # Little's law, with the upper limits of both rounded numbers.
-    most = Range.of(rate).high * Range.of(mean_ms).high / 1e3
+    # Little's law, with the upper limits of the rounded numbers.
+    rates = [Range.of(rate)]
+    if output.duration_s is not None and output.requests_completed:
+        rates.append(Range.of(output.requests_completed) / Range.of(output.duration_s))
+    most = min(each.high for each in rates) * version.mean.range(mean_ms).high / 1e3
     achieved = output.concurrency_achieved
     values = {"at_most_under_way": most, "concurrency": concurrency, "achieved": achieved}
     if most >= BUSY * concurrency and (achieved is None or achieved >= concurrency):
@@ -111,9 +116,10 @@ def under_way(output: AbOutput) -> Finding:
         return Finding("under_way", Severity.OK, text, values)
     most = min(most, concurrency if achieved is None else achieved)
     text = (
-        f"On average at most {most:.3g} of {count(concurrency, 'connection')} were under way "
-        "(Little's law: rate × mean time). Either ab sent late, or ramp-up and ramp-down are a "
-        "large part of the run. The printed mean latency is then not the mean of the latencies."
+        "“Time per request” is not the mean of the latencies: on average, complete requests were "
+        f"under way on at most {_amount(most)} of {count(concurrency, 'connection')} (Little's "
+        "law: rate × mean time). Requests that were never complete, pauses of ab, or ramp-up and "
+        "ramp-down took the rest of the time."
     )
     return Finding("under_way", Severity.WARNING, text, values)
 
@@ -128,22 +134,27 @@ def duration(output: AbOutput) -> Finding:
         return not_made("duration", output.lacking("Time taken for tests", "Concurrency Level"))
     rounds = complete / concurrency
     values = {"duration_s": seconds.value, "requests_per_connection": rounds}
+    took = f"{plain(seconds.value)} s"
     reasons = []
     if seconds.value < SHORT_S:
-        reasons.append(f"it took {seconds.value:g} s, less than {SHORT_S:g} s")
+        reasons.append(f"it took {took}, less than {SHORT_S:g} s")
     if rounds < FEW_ROUNDS:
-        reasons.append(
-            f"{count(complete, 'request')} at concurrency {concurrency} lasted only {rounds:.3g} "
-            "times the mean latency"
-        )
+        reasons.append(f"it had {count(complete, 'request')} at concurrency {concurrency}")
     if reasons:
         text = (
             f"Ramp-up and ramp-down are a large part of the run: {', and '.join(reasons)}. Send "
             "more requests (-n)."
         )
         return Finding("duration", Severity.WARNING, text, values)
-    text = f"{seconds.value:g} s, with {rounds:.4g} requests in sequence on each connection."
+    text = f"{took}, with {_amount(rounds)} requests in sequence on each connection."
     return Finding("duration", Severity.OK, text, values)
+
+
+def _amount(number: float) -> str:
+    """
+    Three significant digits, but all of a whole number.
+    """
+    return plain(number, 0) if number >= 100 else f"{number:.3g}"
 
 
 def one_run(output: AbOutput) -> Finding:

@@ -1,0 +1,293 @@
+"""
+The audit of tails: which explanations fit, and that none contradicts the true times.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import statistics
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.audit import latencies
+from analysis.audit.identities import explained
+from analysis.audit.order_statistics import Levels
+from analysis.audit.ranges import Range
+from experiments.records.ab.numbers import Printed
+from experiments.records.ab.output import AbOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from analysis.audit.findings import Finding
+
+PERCENTS = (50, 66, 75, 80, 90, 95, 98, 99)
+
+
+def printed(value: float, decimals: int = 0) -> Printed:
+    """
+    A number as ab prints it.
+    """
+    return Printed(round(value, decimals), 0.5 * 10.0**-decimals)
+
+
+def output(
+    times_ms: Sequence[float], concurrency: int, run_ms: float, *, cut: bool = False
+) -> AbOutput:
+    """
+    What ab prints of such times: rounded to milliseconds, or cut as in 2.0.4x.
+    """
+    ordered = sorted(float(int(time)) if cut else time for time in times_ms)
+    requests = len(ordered)
+    mean = statistics.fmean(ordered)
+
+    def whole(time: float) -> Printed:
+        return Printed(float(int(time)), 0.5) if cut else printed(time)
+
+    odd = requests % 2
+    return AbOutput(
+        version="2.0.41-dev" if cut else "2.3",
+        concurrency=concurrency,
+        requests_completed=requests,
+        requests_failed=0,
+        duration_s=printed(run_ms / 1e3, 6 if cut else 3),
+        requests_per_second=printed(requests / run_ms * 1e3, 2),
+        latency_mean_ms=printed(concurrency * run_ms / requests, 3),
+        connection_times_ms={
+            "total": {
+                "min": whole(ordered[0]),
+                "mean": whole(mean),
+                "sd": printed(statistics.stdev(ordered), 1),
+                "median": whole(statistics.fmean(ordered[requests // 2 :][: 1 + odd])),
+                "max": whole(ordered[-1]),
+            }
+        },
+        percentiles_ms={
+            **{percent: whole(ordered[requests * percent // 100]) for percent in PERCENTS},
+            100: whole(ordered[-1]),
+        },
+    )
+
+
+def tail(of: AbOutput) -> Finding:
+    """
+    The finding on the tail.
+    """
+    return latencies.tail(of, explained(of).version)
+
+
+def test_one_stall_of_all_connections_is_told_by_its_length() -> None:
+    """
+    Fifty requests that each last longer than half of the run were all under way at its middle.
+    """
+    finding = tail(output([800.0] * 950 + [18000.0] * 50, 50, 34_000))
+    assert finding.values["reading"] == "stall"
+    assert finding.text.startswith(
+        "One stall of at most 18000 ms explains the tail, a steady cost does not: 50 of 1000 "
+        "requests took 18000 ms or more, longer than half of the run"
+    )
+
+
+def test_a_steady_cost_of_one_in_ten_is_no_stall() -> None:
+    """
+    A thousand slow requests are more than a stall of a hundred connections delays.
+    """
+    finding = tail(output([1.0] * 9000 + [2001.0] * 1000, 100, 20_200))
+    assert finding.values["reading"] == "steady"
+    assert "a steady cost of one request in 10, 2001 ms or more each" in finding.text
+    assert "One stall of at most 2001 ms would have delayed at most 100 requests" in finding.text
+    assert "it would take 10 or more" in finding.text
+
+
+def test_few_slow_requests_may_be_either() -> None:
+    """
+    Fifty of 10000 may be one stall of a hundred connections, or one request in 200 all the time.
+    """
+    finding = tail(output([100.0] * 9950 + [8000.0] * 50, 100, 17_000))
+    assert finding.values["reading"] == "both"
+    assert "one stall of at most 8000 ms that delayed 100 requests at most" in finding.text
+    assert "a gnuplot file (-g) would decide" in finding.text
+    together = tail(output([100.0] * 90 + [8000.0] * 10, 100, 17_000))
+    assert "All requests began together" in together.text
+
+
+def test_one_slow_request_is_a_single_event() -> None:
+    """
+    The deviation leaves no room for a second one, whatever the mean is rounded to.
+    """
+    finding = tail(output([1.4] * 50_000 + [31829.0], 1, 102_000))
+    assert finding.values["reading"] == "single"
+    assert finding.values["slow_at_most"] == 1
+    assert "One request alone (31829 ms or more)" in finding.text
+
+
+def test_a_broad_distribution_is_neither() -> None:
+    """
+    Times that rise by and by have no class of slow requests.
+    """
+    finding = tail(output([10 * 1.004**place for place in range(1000)], 10, 14_000))
+    assert finding.values["reading"] == "broad"
+    slow_and_skewed = [10 * 1.004**place for place in range(990)] + [9000.0] * 10
+    assert tail(output(slow_and_skewed, 10, 23_000)).values["reading"] == "broad"
+
+
+def test_equal_mean_and_median_are_no_tail() -> None:
+    """
+    A longest request that carries nothing of the mean is none either.
+    """
+    finding = tail(output([100.0] * 10_000 + [400.0], 10, 100_100))
+    assert finding.text == "Mean and median agree: median 100 ms, mean 100 ms."
+
+
+def test_the_mean_is_that_of_the_line_total() -> None:
+    """
+    Concurrency × time / requests has the time of requests that were never complete, too.
+    """
+    finding = tail(output([100.0] * 100, 50, 30_000))
+    assert finding.values["mean_ms"] == 100
+    assert finding.values["reading"] is None
+
+
+def test_without_the_line_total_the_mean_is_a_limit() -> None:
+    """
+    Then nothing is said of a tail that only the limit would show.
+    """
+    whole = output([100.0] * 90 + [120.0] * 10, 50, 30_000)
+    excerpt = dataclasses.replace(whole, connection_times_ms={})
+    finding = tail(excerpt)
+    assert "cannot be told without the line “Total”" in finding.text
+    assert "mean at most 15000 ms" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"requests_completed": 1}, "only 1 request was complete"),
+        ({"bytes_transferred": 0}, "no answer was received"),
+        ({"workers": 1, "requests_asked": 10}, "means of several requests"),
+        ({"version": "2.0.41-dev", "interrupted": True}, "0 ms for requests that it never made"),
+    ],
+)
+def test_where_times_are_no_distribution_nothing_is_said(
+    changes: dict[str, object], words: str
+) -> None:
+    """
+    One request, no answers, means of requests, and zeros of none have no tail.
+    """
+    whole = output([100.0] * 95 + [9000.0] * 5, 10, 10_000)
+    finding = tail(dataclasses.replace(whole, **changes))  # type: ignore[arg-type]
+    assert finding.text.startswith("Nothing can be said of a tail: ")
+    assert words in finding.text
+
+
+def run(
+    requests: int,
+    concurrency: int,
+    extra_ms: Callable[[int, float, float], float],
+    base_ms: Sequence[float],
+) -> tuple[list[float], float]:
+    """
+    A closed loop: the times of all requests, and how long it took.
+
+    ``extra_ms`` adds to the time of a request by its number, its start and its end without it.
+    """
+    free = [0.0] * concurrency
+    times = []
+    for number in range(requests):
+        start = heapq.heappop(free)
+        base = base_ms[number % len(base_ms)]
+        time = base + extra_ms(number, start, start + base)
+        heapq.heappush(free, start + time)
+        times.append(time)
+    return times, max(free)
+
+
+BASES = st.lists(st.floats(0.2, 50), min_size=1, max_size=20)
+
+
+def holds(finding: Finding, times: Sequence[float], concurrency: int, run_ms: float) -> None:
+    """
+    Nothing that the finding says contradicts the true times.
+    """
+    said = finding.values
+    if "slow_at_least" in said:
+        slow = sum(time >= said["slow_from_ms"] - 1e-6 for time in times)
+        assert said["slow_at_least"] <= slow <= said["slow_at_most"] <= len(times)
+    if said["reading"] == "stall":
+        assert sum(time > run_ms / 2 for time in times) >= said["slow_at_least"]
+    if said["reading"] == "steady" and said["slow_at_least"] <= concurrency:
+        ordered = sorted(times)
+        rest = ordered[: len(times) - concurrency]
+        assert statistics.fmean(rest) > 1.2 * ordered[len(times) // 2]
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    requests=st.integers(20, 400),
+    concurrency=st.integers(1, 30),
+    base=BASES,
+    stall=st.floats(0, 20_000),
+    at=st.floats(0, 1),
+    cut=st.booleans(),
+)
+def test_a_true_stall_is_never_called_a_steady_cost(
+    requests: int, concurrency: int, base: list[float], stall: float, at: float, *, cut: bool
+) -> None:
+    """
+    Whenever it comes and however long it lasts.
+    """
+    begins = at * requests * statistics.fmean(base) / concurrency
+
+    def extra(_: int, start: float, end: float) -> float:
+        return stall if start <= begins < end else 0.0
+
+    times, run_ms = run(requests, concurrency, extra, base)
+    finding = tail(output(times, concurrency, run_ms, cut=cut))
+    holds(finding, times, concurrency, run_ms)
+    if max(base) < 1.2 * min(base):
+        assert finding.values["reading"] != "steady"
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    requests=st.integers(20, 400),
+    concurrency=st.integers(1, 10),
+    base=BASES,
+    every=st.integers(2, 30),
+    slow=st.floats(1, 5000),
+    cut=st.booleans(),
+)
+def test_a_true_steady_cost_is_never_called_one_stall(
+    requests: int, concurrency: int, base: list[float], every: int, slow: float, *, cut: bool
+) -> None:
+    """
+    However frequent and however slow; if all slow requests were under way at once, it was one.
+    """
+
+    def extra(number: int, _: float, __: float) -> float:
+        return slow if number % every == 0 else 0.0
+
+    times, run_ms = run(requests, concurrency, extra, base)
+    finding = tail(output(times, concurrency, run_ms, cut=cut))
+    holds(finding, times, concurrency, run_ms)
+    if requests > every and finding.values["reading"] == "single":
+        assert sum(time >= slow for time in times) < 2 or max(base) > slow / 2
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.data())
+def test_sums_of_sorted_times_lie_between_their_limits(
+    times: list[float], data: st.DataObject
+) -> None:
+    """
+    Whatever places are known.
+    """
+    ordered = sorted(times)
+    places = data.draw(st.sets(st.integers(0, len(times) - 1)))
+    levels = Levels(len(times), [(place, Range.of(ordered[place])) for place in sorted(places)])
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(times))] * 2)))
+    true = sum(ordered[begin:end])
+    assert levels.least(begin, end) - 1e-6 <= true <= levels.most(begin, end) + 1e-6

@@ -114,7 +114,7 @@ def _percentiles(
         return None, "too many requests for the index of ab before 2.4.32"
     for (lower, low), (upper, high) in pairwise(sorted(percentiles_ms.items())):
         if low.value > high.value:
-            return False, f"{lower} % is {low.value:g} ms, {upper} % is {high.value:g} ms"
+            return False, f"{lower} % is {plain(low.value)} ms, {upper} % is {plain(high.value)} ms"
     return True, ""
 
 
@@ -127,11 +127,11 @@ def _median(
     longest = output.percentiles_ms.get(100, median)
     odd = output.workers is not None or requests % 2 == 1
     between = odd and line.value <= median.value <= longest.value
-    return same(median, line) or between, f"{median.value:g} and {line.value:g} ms"
+    return same(median, line) or between, f"{plain(median.value)} and {plain(line.value)} ms"
 
 
 def _longest(_: Version, __: AbOutput, longest: Printed, line: Printed) -> tuple[bool, str]:
-    return same(longest, line), f"{longest.value:g} and {line.value:g} ms"
+    return same(longest, line), f"{plain(longest.value)} and {plain(line.value)} ms"
 
 
 def _rows(version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]]) -> tuple[bool, str]:
@@ -146,7 +146,7 @@ def _rows(version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]]) ->
         for middle in middles:
             values = [columns[name].value for name in ("min", middle, "max") if name in columns]
             if values != sorted(values):
-                shown = ", ".join(f"{ms:g}" for ms in values)
+                shown = ", ".join(f"{plain(ms)}" for ms in values)
                 return False, f"{row}, min, {middle}, max: {shown}"
     return True, ""
 

@@ -51,7 +51,7 @@ def rounding(output: AbOutput, version: Version) -> Finding:
     }
     sign = "±" if below else "+"
     shown = ", ".join(
-        f"{percent} % is {coarse[percent].value:g} ms "
+        f"{percent} % is {plain(coarse[percent].value)} ms "
         + ("(no significant digit)" if error is None else f"({sign}{error:.0f} %)")
         for percent, error in errors.items()
         if percent in {min(errors), 90, 99}
@@ -110,13 +110,13 @@ def tail(output: AbOutput, version: Version) -> Finding:
     times = times_of(output, version)
     if times is None:
         return not_made("tail", output.lacking("Complete requests", "Concurrency Level", "50%"))
-    if reason := _no_distribution(output, version):
+    if reason := _no_distribution(output):
         text = f"Nothing can be said of a tail: {reason}."
         return Finding("tail", Severity.NOTE, text, {"reading": None})
     return _tail(output, version, times)
 
 
-def _no_distribution(output: AbOutput, version: Version) -> str | None:
+def _no_distribution(output: AbOutput) -> str | None:
     requests = output.requests_completed or 0
     if output.bytes_transferred == 0:
         return "no answer was received, so the times are those of failures"
@@ -124,8 +124,6 @@ def _no_distribution(output: AbOutput, version: Version) -> str | None:
         return f"only {count(requests, 'request')} {'was' if requests == 1 else 'were'} complete"
     if output.requests_asked is not None and output.requests_asked < requests:
         return "beyond “Number of requests” ab prints means of several requests"
-    if output.interrupted and version.wraps:
-        return f"after Ctrl-C ab {version.name} has a time of 0 ms for requests that it never made"
     return None
 
 
@@ -177,7 +175,7 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
         )
     longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
     of_at_most = "" if longest is None else f" of at most {plain(longest.value)} ms"
-    from_ms = f"{math.ceil(slow.sure_ms)} ms or more"
+    from_ms = f"{_at_least(slow.sure_ms)} ms or more"
     number = f"{slow.sure}" if slow.sure == slow.most else f"{slow.sure} to {slow.most}"
     if reading is Reading.SINGLE:
         return (
@@ -204,8 +202,12 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
     return (
         f"Both fit: one stall{of_at_most} that delayed {count(connections, 'request')} at most, or "
         f"a steady cost of {one_in}. {number} of {requests} requests were slow "
-        f"({math.ceil(slow.from_ms)} ms or more). {decided}"
+        f"({_at_least(slow.from_ms)} ms or more). {decided}"
     )
+
+
+def _at_least(time_ms: float) -> str:
+    return plain(math.floor(time_ms) if time_ms >= COARSE_BELOW_MS else time_ms, 1)
 
 
 def _one_in(requests: int, slow: Slow) -> str:

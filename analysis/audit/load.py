@@ -52,7 +52,7 @@ def connections(output: AbOutput) -> Finding:
         connect, total = output.time_ms("connect", "mean"), output.time_ms("total", "mean")
         measured = ""
         if connect is not None and total is not None:
-            measured = f" (mean connect {connect.value:g} of {total.value:g} ms)"
+            measured = f" (mean connect {plain(connect.value)} of {plain(total.value)} ms)"
         text = (
             "ab speaks HTTP/1.0, here without keep-alive (-k). Every request opens a connection, "
             f"and its time includes the TCP handshake{secured}{measured}, accept and close. "

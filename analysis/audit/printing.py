@@ -25,7 +25,7 @@ FORMAT = 3
 Version of the JSON; counts up when a key is removed or changes its meaning.
 
 History: 2 names the fields of a reading as the stored records do; 3 has exit statuses that no
-failure has.
+failure has, and what explains a tail.
 """
 
 WIDTH = 96

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity
 from analysis.audit.ranges import Range, plain, same
-from analysis.audit.versions import TRUNK, VERSIONS, Version, by_headline, candidates
+from analysis.audit.versions import VERSIONS, Version, by_headline, candidates
 
 if TYPE_CHECKING:
     from experiments.records.ab.numbers import Printed
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 Check = Callable[..., "tuple[bool | None, str]"]
+
+OF_NO_KIND = 11
+"""Failures without a kind at most: a header without an end is one, and ab gives up after these."""
 
 LARGEST_INDEX = 2**31 // 99
 """Requests above which ab before 2.4.32 computes the place of a percentile with an overflow."""
@@ -80,10 +83,10 @@ def _failures(
     version: Version, output: AbOutput, failed: int, *kinds: int
 ) -> tuple[bool | None, str]:
     total = sum(kinds)
-    if version is TRUNK:
+    if version.kinds_per_failure == 1:
         # A failed request is counted once, and not always under a kind.
         return max(kinds) <= failed <= (output.requests_completed or failed), f"{failed} failed"
-    if total < failed <= total + version.failures_of_no_kind:
+    if total < failed <= total + OF_NO_KIND:
         return None, f"{failed} failed, {total} have a kind; a header without an end has none"
     return failed == total, f"printed is {failed}, the sum {total}"
 
@@ -217,7 +220,11 @@ def identities(output: AbOutput) -> list[Finding]:
             f"{len(judgement.holding)} hold within the printed rounding, by the rules of ab "
             f"{judgement.version.name}: {'; '.join(judgement.holding)}."
         )
-        values = {"holding": judgement.holding, "version": judgement.version.name}
+        values = {
+            "holding": judgement.holding,
+            "version": judgement.version.name,
+            "source": f"support/ab.c, output_results, of {judgement.version.source}",
+        }
         found.append(Finding("identities", Severity.OK, text, values))
     if judgement.lacking:
         named = "; ".join(f"{words} ({detail})" for words, detail in judgement.lacking.items())
@@ -267,7 +274,7 @@ def _failing(output: AbOutput, judgement: Judgement) -> list[Finding]:
     elif by_headline(output):
         reason = "The text was edited, or it mixes the numbers of different runs."
     else:
-        reason = "Another version printed it than those known, or the text was edited."
+        reason = "It is of another version than those known, or edited."
     return [
         Finding(
             "identity",

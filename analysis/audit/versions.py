@@ -52,9 +52,9 @@ class Version:
     ``prints_latency`` whether there is a line "Time per request". ``averages`` is whether the table
     without deviations (-S) has the mean in its middle, ``processing_in_order`` whether the smallest
     value of the row "Processing" is one. One request may be counted under ``kinds_per_failure``
-    kinds of failures, and ``failures_of_no_kind`` failures under none. If ``lengths_fail``, every
-    answer of another length is a failure. ``wraps`` is whether sums of bytes may have begun again
-    at zero after 32 bits. ``index`` is the place of a percentile among the sorted requests.
+    kinds of failures, or under none. If ``lengths_fail``, every answer of another length is a
+    failure. ``wraps`` is whether sums of bytes may have begun again at zero after 32 bits.
+    ``index`` is the place of a percentile among the sorted requests.
     """
 
     name: str
@@ -70,7 +70,6 @@ class Version:
     prints_latency: bool = True
     processing_in_order: bool = True
     kinds_per_failure: int = 2
-    failures_of_no_kind: int = 11
     lengths_fail: bool = True
     wraps: bool = True
     index: Callable[[int, int], int] = lambda requests, percent: requests * percent // 100
@@ -135,7 +134,7 @@ def _kibibytes(transferred: int, seconds: Range) -> Range:
 V2_3 = Version(
     name="2.2.9 to 2.4",
     headlines=r"2\.3",
-    source="2.2.9 and 2.4.59: seconds by %.3f, ap_round_ms; -r in read_connection",
+    source="2.2.9 (r655654) to 2.4.62 (r1913912); ap_round_ms, close_connection, read_connection",
     transfer_rate=_kibibytes,
     request=ROUNDED,
     mean=ROUNDED,
@@ -147,14 +146,16 @@ V2_3 = Version(
 TRUNK = dataclasses.replace(
     V2_3,
     name="trunk",
-    source="trunk: finalize_connection counts a failed request once, and no complete one by length",
+    source="trunk (2.5); finalize_connection, consolidate_metrics",
+    # A failed request is counted once, and a complete one is none, whatever its length.
     kinds_per_failure=1,
     lengths_fail=False,
 )
 V2_0 = Version(
     name="2.0.37 to 2.2.8",
     headlines=r"2\.0\.(?:37|40|41)-dev",
-    source="2.0.59 and 2.2.8: %ld.%03ld seconds, float; stats in close_connection",
+    source="2.0.37 (1.105) to 2.0.65 (1.121.2.12), 2.1.1 to 2.2.8 (1.146); close_connection",
+    # totalread / 1024 of whole numbers, and float everywhere.
     transfer_rate=_whole_kibibytes,
     request=Cut(0, 1),
     mean=Cut(0, 2),
@@ -167,18 +168,20 @@ V2_0_17 = dataclasses.replace(
     V2_0,
     name="2.0.17 to 2.0.36",
     headlines=r"1\.3e|2\.0\.(?:2[4-9]|3[0-6])",
-    source="2.0.28: seconds per request, labelled [ms]",
+    source="2.0.17 (1.70) to 2.0.36 (1.97)",
+    # Up to 2.0.29 the mean is rounded; seconds per request are labelled [ms].
     mean=Cut(0.5, 2),
     mean_factor=1000,
 )
 V1_3D = Version(
     name="1.3.20 to 1.3.42",
     headlines=r"1\.3d",
-    source="1.3.x: timedif, _rnd; bytes / ms; the smallest of “Processing” is that of the last one",
+    source="1.3.20 to 1.3.42 (1.73); timedif, _rnd, ap_min",
     transfer_rate=_kilobytes,
     request=Cut(1, 1),
     mean=Cut(1.5, 1.5),
     relative_error=SINGLE_PRECISION,
+    # ap_min takes the least total or the last time of processing.
     processing_in_order=False,
     index=lambda requests, percent: int(requests * (percent / 100)),
 )
@@ -186,7 +189,7 @@ V2_0_16 = dataclasses.replace(
     V1_3D,
     name="2.0.16",
     headlines=r"1\.3e",
-    source="2.0.16: %qd.%03qd of ms / APR_USEC_PER_SEC",
+    source="2.0.16 (1.69)",
     seconds=_thousands_of_seconds,
     averages=False,
     index=V2_0.index,
@@ -195,7 +198,7 @@ V1_3 = dataclasses.replace(
     V1_3D,
     name="1.3 to 1.3.19 and 2.0.1 to 2.0.15",
     headlines=r"1\.3[a-c]?",
-    source="1.3.9: int means, kB of 1000 bytes, three columns, no time per request",
+    source="1.3.9, 2.0.1 (1.6) to 2.0.15 (1.57); timedif",
     mean=Cut(1, 2),
     prints_latency=False,
     processing_in_order=True,

@@ -174,9 +174,11 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
             "tail, as one stall or a steady cost would make it."
         )
     longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
-    of_at_most = "" if longest is None else f" of at most {plain(longest.value)} ms"
+    stall = "One stall" if longest is None else f"One stall of at most {plain(longest.value)} ms"
     from_ms = f"{_at_least(slow.sure_ms)} ms or more"
     number = f"{slow.sure}" if slow.sure == slow.most else f"{slow.sure} to {slow.most}"
+    one_in = f"a steady cost of one request in {_one_in(requests, slow)}"
+    delayed = f"at most {count(connections, 'request')}"
     if reading is Reading.SINGLE:
         return (
             f"One request alone ({from_ms}) is at least {share(times.carried(slow), 1)} of the "
@@ -184,26 +186,31 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
         )
     if reading is Reading.STALL:
         return (
-            f"One stall{of_at_most} explains the tail, a steady cost does not: {slow.sure} of "
-            f"{requests} requests took {from_ms}, longer than half of the run, so that all of them "
-            "were under way at one moment."
+            f"{stall} explains the tail, a steady cost does not: {slow.sure} of {requests} "
+            f"requests took {from_ms}, longer than half of the run, so that all of them were under "
+            "way at one moment."
         )
-    one_in = _one_in(requests, slow)
     if reading is Reading.STEADY:
         stalls = max(2, -(-slow.sure // connections))
         return (
-            f"The tail is a steady cost of {one_in}, {from_ms} each: {number} of {requests} "
-            f"requests were slow. One stall{of_at_most} would have delayed at most "
-            f"{count(connections, 'request')}; it would take {stalls} or more, one after another."
+            f"The tail is {one_in}, {from_ms} each: {number} of {requests} requests were slow. "
+            f"{stall} would have delayed {delayed}; it would take {stalls} or more, one after "
+            "another."
         )
+    fits, a_stall = times.fits(slow), stall[:1].lower() + stall[1:]
+    if fits.stall and fits.steady:
+        text = f"Both fit: {a_stall} that delayed {delayed}, or {one_in}"
+    elif fits.stall:
+        text = f"{stall} that delayed {delayed} fits"
+    else:
+        text = f"{sentence(one_in)} fits, {a_stall} does not, because it delays {delayed}"
+    if fits.broad:
+        text += "; a broad distribution fits, too, because the text tells little of the slowest"
     decided = "The start times in a gnuplot file (-g) would decide."
     if requests <= connections:
         decided = "All requests began together, so no time of theirs can decide."
-    return (
-        f"Both fit: one stall{of_at_most} that delayed {count(connections, 'request')} at most, or "
-        f"a steady cost of {one_in}. {number} of {requests} requests were slow "
-        f"({_at_least(slow.from_ms)} ms or more). {decided}"
-    )
+    of_class = f"{number} of {requests} requests took {_at_least(slow.from_ms)} ms or more"
+    return f"{text}. {of_class}. {decided}"
 
 
 def _at_least(time_ms: float) -> str:
@@ -212,6 +219,4 @@ def _at_least(time_ms: float) -> str:
 
 def _one_in(requests: int, slow: Slow) -> str:
     rarest, most_frequent = round(requests / slow.sure), round(requests / slow.most)
-    if rarest == most_frequent:
-        return f"one request in {rarest}"
-    return f"one request in {most_frequent} to {rarest}"
+    return f"{rarest}" if rarest == most_frequent else f"{most_frequent} to {rarest}"

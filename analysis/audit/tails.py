@@ -34,16 +34,35 @@ FEW, CARRY = 0.01, 0.1
 """The share of requests, and of all times, with which slow requests are a tail in any case."""
 
 
+DECIDED = 0.5
+"""Share of the tail that requests known to be slow must carry, or a broad distribution fits too."""
+
+
 class Reading(Enum):
     """
-    What the tail may be; BROAD if no class of slow requests explains it.
+    What the tail is, if the numbers decide it.
+
+    BOTH is one stall or a steady cost. OPEN is that, or a broad distribution. BROAD has no class of
+    slow requests that explains the tail.
     """
 
     SINGLE = "single"
     STALL = "stall"
     STEADY = "steady"
     BOTH = "both"
+    OPEN = "open"
     BROAD = "broad"
+
+
+@dataclass(frozen=True)
+class Fits:
+    """
+    Whether one stall, a steady cost, and a broad distribution fit.
+    """
+
+    stall: bool = False
+    steady: bool = False
+    broad: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,13 +115,19 @@ class Times:
         least = 1 - self.median.high / self.mean.low if self.mean.low else 0.0
         return max(0.0, least), max(0.0, 1 - self.median.low / self.mean.high)
 
-    def carried(self, slow: Slow) -> float:
+    def excess(self, slow: Slow) -> float:
         """
-        The least part of all times that is the excess of the slow requests above the median.
+        The least sum of what the slow requests take beyond the median.
         """
         requests = self.levels.requests
-        excess = self.levels.least(requests - slow.sure, requests) - slow.sure * self.median.high
-        return max(0.0, excess / (requests * self.mean.high))
+        least = self.levels.least(requests - slow.sure, requests)
+        return max(0.0, least - slow.sure * self.median.high)
+
+    def carried(self, slow: Slow) -> float:
+        """
+        The least part of all times that is such excess.
+        """
+        return self.excess(slow) / (self.levels.requests * self.mean.high)
 
     def slow(self) -> Slow | None:
         """
@@ -131,25 +156,39 @@ class Times:
         most = _last(sure, requests - 1 - before, lambda count: self._has_room(count, from_ms))
         return Slow(from_ms, above.low, sure, most)
 
-    def reading(self, slow: Slow | None) -> Reading:
+    def fits(self, slow: Slow | None) -> Fits:
         """
         Which explanations fit.
 
         One stall delays each connection's request once, so it explains at most as many slow
         requests as there are connections. Requests that are slow now and then, all over the run,
         are at least two, and not all under way at once: requests that each last longer than half of
-        the run all are under way at its middle.
+        the run all are under way at its middle. A broad distribution fits unless the requests that
+        are known to be slow carry most of the tail, n · (mean - median).
         """
-        if slow is None:
+        if slow is None or not self._explains(slow.sure, slow.most):
+            return Fits()
+        tail = self.levels.requests * (self.mean.high - self.median.low)
+        return Fits(
+            stall=self._explains(slow.sure, min(slow.most, self.concurrency)),
+            steady=slow.most > 1 and slow.sure_ms <= self.run / 2,
+            broad=self.excess(slow) < DECIDED * tail,
+        )
+
+    def reading(self, slow: Slow | None) -> Reading:
+        """
+        What these explanations decide.
+        """
+        fits = self.fits(slow)
+        if slow is not None and slow.most == 1 and self.carried(slow) >= CARRY:
+            return Reading.SINGLE
+        if not (fits.stall or fits.steady):
             return Reading.BROAD
-        stall = self._explains(slow.sure, min(slow.most, self.concurrency))
-        if slow.most == 1:
-            return Reading.SINGLE if stall else Reading.BROAD
-        if not self._explains(slow.sure, slow.most):
-            return Reading.BROAD
-        if not stall:
-            return Reading.STEADY
-        return Reading.STALL if slow.sure_ms > self.run / 2 else Reading.BOTH
+        if fits.broad:
+            return Reading.OPEN
+        if fits.stall and fits.steady:
+            return Reading.BOTH
+        return Reading.STALL if fits.stall else Reading.STEADY
 
     def _has_room(self, slow: int, from_ms: float) -> bool:
         """

@@ -3,5 +3,6 @@ The audit of ApacheBench's outputs: are the numbers consistent, what do they inc
 
 ``python -m analysis.audit [FILE …]`` reads text from any machine. The way of the data: ``options``
 name files, ``sources`` reads them, ``checks`` lists every check of one output, ``comparison``
-compares arms, ``result`` holds all findings, ``printing`` prints them.
+compares arms, ``result`` holds all findings, ``printing`` prints them. ``versions`` is the table of
+what each version of ab computes and prints, ``tails`` infers what made slow requests.
 """

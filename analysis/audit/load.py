@@ -104,15 +104,18 @@ def under_way(output: AbOutput, version: Version) -> Finding:
     if rate is None or mean_ms is None or not concurrency:
         needed = ("Requests per second", "Total, mean", "Concurrency Level")
         return not_made("under_way", output.lacking(*needed))
-    # Little's law, with the upper limits of the rounded numbers.
+    # Little's law, with the limits of the rounded numbers.
     rates = [Range.of(rate)]
     if output.duration_s is not None and output.requests_completed:
         rates.append(Range.of(output.requests_completed) / Range.of(output.duration_s))
-    most = min(each.high for each in rates) * version.mean.range(mean_ms).high / 1e3
+    mean = version.mean.range(mean_ms)
+    most = min(each.high for each in rates) * mean.high / 1e3
     achieved = output.concurrency_achieved
     values = {"at_most_under_way": most, "concurrency": concurrency, "achieved": achieved}
     if most >= BUSY * concurrency and (achieved is None or achieved >= concurrency):
-        text = f"The load had its concurrency of {concurrency} (Little's law: rate × mean time)."
+        surely = rates[0].low * mean.low / 1e3 >= BUSY * concurrency
+        text = f"load had its concurrency of {concurrency} (Little's law: rate × mean time)."
+        text = f"The {text}" if surely else f"As far as whole milliseconds tell, the {text}"
         return Finding("under_way", Severity.OK, text, values)
     most = min(most, concurrency if achieved is None else achieved)
     text = (

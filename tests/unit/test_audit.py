@@ -313,6 +313,7 @@ def test_idle_connections_are_a_warning() -> None:
     assert outcome.severity is Severity.WARNING
     assert outcome.values["at_most_under_way"] == pytest.approx(24.8, abs=0.1)
     assert found(PUBLISHED)["under_way"].severity is Severity.OK
+    assert found(PUBLISHED)["under_way"].text.startswith("The load had its concurrency of 50")
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,17 @@ def test_without_the_line_total_the_mean_is_a_limit() -> None:
     assert "mean at most 15000 ms" in finding.text
 
 
+def test_without_any_mean_nothing_is_checked() -> None:
+    """
+    Percentiles alone have no tail that could be compared with them.
+    """
+    whole = output([100.0] * 90 + [9000.0] * 10, 50, 30_000)
+    excerpt = dataclasses.replace(
+        whole, connection_times_ms={}, duration_s=None, latency_mean_ms=None
+    )
+    assert tail(excerpt).values == {"missing": ["Time per request", "Total, mean"]}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

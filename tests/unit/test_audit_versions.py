@@ -232,6 +232,17 @@ def test_comparisons_use_times_as_they_were(tmp_path: Path) -> None:
     assert difference.values["ratio_percent"] == pytest.approx(168.7, abs=0.05)
 
 
+def test_cut_milliseconds_are_no_idle_connections() -> None:
+    """
+    A mean of 15 ms may be of nearly 17: times and their mean were cut, one after the other.
+    """
+    finding = found(V2_0)["under_way"]
+    assert finding.severity is Severity.OK
+    assert finding.text.startswith(
+        "As far as whole milliseconds tell, the load had its concurrency"
+    )
+
+
 def test_another_version_is_named_where_the_headline_is_missing() -> None:
     """
     Nobody is accused of what ab 1.3 computes in another way.

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"- {line}")
     print(f"report: {output}")
     print(f"the same for a browser: {output.with_suffix(PAGE_SUFFIX)}")
-    if len(runs) == 1 and (words := outcome(runs[0], findings.manifest)):
+    if len(runs) == 1 and (words := outcome(runs[0], findings.manifest, findings.run.trials)):
         print(words)
     return 0
 

@@ -141,16 +141,17 @@ def _cpu_us_per_request(group: str, trial: TrialRecord) -> float | None:
     """
     CPU time of a group of processes; 0 if the trial has none of them, None without a record.
     """
-    if trial.cpu is None or trial.load is None or not trial.load.served:
+    if trial.cpu is None or trial.load is None or not trial.load.requests_completed:
         return None
-    seconds = trial.cpu.unaccounted_s
+    seconds, requests = trial.cpu.unaccounted_s, trial.load.served
     if group != UNACCOUNTED:
         seconds = sum(
             part.user_s + part.system_s
             for name, part in trial.cpu.parts.items()
             if GROUPS.get(part_of(name), SERVICES) == group
         )
-    return _rounded(seconds * 1e6 / trial.load.served)
+        requests = trial.load.requests_of(group)
+    return _rounded(seconds * 1e6 / requests)
 
 
 def _rounded(number: float) -> float:

@@ -35,7 +35,7 @@ from experiments.plan.resumed import mirror_of, refuse_contradictions
 from experiments.processes import Process, stop_without
 from experiments.records.files import REPORT, latest_run
 from experiments.records.sessions import outcome, run_to_resume
-from experiments.records.store import read_manifest
+from experiments.records.store import read_manifest, read_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +84,7 @@ def name_what_has_no_report(results: Path) -> None:
         run = latest_run(results)
         if not (run / REPORT).exists():
             print(f"the run {run} has no report; `nox -s report -- {run}` makes it", flush=True)
-            if words := outcome(run, read_manifest(run)):
+            if words := outcome(run, read_manifest(run), read_trials(run)):
                 print(words, flush=True)
 
 

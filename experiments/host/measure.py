@@ -117,7 +117,7 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     trials = sum(len(part) for parts in after.order for part in parts)
     print(f"{len(done)} of {trials} trials succeeded" + (f", {failed} failed" if failed else ""))
     print(f"results: {run}")
-    if words := outcome(run, after):
+    if words := outcome(run, after, recorded):
         print(words)
     if status == 0 and failed and after.state == COMPLETE:
         print("the report names each failed trial and the reason")

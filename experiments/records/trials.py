@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.records.ab.report import AbReport  # noqa: TC001 - the loader looks it up
+from experiments.records.cpu import CLIENT
 from experiments.records.files import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -108,6 +109,12 @@ class LoadResult:
         The requests that the stack served meanwhile, which its CPU time is for.
         """
         return self.requests_completed + self.sampled
+
+    def requests_of(self, part: str) -> int:
+        """
+        The requests that the CPU time of a part is for: the client sends all but the samples.
+        """
+        return self.requests_completed if part == CLIENT else self.served
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from experiments.plan.resumed import (
     refuse_contradictions,
 )
 from experiments.processes import Process
+from experiments.records.failures import FAILURES_IN_A_ROW
 from experiments.records.files import (
     ARTEFACT_TRIALS,
     ASIDE,
@@ -644,6 +645,26 @@ def test_the_newest_run_that_did_not_end_is_resumed(
         run_to_resume(tmp_path, "x")
 
 
+def test_a_run_whose_variants_all_failed_again_and_again_is_not_resumed(tmp_path: Path) -> None:
+    """
+    Another session would set them aside before its first trial.
+    """
+    run = named(tmp_path, "20260101T000000Z", FAILED)
+    plan = read_manifest(run)
+    names = [variant.name for variant in plan.variants] * FAILURES_IN_A_ROW
+    failed = [failed_trial(number, number, name) for number, name in enumerate(names, start=1)]
+    for each in failed[:-1]:
+        append_trial(run, each)
+    assert run_to_resume(tmp_path, "") == run
+    assert outcome(run, plan, failed[:-1])
+    append_trial(run, failed[-1])
+    assert outcome(run, plan, failed) == ""
+    with pytest.raises(ResultsError, match="contains no run that can be resumed"):
+        run_to_resume(tmp_path, "")
+    with pytest.raises(ResultsError, match=r"every variant of the run .* failed 3 times in a row"):
+        run_to_resume(tmp_path, run.name)
+
+
 def test_the_folder_of_a_run_that_is_named_by_a_path_is_beside_it(tmp_path: Path) -> None:
     """
     There a report is made.
@@ -668,7 +689,7 @@ def test_what_continues_a_run_is_told_unless_it_goes_on(tmp_path: Path) -> None:
         ("d", COMPLETE, gone),
     ):
         run = named(tmp_path, name, state, str(owner))
-        told[name] = outcome(run, read_manifest(run))
+        told[name] = outcome(run, read_manifest(run), [])
     how = f"; `nox -s measure -- --resume {tmp_path}"
     assert told == {
         "a": f"the run is still being measured, by process {own.pid}",
@@ -676,4 +697,4 @@ def test_what_continues_a_run_is_told_unless_it_goes_on(tmp_path: Path) -> None:
         "c": f"the run is interrupted{how}/c` continues it",
         "d": "",
     }
-    assert outcome(tmp_path, manifest(INTERRUPTED)) == ""
+    assert outcome(tmp_path, manifest(INTERRUPTED), []) == ""

@@ -148,7 +148,7 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     The CPU time of one variant's trials; None without CPU records.
     """
     rows = [
-        (trial.cpu, trial.load.served)
+        (trial.cpu, trial.load)
         for trial in Trials.of(trials).by_variant.get(variant, [])
         if trial.status == OK and trial.load is not None and trial.cpu
     ]
@@ -162,16 +162,15 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     def system_s(cpu: CpuSpent, wanted: str) -> float:
         return sum(each.system_s for name, each in cpu.parts.items() if part_of(name) == wanted)
 
-    def per_request(of: Sequence[float]) -> Interval:
-        return t_interval(
-            [value * 1e6 / requests for value, (_, requests) in zip(of, rows, strict=True)]
-        )
+    def per_request(of: Sequence[float], part: str = "") -> Interval:
+        requests = [load.requests_of(part) for _, load in rows]
+        return t_interval([each * 1e6 / number for each, number in zip(of, requests, strict=True)])
 
     services = [name for name in names if name not in BESIDE]
     return CpuCost(
         trials=len(rows),
         parts={
-            name: per_request([user_s(cpu, name) + system_s(cpu, name) for cpu, _ in rows])
+            name: per_request([user_s(cpu, name) + system_s(cpu, name) for cpu, _ in rows], name)
             for name in names
         },
         services_user=per_request([sum(user_s(cpu, name) for name in services) for cpu, _ in rows]),
@@ -182,7 +181,7 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
         unaccounted=per_request([cpu.unaccounted_s for cpu, _ in rows]),
         unaccounted_share=t_interval([unaccounted_share(cpu) for cpu, _ in rows]),
         stolen=per_request([cpu.machine_s["steal"] for cpu, _ in rows]),
-        context_switches=t_interval([cpu.context_switches / requests for cpu, requests in rows]),
+        context_switches=t_interval([cpu.context_switches / load.served for cpu, load in rows]),
         throttled_s=t_interval([sum(cpu.throttled_s.values()) / cpu.duration_s for cpu, _ in rows]),
     )
 

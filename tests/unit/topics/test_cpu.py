@@ -75,6 +75,8 @@ def test_cpu_time_is_also_of_the_samples_beside_a_load() -> None:
     trials = [sampled(with_cpu(trial(1, 1, "netns", 250), 1.0))]
     row = columns_of(cpu_details(findings(manifest(), trials)).partition("By service")[0], "netns")
     assert row["Services, user"] == "500"
+    # 0.2 s of ab's, which sent none of them.
+    assert row["Client"] == "200"
     docker = with_cpu(trial(2, 1, "docker", 250), 1.0)
     for treated, ratio in ((docker, 2), (sampled(docker), 1)):
         difference = cpu_difference("netns", "docker", [*trials, treated])

@@ -93,19 +93,20 @@ def with_every_level() -> list[Variant]:
     """
     Variants that between them have each level of each factor; of doses one will do.
     """
-    found: list[Variant] = []
-    seen: set[tuple[str, str]] = set()
+    levels: dict[str, set[tuple[str, str]]] = {}
     for variant in VARIANTS.values():
-        levels = {*variant.levels.items()}
+        own = {*variant.levels.items()}
         doses = {
             dose
-            for factor, dose in levels
+            for factor, dose in own
             if (factor in {"cpus", "memory"} and dose not in {"unlimited", "0.5", "256m"})
             or (factor in {"burn_us", "sleep_us"} and dose not in {"none", "0", "500"})
         }
-        if levels - seen and not doses:
-            found.append(variant)
-            seen |= levels
+        if not doses:
+            levels[variant.name] = own
+    found: list[Variant] = []
+    while missing := set.union(*levels.values()).difference(*(levels[each.name] for each in found)):
+        found.append(VARIANTS[max(levels, key=lambda name: len(levels[name] & missing))])
     return found
 
 

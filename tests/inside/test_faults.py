@@ -51,7 +51,7 @@ def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(response, "TIMEOUT_S", 3)
     monkeypatch.setattr(ab, "RESPONSE_TIMEOUT_S", 3)
-    monkeypatch.setattr(conditions, "LOAD_BASE_S", 9)
+    monkeypatch.setattr(conditions, "LOAD_BASE_S", 6)
     monkeypatch.setattr(conditions, "LOAD_PER_REQUEST_S", 0)
     monkeypatch.setattr(container, "STARTING_S", 15)
     monkeypatch.setattr(mounts, "ROOM_BYTES", 2**26)

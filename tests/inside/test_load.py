@@ -100,7 +100,11 @@ def test_an_unexpected_answer_is_an_error_before_any_load(site: Site) -> None:
     """
     The gateway of another workload answers, but not as it should.
     """
-    project = resolve([SERVICES / "compose.yaml"], ["gateway"])
+    nobody = site.directory / "nobody.yaml"
+    nobody.write_text(
+        "services: {gateway: {environment: {PRODUCT_BACKENDS: 'http://127.0.0.1:9'}}}"
+    )
+    project = resolve([SERVICES / "compose.yaml", nobody], ["gateway"])
     with ProcessDeployment(project, site, LEVELS) as deployment:
         address = deployment.address(ENTRY_SERVICE, ENTRY_PORT, "direct")
         with pytest.raises(LoadError, match=r"products .*: status 502, expected 200; .*reached"):

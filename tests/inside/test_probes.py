@@ -147,7 +147,7 @@ def test_the_parts_add_up_to_what_the_machine_was_busy_with(
         while len(shares) < LEAST_LOADS or (
             abs(statistics.median(shares)) > NOT_OURS and len(shares) < MOST_LOADS
         ):
-            cost = spent(deployment, site, groups, 1500, entry)
+            cost = spent(deployment, site, groups, 1000, entry)
             busy_s = sum(cost.machine_s[column] for column in BUSY)
             shares.append(cost.unaccounted_s / busy_s)
     assert abs(statistics.median(shares)) <= NOT_OURS, shares
@@ -171,7 +171,7 @@ def test_a_burn_that_is_put_in_comes_out(
     one_at_a_time = {**variant.levels, "server": "gunicorn", "worker_class": "sync"}
     us_per_request: dict[int, list[float]] = {burn: [] for burn in BURNS_US}
     cpu_us: dict[int, list[float]] = {burn: [] for burn in BURNS_US}
-    requests = 150
+    requests = 100
     for burn in (*BURNS_US, *reversed(BURNS_US)):
         levels = {**one_at_a_time, "burn_us": str(burn)}
         with ExitStack() as stack:

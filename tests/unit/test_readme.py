@@ -7,12 +7,12 @@ Words are free: nothing here holds a sentence.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from experiments.host.cli import COMMANDS, main
 from experiments.plan.options import measure_parser
 
 PROJECT = Path(__file__).parents[2]
@@ -40,13 +40,14 @@ INTERVAL = re.compile(
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?![\w.]*\d)")
 
 MODULES = {
-    **{name: ["experiments", name] for name in ("userland", "lab", "box", "up", "pull", "halt")},
-    **{name: ["experiments", name] for name in ("destroy", "bench")},
-    "report": ["analysis"],
-    **{name: [f"analysis.{name}"] for name in ("audit", "verify", "reference")},
-    **{name: [f"tests.{name}"] for name in ("fuzz", "soak")},
+    "report": "analysis.__main__",
+    "reference": "analysis.reference",
+    **{name: f"analysis.{name}.__main__" for name in ("audit", "verify")},
+    **{name: f"tests.{name}.__main__" for name in ("fuzz", "soak")},
 }
-"""What the sessions with options of their own run with Python."""
+"""What the sessions with options of their own run, beside the commands of the experiments."""
+
+WITH_OPTIONS = sorted({*MODULES, *COMMANDS} - {"measure"})
 
 
 def of(page: Path) -> str:
@@ -261,17 +262,21 @@ def test_every_option_that_measures_is_in_its_table() -> None:
             assert f"`{value}`" in rows[f"--{name.replace('_', '-')}"][1], name
 
 
-@pytest.mark.parametrize("session", sorted(MODULES))
-def test_every_option_of_another_session_is_in_the_other_table(session: str) -> None:
+@pytest.mark.parametrize("session", WITH_OPTIONS)
+def test_every_option_of_another_session_is_in_the_other_table(
+    session: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """
     And nothing else.
     """
     rows = table(OPTIONS, "Session", "Option")
     listed = [row for row in rows if names(row[0]) == [session]]
-    command = [sys.executable, "-m", *MODULES[session], "--help"]
-    printed = subprocess.run(
-        command, cwd=PROJECT, check=True, capture_output=True, text=True, timeout=60
-    ).stdout
+    command, arguments = main, [session, "--help"]
+    if session in MODULES:
+        command, arguments = import_module(MODULES[session]).main, ["--help"]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        command(arguments)
+    printed = capsys.readouterr().out
     assert options_in(" ".join(row[1] for row in listed)) == options_in(printed)
 
 
@@ -280,7 +285,7 @@ def test_the_other_table_has_no_other_session() -> None:
     Each of its sessions is one whose options are looked at.
     """
     rows = table(OPTIONS, "Session", "Option")
-    assert {name for row in rows for name in names(row[0])} == set(MODULES)
+    assert {name for row in rows for name in names(row[0])} == set(WITH_OPTIONS)
 
 
 @pytest.mark.parametrize("page", [README, *DOCS], ids=of)

@@ -114,6 +114,9 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
     if output.suffix == PAGE_SUFFIX:
         msg = f"--output names the Markdown, and {output} comes beside it; end its name in .md"
         raise ResultsError(msg)
+    if output.is_dir():
+        msg = f"--output names a file, and {output} is a folder"
+        raise ResultsError(msg)
     run = read_runs(runs)
     # Records are never garbage here; without this, every collection would walk through all.
     gc.freeze()

@@ -9,7 +9,13 @@ if os.name != "posix":
     sys.exit(f"error: this needs Linux, but this system is {sys.platform}; run it on Linux")
 
 # They import modules that exist on POSIX systems only.
-from experiments.host.cli import main
+try:
+    from experiments.host.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"error: {sys.executable} has no module {error.name}; run this by nox, which installs what "
+        "it needs: `nox -l` lists the sessions"
+    )
 from experiments.output import outlive_readers
 from experiments.processes import hear_stops
 

@@ -4,10 +4,16 @@ The errors that a user sees: the mistake, the wrong value, and the next step.
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 
 INTERRUPTED_STATUS = 130
 """The exit status of a command that the user interrupted, as in shells."""
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+OF_MACHINE = FULL | {errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""Errors of the system that are no fault of the project wherever they happen."""
 
 
 class Failure(StrEnum):

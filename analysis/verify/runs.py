@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.run import read_run
 from analysis.topics.comparisons.findings import is_control
 from experiments.errors import ResultsError
-from experiments.records.files import MANIFEST
+from experiments.records.files import MANIFEST, runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def read_reference(folder: Path, here: Run, comparable: Callable[[Run], bool]) -
     """
     if (folder / MANIFEST).exists():
         return _another(read_run(folder), here)
-    folders = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    folders = runs_in(folder, "*")
     if not folders:
         msg = f"{folder} contains no run to compare with; name one with --reference DIR"
         raise ResultsError(msg)

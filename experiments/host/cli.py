@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import (
     INTERRUPTED_STATUS,
+    OF_MACHINE,
     BridgetollError,
     HostError,
     ResultsError,
@@ -40,6 +41,14 @@ from experiments.records.store import read_manifest, read_trials
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+KEPT_BY_SUDO = (
+    *("BRIDGETOLL_CACHE", "XDG_CACHE_HOME", "TERM", "NO_COLOR", "PIP_INDEX_URL", "PIP_CERT"),
+    *(*PROXIES, *map(str.upper, PROXIES)),
+)
+"""Variables that root needs too, builds among them."""
 
 
 def run_measure(arguments: Sequence[str]) -> int:
@@ -98,7 +107,7 @@ def become_root(arguments: Sequence[str]) -> int:
         msg = "the lab needs root to create namespaces, and there is no sudo; run this as root"
         raise HostError(msg)
     print("the lab needs root to create namespaces: running sudo", flush=True)
-    keep = "--preserve-env=BRIDGETOLL_CACHE,XDG_CACHE_HOME,TERM,NO_COLOR"
+    keep = f"--preserve-env={','.join(KEPT_BY_SUDO)}"
     # sudo neither passes SIGKILL on nor lets this process signal root, so root looks after it.
     own = str(Process.of(os.getpid()))
     # Without bytecode of root's in the user's checkout.
@@ -253,6 +262,12 @@ def main(arguments: Sequence[str]) -> int:
     except BridgetollError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        if error.errno not in OF_MACHINE:
+            raise
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"error: {name}{error.strerror}", file=sys.stderr)
+        return HostError.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED_STATUS

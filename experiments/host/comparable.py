@@ -118,7 +118,8 @@ def _packages(kind: str, then: Mapping[str, str], now: Mapping[str, str]) -> Ite
     for name in other[:MOST_NAMED]:
         yield Difference(f"userland.{kind}.{name}", then.get(name), now.get(name))
     if other[MOST_NAMED:]:
-        yield Difference(f"userland.{kind}", then="", now=f"{len(other)} others in all")
+        more = f"another one of {len(other)} {kind} in all"
+        yield Difference(f"userland.{kind}", then="as recorded", now=more)
 
 
 def refuse_incomparable(found: list[Difference]) -> None:

@@ -129,10 +129,9 @@ def refuse_altered_overlays(run: Path, manifest: Manifest) -> None:
             try:
                 with opened(run, str(name)) as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError:
-                found = ""
-            if found != digest:
-                msg = (
-                    f"{run / name} was altered since the run began; restore it, or begin a new run"
-                )
+                fault = "was altered since the run began" if found != digest else ""
+            except OSError as error:
+                fault = f"cannot be read: {error.strerror}"
+            if fault:
+                msg = f"{run / name} {fault}; restore it, or begin a new run"
                 raise ResultsError(msg)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SUITE = "trixie"
 
+DEBIAN_ADVICE = "If a download failed, try again; --mirror names another Debian mirror"
+
 EPOCH_S = 1_750_000_000
 """The modification time of all files of a build, fixed so that builds are reproducible."""
 
@@ -56,19 +58,16 @@ def mmdebstrap_command(
     return [*command, SUITE, root, *([mirror] if mirror else [])]
 
 
-def run_step(command: Sequence[str], what: str, *settings: str) -> None:
+def run_step(command: Sequence[str], what: str, *settings: str, advice: str = "") -> None:
     """
     Run a build step, with ``settings`` such as ``NAME=value`` in its environment.
 
-    Raises HostError with its last lines, and with ``what`` was built.
+    Raises HostError with its last lines, with ``what`` was built, and with ``advice``.
     """
     ended = run_command([*SEALED, *settings, *command], limit_s=BUILD_TIMEOUT_S, merge=True)
     if not ended.ok:
-        msg = (
-            f"while {what} was built, {ended.failure(command[0])}\n"
-            "If a download failed, try again; --mirror names another Debian mirror"
-        )
-        raise HostError(msg)
+        said = [f"while {what} was built, {ended.failure(command[0])}", *filter(None, [advice])]
+        raise HostError("\n".join(said))
 
 
 def clamp_times(root: Path, started: float) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_origin, get_type_hints
 
 from experiments.errors import HostError
 from experiments.lab.bootstrap import EPOCH_S
@@ -25,6 +25,9 @@ PARTIAL = ".partial"
 """The suffix of an incomplete build, in each of the cache's folders."""
 
 REMOVE_TIMEOUT_S = 20.0
+
+NOT_FOR_APT = ':"'
+"""What no path may hold in which apt builds a tree: it would find no key, and not say why."""
 
 
 class CachedBuild:
@@ -54,13 +57,21 @@ class CachedBuild:
         """
         Remove incomplete builds, and begin another one.
 
-        Raises HostError if there is too little disk space.
+        Raises HostError for a path in which nothing can be built, and for too little disk space.
         """
         home = self.directory.parent
+        if wrong := next((each for each in NOT_FOR_APT if each in str(home)), ""):
+            msg = (
+                f"apt cannot build in {home.parent}, because of the {wrong!r} in this path; set "
+                "BRIDGETOLL_CACHE to a folder without"
+            )
+            raise HostError(msg)
         home.mkdir(parents=True, exist_ok=True)
         # First, because they may be what fills the disk.
         remove_leftovers(home.parent)
         check_disk(home, self._needed_bytes, f"building the {self._kind}")
+        # A build has the same modes whoever makes it.
+        self._umask = os.umask(0o022)
         self.scratch.mkdir(parents=True)
         return self
 
@@ -75,6 +86,7 @@ class CachedBuild:
 
         Raises HostError for a file that could not be written, and if the disk is full.
         """
+        os.umask(self._umask)
         if error is None:
             return
         free = shutil.disk_usage(self.partial).free
@@ -152,11 +164,14 @@ def remove(directory: Path) -> None:
 
 def read_marker(kind: Callable[..., Build], directory: Path, marker: str) -> Build | None:
     """
-    A complete build from its description; None if there is none, or a damaged one.
+    A complete build, of a dataclass, from its description; None without one or if it is damaged.
     """
+    hints = {name: hint for name, hint in get_type_hints(kind).items() if name != "directory"}
     try:
-        return kind(**json.loads((directory / marker).read_text()), directory=directory)
-    except (OSError, ValueError, TypeError):
+        content = json.loads((directory / marker).read_text())
+        typed = all(isinstance(content[name], get_origin(it) or it) for name, it in hints.items())
+        return kind(**content, directory=directory) if typed else None
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return None
 
 

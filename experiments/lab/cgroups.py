@@ -298,7 +298,10 @@ class ControlGroup:
     def _limiting(self, controller: str) -> Path:
         directory = self.directory(controller)
         if directory is None:
-            msg = f"the kernel has no {controller} controller, so it cannot enforce the limit"
+            msg = (
+                f"the kernel has no {controller} controller, so it cannot enforce a limit of a "
+                f"service; boot with cgroup_enable={controller}, or choose variants without limits"
+            )
             raise HostError(msg)
         return directory
 

@@ -4,6 +4,8 @@ A /dev of its own: the devices that every container has, and none of the machine
 
 from __future__ import annotations
 
+import shlex
+
 from experiments.lab.mounts import Mount, script
 
 NODES = {
@@ -32,6 +34,7 @@ def devices(root: str) -> str:
     The nodes are new ones: the mode of a bound node would be the machine's.
     """
     dev = f"{root}/dev"
+    quoted = shlex.quote(dev)
     mounts = [
         Mount("devpts", "devpts", f"{dev}/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5"),
         Mount("tmpfs", "shm", f"{dev}/shm", "mode=1777,nosuid,nodev,noexec"),
@@ -40,8 +43,8 @@ def devices(root: str) -> str:
     return "\n".join(
         [
             script([Mount("tmpfs", "dev", dev, "mode=755,size=64k,nosuid,noexec")]),
-            *(f"mknod -m 666 {dev}/{name} c {numbers}" for name, numbers in NODES.items()),
-            *(f"ln -s {target} {dev}/{name}" for name, target in LINKS.items()),
+            *(f"mknod -m 666 {quoted}/{name} c {numbers}" for name, numbers in NODES.items()),
+            *(f"ln -s {target} {quoted}/{name}" for name, target in LINKS.items()),
             script(mounts),
         ]
     )

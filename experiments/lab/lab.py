@@ -89,6 +89,8 @@ class Lab:
                 stdout=self.stdout,
                 stderr=self.stderr,
                 pass_fds=(ready_write, *self.kept_open),
+                # As containers have it, whatever the caller's.
+                umask=0o022,
                 # Ctrl-C then reaches only the caller, which stops the lab in an orderly way.
                 start_new_session=True,
             )
@@ -185,8 +187,10 @@ class Lab:
         ]
 
     def _root_mounts(self, scratch: str, root: str) -> list[Mount]:
-        layers = f"lowerdir={self.root},upperdir={scratch}/upper,workdir={scratch}/work"
+        # By names in the current folder, because colons and commas in a path mean something here.
+        layers = "lowerdir=lower,upperdir=upper,workdir=work"
         return [
+            Mount("bind", str(self.root), f"{scratch}/lower"),
             Mount("overlay", "userland", root, layers),
             Mount("proc", "proc", f"{root}/proc"),
             Mount("sysfs", "sysfs", f"{root}/sys"),

@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import stat
+import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import HostError
 from experiments.lab.bootstrap import (
     BUILD_TIMEOUT_S,
+    DEBIAN_ADVICE,
     EPOCH_S,
     SUITE,
     clamp_times,
@@ -48,6 +51,8 @@ PYTHON_VERSION = "3.13"
 """The version of the suite's Python interpreter, which determines the wheels."""
 
 WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+
+PIP_ADVICE = "If a download failed, see whether pip reaches its index (a proxy, PIP_INDEX_URL)"
 
 FORMAT = 2
 """
@@ -120,7 +125,8 @@ def bootstrap_command(root: str, mirror: str, wheels: str) -> list[str]:
     )
     setup = f'{SETUP_FILE.name} "$1" "{wheels}" "{WHEELS_LOCK.name}"'
     if root:
-        setup = f'"{SETUP_FILE}" "$1" "{wheels}" "{WHEELS_LOCK}"'
+        program, source, lock = (shlex.quote(str(p)) for p in (SETUP_FILE, wheels, WHEELS_LOCK))
+        setup = f'{program} "$1" {source} {lock}'
     hooks = [f"--essential-hook={no_cluster}", f"--customize-hook={setup}"]
     return mmdebstrap_command(root, mirror, PACKAGES_FILE, hooks)
 
@@ -159,6 +165,7 @@ def build(
                 bootstrap_command(str(root), mirror, str(wheels)),
                 WHAT,
                 f"TMPDIR={made.scratch}",
+                advice=DEBIAN_ADVICE,
             ),
         )
         clamp_times(root, started)
@@ -200,7 +207,7 @@ def fetch_wheels(wheels: Path) -> None:
     command += [f"--platform={name}_{machine}" for name in WHEEL_PLATFORMS]
     command += [f"--dest={partial}", f"--requirement={WHEELS_LOCK}"]
     # What pip leaves when it is killed goes with the rest of an incomplete build.
-    run_step(command, WHAT, f"TMPDIR={scratch}")
+    run_step(command, WHAT, f"TMPDIR={scratch}", advice=PIP_ADVICE)
     shutil.rmtree(scratch)
     partial.rename(wheels)
 
@@ -221,7 +228,11 @@ def make_image(root: Path, store: Path, cache: Path, kept_open: Sequence[int]) -
         environment={"PYTHONPATH": PROJECT_IN_LAB, "PYTHONDONTWRITEBYTECODE": "1"},
         kept_open=kept_open,
     ) as lab:
-        status = lab.wait(BUILD_TIMEOUT_S)
+        try:
+            status = lab.wait(BUILD_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            msg = f"making the Docker image did not end within {BUILD_TIMEOUT_S} s; try again"
+            raise HostError(msg) from error
     if status:
         msg = f"making the Docker image failed with status {status}; see the messages above"
         raise HostError(msg)

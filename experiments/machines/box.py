@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import HostError
 from experiments.lab import userland
 from experiments.lab.bootstrap import (
+    DEBIAN_ADVICE,
     EPOCH_S,
     SUITE,
     clamp_times,
@@ -169,7 +170,12 @@ def build(
         started = time.time()
         made.step(
             f"installing Debian {SUITE} with a kernel (about 20 s)",
-            lambda: run_step(bootstrap_command(str(root), mirror), WHAT, f"TMPDIR={made.scratch}"),
+            lambda: run_step(
+                bootstrap_command(str(root), mirror),
+                WHAT,
+                f"TMPDIR={made.scratch}",
+                advice=DEBIAN_ADVICE,
+            ),
         )
         (root / place_of(contents).lstrip("/")).mkdir(parents=True)
         clamp_times(root, started)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INSTALL_TIMEOUT_S = 900
+LOCK_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,19 @@ def ensure(needs: Sequence[Need], say: Callable[[str], None] = print) -> None:
         msg = f"this host lacks: {reasons}. Install {' '.join(packages)} and try again"
         raise HostError(msg)
     say(f"installing missing packages with apt-get: {reasons}")
-    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+    # Another installation may be under way.
+    install += ["-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     update = run_command(
         ["apt-get", "update", "--quiet"], limit_s=INSTALL_TIMEOUT_S, environment=environment
     )
-    if update.status is None:
-        raise HostError(update.failure())
     # After a failed update the old lists remain, which are often good enough.
     done = run_command(install, limit_s=INSTALL_TIMEOUT_S, environment=environment, merge=True)
     if not done.ok:
-        raise HostError(done.failure())
+        said = [each.failure() for each in (update, done) if not each.ok]
+        msg = "\n".join([*said, f"Install {' '.join(packages)} and try again"])
+        raise HostError(msg)
     still = [need.wanted for need in missing if need.missing()]
     if still:
         msg = f"{', '.join(still)} is still missing after installing {' '.join(packages)}"

@@ -22,6 +22,7 @@ from experiments.lab.cached_build import PARTIAL
 from experiments.machines.host_packages import Need
 from experiments.machines.settings import VM
 from experiments.processes import Process
+from experiments.records.folder import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,11 @@ def start_daemons(
     deadline = time.monotonic() + DAEMON_TIMEOUT_S
     while not usable():
         if time.monotonic() > deadline:
-            virsh("version")
+            try:
+                virsh("version")
+            except HostError as error:
+                msg = f"libvirt does not answer: {error}\nRun this as root, or start libvirtd"
+                raise HostError(msg) from error
         time.sleep(0.2)
 
 
@@ -216,7 +221,10 @@ def provide_image(box_file: Path, version: str) -> None:
         if image is None:
             msg = f"{box_file} contains no {IMAGE_IN_BOX}"
             raise HostError(msg)
-        shutil.copyfileobj(image, file, COPY_BYTES)
+        try:
+            shutil.copyfileobj(image, file, COPY_BYTES)
+        except OSError as error:
+            raise HostError(unwritable(error, partial)) from error
     partial.replace(target)
     virsh("pool-refresh", VM.storage_pool)
 
@@ -277,8 +285,10 @@ def kvm_refusal(kernel: Path | None, cpuinfo: Path = Path("/proc/cpuinfo")) -> s
     flags = set(cpuinfo.read_text().split())
     if not flags & {"vmx", "svm"}:
         return "the CPU offers no hardware virtualisation"
+    if not KVM_DEVICE.exists():
+        return f"{KVM_DEVICE} is missing"
     if not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
-        return f"{KVM_DEVICE} is missing, or this user may not use it"
+        return f"this user may not use {KVM_DEVICE}, as members of its group may"
     if kernel is not None and not boots(kernel):
         return f"{KVM_DEVICE} exists, but cannot boot a stock kernel"
     return ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from experiments.machines.lock import RunLock
 from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
 from experiments.probes.environment import environment
 from experiments.processes import handle_stops, interrupt, stops_handled_by
-from experiments.records.folder import make_folder
+from experiments.records.folder import make_folder, unwritable
 from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
@@ -42,6 +43,24 @@ def cache_directory() -> Path:
     asked = os.environ.get("BRIDGETOLL_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(asked or f"{base}/bridgetoll").expanduser().resolve()
+
+
+def make_cache(cache: Path) -> None:
+    """
+    Make the folder of the cache, and write to it, because builds and labs will.
+
+    Raises HostError if that is not possible.
+    """
+    try:
+        make_folder(cache.parent)
+        cache.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        # Not the name of the file, which nobody knows.
+        named = OSError(error.errno, error.strerror)
+        msg = f"the cache {unwritable(named, cache)}; BRIDGETOLL_CACHE names another folder for it"
+        raise HostError(msg) from error
 
 
 class LocalMachine:
@@ -68,7 +87,7 @@ class LocalMachine:
         check_freezer(hierarchies(inside_lab=False))
         ensure(TO_ENTER)
         load_bridge_netfilter()
-        make_folder(self._cache.parent)
+        make_cache(self._cache)
         remove_leftovers(self._cache)
         found = userland.find(self._cache, self._mirror)
         if found is None:

@@ -4,6 +4,7 @@ The run lock: one run at a time, because two would disturb each other.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from experiments.errors import HostError, LockedError
 from experiments.processes import Process
+from experiments.records.folder import unwritable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,10 +54,15 @@ class RunLock:
             msg = refusal(self._file.read(MOST_CHARACTERS))
             self._file.close()
             raise LockedError(msg) from error
-        self._file.truncate(0)
         command = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        self._file.write(f"{Process.of(os.getpid())} {command}\n")
-        self._file.flush()
+        try:
+            os.ftruncate(self._file.fileno(), 0)
+            self._file.write(f"{Process.of(os.getpid())} {command}\n")
+            self._file.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise HostError(unwritable(error, self._path)) from error
         self.held.append(self._file.fileno())
         return self
 

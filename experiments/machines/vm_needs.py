@@ -14,9 +14,9 @@ from experiments.hardware import available_bytes
 from experiments.lab import userland
 from experiments.machines import box, libvirt
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
+from experiments.machines.local import make_cache
 from experiments.machines.lock import RunLock
 from experiments.machines.settings import VM
-from experiments.records.folder import make_folder
 
 if TYPE_CHECKING:
     from experiments.machines.box import BuiltBox
@@ -38,7 +38,7 @@ def find_or_build_box(cache: Path, mirror: str) -> BuiltBox:
             msg = "building the box needs root; `sudo nox -s box` builds it once"
             raise HostError(msg)
         ensure([*TO_ENTER, *TO_BUILD, *libvirt.TO_BUILD_BOX])
-        make_folder(cache.parent)
+        make_cache(cache)
         contents = userland.find(cache, mirror) or userland.build(
             cache, mirror, kept_open=RunLock.held
         )
@@ -53,7 +53,11 @@ def refuse_damaged(whole: BuiltBox) -> None:
     try:
         found = box.sha256_of(whole.file)
     except OSError as error:
-        found = str(error)
+        msg = (
+            f"the box {whole.file} cannot be read: {error.strerror}; remove {whole.directory} and "
+            "run `nox -s box`"
+        )
+        raise HostError(msg) from error
     if found != whole.sha256:
         msg = (
             f"{whole.file} is damaged: its checksum is {found}, but it was built with "

@@ -10,6 +10,10 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from experiments.errors import HostError
+from experiments.machines.settings import VM
+from experiments.records.folder import unwritable, write
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -36,22 +40,33 @@ class VmNotes:
     def read(self) -> dict[str, Any]:
         """
         All notes; empty without any.
+
+        Raises HostError for notes that cannot be read, because what they name would stay for ever.
         """
         try:
-            found: dict[str, Any] = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+            # Of another type it is as damaged.
+            found: dict[str, Any] = {**json.loads(self._path.read_text())}
+        except FileNotFoundError:
             return {}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            why = (isinstance(error, OSError) and error.strerror) or error
+            msg = (
+                f"the notes of this checkout's VM in {self._path} cannot be read: {why}; restore "
+                f"them, or remove with virsh what libvirt has of {VM.name!r}, and then their folder"
+            )
+            raise HostError(msg) from error
         return found
 
     def add(self, **changes: object) -> None:
         """
         Add or replace notes.
         """
-        self._state.mkdir(exist_ok=True)
         text = json.dumps({**self.read(), **changes}, indent=1, sort_keys=True)
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(text + "\n")
-        partial.replace(self._path)
+        try:
+            self._state.mkdir(exist_ok=True)
+            write(self._state, self._path.name, f"{text}\n".encode())
+        except OSError as error:
+            raise HostError(unwritable(error, self._path)) from error
 
     def forget(self) -> None:
         """

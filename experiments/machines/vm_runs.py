@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RUNS_IN_VM = "/var/lib/bridgetoll/runs"
 
+HELD = 75
+"""The status of a command that waits for the lock of a run that does not end."""
+
 ORDERLY_STOP_S = 90
 """The time that the VM's side of a run may take to stop after the host's side has ended."""
 
@@ -91,11 +94,17 @@ class VmRuns:
         """
         Wait until the VM's side of a run has ended; the host's side has ended before.
 
-        Raises HostError if that takes longer than a minute and a half.
+        Raises HostError if that takes longer than ORDERLY_STOP_S.
         """
-        seconds = str(ORDERLY_STOP_S)
-        timeout_s = ORDERLY_STOP_S + 30
-        self._remote.output(["flock", "--timeout", seconds, str(RUN_LOCK), "true"], timeout_s)
+        take = f"flock --conflict-exit-code {HELD} --timeout {ORDERLY_STOP_S} {RUN_LOCK} true"
+        shell = f"{take} || {{ [ $? = {HELD} ] && echo held by && cat {RUN_LOCK}; }}"
+        said = self._remote.output(["sh", "-c", shell], ORDERLY_STOP_S + 30)
+        if said:
+            msg = (
+                f"a run in the VM did not end within {ORDERLY_STOP_S} s, {' '.join(said.split())}; "
+                "try again in a minute"
+            )
+            raise HostError(msg)
 
     def _fetch(self, name: str, target: Path) -> None:
         self._remote.pull(folder(name), target)

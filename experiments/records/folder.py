@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from typing import TYPE_CHECKING, NoReturn
 
-from experiments.errors import ResultsError
+from experiments.errors import FULL, ResultsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +48,16 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
+
+
+ADVICE = {
+    errno.EACCES: "check permissions",
+    errno.EPERM: "check permissions",
+    errno.ENOTDIR: "a file is where a folder should be",
+    errno.EEXIST: "a file is where a folder should be",
+    errno.ENOENT: "its folder is not there, and cannot be made",
+}
+"""What to look at if something cannot be written, by the system's reason."""
 
 
 def opened(run: Path, name: str) -> BufferedReader:
@@ -90,6 +100,7 @@ def write(run: Path, name: str, content: bytes) -> None:
                 # Or a crash of the machine may leave an empty file.
                 os.fsync(handle)
             os.replace(partial, last, src_dir_fd=folder, dst_dir_fd=folder)
+            _sync(folder)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(partial, dir_fd=folder)
@@ -105,8 +116,10 @@ def append(run: Path, name: str, content: bytes) -> None:
     Raises ResultsError for anything but a file, and OSError if it cannot be written.
     """
     with _naming(run, name), _place(run, name) as (folder, last):
+        is_new = True
         with contextlib.suppress(FileNotFoundError):
             _check(run, name, os.stat(last, dir_fd=folder, follow_symlinks=False))
+            is_new = False
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK
         handle = os.open(last, flags, 0o666, dir_fd=folder)
         with os.fdopen(handle, "ab", buffering=0) as file:
@@ -116,6 +129,8 @@ def append(run: Path, name: str, content: bytes) -> None:
                 while content:
                     content = content[file.write(content) :]
                 os.fsync(handle)
+                if is_new:
+                    _sync(folder)
             except BaseException:
                 # Or the next record would end the torn line of this one.
                 file.truncate(before.st_size)
@@ -232,8 +247,9 @@ def unwritable(error: OSError, where: Path) -> str:
     What cannot be written, why, and what to do; it is ``where`` if the error names no file.
     """
     what = f"{error.filename or where} cannot be written: {error.strerror}"
-    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-        return f"{what}; check permissions"
+    if error.errno not in FULL:
+        advice = ADVICE.get(error.errno or 0, "")
+        return f"{what}; {advice}" if advice else what
     there = next(path for path in (where, *where.parents) if path.exists())
     free = shutil.disk_usage(there).free
     return f"{what}. {there} has {free / 1e6:.1f} MB free; free some, then repeat the command"
@@ -321,6 +337,16 @@ def _folder(run: Path, parts: Sequence[str], *, make: bool = False) -> Iterator[
         yield handle
     finally:
         os.close(handle)
+
+
+def _sync(folder: int | None) -> None:
+    """
+    Put the names in a folder on the disk: a file is there after a crash only if its name is.
+    """
+    # Not every file system can do it.
+    with contextlib.suppress(OSError):
+        if folder is not None:
+            os.fsync(folder)
 
 
 def _make(name: str, folder: int) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import ResultsError
 from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
-from experiments.records.files import MANIFEST
+from experiments.records.files import MANIFEST, runs_in
 from experiments.records.manifest import COMPLETE, RUNNING
 from experiments.records.store import read_manifest, read_trials
 
@@ -66,8 +66,7 @@ def run_to_resume(results: Path, named: str) -> Path:
     """
     if named:
         return _named(results, named)
-    for manifest in sorted(results.glob(f"[0-9]*/{MANIFEST}"), reverse=True):
-        run = manifest.parent
+    for run in reversed(runs_in(results)):
         try:
             found, trials = read_manifest(run), read_trials(run)
         except ResultsError as error:

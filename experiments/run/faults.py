@@ -4,7 +4,6 @@ Reporting a failed trial: its error in words, and its logs.
 
 from __future__ import annotations
 
-import errno
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from docker.errors import DockerException
 from pyroute2.netlink.exceptions import NetlinkError
 
 from experiments.commands import tail
-from experiments.errors import BridgetollError, Failure
+from experiments.errors import FULL, BridgetollError, Failure
 from experiments.paths import RUN_IN_LAB
 
 if TYPE_CHECKING:
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from experiments.deployments import Deployment
 
 LOG_LINES = 40
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-OF_MACHINE = FULL | {errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-"""Errors of the system that are no fault of the project wherever they happen."""
 
 TRIAL_ERRORS = (BridgetollError, OSError, subprocess.SubprocessError, DockerException, NetlinkError)
 """Errors that can happen in a trial without a fault of the project."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.declare.profiles import AT_ONCE_EVERY
 from experiments.declare.variants import CONTROL
-from experiments.errors import INTERRUPTED_STATUS, BridgetollError, DeployError
+from experiments.errors import INTERRUPTED_STATUS, OF_MACHINE, BridgetollError, DeployError
 from experiments.output import outlive_readers
 from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.order import block_order
@@ -38,7 +38,7 @@ from experiments.records.store import (
 )
 from experiments.run.agreement import Agreement
 from experiments.run.artefact import LengthArtefact
-from experiments.run.faults import OF_MACHINE, of_system
+from experiments.run.faults import of_system
 from experiments.run.memory import Memory
 from experiments.run.pilot import Pilot
 from experiments.run.progress import Progress

@@ -344,6 +344,8 @@ NO_FAULTS: dict[str, Service] = {
     ),
     "leaves-processes": gateway("subprocess.Popen(['sh', '-c', '(sleep 999 &) &'])"),
     "stalls": gateway(f"time.sleep({STALL_S} * (next(asked) % 15 == 0))"),
-    "health-flaps": health("[ -e /tmp/flapped ] || { touch /tmp/flapped; exit 1; }"),
+    "health-flaps": health(
+        "[ -e /tmp/flapped ] && exec services/health-http 3000; touch /tmp/flapped; exit 1", "30s"
+    ),
 }
 """What is measured."""

@@ -91,6 +91,27 @@ def test_its_root_is_the_userland_and_processes_see_only_themselves(
     assert output(built, tmp_path, f"test -e {Path(__file__)} || echo absent") == "absent\n"
 
 
+def test_it_is_the_same_whatever_the_caller_s_paths_and_mask(
+    built: Userland, tmp_path: Path
+) -> None:
+    """
+    What has a meaning in options of mount, or in a shell, has none in a path.
+    """
+    odd = tmp_path / "a:b,c d'$e"
+    odd.mkdir()
+    (odd / "root").symlink_to(built.root)
+    before = os.umask(0o077)
+    try:
+        with (
+            (odd / "output").open("wb") as out,
+            Lab(odd / "root", odd / "labs", ["sh", "-c", "umask; ls /dev/null"], stdout=out) as lab,
+        ):
+            assert lab.wait(30) == 0
+    finally:
+        os.umask(before)
+    assert (odd / "output").read_text() == "0022\n/dev/null\n"
+
+
 REACHING = ("sys_module", "sys_rawio", "sys_boot", "sys_time", "syslog", "dac_read_search", "bpf")
 
 

@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 - the marker's reader looks it up
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pytest
 
@@ -22,9 +24,6 @@ from experiments.lab.bootstrap import run_step
 from experiments.lab.cached_build import CachedBuild, read_marker, remove_leftovers
 from experiments.machines import libvirt
 from experiments.processes import PROC
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MARKER = "made.json"
 PARTS = ("root", "image", "disk")
@@ -52,17 +51,21 @@ with CachedBuild(cache, "userland", "0123", 0, print) as made:
     for name in ("root", "image", "disk"):
         made.step(name, lambda: part(name))
     os.sync = lambda: at("marker")
-    made.finish("made.json", {"kind": "whole"})
+    made.finish("made.json", {"kind": "whole", "parts": {}})
 at("end")
 """
 """A build in three parts that kills itself at a place."""
 
 
-def whole(kind: str, directory: Path) -> tuple[str, Path]:
+@dataclass(frozen=True)
+class Whole:
     """
     What stands for a complete build.
     """
-    return kind, directory
+
+    kind: str
+    parts: dict[str, int]
+    directory: Path
 
 
 def build(cache: Path, kill_at: str = "") -> int:
@@ -82,13 +85,13 @@ def test_a_build_that_is_killed_is_not_found_and_the_next_one_begins_anew(
     """
     home = tmp_path / "userland"
     assert build(tmp_path, kill_at) == -signal.SIGKILL
-    found = read_marker(whole, home / "0123", MARKER)
+    found = read_marker(Whole, home / "0123", MARKER)
     assert (found is not None) == (kill_at == "end")
     if kill_at != "end":
         assert [path.name for path in home.iterdir()] == ["0123.partial"]
         assert build(tmp_path) == 0
     assert [path.name for path in home.iterdir()] == ["0123"]
-    assert read_marker(whole, home / "0123", MARKER) == ("whole", home / "0123")
+    assert read_marker(Whole, home / "0123", MARKER) == Whole("whole", {}, home / "0123")
     assert sorted(path.name for path in (home / "0123").iterdir()) == sorted([*PARTS, MARKER])
     for part in PARTS:
         assert sorted(path.name for path in (home / "0123" / part).iterdir()) == ["one", "two"]
@@ -161,7 +164,15 @@ def test_leftovers_do_not_count_against_the_room_for_a_build(
         assert not leftover.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "whole", "more": 1}', "\0"])
+DAMAGED = [
+    *("", "{", "[]", "\0", "[" * 10**5, '"parts"', '{"kind": "whole"}'),
+    '{"kind": "whole", "parts": {}, "more": 1}',
+    '{"kind": 7, "parts": {}}',
+    '{"kind": "whole", "parts": []}',
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_build_is_none_and_is_replaced(tmp_path: Path, text: str) -> None:
     """
     As a machine that stopped, or an older version, may have left it.
@@ -170,9 +181,9 @@ def test_a_damaged_build_is_none_and_is_replaced(tmp_path: Path, text: str) -> N
     directory.mkdir(parents=True)
     (directory / MARKER).write_text(text)
     (directory / "stale").write_text("")
-    assert read_marker(whole, directory, MARKER) is None
+    assert read_marker(Whole, directory, MARKER) is None
     assert build(tmp_path) == 0
-    assert read_marker(whole, directory, MARKER) == ("whole", directory)
+    assert read_marker(Whole, directory, MARKER) == Whole("whole", {}, directory)
     assert not (directory / "stale").exists()
 
 
@@ -280,6 +291,55 @@ def test_the_lab_that_makes_the_image_holds_the_lock_of_its_build(
     monkeypatch.setattr(userland, "Lab", StubLab)
     userland.make_image(tmp_path, tmp_path, tmp_path, [7])
     assert held == [7]
+
+    def never_ends(_lab: StubLab, limit_s: float) -> int:
+        raise subprocess.TimeoutExpired([], limit_s)
+
+    monkeypatch.setattr(StubLab, "wait", never_ends)
+    with pytest.raises(HostError, match="the Docker image did not end within 1800 s; try again"):
+        userland.make_image(tmp_path, tmp_path, tmp_path, [7])
+
+
+def test_a_build_has_the_same_modes_whatever_the_caller_keeps_private(tmp_path: Path) -> None:
+    """
+    Its folders are part of the box, and its programs inherit the mask.
+    """
+    before = os.umask(0o077)
+    try:
+        with CachedBuild(tmp_path, "userland", "2", 0, lambda _: None) as made:
+            (made.partial / "root").mkdir()
+        private = os.umask(0o077)
+    finally:
+        os.umask(before)
+    assert private == 0o077
+    for folder in (made.partial, made.scratch, made.partial / "root"):
+        assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("name", ["a:b", 'a"b'])
+def test_a_path_in_which_apt_cannot_build_is_refused(tmp_path: Path, name: str) -> None:
+    """
+    Its own words would be of missing keys.
+    """
+    with pytest.raises(HostError, match=rf"cannot build in .*/{name}, because .* BRIDGETOLL_CACHE"):
+        CachedBuild(tmp_path / name, "box", "2", 0, lambda _: None).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="builds need root")
+def test_a_failed_download_is_told_with_what_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Another Debian mirror would not help pip.
+    """
+    pip = tmp_path / "python"
+    pip.write_text("#!/bin/sh\necho 'cannot connect to proxy' >&2\nexit 1\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(pip))
+    with pytest.raises(HostError, match=r"(?s)cannot connect to proxy.*PIP_INDEX_URL") as raised:
+        userland.fetch_wheels(tmp_path / "wheels")
+    assert "--mirror" not in str(raised.value)
 
 
 def test_an_image_that_was_being_copied_goes_with_the_vm(tmp_path: Path) -> None:

@@ -386,6 +386,26 @@ def test_figures_are_not_written_through_a_link(tmp_path: Path, outside: Path) -
     assert untouched(outside)
 
 
+def test_a_file_that_is_written_is_on_the_disk_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Else a crash of the machine leaves a new file without a name, or an old one under this name.
+    """
+    synced: list[tuple[bool, list[str]]] = []
+
+    def sync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append((is_folder, sorted(path.name for path in tmp_path.iterdir())))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    folder.write(tmp_path, "a", b"1")
+    folder.append(tmp_path, "b", b"1")
+    folder.append(tmp_path, "b", b"2")
+    written = [(False, ["a.partial"]), (True, ["a"])]
+    assert synced == [*written, (False, ["a", "b"]), (True, ["a", "b"]), (False, ["a", "b"])]
+
+
 def test_a_record_that_does_not_fit_on_the_disk_leaves_no_torn_line(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,3 +435,22 @@ def test_a_full_disk_is_told_with_its_free_space(tmp_path: Path) -> None:
     assert words.startswith(f"{tmp_path}/not/there cannot be written: No space left on device. ")
     assert f"{tmp_path} has " in words
     assert words.endswith(" MB free; free some, then repeat the command")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "Permission denied; check permissions"),
+        (errno.ENOTDIR, "Not a directory; a file is where a folder should be"),
+        (errno.EEXIST, "File exists; a file is where a folder should be"),
+        (errno.EROFS, "Read-only file system"),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_what_to_look_at(
+    tmp_path: Path, number: int, words: str
+) -> None:
+    """
+    Permissions, only where these are the reason.
+    """
+    error = OSError(number, os.strerror(number), "name")
+    assert unwritable(error, tmp_path) == f"name cannot be written: {words}"

@@ -5,6 +5,7 @@ The host side: locking, packages, placement, and the choice of a machine.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -12,14 +13,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
 from experiments.errors import INTERRUPTED_STATUS, DeployError, HostError, LockedError
-from experiments.host.cli import become_root, name_what_has_no_report
+from experiments.host.cli import COMMANDS, become_root, main, name_what_has_no_report
 from experiments.host.measure import carry_out
 from experiments.lab import bootstrap, userland
 from experiments.lab.cgroups import ControlGroup, Hierarchy, parse_cpu_list
@@ -28,9 +30,10 @@ from experiments.lab.placement import choose_placement, prove_placement
 from experiments.machines import libvirt
 from experiments.machines.host_packages import Need, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
-from experiments.machines.local import LocalMachine
+from experiments.machines.local import LocalMachine, make_cache
 from experiments.machines.lock import RunLock, is_free
 from experiments.machines.vagrant_vm import VagrantMachine
+from experiments.paths import PROJECT
 from experiments.processes import STOP_SIGNALS, Process, ask_to_stop
 from experiments.records.files import REPORT
 from experiments.records.manifest import INTERRUPTED, RUNNING
@@ -169,6 +172,8 @@ def test_the_command_under_sudo_has_the_caller_as_its_owner(
         signal.signal(signal.SIGINT, before)
     words = (tmp_path / "words").read_text()
     assert words.endswith(f"-B -m experiments --owner {Process.of(os.getpid())} lab true\n")
+    kept = words.partition("--preserve-env=")[2].split()[0].split(",")
+    assert {"BRIDGETOLL_CACHE", "https_proxy", "HTTPS_PROXY", "PIP_INDEX_URL"} <= set(kept)
 
 
 def test_a_run_without_a_report_is_named(
@@ -249,6 +254,94 @@ def test_a_missing_package_is_named_where_it_cannot_be_installed(
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(HostError, match=r"lacks: mmdebstrap \(to build\). Install mmdebstrap"):
         ensure([Need("no-such-command", "mmdebstrap", "to build")])
+
+
+def test_a_package_that_cannot_be_fetched_is_told_with_the_first_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without lists of packages, a package that is not found is the failed update's fault.
+    """
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        "#!/bin/sh\n[ $1 = update ] && echo 'E: cannot connect to proxy:9' >&2 && exit 100\n"
+        "echo 'E: Unable to locate package mmdebstrap'; exit 100\n"
+    )
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(
+        HostError, match=r"(?s)proxy:9.*locate package.*\nInstall mmdebstrap and try again$"
+    ):
+        ensure([Need("no-such-command", "mmdebstrap", "to build")], say=lambda _: None)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "full"])
+def test_a_cache_that_cannot_be_written_is_named_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """
+    With the reason, and with the setting that names another place.
+    """
+    (tmp_path / "file").write_text("")
+    if place == "full":
+
+        def full(**_options: object) -> NoReturn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a-random-name")
+
+        monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(HostError) as raised:
+        make_cache(tmp_path / place)
+    words = str(raised.value)
+    assert words.startswith(f"the cache {tmp_path}/{place} cannot be written: ")
+    assert ("a file is where a folder should be" in words) == (place != "full")
+    assert "MB free" in words or place != "full"
+    assert "BRIDGETOLL_CACHE names another folder" in words
+
+
+def test_an_error_of_the_machine_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    With the file; any other error of the system is a fault of the project, and has one.
+    """
+    number = errno.EROFS
+
+    def fail(_arguments: object) -> NoReturn:
+        raise OSError(number, os.strerror(number), "/a/file")
+
+    monkeypatch.setitem(COMMANDS, "lab", fail)
+    assert main(["lab"]) == 1
+    assert capsys.readouterr().err == "error: /a/file: Read-only file system\n"
+    number = errno.EBADF
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        main(["lab"])
+
+
+def test_an_interpreter_without_the_packages_is_told_who_installs_them() -> None:
+    """
+    With its own path and the first package.
+    """
+    # Without the site there are none.
+    command = [sys.executable, "-S", "-m", "experiments"]
+    done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"error: {sys.executable} has no module m" in done.stderr
+    assert "run this by nox" in done.stderr
+
+
+def test_nox_on_too_old_an_interpreter_says_so() -> None:
+    """
+    Before anything is imported that this cannot.
+    """
+    code = (
+        "import nox, runpy, sys; sys.version_info = (3, 10); sys.version = '3.10.1 (old)'; "
+        "runpy.run_path('noxfile.py')"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nox runs on Python 3.10.1, and this needs 3.11 or later")
 
 
 def test_nothing_is_installed_when_nothing_is_missing() -> None:

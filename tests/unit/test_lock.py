@@ -4,11 +4,12 @@ The lock of the machine, in a folder that belongs to all of its users.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -164,3 +165,22 @@ def test_a_note_of_anything_is_read_as_text(shared: Path) -> None:
         lock.write_bytes(b"\xff\0" * 10**5)
         with pytest.raises(LockedError, match="another run holds this machine"):
             take(lock)
+
+
+def test_a_full_disk_below_the_lock_is_told_and_the_lock_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    With the folder and its free space.
+    """
+    path = tmp_path / "lock"
+
+    def full(_file: object, _length: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", full)
+        with pytest.raises(HostError, match=r"/lock cannot be written: No space .* MB free; free"):
+            RunLock(path).__enter__()
+    with RunLock(path):
+        pass

@@ -11,10 +11,11 @@ import platform
 import struct
 import sys
 import tarfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from experiments.commands import Ended
 from experiments.errors import HostError
 from experiments.machines import box, choice, libvirt, vagrant_vm, vm_needs
 from experiments.machines.choice import choose_machine
@@ -24,9 +25,6 @@ from experiments.machines.settings import SETTINGS_FILE, VM
 from experiments.machines.vagrant_vm import EMULATION, VagrantMachine
 from experiments.machines.vm_notes import VmNotes
 from experiments.paths import PROJECT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def refused(_cache: Path, _mirror: str) -> str:
@@ -100,6 +98,9 @@ def test_hardware_virtualisation_is_tried_rather_than_assumed(
     monkeypatch.setattr(libvirt, "KVM_DEVICE", tmp_path / "kvm")
     assert "is missing" in libvirt.kvm_refusal(None, cpuinfo)
     (tmp_path / "kvm").write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)
+        assert "this user may not use" in libvirt.kvm_refusal(None, cpuinfo)
     assert libvirt.kvm_refusal(None, cpuinfo) == ""
     emulator = tmp_path / libvirt.EMULATOR
     emulator.write_text("#!/bin/sh\necho KVM: entry failed\n")
@@ -161,7 +162,7 @@ def test_a_box_with_another_checksum_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=rf"was built with {whole.sha256}; remove .* `nox -s box`"):
         vm_needs.refuse_damaged(whole)
     whole.file.unlink()
-    with pytest.raises(HostError, match="No such file"):
+    with pytest.raises(HostError, match=r"cannot be read: No such file .*; remove .* `nox -s box`"):
         vm_needs.refuse_damaged(whole)
 
 
@@ -258,9 +259,29 @@ def test_a_pool_or_a_folder_of_somebody_else_s_is_refused(
         libvirt.refuse_foreign_pool(noted=False, path=tmp_path / "none")
 
 
+def test_a_libvirt_that_does_not_answer_is_told_with_its_reason_and_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    As to a user without the right to start its daemons.
+    """
+    for name, script in (
+        ("virsh", "echo no bus >&2; exit 1"),
+        *((name, "") for name in ("systemctl", *libvirt.DAEMONS)),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(libvirt, "DAEMON_TIMEOUT_S", 0)
+    monkeypatch.setattr(libvirt, "running", lambda _name: None)
+    monkeypatch.setattr(libvirt, "run_command", lambda *_, **__: Ended([], 0, 0))
+    with pytest.raises(HostError, match=r"(?s)does not answer: .*no bus\nRun this as root, or"):
+        libvirt.start_daemons(lambda _: None, with_kvm=True, say=lambda _: None)
+
+
 def test_notes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     """
-    One at a time; what cannot be read counts as nothing.
+    One at a time.
     """
     notes = VmNotes(tmp_path / "state")
     assert notes.read() == {}
@@ -269,6 +290,26 @@ def test_notes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     assert VmNotes(tmp_path / "state").read() == {"pool": True, "daemons": ["libvirtd"]}
     notes.forget()
     assert notes.read() == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "7", "\0"])
+def test_damaged_notes_are_not_taken_for_none(tmp_path: Path, text: str) -> None:
+    """
+    What they name would stay for ever; the message has the file and how to go on.
+    """
+    path = tmp_path / "bridgetoll.json"
+    path.write_text(text)
+    with pytest.raises(HostError, match=rf"{path} cannot be read: .*; restore them, or .* virsh"):
+        VmNotes(tmp_path).read()
+    assert path.read_text() == text
+
+
+def test_notes_that_cannot_be_written_are_named() -> None:
+    """
+    With the reason.
+    """
+    with pytest.raises(HostError, match=r"/proc/none.* cannot be written: No such file"):
+        VmNotes(Path("/proc/none")).add(pool=True)
 
 
 def test_a_machine_that_was_never_up_does_not_answer(tmp_path: Path) -> None:

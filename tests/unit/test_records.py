@@ -17,7 +17,9 @@ from experiments.records.files import (
     SEARCH_TRIALS,
     TRIALS,
     latest_run,
+    runs_in,
 )
+from experiments.records.sessions import run_to_resume
 from experiments.records.store import (
     append_agreement,
     append_trial,
@@ -201,12 +203,25 @@ def test_the_latest_run_is_found_by_its_name(tmp_path: Path) -> None:
     assert latest_run(tmp_path).name == "20260102T000000Z"
 
 
+def test_a_folder_of_runs_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    tmp_path: Path,
+) -> None:
+    """
+    The reason is told, by whatever looks for runs.
+    """
+    (tmp_path / "file").write_text("")
+    assert runs_in(tmp_path / "none") == []
+    for look in (latest_run, lambda folder: run_to_resume(folder, "")):
+        with pytest.raises(ResultsError, match=r"look for runs in .*/file: Not a directory"):
+            look(tmp_path / "file")
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """
     A file in the folder's place is as unwritable as can be, for root too.
     """
     (tmp_path / "run").write_text("")
-    with pytest.raises(ResultsError, match="cannot be written: Not a directory; check permissions"):
+    with pytest.raises(ResultsError, match="cannot be written: Not a directory; a file is"):
         write_manifest(tmp_path / "run", manifest())
-    with pytest.raises(ResultsError, match="cannot be written: Not a directory; check permissions"):
+    with pytest.raises(ResultsError, match="cannot be written: Not a directory; a file is"):
         append_trial(tmp_path / "run", trial(1, 1, "netns", 250.0))

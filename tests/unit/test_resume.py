@@ -347,6 +347,9 @@ def test_an_override_file_of_the_run_must_be_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("services: {gateway: {}}\n")
     with pytest.raises(ResultsError, match=r"own.yaml was altered since the run began"):
         refuse_altered_overlays(tmp_path, plan)
+    (tmp_path / "own.yaml").unlink()
+    with pytest.raises(ResultsError, match=r"own.yaml cannot be read: No such file .*; restore it"):
+        refuse_altered_overlays(tmp_path, plan)
 
 
 def first_draw(monkeypatch: pytest.MonkeyPatch, number: int, **place: object) -> float:

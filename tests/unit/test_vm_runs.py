@@ -4,11 +4,14 @@ The runs in the VM: all of them are pulled, and a run that was lost says so.
 
 from __future__ import annotations
 
+import fcntl
+import subprocess
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from experiments.errors import HostError
+from experiments.machines import vm_runs
 from experiments.machines.vagrant_vm import VagrantMachine
 from experiments.machines.vm_notes import VmNotes
 from experiments.machines.vm_runs import RUNS_IN_VM, VmRuns
@@ -30,16 +33,19 @@ class StubRemote:
 
     def __init__(self, states: dict[str, str | None]) -> None:
         """
-        No command was run yet.
+        No command was run yet, and nobody holds the lock.
         """
         self._states = states
         self.commands: list[str] = []
+        self.holder = ""
 
     def output(self, arguments: Sequence[str], _timeout_s: float = 0) -> str:
         """
-        The names of the runs, or nothing.
+        The names of the runs, or who holds the lock, or nothing.
         """
         self.commands.append(" ".join(arguments))
+        if "flock" in self.commands[-1]:
+            return self.holder
         return "\n".join(self._states) if "ls -1" in self.commands[-1] else ""
 
     def pull(self, source: str, target: Path) -> None:
@@ -109,3 +115,38 @@ def test_only_a_run_of_this_folder_is_recovered_from_the_vm(tmp_path: Path) -> N
         machine.recover(run)
     assert [path.parent for path in tmp_path.rglob("manifest.json")] == [tmp_path / "one"]
     assert f"rm -rf {RUNS_IN_VM}/one" in remote.commands
+
+
+def test_a_run_in_the_vm_that_does_not_end_is_named(tmp_path: Path) -> None:
+    """
+    With the process that holds the lock there, and nothing of it is fetched.
+    """
+    remote = StubRemote({"one": RUNNING})
+    remote.holder = "held by\n7:8 python3 -m experiments.host.guest\n"
+    with pytest.raises(HostError, match=r"did not end within 90 s, held by 7:8 python3 .*; try"):
+        runs(remote, tmp_path, "one").pull_all()
+    assert not (tmp_path / "one").exists()
+
+
+def test_the_lock_in_the_vm_tells_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The command that asks for it, here without ssh.
+    """
+    lock = tmp_path / "lock"
+    monkeypatch.setattr(vm_runs, "RUN_LOCK", lock)
+    monkeypatch.setattr(vm_runs, "ORDERLY_STOP_S", 0)
+    remote = StubRemote({})
+    runs(remote, tmp_path).pull_all()
+    command = ["sh", "-c", remote.commands[0].removeprefix("sh -c ")]
+    lock.write_text("7:8 who")
+
+    def said() -> str:
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    assert said() == ""
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert said() == "held by\n7:8 who"

@@ -104,6 +104,8 @@ def test_the_page_cannot_take_the_place_of_the_markdown(
     assert main([str(run), "--output", str(tmp_path / "mine.html")]) == 1
     assert ".md" in capsys.readouterr().err
     assert not list(tmp_path.glob("mine.*"))
+    assert main([str(run), "--output", str(tmp_path)]) == 1
+    assert f"--output names a file, and {tmp_path} is a folder" in capsys.readouterr().err
     assert main([str(run), "--output", str(tmp_path / "mine.md")]) == 0
     assert sorted(path.name for path in tmp_path.glob("mine.*")) == ["mine.html", "mine.md"]
 

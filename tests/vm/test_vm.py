@@ -132,22 +132,34 @@ def test_a_damaged_box_is_refused_before_anything_is_changed(before: dict[str, o
     assert left_over() == before
 
 
-def test_two_blocks_are_measured_inside_the_vm(tmp_path: Path, acceleration: str) -> None:
+RUNGS = (
+    *("netns", "docker", "bridge-beside-dockerd", "bare-pipe", "namespaces", "seccomp", "tiers"),
+    *("container-external", "netns-cpus-0.5", "docker-memory-256m"),
+)
+"""Both systems, and where a stock kernel with modules and pure cgroup v2 is likeliest to differ."""
+
+
+def test_the_rungs_of_the_ladder_are_measured_inside_the_vm(
+    tmp_path: Path, acceleration: str
+) -> None:
     """
     Up, push, run, pull: the same userland, the box's checksum, and what it says at the top.
+
+    Limits, primitives, paths and residue where control groups are v2 only and modules come late.
     """
-    variants = ("--variants", "netns,docker", "--blocks", "2", "--workload", "fixed")
-    done = call("measure", "--results", str(tmp_path), *TINY, *variants)
+    wanted = ("--variants", ",".join(RUNGS), "--blocks", "1", "--minutes", "30")
+    done = call("measure", "--results", str(tmp_path), *TINY, *wanted)
     assert done.returncode == 0, done.stdout
     run = latest_run(tmp_path)
     manifest, trials = read_manifest(run), read_trials(run)
-    assert {trial.status for trial in trials} == {OK}
-    # As many side by side as fit, and in each block all of them.
-    for block, parts in enumerate(manifest.order, start=1):
-        names = [name for part in parts for name in part]
-        assert set(names) == {"netns", "docker", "netns-again"}
-        assert [trial.variant for trial in trials if trial.block == block] == names
+    assert [(trial.variant, trial.error) for trial in trials if trial.error] == []
+    # As many side by side as fit; the first is measured twice, as in every run that compares.
+    (parts,) = manifest.order
+    names = [name for part in parts for name in part]
+    assert set(names) == {*RUNGS, f"{RUNGS[0]}-again"}
+    assert [trial.variant for trial in trials] == names
     assert all(load.others_ran_us <= FREEZING_US for trial in trials for load in trial.loads)
+    assert all(trial.cpu and trial.cpu.parts["gateway"].user_s > 0 for trial in trials)
     assert (run / "raw" / f"001-{trials[0].variant}" / "round-02" / "ab.txt").exists()
     found = box.find(cache_directory())
     assert found is not None
@@ -164,27 +176,6 @@ def test_two_blocks_are_measured_inside_the_vm(tmp_path: Path, acceleration: str
     assert ("**Emulated machine**" in text) == (acceleration == "emulation")
     # What was pulled is not kept twice.
     assert run.name not in remote().output(["ls", RUNS_IN_VM])
-
-
-RUNGS = (
-    *("bridge-beside-dockerd", "bare-pipe", "namespaces", "seccomp", "tiers"),
-    *("container-external", "netns-cpus-0.5", "docker-memory-256m"),
-)
-"""Those in which a stock kernel with modules and pure cgroup v2 is likeliest to differ."""
-
-
-def test_rungs_of_the_ladder_pass_their_checks_inside_the_vm(tmp_path: Path) -> None:
-    """
-    Limits, primitives, paths and residue where control groups are v2 only and modules come late.
-    """
-    wanted = ("--variants", ",".join(RUNGS), "--blocks", "1", "--minutes", "30")
-    done = call("measure", "--results", str(tmp_path), *TINY, *wanted)
-    assert done.returncode == 0, done.stdout
-    trials = read_trials(latest_run(tmp_path))
-    assert [(trial.variant, trial.error) for trial in trials if trial.error] == []
-    # The first is measured twice, as in every run that compares.
-    assert {trial.variant for trial in trials} == {*RUNGS, f"{RUNGS[0]}-again"}
-    assert all(trial.cpu and trial.cpu.parts["gateway"].user_s > 0 for trial in trials)
 
 
 def test_a_vm_that_is_up_is_reused() -> None:
@@ -283,7 +274,10 @@ def test_a_full_disk_in_the_vm_ends_the_run_and_keeps_what_there_is(tmp_path: Pa
     filler = "/var/lib/bridgetoll/filler"
     with process:
         read_until(process, "block 2 ")
-        fill = f"dd if=/dev/zero of={filler} bs=1M 2>/dev/null; sync; exit 0"
+        # At once where the file system can promise room; the rest is written.
+        promise = f"fallocate --length $(df --output=avail -B1 {filler} | tail -n 1) {filler}"
+        rest = f"dd if=/dev/zero of={filler} bs=1M oflag=append conv=notrunc 2>/dev/null"
+        fill = f"touch {filler}; {promise}; {rest}; sync; exit 0"
         remote().output(["sh", "-c", fill], COMMAND_TIMEOUT_S)
         rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
     remote().output(["rm", filler])
@@ -293,12 +287,20 @@ def test_a_full_disk_in_the_vm_ends_the_run_and_keeps_what_there_is(tmp_path: Pa
     call("pull")
 
 
-def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The results folder of the run during which the VM crashes, and which is resumed afterwards.
+    """
+    return tmp_path_factory.mktemp("crashed")
+
+
+def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(crashed: Path) -> None:
     """
     The run ends with an error; the next command starts the VM again and fetches them.
     """
-    arguments = ("--variants", "netns", "--blocks", "50", "--workload", "fixed")
-    process = start("measure", "--results", str(tmp_path), *TINY, *arguments)
+    plan = ("--variants", "netns", "--blocks", "3", "--workload", "fixed", "--minutes", "30")
+    process = start("measure", "--results", str(crashed), *TINY, *plan)
     with process:
         read_until(process, "block 2 ")
         subprocess.run(
@@ -309,9 +311,10 @@ def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(tmp_path: Path) -> N
         rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
     assert process.returncode == 1, rest
     assert "connection to the VM was lost" in rest
-    run = latest_run(tmp_path)
+    run = latest_run(crashed)
     assert read_trials(run) == []
     assert "`nox -s pull` fetches them" in rest
+    assert f"`nox -s measure -- --resume {run}` continues it" in rest
     assert read_manifest(run).state == FAILED
     done = call("pull")
     assert done.returncode == 0, done.stdout
@@ -320,48 +323,29 @@ def test_a_crashed_vm_keeps_its_finished_trials_on_its_disk(tmp_path: Path) -> N
     assert read_manifest(run).state == FAILED
 
 
-def test_a_run_whose_vm_crashed_is_resumed_in_the_vm(tmp_path: Path) -> None:
+def test_a_run_whose_vm_crashed_is_resumed_in_the_vm(crashed: Path) -> None:
     """
-    The VM is started again, what had finished is fetched from its disk, and the rest is measured.
-    """
-    plan = ("--variants", "netns", "--blocks", "3", "--workload", "fixed", "--minutes", "30")
-    process = start("measure", "--results", str(tmp_path), *TINY, *plan)
-    with process:
-        read_until(process, "block 2 ")
-        subprocess.run(
-            ["virsh", "--connect", "qemu:///system", "destroy", VM.name],
-            check=True,
-            capture_output=True,
-        )
-        rest = process.communicate(timeout=COMMAND_TIMEOUT_S)[0]
-    run = latest_run(tmp_path)
-    assert f"`nox -s measure -- --resume {run}` continues it" in rest
-    done = call("measure", "--results", str(tmp_path), "--resume")
-    assert done.returncode == 0, done.stdout
-    manifest, trials = read_manifest(run), read_trials(run)
-    assert manifest.state == COMPLETE
-    assert manifest.order == [[["netns"]]] * 3
-    assert [(trial.block, trial.status) for trial in trials] == [(1, OK), (2, OK), (3, OK)]
-    check_raw(run, trials)
-    crashed, resumed = manifest.sessions
-    assert (crashed.state, resumed.state) == (FAILED, COMPLETE)
-    assert crashed.boot_id != resumed.boot_id
-    assert report([str(run)]) == 0
-    assert "and a restart of the machine" in (run / "report.md").read_text()
-    assert run.name not in remote().output(["ls", RUNS_IN_VM])
-
-
-def test_the_vm_halts_and_comes_up_again() -> None:
-    """
-    With what was on its disk.
+    Although it was halted: it is started again, with what was on its disk, and measures the rest.
     """
     remote().output(["touch", "/var/lib/bridgetoll/kept"])
     done = call("halt")
     assert done.returncode == 0, done.stdout
     assert not remote().answers()
-    done = call("up")
+    done = call("measure", "--results", str(crashed), "--resume")
     assert done.returncode == 0, done.stdout
     remote().output(["test", "-e", "/var/lib/bridgetoll/kept"])
+    run = latest_run(crashed)
+    manifest, trials = read_manifest(run), read_trials(run)
+    assert manifest.state == COMPLETE
+    assert manifest.order == [[["netns"]]] * 3
+    assert [(trial.block, trial.status) for trial in trials] == [(1, OK), (2, OK), (3, OK)]
+    check_raw(run, trials)
+    first, resumed = manifest.sessions
+    assert (first.state, resumed.state) == (FAILED, COMPLETE)
+    assert first.boot_id != resumed.boot_id
+    assert report([str(run)]) == 0
+    assert "and a restart of the machine" in (run / "report.md").read_text()
+    assert run.name not in remote().output(["ls", RUNS_IN_VM])
 
 
 def test_destroying_it_leaves_nothing(before: dict[str, object]) -> None:

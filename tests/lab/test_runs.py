@@ -267,6 +267,8 @@ def test_a_service_that_fails_is_an_error_with_its_last_lines(tmp_path: Path, ru
     text = finish(process)
     assert process.returncode == 1
     assert "every variant failed 3 times in a row" in text
+    # Another session would set it aside again at once.
+    assert "--resume" not in text
     run = latest_run(tmp_path / "results")
     trials = read_trials(run)
     assert [trial.status for trial in trials] == [ERROR] * 3

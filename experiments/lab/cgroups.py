@@ -348,7 +348,13 @@ def remove_directories(groups: list[Path]) -> None:
         if not remaining:
             return
         if time.monotonic() > deadline:
-            msg = f"cannot remove the control group {remaining[0]}; a process in it still runs"
+            try:
+                listed = (remaining[0] / "cgroup.procs").read_text().split()
+            except OSError:
+                listed = []
+            pids = [pid for pid in listed if pid != "0"]
+            why = f"; `ps {' '.join(pids)}` shows what in it does not end" if pids else ""
+            msg = f"cannot remove the control group {remaining[0]}{why}"
             raise HostError(msg)
         time.sleep(0.01)
 

@@ -4,12 +4,20 @@ Control groups on v1, hybrid and v2 hosts, from what the kernel says of its moun
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from experiments.errors import HostError
-from experiments.lab.cgroups import ControlGroup, Hierarchy, hierarchies, layout
+from experiments.lab import cgroups
+from experiments.lab.cgroups import (
+    ControlGroup,
+    Hierarchy,
+    hierarchies,
+    layout,
+    remove_directories,
+)
 from experiments.lab.mounts import cgroup_mounts
 
 V1 = """\
@@ -239,3 +247,22 @@ def test_a_limit_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
     group = ControlGroup("stack", [Hierarchy(1, tmp_path, tmp_path, ("pids",))])
     with pytest.raises(HostError, match="no cpu controller"):
         group.set_limits(0.5, None)
+
+
+def test_a_group_that_cannot_be_removed_says_what_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    With the command that shows those processes; a group in which nobody is seen has none.
+    """
+    monkeypatch.setattr(cgroups, "REMOVE_TIMEOUT_S", 0)
+    (tmp_path / "group").mkdir()
+    with subprocess.Popen(["sleep", "60"]) as one:
+        # 0 stands for a process of another PID namespace.
+        (tmp_path / "group" / "cgroup.procs").write_text(f"0\n{one.pid}\n")
+        with pytest.raises(HostError, match=rf"group .*/group; `ps {one.pid}` shows what in it"):
+            remove_directories([tmp_path / "group"])
+    (tmp_path / "group" / "cgroup.procs").unlink()
+    (tmp_path / "group" / "kept").write_text("")
+    with pytest.raises(HostError, match=r"cannot remove the control group .*/group$"):
+        remove_directories([tmp_path / "group"])

@@ -142,12 +142,14 @@ def run_command(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     merge: bool = False,
     output: int | IO[bytes] = subprocess.PIPE,
+    own_session: bool = False,
 ) -> Ended:
     """
     Run a command and return how it ended, whatever that was; it is killed after ``limit_s``.
 
     ``environment`` replaces this process's environment. With ``merge`` standard error is part of
-    the output. Output that goes elsewhere than into a pipe is not in the result.
+    the output. Output that goes elsewhere than into a pipe is not in the result. With
+    ``own_session`` the command cannot signal this process by way of their process group.
     """
     if output != subprocess.PIPE:
         merge = True
@@ -161,6 +163,7 @@ def run_command(
             stdout=output,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
             timeout=limit_s,
+            start_new_session=own_session,
         )
     except subprocess.TimeoutExpired as error:
         return Ended(command, limit_s, None, error.stdout or b"", error.stderr or b"")

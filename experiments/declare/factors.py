@@ -88,7 +88,8 @@ FACTORS: dict[str, Factor] = {
     ),
     "confinement": Factor(
         "the primitives of a container, cumulative: a control group; PID, mount, UTS and IPC "
-        "namespaces; an overlay root; Docker's default capabilities; Docker's seccomp filter",
+        "namespaces; an overlay root; Docker's default capabilities; Docker's seccomp filter in "
+        "place of the lab's small one",
         ("none", "cgroups", "namespaces", "overlay", "capabilities", "seccomp"),
         default={"process": "none", "container": "seccomp"},
     ),

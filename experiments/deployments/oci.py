@@ -20,6 +20,7 @@ from experiments.lab.daemon import DockerDaemon
 from experiments.lab.docker_layout import bundle
 from experiments.lab.image import IMAGE
 from experiments.lab.network import NetworkNamespace
+from experiments.lab.syscalls import FILTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,7 @@ def bundle_config(
         for target, options in service.tmpfs.items()
     ]
     if not has_primitive(confinement, "seccomp"):
-        linux.pop("seccomp", None)
+        linux["seccomp"] = FILTER
     if not has_primitive(confinement, "capabilities"):
         plain = oci_names(SERVICE)
         process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), plain)

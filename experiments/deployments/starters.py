@@ -207,13 +207,16 @@ class Starter:
         """
         if has_primitive(self._confinement, "namespaces"):
             return self._run_container(service, place, environment, output)
-        with self._sandbox.births():
-            return subprocess.Popen(
-                self._command(service, place, command, environment),
+        line = self._command(service, place, command, environment)
+        return self._sandbox.spawn(
+            lambda: subprocess.Popen(
+                line,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
+        )
 
     def check(
         self,
@@ -226,8 +229,8 @@ class Starter:
         """
         Run a command of a service's health check in the sandbox.
         """
-        with self._sandbox.births():
-            return run_command(self._command(service, place, command, environment), limit_s=limit_s)
+        line = self._command(service, place, command, environment)
+        return self._sandbox.spawn(lambda: run_command(line, limit_s=limit_s, own_session=True))
 
     def _command(
         self,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from experiments.commands import last_lines
 from experiments.errors import DeployError
@@ -22,13 +22,16 @@ from experiments.lab.cgroups import hierarchies
 from experiments.lab.devices import devices
 from experiments.lab.launch import launch_command
 from experiments.lab.mounts import Mount, bind, cgroup_mounts, script
+from experiments.lab.syscalls import filter_this_thread
 from experiments.processes import first_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from experiments.lab.cgroups import ControlGroup
+
+T = TypeVar("T")
 
 ROOT = "/mnt"
 """Where the root is built, in the sandbox's own mount namespace."""
@@ -124,20 +127,20 @@ class Sandbox:
         self._process.kill()
         self._process.wait(STOP_TIMEOUT_S)
 
-    @contextmanager
-    def births(self) -> Iterator[None]:
+    def spawn(self, start: Callable[[], T]) -> T:
         """
-        Let processes that this thread starts meanwhile be born in the PID namespace.
+        Call what starts processes; they are born in the PID namespace, with the lab's filter.
 
         They are children of this process all the same, which learns how they end.
         """
-        own = os.open("/proc/self/ns/pid", os.O_RDONLY)
-        try:
-            os.setns(self._pid_namespace, os.CLONE_NEWPID)
-            yield
-        finally:
-            os.setns(own, os.CLONE_NEWPID)
-            os.close(own)
+        # In a thread of its own, because what is set for a thread's children stays with it.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._spawn, start).result()
+
+    def _spawn(self, start: Callable[[], T]) -> T:
+        os.setns(self._pid_namespace, os.CLONE_NEWPID)
+        filter_this_thread()
+        return start()
 
     def command(
         self,
@@ -149,7 +152,7 @@ class Sandbox:
         working_directory: str = "/",
     ) -> list[str]:
         """
-        The command line of a process in the sandbox; start it in ``births``.
+        The command line of a process in the sandbox; start it by ``spawn``.
 
         The environment comes last: the programs before the command have the lab's capabilities, and
         a variable such as LD_PRELOAD would be code for them.

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from experiments.lab.mounts import bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.machines.lock import RunLock
+from experiments.machines.terminal import own_terminal
 from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
 from experiments.probes.environment import environment
 from experiments.processes import handle_stops, interrupt, stops_handled_by
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from experiments.records.manifest import Environment
+
+PASSED_ON = ("TERM", "NO_COLOR")
+"""Variables about the terminal, which the lab gets if they are set."""
 
 STOPPING = "stopping: taking deployments down, then writing the report"
 
@@ -154,26 +159,8 @@ class LocalMachine:
         Run a command in the lab; its exit status.
 
         Signals that would end this process are forwarded to the command, so that it can stop in an
-        orderly way. With ``ask`` the command may read from the terminal.
+        orderly way. With ``ask`` the command may use the caller's terminal.
         """
-        lab = Lab(
-            root=self.userland.root,
-            state=self._cache / "labs",
-            command=command,
-            mounts=[
-                bind(PROJECT, PROJECT_IN_LAB),
-                bind(self.userland.image_store, str(IMAGE_STORE_IN_LAB)),
-                *mounts,
-            ],
-            environment={
-                "PYTHONPATH": PROJECT_IN_LAB,
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "HOME": "/root",
-                **{name: os.environ[name] for name in ("TERM", "NO_COLOR") if name in os.environ},
-            },
-            kept_open=RunLock.held,
-            **({"stdin": sys.stdin.fileno()} if ask else {}),
-        )
         stop = False
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -184,7 +171,29 @@ class LocalMachine:
             # An interactive shell ignores SIGTERM.
             lab.send_signal(signal.SIGHUP if ask and number == signal.SIGTERM else number)
 
-        with stops_handled_by(interrupt), lab:
+        streams = nullcontext({"stdin": sys.stdin.fileno()}) if ask else own_terminal()
+        with (
+            stops_handled_by(interrupt),
+            streams as given,
+            Lab(
+                root=self.userland.root,
+                state=self._cache / "labs",
+                command=command,
+                mounts=[
+                    bind(PROJECT, PROJECT_IN_LAB),
+                    bind(self.userland.image_store, str(IMAGE_STORE_IN_LAB)),
+                    *mounts,
+                ],
+                environment={
+                    "PYTHONPATH": PROJECT_IN_LAB,
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "HOME": "/root",
+                    **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                },
+                kept_open=RunLock.held,
+                **given,
+            ) as lab,
+        ):
             handle_stops(pass_on)
             status = lab.wait()
         return INTERRUPTED_STATUS if stop and status else status

@@ -350,7 +350,8 @@ class ServiceFacts(ProcessFacts):
     Facts about one service: those of its first process, and differences of its ``others``.
 
     ``packages`` is a SHA-256 over the records of all Python packages that it sees. The limits are
-    those of its control group, or None without a limit.
+    those of its control group, or None without a limit. ``seccomp_filter`` is small (the lab's) or
+    large (Docker's); it is empty in older records, and where the kernel does not tell.
     """
 
     packages: str
@@ -364,6 +365,7 @@ class ServiceFacts(ProcessFacts):
     memory_limit_bytes: int | None
     own_group: bool
     sysctls: dict[str, str]
+    seccomp_filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,6 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
         msg = f"--output names a file, and {output} is a folder"
         raise ResultsError(msg)
     run = read_runs(runs)
-    # Records are never garbage here; without this, every collection would walk through all.
-    gc.freeze()
     findings = Findings.of(run)
     directory = DIRECTORY if len(runs) == 1 else f"pooled-{DIRECTORY}"
     drawn = figures(findings)
@@ -145,4 +143,6 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
 
 if __name__ == "__main__":
     outlive_readers()
+    # Records are never garbage here, and every collection would walk through all of them.
+    gc.disable()
     sys.exit(main(sys.argv[1:]))

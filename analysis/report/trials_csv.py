@@ -146,7 +146,7 @@ def _cpu_us_per_request(group: str, trial: TrialRecord) -> float | None:
     seconds, requests = trial.cpu.unaccounted_s, trial.load.served
     if group != UNACCOUNTED:
         seconds = sum(
-            part.user_s + part.system_s
+            part.total_s
             for name, part in trial.cpu.parts.items()
             if GROUPS.get(part_of(name), SERVICES) == group
         )

@@ -62,13 +62,6 @@ class VariantSummary:
     responses_non_2xx: int
     reliability: float | None
 
-    @property
-    def good_share(self) -> float:
-        """
-        The share of good answers; 1 without requests.
-        """
-        return 1.0 if self.reliability is None else self.reliability
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -125,6 +118,25 @@ class Pair:
     difference_us: float
 
 
+@dataclass(frozen=True)
+class Answers:
+    """
+    How many requests were made, and how many had a good answer.
+
+    All requests of an aborted load count as unanswered, whether its trial is good or not.
+    """
+
+    requests: int
+    requests_ok: int
+
+    @property
+    def good_share(self) -> float:
+        """
+        The share of requests with a good answer; 1 without requests.
+        """
+        return self.requests_ok / self.requests if self.requests else 1.0
+
+
 class Trials(tuple["TrialRecord", ...]):  # noqa: SLOT001 - cached properties need a dictionary
     """
     Trials that are sorted into variants and parts once, however often that is asked for.
@@ -147,6 +159,18 @@ class Trials(tuple["TrialRecord", ...]):  # noqa: SLOT001 - cached properties ne
             variants[trial.variant].append(trial)
         return dict(variants)
 
+    def answers(self, variant: str) -> Answers:
+        """
+        The answers that one variant gave in all of its trials.
+        """
+        trials = self.by_variant.get(variant, [])
+        loads = [trial.load for trial in trials if trial.status == OK and trial.load is not None]
+        lost = sum(trial.requests_lost for trial in trials)
+        return Answers(
+            requests=sum(load.requests for load in loads) + lost,
+            requests_ok=sum(load.requests_ok for load in loads),
+        )
+
     @cached_property
     def by_part(self) -> dict[tuple[int, int], dict[str, TrialRecord]]:
         """
@@ -168,9 +192,7 @@ def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
         trial.load for trial in variant_trials if trial.status == OK and trial.load is not None
     ]
     values = {name: [metric(load) for load in loads] for name, metric in METRICS.items()}
-    requests = sum(load.requests for load in loads) + sum(
-        trial.requests_lost for trial in variant_trials
-    )
+    answers = Trials.of(trials).answers(variant)
     return VariantSummary(
         variant=variant,
         trials=len(loads),
@@ -178,10 +200,10 @@ def summarise(variant: str, trials: Sequence[TrialRecord]) -> VariantSummary:
         aborted=sum(trial.requests_lost > 0 for trial in variant_trials),
         means=_means(values),
         ranges={name: (min(data), max(data)) for name, data in values.items() if data},
-        requests=requests,
+        requests=answers.requests,
         requests_failed=sum(load.requests_failed for load in loads),
         responses_non_2xx=sum(load.responses_non_2xx for load in loads),
-        reliability=sum(load.requests_ok for load in loads) / requests if requests else None,
+        reliability=answers.good_share if answers.requests else None,
     )
 
 
@@ -236,18 +258,17 @@ def at_once(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     ]
 
 
-def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> Difference | None:
+def _difference(baseline: str, treatment: str, trials: Trials) -> Difference | None:
     blocks = pairs_by_block(baseline, treatment, trials)
     if not blocks:
         return None
     by_block = list(blocks.values())
     logs = {
-        name: [statistics.fmean(pair.log_ratios[name] for pair in pairs) for pairs in by_block]
+        name: [statistics.fmean([pair.log_ratios[name] for pair in pairs]) for pairs in by_block]
         for name in METRICS
     }
-    arms = [summarise(name, trials) for name in (baseline, treatment)]
-    differences = [statistics.fmean(pair.difference_us for pair in pairs) for pairs in by_block]
-    baselines = [statistics.fmean(pair.baseline_us for pair in pairs) for pairs in by_block]
+    differences = [statistics.fmean([pair.difference_us for pair in pairs]) for pairs in by_block]
+    baselines = [statistics.fmean([pair.baseline_us for pair in pairs]) for pairs in by_block]
     return Difference(
         blocks=len(blocks),
         rounds=sum(pair.rounds for pairs in by_block for pair in pairs),
@@ -255,8 +276,8 @@ def _difference(baseline: str, treatment: str, trials: Sequence[TrialRecord]) ->
         us_per_request=t_interval(differences),
         baseline_us=t_interval(baselines),
         log_ratios=logs["us_per_request"],
-        good_shares=(arms[0].good_share, arms[1].good_share),
-        requests=(arms[0].requests, arms[1].requests),
+        good_shares=good_shares(baseline, treatment, trials),
+        requests=(trials.answers(baseline).requests, trials.answers(treatment).requests),
     )
 
 
@@ -282,22 +303,22 @@ def _pair(baseline: TrialRecord, treatment: TrialRecord) -> Pair | None:
     rows = shared_rounds(baseline, treatment)
     if not rows or baseline.load is None or treatment.load is None:
         return None
-    logs = {
-        name: math.log(metric(treatment.load) / metric(baseline.load))
-        for name, metric in METRICS.items()
-    }
+    logs = {}
     in_rounds = bool(baseline.loads and treatment.loads)
     if in_rounds:
         # rate = 1 / time, and mean latency = concurrency × time: one ratio gives all three.
-        ratio = statistics.fmean(math.log(after / before) for before, after in rows)
-        logs |= {"us_per_request": ratio, "latency_mean_us": ratio, "requests_per_second": -ratio}
+        ratio = statistics.fmean([math.log(after / before) for before, after in rows])
+        logs = {"us_per_request": ratio, "latency_mean_us": ratio, "requests_per_second": -ratio}
+    for name in METRICS.keys() - logs.keys():
+        metric = METRICS[name]
+        logs[name] = math.log(metric(treatment.load) / metric(baseline.load))
     return Pair(
         baseline=baseline,
         treatment=treatment,
         rounds=len(rows) if in_rounds else 0,
         log_ratios=logs,
-        baseline_us=statistics.fmean(before for before, _ in rows),
-        difference_us=statistics.fmean(after - before for before, after in rows),
+        baseline_us=statistics.fmean([before for before, _ in rows]),
+        difference_us=statistics.fmean([after - before for before, after in rows]),
     )
 
 
@@ -330,11 +351,13 @@ def good_shares(
     baseline: str, treatment: str, trials: Sequence[TrialRecord]
 ) -> tuple[float, float]:
     """
-    The shares of requests with a good answer of two variants; 1 without requests.
-
-    All requests of an aborted load count as unanswered, whether the trial is good or not.
+    The shares of requests with a good answer of two variants.
     """
-    return (summarise(baseline, trials).good_share, summarise(treatment, trials).good_share)
+    sorted_trials = Trials.of(trials)
+    return (
+        sorted_trials.answers(baseline).good_share,
+        sorted_trials.answers(treatment).good_share,
+    )
 
 
 def us_per_request(variant: str, trials: Sequence[TrialRecord]) -> tuple[Interval, int] | None:

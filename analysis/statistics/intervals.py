@@ -8,6 +8,7 @@ import math
 import statistics
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,9 +122,15 @@ def standard_error(values: Sequence[float]) -> float:
     """
     The standard error of the mean of at least two values.
     """
-    return statistics.stdev(values) / math.sqrt(len(values))
+    count = len(values)
+    # Equal values have no spread at all, whatever the rounding of their mean.
+    shifted = [value - values[0] for value in values]
+    mean = statistics.fmean(shifted)
+    squares = math.fsum([(value - mean) ** 2 for value in shifted])
+    return math.sqrt(squares / (count - 1) / count)
 
 
+@cache
 def t_quantile(probability: float, count: int) -> float:
     """
     The quantile of Student's t with ``count`` - 1 degrees of freedom.

@@ -63,6 +63,12 @@ class _Moments:
     total: float
     spare: int
 
+    def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """
+        The normal equations of all blocks together: ``squares`` and ``products``.
+        """
+        return self.squares.sum(axis=0), self.products.sum(axis=0)
+
 
 @dataclass(frozen=True)
 class _Solution:
@@ -89,7 +95,7 @@ def place_term(trials: Sequence[TrialRecord]) -> Interval:
     moments = _moments(_rows(trials), [math.log2])
     if len(moments.blocks) < LEAST_BLOCKS:
         return UNKNOWN
-    solution = _solve(moments)
+    solution = _solve(moments.variants, *moments.sums())
     if solution.places_rank < 1:
         return UNKNOWN
     return _interval(moments, solution, np.ones(1))
@@ -110,7 +116,7 @@ def by_place(trials: Sequence[TrialRecord]) -> list[tuple[str, Interval, int]]:
     moments = _moments(rows, [group.__contains__ for group in groups])
     if len(moments.blocks) < LEAST_BLOCKS or len(groups) < 2:
         return []
-    solution = _solve(moments)
+    solution = _solve(moments.variants, *moments.sums())
     # Within a part the groups add up to a constant, so one group is not free.
     if solution.places_rank < len(groups) - 1:
         return []
@@ -190,7 +196,7 @@ def _rows(trials: Sequence[TrialRecord]) -> tuple[Row, ...]:
 
 def _log_us(trial: TrialRecord, load: LoadResult) -> float:
     if trial.loads:
-        return statistics.fmean(math.log(each.us_per_request) for each in trial.loads)
+        return statistics.fmean([math.log(each.us_per_request) for each in trial.loads])
     return math.log(1e6 / load.requests_per_second)
 
 
@@ -216,8 +222,11 @@ def _effects_without(rows: tuple[Row, ...]) -> dict[int, float]:
     if len(moments.blocks) < LEAST_BLOCKS:
         return {}
     effects = {}
+    squares, products = moments.sums()
     for index, block in enumerate(moments.blocks):
-        solution = _solve(moments, without=index)
+        solution = _solve(
+            moments.variants, squares - moments.squares[index], products - moments.products[index]
+        )
         if solution.places_rank < 1:
             return {}
         effects[block] = float(solution.effects[0])
@@ -226,7 +235,7 @@ def _effects_without(rows: tuple[Row, ...]) -> dict[int, float]:
 
 def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], float]]) -> _Moments:
     names = {name: index for index, name in enumerate(dict.fromkeys(row[2] for row in rows))}
-    blocks = sorted({row[0] for row in rows})
+    blocks = {block: at for at, block in enumerate(sorted({row[0] for row in rows}))}
     parts: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
         parts.setdefault(row[:2], []).append(row)
@@ -242,21 +251,16 @@ def _moments(rows: Sequence[Row], groups: Sequence[Callable[[int], float]]) -> _
         logs = np.array([row[4] for row in part])
         design -= design.mean(axis=0)
         logs -= logs.mean()
-        at = blocks.index(block)
-        squares[at] += design.T @ design
-        products[at] += design.T @ logs
+        squares[blocks[block]] += design.T @ design
+        products[blocks[block]] += design.T @ logs
         total += float(logs @ logs)
-    return _Moments(blocks, len(names), squares, products, total, len(rows) - len(parts))
+    return _Moments(list(blocks), len(names), squares, products, total, len(rows) - len(parts))
 
 
-def _solve(moments: _Moments, without: int | None = None) -> _Solution:
+def _solve(count: int, squares: NDArray[np.float64], products: NDArray[np.float64]) -> _Solution:
     """
-    Least squares over all blocks, or all but one; variants are eliminated first.
+    Least squares by normal equations; their first ``count`` columns, the variants, are eliminated.
     """
-    squares, products = moments.squares.sum(axis=0), moments.products.sum(axis=0)
-    if without is not None:
-        squares, products = squares - moments.squares[without], products - moments.products[without]
-    count = moments.variants
     variants, variants_rank = _inverse(squares[:count, :count])
     beside = squares[count:, :count]
     places, places_rank = _inverse(squares[count:, count:] - beside @ variants @ beside.T)

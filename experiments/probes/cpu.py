@@ -71,7 +71,7 @@ def cpu_cost(before: CpuCounters, after: CpuCounters) -> CpuSpent:
     duration_s = after.at - before.at
     parts = {name: spent - before.parts[name] for name, spent in after.parts.items()}
     machine_s = {name: after.machine_s[name] - before.machine_s[name] for name in STAT_FIELDS}
-    accounted = sum(spent.user_s + spent.system_s for spent in parts.values())
+    accounted = sum(spent.total_s for spent in parts.values())
     apart = interrupts_are_apart()
     if apart:
         accounted += machine_s["irq"] + machine_s["softirq"]
@@ -86,7 +86,7 @@ def cpu_cost(before: CpuCounters, after: CpuCounters) -> CpuSpent:
         throttled_s={
             name: after.throttled_s[name] - seconds for name, seconds in before.throttled_s.items()
         },
-        client_share=(client.user_s + client.system_s) / duration_s,
+        client_share=client.total_s / duration_s,
     )
 
 
@@ -114,7 +114,7 @@ def add_costs(total: CpuSpent | None, cost: CpuSpent) -> CpuSpent:
         unaccounted_s=total.unaccounted_s + cost.unaccounted_s,
         context_switches=total.context_switches + cost.context_switches,
         throttled_s=added(total.throttled_s, cost.throttled_s),
-        client_share=(parts[CLIENT].user_s + parts[CLIENT].system_s) / duration_s,
+        client_share=parts[CLIENT].total_s / duration_s,
     )
 
 
@@ -196,7 +196,7 @@ def running_s(pids: Iterable[int]) -> float:
         threads = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
         if not threads:
             spent = processes_time([pid])
-            total += spent.user_s + spent.system_s
+            total += spent.total_s
         for thread in threads:
             with contextlib.suppress(OSError):
                 total += int(thread.read_text().split()[0]) / 1e9

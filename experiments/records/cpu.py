@@ -4,6 +4,8 @@ The names by which records divide CPU time.
 
 from __future__ import annotations
 
+from functools import cache
+
 CLIENT = "client"
 RUNNER = "runner"
 """Parts of every trial; all other parts are the stack and Docker."""
@@ -27,6 +29,7 @@ def log_reader(service: str) -> str:
     return f"{LOG_READER} of {service}"
 
 
+@cache
 def part_of(name: str) -> str:
     """
     The part to which a name in the records belongs: all log readers are one.

@@ -245,6 +245,13 @@ class CpuTime:
     user_s: float = 0.0
     system_s: float = 0.0
 
+    @property
+    def total_s(self) -> float:
+        """
+        Both together.
+        """
+        return self.user_s + self.system_s
+
     def __add__(self, other: CpuTime) -> CpuTime:
         """
         The sum.

@@ -20,11 +20,10 @@ from tests.unit.samples import findings, manifest
 from tests.unit.topics.samples import VARIANTS, run_of, with_logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from analysis.statistics.estimates import Difference
-    from experiments.records.trials import TrialRecord
+    from analysis.statistics.estimates import Difference, Trials
 
 ONCE = (
     *("at_equal_place", "comparisons", "climb", "changes", "answer", "cpu_comparisons", "doses"),
@@ -73,7 +72,7 @@ def test_each_pair_of_variants_is_compared_once(monkeypatch: pytest.MonkeyPatch)
     pairs: Counter[tuple[str, str]] = Counter()
     real = estimates._difference
 
-    def counting(one: str, other: str, trials: Sequence[TrialRecord]) -> Difference | None:
+    def counting(one: str, other: str, trials: Trials) -> Difference | None:
         # Cold starts are compared too, and are other loads.
         pairs[one, other] += trials is found.at_equal_place
         return real(one, other, trials)

@@ -14,8 +14,6 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy import stats
-
 from analysis.statistics.estimates import good_shares, pairs_by_block
 from analysis.statistics.intervals import t_interval
 from experiments.records.trials import are_comparable
@@ -180,7 +178,7 @@ def _cpu_us(trial: TrialRecord) -> float | None:
     if trial.load is None or trial.cpu is None or trial.facts is None:
         return None
     services = [spent for name, spent in trial.cpu.parts.items() if name in trial.facts.services]
-    seconds = sum(spent.user_s + spent.system_s for spent in services)
+    seconds = sum(spent.total_s for spent in services)
     return seconds * 1e6 / trial.load.requests_completed
 
 
@@ -188,7 +186,9 @@ def _recovery(
     factor: str, measure: str, doses: Sequence[int], rows: Sequence[Mapping[int, float]]
 ) -> Recovery:
     share = COMES_OUT[factor, measure]
-    slopes = [float(stats.linregress(doses, [row[dose] for dose in doses]).slope) for row in rows]
+    slopes = [
+        statistics.linear_regression(doses, [row[dose] for dose in doses]).slope for row in rows
+    ]
     biases = [statistics.fmean(row[dose] - share * dose for dose in doses) for row in rows]
     return Recovery(
         factor=factor,

@@ -22,7 +22,7 @@ from experiments.records.cpu import (
     RUNNER,
     part_of,
 )
-from experiments.records.trials import CLIENT_BOUND, OK
+from experiments.records.trials import CLIENT_BOUND, OK, CpuTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,13 +154,9 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     ]
     if not rows:
         return None
-    names = list(dict.fromkeys(part_of(name) for cpu, _ in rows for name in cpu.parts))
-
-    def user_s(cpu: CpuSpent, wanted: str) -> float:
-        return sum(each.user_s for name, each in cpu.parts.items() if part_of(name) == wanted)
-
-    def system_s(cpu: CpuSpent, wanted: str) -> float:
-        return sum(each.system_s for name, each in cpu.parts.items() if part_of(name) == wanted)
+    parts = [_by_part(cpu) for cpu, _ in rows]
+    names = list(dict.fromkeys(name for each in parts for name in each))
+    nothing = CpuTime()
 
     def per_request(of: Sequence[float], part: str = "") -> Interval:
         requests = [load.requests_of(part) for _, load in rows]
@@ -170,12 +166,14 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
     return CpuCost(
         trials=len(rows),
         parts={
-            name: per_request([user_s(cpu, name) + system_s(cpu, name) for cpu, _ in rows], name)
+            name: per_request([each.get(name, nothing).total_s for each in parts], name)
             for name in names
         },
-        services_user=per_request([sum(user_s(cpu, name) for name in services) for cpu, _ in rows]),
+        services_user=per_request(
+            [sum(each[name].user_s for name in services if name in each) for each in parts]
+        ),
         services_system=per_request(
-            [sum(system_s(cpu, name) for name in services) for cpu, _ in rows]
+            [sum(each[name].system_s for name in services if name in each) for each in parts]
         ),
         interrupts=per_request([cpu.machine_s["softirq"] for cpu, _ in rows]),
         unaccounted=per_request([cpu.unaccounted_s for cpu, _ in rows]),
@@ -184,6 +182,14 @@ def cpu_cost(variant: str, trials: Sequence[TrialRecord]) -> CpuCost | None:
         context_switches=t_interval([cpu.context_switches / load.served for cpu, load in rows]),
         throttled_s=t_interval([sum(cpu.throttled_s.values()) / cpu.duration_s for cpu, _ in rows]),
     )
+
+
+def _by_part(cpu: CpuSpent) -> dict[str, CpuTime]:
+    parts: dict[str, CpuTime] = {}
+    for name, spent in cpu.parts.items():
+        part = part_of(name)
+        parts[part] = parts[part] + spent if part in parts else spent
+    return parts
 
 
 def cpu_difference(
@@ -239,7 +245,5 @@ def _by_block(
 
 def _stack_s(cpu: CpuSpent) -> float:
     return sum(
-        spent.user_s + spent.system_s
-        for name, spent in cpu.parts.items()
-        if part_of(name) not in INSTRUMENT
+        spent.total_s for name, spent in cpu.parts.items() if part_of(name) not in INSTRUMENT
     )

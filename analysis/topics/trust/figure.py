@@ -4,6 +4,7 @@ All loads in order of time, block by block, which shows drift that the variants 
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING
 
@@ -125,11 +126,14 @@ def _paint(
         for rounds_us in by_place.values()
         for number in rounds_us
     )
+    order = {place: number for number, place in enumerate(places, start=1)}
     for name, look in looks.items():
+        at, us = [], []
         for place, rounds in series[name].items():
-            left = places.index(place) + 1 - ROOM / 2
-            at = [left + ROOM * (number - 0.5) / most for number in rounds]
-            axes.plot(at, list(rounds.values()), **(look.line() | {"ms": 3, "linewidth": 0.9}))
+            left = order[place] - ROOM / 2
+            at += [*(left + ROOM * (number - 0.5) / most for number in rounds), math.nan]
+            us += [*rounds.values(), math.nan]
+        axes.plot(at, us, **(look.line() | {"ms": 3, "linewidth": 0.9}))
     values = [
         us
         for by_place in series.values()

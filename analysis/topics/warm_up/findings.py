@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from analysis.statistics.estimates import (
     METRICS,
     Differences,
+    Trials,
     shared_rounds,
     trials_by_part,
     us_per_request,
@@ -24,12 +25,15 @@ from analysis.statistics.places import at_equal_place
 from experiments.records.trials import OK, are_good
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.statistics.estimates import Difference
     from analysis.statistics.intervals import Interval
     from analysis.topics.comparisons.findings import JudgedComparison
     from experiments.records.trials import TrialRecord
+
+    Answers = Mapping[tuple[int, int, str], float]
+    """The time to the first good answer in seconds by block, part and variant."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,25 @@ def warm_up(
     Starts and drift over the rounds; None if neither was recorded.
     """
     good = [trial for trial in trials if trial.status == OK and trial.load is not None]
-    seen = [trial for trial in good if len(trial.loads) > 1 or _has_start(trial)]
+    seen = Trials.of(trial for trial in good if len(trial.loads) > 1 or _has_start(trial))
     if not seen:
         return None
-    cold = Differences(at_equal_place(_cold(seen)))
+    cold = Trials.of(replace(trial, load=trial.cold, loads=[]) for trial in seen)
+    level = Differences(at_equal_place(cold))
+    answers_s = {
+        (trial.block, trial.part, trial.variant): trial.first_answer_s
+        for trial in seen
+        if trial.first_answer_s is not None
+    }
     return WarmUp(
         starts=[
-            _start(name, own)
+            _start(name, own, cold)
             for name in names
-            if (own := [each for each in seen if each.variant == name and _has_start(each)])
+            if (own := [each for each in seen.by_variant.get(name, ()) if _has_start(each)])
         ],
-        comparisons=[_compared(each, seen, cold) for each in compared if not each.control],
+        comparisons=[
+            _compared(each, seen, answers_s, level) for each in compared if not each.control
+        ],
         cold_requests=sorted({trial.cold.requests for trial in seen if trial.cold}),
         has_starts=any(map(_has_start, seen)),
     )
@@ -107,9 +119,9 @@ def _has_start(trial: TrialRecord) -> bool:
     return trial.cold is not None or trial.first_answer_s is not None
 
 
-def _start(name: str, trials: Sequence[TrialRecord]) -> Start:
+def _start(name: str, trials: Sequence[TrialRecord], starts: Sequence[TrialRecord]) -> Start:
     answers = [trial.first_answer_s for trial in trials if trial.first_answer_s is not None]
-    cold = us_per_request(name, _cold(trials))
+    cold = us_per_request(name, starts)
     cost = METRICS["us_per_request"]
     ratios = [
         math.log(cost(trial.cold) / cost(trial.load))
@@ -128,14 +140,10 @@ def _start(name: str, trials: Sequence[TrialRecord]) -> Start:
     )
 
 
-def _cold(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return [replace(trial, load=trial.cold, loads=[]) for trial in trials]
-
-
 def _compared(
-    each: JudgedComparison, trials: Sequence[TrialRecord], cold: Differences
+    each: JudgedComparison, trials: Trials, answers_s: Answers, cold: Differences
 ) -> StartComparison:
-    later = _later_s(each.baseline, each.treatment, trials)
+    later = _later_s(each.baseline, each.treatment, answers_s)
     return StartComparison(
         compared=each,
         later_s=t_interval(later) if later else None,
@@ -147,19 +155,14 @@ def _compared(
     )
 
 
-def _later_s(baseline: str, treatment: str, trials: Sequence[TrialRecord]) -> list[float]:
+def _later_s(baseline: str, treatment: str, answers_s: Answers) -> list[float]:
     """
     The delay of the treatment's first good answer in seconds, where a part has both arms.
     """
-    answers = {
-        (trial.block, trial.part, trial.variant): trial.first_answer_s
-        for trial in trials
-        if trial.first_answer_s is not None
-    }
     return [
-        answers[block, part, treatment] - answer_s
-        for (block, part, variant), answer_s in answers.items()
-        if variant == baseline and (block, part, treatment) in answers
+        answers_s[block, part, treatment] - answer_s
+        for (block, part, variant), answer_s in answers_s.items()
+        if variant == baseline and (block, part, treatment) in answers_s
     ]
 
 

@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from analysis.folders import REFERENCE, RESULTS
 from experiments.records.decoding import encoded
 from experiments.records.files import TRIALS
@@ -42,7 +44,9 @@ def make(run: Path, size_bytes: int) -> None:
             for trial in trials:
                 number += 1
                 block = trial.block + rounds * len(manifest.order)
-                written += file.write(encoded(replace(trial, number=number, block=block)) + b"\n")
+                written += file.write(
+                    encoded(structs.replace(trial, number=number, block=block)) + b"\n"
+                )
             rounds += 1
     order = manifest.order * rounds
     write_manifest(run, replace(manifest, run="bench", order=order, blocks=len(order)))

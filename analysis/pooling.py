@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from experiments.errors import ResultsError
 from experiments.records.manifest import COMPLETE
 
@@ -90,7 +92,7 @@ def pool(
     for manifest, trials in runs:
         numbers, blocks = len(pooled), len(order)
         pooled += [
-            dataclasses.replace(trial, number=numbers + trial.number, block=blocks + trial.block)
+            structs.replace(trial, number=numbers + trial.number, block=blocks + trial.block)
             for trial in trials
         ]
         order += manifest.order

@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from analysis.statistics.intervals import Interval, bca_interval, t_interval
 from experiments.records.trials import OK, are_comparable

@@ -4,7 +4,6 @@ Strict reading of what this project's own ab printed: one whole report, or an er
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
@@ -54,8 +53,7 @@ def _given_up(failure: str) -> LoadError:
 
 
 def _report(output: AbOutput) -> AbReport:
-    names = [each.name for each in dataclasses.fields(AbReport)]
-    found = {name: _stored(getattr(output, name)) for name in names}
+    found = {name: _stored(getattr(output, name)) for name in AbReport.__struct_fields__}
     # ab prints percentiles in whole milliseconds.
     found["percentiles_ms"] = {each: int(ms) for each, ms in found["percentiles_ms"].items()}
     return AbReport(**{name: value for name, value in found.items() if value is not None})

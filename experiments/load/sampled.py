@@ -9,7 +9,6 @@ All variants get the same number, so what it costs is the same in both arms.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import socket
@@ -19,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from msgspec import structs
 from pyroute2 import netns
 
 from experiments.errors import WrongAnswerError
@@ -165,7 +165,7 @@ def judged(load: LoadResult, plan: LoadPlan, answers: list[bytes]) -> LoadResult
         msg = f"all {len(wrong)} answers that were sampled under load were wrong: {wrong[0]}"
         raise WrongAnswerError(msg)
     good = load.requests_ok * (len(unseen) - len(wrong)) // len(unseen) if wrong else None
-    return dataclasses.replace(
+    return structs.replace(
         load,
         requests_ok=load.requests_ok if good is None else good,
         sampled=len(answers),

@@ -8,6 +8,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from experiments.commands import run_command
 from experiments.errors import ProofError
 from experiments.probes.cpu import descendants
@@ -78,7 +80,7 @@ def service_facts(part: Part) -> ServiceFacts:
     processes = processes_of(part)
     first = process_facts(proc, part.sandbox)
     return ServiceFacts(
-        **vars(first),
+        **structs.asdict(first),
         packages=packages_digest(proc / "root"),
         command=(proc / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1],
         gunicorn=b"gunicorn" in (proc / "cmdline").read_bytes(),
@@ -139,7 +141,7 @@ def differences(
             continue
         found |= {
             f"{name} {value!r} instead of {getattr(first, name)!r}"
-            for name, value in vars(facts).items()
+            for name, value in structs.asdict(facts).items()
             if value != getattr(first, name)
         }
     return sorted(found)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from experiments.declare.factors import UNLIMITED, different
 from experiments.deployments.oci import has_primitive
 from experiments.errors import ProofError
@@ -151,7 +153,7 @@ def by_place(facts: Facts) -> dict[str, dict[str, object]]:
     """
     All facts by name, of every service and of the stack as a whole.
     """
-    services = {name: vars(each) for name, each in facts.services.items()}
+    services = {name: structs.asdict(each) for name, each in facts.services.items()}
     return {"stack": {"answer": facts.answer, "helpers": facts.helpers}, **services}
 
 

@@ -4,10 +4,10 @@ The stored results: the manifest of a run and one record per trial, with a schem
 A run is a folder with ``manifest.json``, ``trials.jsonl`` (one record per line, flushed to disk
 when its trial ends), and ``raw/<trial>/`` with the output of the tools. ``aside/<session>/`` has
 what an interrupted session left unfinished and a later one did again; nothing reads it. The records
-of the reference run are compressed (``trials.jsonl.xz``). The types are dataclasses without
-dependencies; only ``store``, which reads and writes them, and what it uses (``decoding``,
-``limits``) need a library. The analysis imports nothing else of the experiments but declarations
-and errors. ``ab`` reads the output of ab.
+of the reference run are compressed (``trials.jsonl.xz``). The types of a manifest are dataclasses
+without dependencies; those of a trial are the decoder's own, because a run has thousands. The
+analysis imports nothing else of the experiments but declarations and errors. ``ab`` reads the
+output of ab.
 
 What a run did not write is never used. ``limits`` says which numbers a record may hold, ``checks``
 what must agree in it and with the manifest, and ``streams`` how large a file may be. A torn last

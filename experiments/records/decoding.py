@@ -4,17 +4,21 @@ Records from JSON and as JSON; what is wrong is said with its place and value.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 
 from experiments.errors import ResultsError
 from experiments.records.files import SCHEMA_VERSION
-from experiments.records.limits import strict
+from experiments.records.limits import Record, strict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 T = TypeVar("T")
 
@@ -33,18 +37,16 @@ def decoded(kind: type[T], content: bytes, where: str) -> T:
     """
     model: Any = kind
     try:
-        record = msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
-        # Once more, because a dataclass has no limits and lets unknown fields pass.
-        version = msgspec.json.decode(
-            content, type=strict(model), dec_hook=_decode_path
-        ).schema_version
+        version = msgspec.json.decode(content, type=_Versioned).schema_version
         if version == SCHEMA_VERSION:
+            record = msgspec.json.decode(content, type=kind, dec_hook=_decode_path)
+            if not issubclass(kind, Record):
+                # Once more, because a dataclass has no limits and lets unknown fields pass.
+                msgspec.json.decode(content, type=strict(model), dec_hook=_decode_path)
             return record
     except UNREADABLE as error:
-        version = _version(content)
-        if version in {None, SCHEMA_VERSION}:
-            msg = f"{where}: {_in_words(error, content)}"
-            raise ResultsError(msg) from error
+        msg = f"{where}: {_in_words(error, content)}"
+        raise ResultsError(msg) from error
     msg = (
         f"{where}: schema version {version:g}, and this version of the project reads "
         f"{SCHEMA_VERSION}; check out the commit that the run was made with, or run again"
@@ -52,20 +54,51 @@ def decoded(kind: type[T], content: bytes, where: str) -> T:
     raise OtherVersionError(msg)
 
 
+class Decoder(Generic[T]):
+    """
+    Decodes many records of one kind as ``decoded`` does, and parts that they repeat only once.
+
+    Such a part is decoded when its bytes are new, and all records with these bytes share it. It is
+    half of a trial: time and memory limit the size of a run that can be read.
+    """
+
+    def __init__(self, kind: type[T], repeated: Iterable[str] = ()) -> None:
+        """
+        ``repeated`` are the names of these parts.
+        """
+        self._kind = kind
+        hints = get_type_hints(kind, include_extras=True)
+        self._parts = {name: msgspec.json.Decoder(hints[name]) for name in repeated}
+        self._known: dict[tuple[str, bytes], object] = {}
+        self._record: Any = msgspec.defstruct(
+            kind.__name__,
+            [(name, msgspec.Raw if name in self._parts else hint) for name, hint in hints.items()],
+            forbid_unknown_fields=True,
+        )
+
+    def __call__(self, content: bytes, where: str) -> T:
+        """
+        A record from JSON; raises what ``decoded`` raises.
+        """
+        with contextlib.suppress(*UNREADABLE):
+            fields = msgspec.structs.asdict(msgspec.json.decode(content, type=self._record))
+            for name, decoder in self._parts.items():
+                key = (name, sha256(fields[name]).digest())
+                if key not in self._known:
+                    self._known[key] = decoder.decode(fields[name])
+                fields[name] = self._known[key]
+            if fields["schema_version"] == SCHEMA_VERSION:
+                return self._kind(**fields)
+        # What is at fault, or lacks a field that has a default.
+        return decoded(self._kind, content, where)
+
+
 UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 """What the decoder raises for what is no JSON, no text, or of another type."""
 
 
-@dataclass(frozen=True)
-class _Versioned:
+class _Versioned(msgspec.Struct):
     schema_version: float
-
-
-def _version(content: bytes) -> float | None:
-    try:
-        return msgspec.json.decode(content, type=_Versioned).schema_version
-    except UNREADABLE:
-        return None
 
 
 UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*?)`( - at `(?P<at>.*)`)?$")

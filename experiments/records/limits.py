@@ -1,9 +1,9 @@
 """
 Limits of stored values: which numbers a record may hold.
 
-``strict`` makes, from the type of a record, a type for msgspec that refuses unknown fields and
-numbers outside of these limits. The limits stand here and not in the records' types, which are
-dataclasses without dependencies.
+The records of trials have these limits in their types. A manifest is made of dataclasses without
+dependencies; ``strict`` makes, from its type, a type for msgspec that refuses unknown fields and
+numbers outside of these limits.
 """
 
 from __future__ import annotations
@@ -16,51 +16,38 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from experiments.declare.variants import Variant
-from experiments.records.ab.report import AbReport
 from experiments.records.manifest import Candidate, Environment, Manifest
-from experiments.records.trials import (
-    AgreementLoad,
-    CpuSpent,
-    LoadResult,
-    OpenLoad,
-    PathCounters,
-    RoundLoad,
-    TrialRecord,
-)
 
 LARGEST = 2**53
 """No number is larger: a larger integer is not exact as a float, and no unit here needs it."""
 
-POSITIVE = {
-    AgreementLoad: {"repetition", "requests", "us_per_request"},
-    CpuSpent: {"duration_s"},
-    LoadResult: {
-        *("requests", "concurrency", "requests_completed"),
-        *("duration_s", "requests_per_second", "latency_mean_us"),
-    },
-    OpenLoad: {"rate_per_s", "requests"},
-    RoundLoad: {"round", "turn", "requests", "us_per_request"},
-    TrialRecord: {"number"},
-    Variant: {"every"},
-}
-"""Numbers that are never zero."""
-
 SMALLEST = 1e-9
 """Positive numbers that are not whole are not smaller: a nanosecond, or as good as no rate."""
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+PositiveCount = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
+SignedCount = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
+PositiveAmount = Annotated[float, msgspec.Meta(ge=SMALLEST, le=LARGEST)]
+SignedAmount = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+"""Signed are logarithms, and differences of counters that may step back."""
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    A record, or a part of one, that is read with the limits in its type.
+    """
+
+
+POSITIVE = {Variant: {"every"}}
+"""Numbers of a manifest that are never zero."""
+
 SIGNED = {
-    AbReport: {"connection_times_ms"},
     Candidate: {"log_ratios"},
-    CpuSpent: {"machine_s", "unaccounted_s"},
     Environment: {"stolen_s"},
     Manifest: {"seed"},
-    PathCounters: {"links", "forwarded", "translated", "accepted", "tracked", "proxy_s"},
 }
-"""
-Numbers that may be below zero: logarithms, and differences of counters that may step back.
-
-All other numbers are at least zero.
-"""
+"""Numbers of a manifest that may be below zero. All others are at least zero."""
 
 
 @cache
@@ -87,10 +74,9 @@ def _limited(hint: Any, low: float) -> Any:  # noqa: ANN401 - any type of a fiel
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return strict(hint)
     if hint is int:
-        whole = 1 if low == SMALLEST else int(low)
-        return Annotated[int, msgspec.Meta(ge=whole, le=LARGEST)]
+        return {0: Count, SMALLEST: PositiveCount, -LARGEST: SignedCount}[low]
     if hint is float:
-        return Annotated[float, msgspec.Meta(ge=low, le=LARGEST)]
+        return {0: Amount, SMALLEST: PositiveAmount, -LARGEST: SignedAmount}[low]
     arguments = get_args(hint)
     if not arguments:
         return hint

@@ -5,12 +5,10 @@ Reading and writing the records; the package describes the files of a run.
 from __future__ import annotations
 
 import gc
-import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -21,7 +19,7 @@ from experiments.records.checks import (
     placed_faults,
     trial_faults,
 )
-from experiments.records.decoding import OtherVersionError, decoded, encoded
+from experiments.records.decoding import Decoder, OtherVersionError, decoded, encoded
 from experiments.records.files import AGREEMENT_LOADS, MANIFEST, TRIALS
 from experiments.records.folder import append, unwritable, write
 from experiments.records.manifest import Manifest
@@ -36,6 +34,9 @@ T = TypeVar("T")
 
 MOST_SET_ASIDE = 100
 """With more faulty records than this, a file as a whole is not what a run wrote."""
+
+REPEATED: dict[type, tuple[str, ...]] = {TrialRecord: ("check", "facts", "placement")}
+"""Parts that are the same in many records."""
 
 MOST_FAULTS = 3
 """Of one record in a message."""
@@ -254,7 +255,7 @@ def _records(
     file = stored_as(path)
     if file is None:
         return
-    share = _Shared()
+    decode = Decoder(kind, REPEATED.get(kind, ()))
     for number, line in enumerate(lines(file), start=1):
         if not line.endswith(b"\n"):
             reason = "it was cut off, as by a crash while it was written"
@@ -262,7 +263,7 @@ def _records(
             return
         where = f"{file}, line {number}"
         try:
-            record = decoded(kind, line, where)
+            record = decode(line, where)
         except OtherVersionError:
             raise
         except ResultsError as error:
@@ -270,37 +271,4 @@ def _records(
             yield SetAside(file.name, number, reason)
             continue
         reason = "; ".join(islice(faults(record), MOST_FAULTS))
-        yield SetAside(file.name, number, reason) if reason else (number, share(slim(record)))
-
-
-class _Shared:
-    """
-    What many trials have in common, kept once: facts, and the words of commands.
-
-    That is half of a record, and memory is what limits the size of a run that can be read.
-    """
-
-    def __init__(self) -> None:
-        """
-        Nothing is shared yet.
-        """
-        self._known: dict[bytes, Any] = {}
-
-    def __call__(self, record: T) -> T:
-        """
-        The record, with parts of earlier ones where they are equal.
-        """
-        if not isinstance(record, TrialRecord):
-            return record
-        for load in (record.load, record.cold, record.at_once):
-            if load is not None:
-                load.command[:] = map(sys.intern, load.command)
-        parts: dict[str, Any] = {
-            name: self._kept(getattr(record, name)) for name in ("facts", "check", "placement")
-        }
-        if record.path is not None:
-            parts["path"] = replace(record.path, kinds=self._kept(record.path.kinds))
-        return replace(record, **parts, variant=sys.intern(record.variant))
-
-    def _kept(self, part: object) -> Any:  # noqa: ANN401 - of the same type
-        return self._known.setdefault(sha256(msgspec.json.encode(part)).digest(), part)
+        yield SetAside(file.name, number, reason) if reason else (number, slim(record))

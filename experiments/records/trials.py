@@ -5,12 +5,22 @@ The record of one trial: its loads, and what the probes saw before, during and a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import field
 
 from experiments.records.ab.report import AbReport  # noqa: TC001 - the loader looks it up
 from experiments.records.cpu import CLIENT
 from experiments.records.files import SCHEMA_VERSION
+from experiments.records.limits import (
+    Amount,
+    Count,
+    PositiveAmount,
+    PositiveCount,
+    Record,
+    SignedAmount,
+    SignedCount,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,8 +80,7 @@ STOPPED = "stopped"
 """The failed phase of a trial without a fault, when the user stopped the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadResult:
+class LoadResult(Record, frozen=True):
     """
     The result of one load, or of all loads of a trial merged into one.
 
@@ -86,22 +95,22 @@ class LoadResult:
 
     tool: str
     command: list[str]
-    requests: int
-    concurrency: int
-    requests_completed: int
-    requests_failed: int
-    requests_ok: int
-    responses_non_2xx: int
-    duration_s: float
-    requests_per_second: float
-    latency_mean_us: float
-    latency_p50_us: float
-    latency_p90_us: float
-    latency_p99_us: float
-    latency_max_us: float
+    requests: PositiveCount
+    concurrency: PositiveCount
+    requests_completed: PositiveCount
+    requests_failed: Count
+    requests_ok: Count
+    responses_non_2xx: Count
+    duration_s: PositiveAmount
+    requests_per_second: PositiveAmount
+    latency_mean_us: PositiveAmount
+    latency_p50_us: Amount
+    latency_p90_us: Amount
+    latency_p99_us: Amount
+    latency_max_us: Amount
     details: AbReport | None = None
-    sampled: int = 0
-    sampled_bad: int = 0
+    sampled: Count = 0
+    sampled_bad: Count = 0
 
     @property
     def served(self) -> int:
@@ -117,8 +126,7 @@ class LoadResult:
         return self.requests_completed if part == CLIENT else self.served
 
 
-@dataclass(frozen=True, slots=True)
-class OpenLoad:
+class OpenLoad(Record, frozen=True):
     """
     One load of the open loop: requests are sent by a schedule, regardless of earlier answers.
 
@@ -130,18 +138,17 @@ class OpenLoad:
     the run with one line per request; see ``experiments/load/open_loop.py``.
     """
 
-    fraction: float | None
-    rate_per_s: float
-    requests: int
-    requests_completed: int
-    requests_ok: int
-    achieved_per_s: float
-    latest_us: int
+    fraction: Amount | None
+    rate_per_s: PositiveAmount
+    requests: PositiveCount
+    requests_completed: Count
+    requests_ok: Count
+    achieved_per_s: Amount
+    latest_us: Count
     log: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoundLoad:
+class RoundLoad(Record, frozen=True):
     """
     One load of a round; all other deployments of its part of the block are frozen.
 
@@ -152,19 +159,19 @@ class RoundLoad:
     LoadResult.
     """
 
-    round: int
-    turn: int
-    started_at: float
-    requests: int
-    requests_completed: int
-    requests_failed: int
-    requests_ok: int
-    responses_non_2xx: int
-    us_per_request: float
-    others: int
-    others_ran_us: int
-    sampled: int = 0
-    sampled_bad: int = 0
+    round: PositiveCount
+    turn: PositiveCount
+    started_at: Amount
+    requests: PositiveCount
+    requests_completed: Count
+    requests_failed: Count
+    requests_ok: Count
+    responses_non_2xx: Count
+    us_per_request: PositiveAmount
+    others: Count
+    others_ran_us: Count
+    sampled: Count = 0
+    sampled_bad: Count = 0
 
     @property
     def is_whole(self) -> bool:
@@ -174,8 +181,7 @@ class RoundLoad:
         return self.requests_completed == self.requests
 
 
-@dataclass(frozen=True, slots=True)
-class AgreementLoad:
+class AgreementLoad(Record, frozen=True):
     """
     One load of the comparison of short loads with the load that they represent.
 
@@ -184,30 +190,28 @@ class AgreementLoad:
     deployments beside it. ``started_at`` is in seconds since the epoch.
     """
 
-    repetition: int
+    repetition: PositiveCount
     variant: str
     thawed: bool
-    beside: int
-    requests: int
-    requests_ok: int
-    started_at: float
-    us_per_request: float
-    schema_version: int = SCHEMA_VERSION
+    beside: Count
+    requests: PositiveCount
+    requests_ok: Count
+    started_at: Amount
+    us_per_request: PositiveAmount
+    schema_version: Count = SCHEMA_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Record, frozen=True):
     """
     An HTTP answer: its status, and the length and SHA-256 of its body.
     """
 
-    status: int
-    body_bytes: int
+    status: Count
+    body_bytes: Count
     body_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Record, frozen=True):
     """
     The check before the first load: the number of ``answers`` from ``address``, all as expected.
 
@@ -215,13 +219,12 @@ class Check:
     """
 
     address: str
-    answers: int
+    answers: Count
     server: str
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class TrialPlacement:
+class TrialPlacement(Record, frozen=True):
     """
     The CPU numbers of client and stack.
 
@@ -229,21 +232,20 @@ class TrialPlacement:
     ``processes`` is the number of the stack's processes whose CPUs were checked, or None.
     """
 
-    client: list[int]
-    stack: list[int]
+    client: list[Count]
+    stack: list[Count]
     apart: bool
     pinned: bool
-    processes: int | None = None
+    processes: Count | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CpuTime:
+class CpuTime(Record, frozen=True):
     """
     CPU time in user mode and in the kernel, in seconds.
     """
 
-    user_s: float = 0.0
-    system_s: float = 0.0
+    user_s: Amount = 0.0
+    system_s: Amount = 0.0
 
     @property
     def total_s(self) -> float:
@@ -267,8 +269,7 @@ class CpuTime:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CpuSpent:
+class CpuSpent(Record, frozen=True):
     """
     CPU time of the loads of a trial, by where it was spent.
 
@@ -279,18 +280,17 @@ class CpuSpent:
     which a CPU limit stopped them; ``client_share`` is the utilisation of the client's CPU.
     """
 
-    duration_s: float
+    duration_s: PositiveAmount
     parts: dict[str, CpuTime]
-    machine_s: dict[str, float]
+    machine_s: dict[str, SignedAmount]
     interrupts_apart: bool | None
-    unaccounted_s: float
-    context_switches: int
-    throttled_s: dict[str, float]
-    client_share: float
+    unaccounted_s: SignedAmount
+    context_switches: Count
+    throttled_s: dict[str, Amount]
+    client_share: Amount
 
 
-@dataclass(frozen=True, slots=True)
-class PathCounters:
+class PathCounters(Record, frozen=True):
     """
     Network counters in the host's network namespace, since its links were created.
 
@@ -301,14 +301,14 @@ class PathCounters:
     time in seconds.
     """
 
-    links: dict[str, int]
+    links: dict[str, SignedCount]
     kinds: dict[str, str]
-    forwarded: int
-    translated: int
-    accepted: int
-    tracked: int
-    proxies: int
-    proxy_s: float
+    forwarded: SignedCount
+    translated: SignedCount
+    accepted: SignedCount
+    tracked: SignedCount
+    proxies: Count
+    proxy_s: SignedAmount
 
     def since(self, before: PathCounters) -> PathCounters:
         """
@@ -327,8 +327,7 @@ class PathCounters:
         )
 
 
-@dataclass(frozen=True)
-class ProcessFacts:
+class ProcessFacts(Record, frozen=True):
     """
     Facts about one process, which are the same for all processes of its service.
 
@@ -351,8 +350,7 @@ class ProcessFacts:
     user: str
 
 
-@dataclass(frozen=True)
-class ServiceFacts(ProcessFacts):
+class ServiceFacts(ProcessFacts, frozen=True):
     """
     Facts about one service: those of its first process, and differences of its ``others``.
 
@@ -364,19 +362,18 @@ class ServiceFacts(ProcessFacts):
     packages: str
     command: list[str]
     gunicorn: bool
-    processes: int
+    processes: Count
     others: list[str]
     environment: dict[str, str]
     stdin: str
-    cpu_limit: float | None
-    memory_limit_bytes: int | None
+    cpu_limit: Amount | None
+    memory_limit_bytes: Count | None
     own_group: bool
     sysctls: dict[str, str]
     seccomp_filter: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Record, frozen=True):
     """
     What actually ran: the answer, the services by name, and the kinds of helper processes.
     """
@@ -386,8 +383,7 @@ class Facts:
     services: dict[str, ServiceFacts]
 
 
-@dataclass(frozen=True, slots=True)
-class TrialRecord:
+class TrialRecord(Record, frozen=True):
     """
     One trial: a fresh deployment of one variant, from bringing up to taking down.
 
@@ -410,28 +406,28 @@ class TrialRecord:
     raw data (see ``raw_digest``); it is empty in older records.
     """
 
-    number: int
-    block: int
-    position: int
+    number: PositiveCount
+    block: Count
+    position: Count
     variant: str
     status: str
-    started_at: float
-    phases_s: dict[str, float]
+    started_at: Amount
+    phases_s: dict[str, Amount]
     check: Check | None
     placement: TrialPlacement
     load: LoadResult | None
-    part: int = 1
+    part: Count = 1
     loads: list[RoundLoad] = field(default_factory=list)
     at_once: LoadResult | None = None
     facts: Facts | None = None
     allowed: list[str] = field(default_factory=list)
     path: PathCounters | None = None
     cpu: CpuSpent | None = None
-    first_answer_s: float | None = None
+    first_answer_s: Amount | None = None
     cold: LoadResult | None = None
     open_loads: list[OpenLoad] = field(default_factory=list)
-    requests_lost: int = 0
+    requests_lost: Count = 0
     failed_phase: str = ""
     error: str = ""
     raw_sha256: str = ""
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Count = SCHEMA_VERSION

@@ -18,6 +18,8 @@ from functools import cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from analysis import reference
 from analysis.__main__ import parser as report_parser
 from analysis.audit.comparison import Arm, compare
@@ -110,12 +112,12 @@ def a_run(folder: Path) -> None:
         connection_times_ms={"total": {"min": 9.0, "mean": 97.0, "max": 159.0}},
         percentiles_ms={50: 80.0, 90: 120.0, 99: 150.0, 100: 159.0},
     )
-    long = dataclasses.replace(load(250.0), details=printed)
+    long = structs.replace(load(250.0), details=printed)
     path = PathCounters({"lo": 3}, {"lo": "loopback"}, 1, 2, 3, 4, 1, 0.5)
     trials = [
-        dataclasses.replace(
+        structs.replace(
             each,
-            load=dataclasses.replace(loaded(each), details=printed),
+            load=structs.replace(loaded(each), details=printed),
             at_once=long,
             cold=long,
             path=path,

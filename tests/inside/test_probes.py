@@ -4,7 +4,6 @@ The probes where they work: parity, path, CPU time and residue of real deploymen
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import statistics
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from experiments.declare.reading import load_variants
 from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE, choose_workload
@@ -260,7 +260,7 @@ def test_each_level_of_confinement_has_its_primitive_and_no_later_one(site: Site
     )
     docker = facts(VARIANTS["container-host"], site).services["gateway"]
     last = found["seccomp"]
-    assert dataclasses.replace(docker, open_files=last.open_files) == last
+    assert structs.replace(docker, open_files=last.open_files) == last
 
 
 @pytest.mark.parametrize("name", ["bare", "namespaces", "seccomp", "container-host"])

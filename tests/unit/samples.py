@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from analysis.findings import Findings
 from analysis.report.markdown import render
 from analysis.run import Run
@@ -132,7 +134,7 @@ def facts(**changes: object) -> Facts:
     """
     Facts about a gateway that runs so but for the changes.
     """
-    gateway = dataclasses.replace(RUNNING, **changes)  # type: ignore[arg-type]
+    gateway = structs.replace(RUNNING, **changes)
     return Facts(CHECK.answer, ["dockerd, containerd, shims"], {"gateway": gateway})
 
 
@@ -150,7 +152,7 @@ def cpu_spent(parts: dict[str, CpuTime], **changes: object) -> CpuSpent:
         throttled_s={},
         client_share=0.1,
     )
-    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
+    return structs.replace(usual, **changes)
 
 
 def load(requests_per_second: float, failed: int = 0, non_2xx: int = 0) -> LoadResult:
@@ -182,7 +184,7 @@ def details(**changes: object) -> AbReport:
     What ab prints of a load of 1000 requests, but for the changes.
     """
     usual = AbReport(50, 4.0, 1000, 0, 250.0)
-    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
+    return structs.replace(usual, **changes)
 
 
 def trial(number: int, block: int, variant: str, requests_per_second: float) -> TrialRecord:
@@ -228,7 +230,7 @@ def whole_of(loads: Sequence[RoundLoad]) -> LoadResult:
     """
     completed = sum(each.requests_completed for each in loads)
     us = sum(each.us_per_request * each.requests_completed for each in loads)
-    return dataclasses.replace(
+    return structs.replace(
         load(1e6 * completed / us),
         requests=sum(each.requests for each in loads),
         requests_completed=completed,
@@ -256,7 +258,7 @@ def side_by_side(
     """
     loads = [round_load(at, us, non_2xx) for at, us in enumerate(rounds_us, start=1)]
     whole = whole_of(loads)
-    return dataclasses.replace(
+    return structs.replace(
         trial(number, block, variant, whole.requests_per_second),
         position=position,
         part=part,
@@ -334,7 +336,7 @@ def stored(folder: Path, made: Manifest, trials: Sequence[TrialRecord]) -> Manif
     for each in trials:
         names = order.setdefault(each.block, [])
         names.append(each.variant)
-        placed.append(dataclasses.replace(each, position=len(names)))
+        placed.append(structs.replace(each, position=len(names)))
     rounds = max((load.round for each in trials for load in each.loads), default=made.rounds)
     whole = dataclasses.replace(
         made, order=[[names] for _, names in sorted(order.items())], rounds=rounds

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError
@@ -136,7 +137,7 @@ def test_good_answers_have_the_length_of_the_checked_one(
     """
     Whatever ab takes as its reference: with a wrong one, it flags the good answers.
     """
-    report = dataclasses.replace(
+    report = structs.replace(
         parse(sample("length-artefact")),
         document_length=first,
         requests_failed=failed,
@@ -188,7 +189,7 @@ def test_a_slow_rate_comes_from_the_mean_latency() -> None:
     """
     Five requests a second have two decimals, their mean latency of ten seconds seven digits.
     """
-    slow = dataclasses.replace(
+    slow = structs.replace(
         parse(sample("length-artefact")),
         duration_s=200.123,
         requests_per_second=5.0,

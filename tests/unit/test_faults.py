@@ -4,7 +4,6 @@ Failures of trials: of which kind they are, whose process ended and by what, and
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import subprocess
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from msgspec import structs
 
 from experiments.deployments import Part
 from experiments.deployments.ended import EndedProcess, ended_error
@@ -190,14 +190,14 @@ def test_incomplete_facts_are_an_error(
     """
     whole = sample_facts()
     (name, own) = next(iter(whole.services.items()))
-    own = dataclasses.replace(own, command=["python3"], processes=1, sysctls={"a": "1"})
+    own = structs.replace(own, command=["python3"], processes=1, sysctls={"a": "1"})
     deployment = cast(
         "Deployment",
         SimpleNamespace(services=lambda: {name: Part(1, None)}, helpers=dict),
     )
     monkeypatch.setattr(facts, "service_facts", lambda _: own)
     assert facts_of(deployment, cast("Answer", None)).services == {name: own}
-    cut = dataclasses.replace(own, **changes)  # type: ignore[arg-type]
+    cut = structs.replace(own, **changes)
     monkeypatch.setattr(facts, "service_facts", lambda _: cut)
     with pytest.raises(ProofError, match=f"service {name} are incomplete"):
         facts_of(deployment, cast("Answer", None))
@@ -248,9 +248,9 @@ def test_a_variant_is_set_aside_after_three_failures_in_a_row() -> None:
     """
     trials = [failed_trial(number, number, "docker") for number in (1, 2)]
     assert set_aside(trials) == {}
-    stopped = dataclasses.replace(failed_trial(3, 3, "docker"), failed_phase=STOPPED)
+    stopped = structs.replace(failed_trial(3, 3, "docker"), failed_phase=STOPPED)
     assert set_aside([*trials, stopped]) == {}
-    third = dataclasses.replace(failed_trial(4, 3, "docker"), error="process ended: gateway")
+    third = structs.replace(failed_trial(4, 3, "docker"), error="process ended: gateway")
     assert set_aside([*trials, stopped, third]) == {"docker": "process ended: gateway"}
     assert set_aside([*trials, trial(5, 3, "docker", 250), third]) == {}
     assert set_aside([*trials, failed_trial(6, 3, "netns")]) == {}

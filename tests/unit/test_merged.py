@@ -4,12 +4,12 @@ The loads of one trial as one.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from experiments.load.merged import merged, quantile_ms
 from tests.unit.samples import details, load
@@ -20,8 +20,8 @@ def test_counts_are_added_up() -> None:
     Those of failures too, and the time that all loads took.
     """
     loads = [
-        dataclasses.replace(load(250.0, failed=3, non_2xx=2), details=details(failed_length=1)),
-        dataclasses.replace(load(500.0, failed=1), details=details(failed_length=1)),
+        structs.replace(load(250.0, failed=3, non_2xx=2), details=details(failed_length=1)),
+        structs.replace(load(500.0, failed=1), details=details(failed_length=1)),
     ]
     whole = merged(loads, [{4: 1000}, {2: 1000}])
     assert (whole.requests, whole.requests_completed, whole.requests_ok) == (2000, 2000, 1998)
@@ -45,7 +45,7 @@ def test_a_load_that_was_not_whole_counts_by_its_requests() -> None:
     """
     Half of the requests at half of the rate take as long as all.
     """
-    half = dataclasses.replace(load(125.0), requests_completed=500)
+    half = structs.replace(load(125.0), requests_completed=500)
     whole = merged([load(250.0), half], [{4: 1000}, {8: 500}])
     assert whole.requests_per_second == pytest.approx(1500 / (4 + 4))
 
@@ -80,7 +80,7 @@ def test_the_slowest_request_is_known_better_than_to_a_millisecond() -> None:
     """
     Each load says it itself.
     """
-    loads = [dataclasses.replace(load(250.0), latency_max_us=us) for us in (61_234.0, 71_234.0)]
+    loads = [structs.replace(load(250.0), latency_max_us=us) for us in (61_234.0, 71_234.0)]
     assert merged(loads, [{61: 1000}, {71: 1000}]).latency_max_us == 71_234.0
 
 

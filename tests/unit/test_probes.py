@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from experiments.declare.reading import load_variants
 from experiments.errors import ProofError, WrongAnswerError
@@ -74,7 +75,7 @@ def grown(**changes: object) -> PathCounters:
         proxies=2,
         proxy_s=0.5,
     )
-    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
+    return structs.replace(usual, **changes)
 
 
 def test_a_path_that_fits_passes() -> None:
@@ -259,8 +260,7 @@ def test_every_fact_says_what_explains_a_difference_in_it() -> None:
     """
     Else a difference in it would be a fault of the project.
     """
-    of_services = {each.name for each in dataclasses.fields(ServiceFacts)}
-    assert set(EXPLAINED_BY) == {"answer", "helpers", *of_services}
+    assert set(EXPLAINED_BY) == {"answer", "helpers", *ServiceFacts.__struct_fields__}
 
 
 def test_a_difference_needs_a_factor_that_explains_it() -> None:

@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from experiments.errors import ResultsError
 from experiments.records.files import (
@@ -29,7 +30,7 @@ from experiments.records.store import (
     write_manifest,
 )
 from experiments.records.trials import AgreementLoad, OpenLoad
-from tests.unit.samples import failed_trial, load, manifest, side_by_side, trial
+from tests.unit.samples import facts, failed_trial, load, manifest, side_by_side, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def test_all_loads_of_a_trial_come_back(tmp_path: Path) -> None:
     Those of its rounds, the first requests, the load at once, and those by schedule.
     """
     by_schedule = OpenLoad(0.5, 125.0, 1000, 1000, 999, 124.0, 80, "raw/1/open-050.csv")
-    record = dataclasses.replace(
+    record = structs.replace(
         side_by_side(1, 2, "netns", [4000.0, 4100.0], position=3, part=2, non_2xx=1),
         cold=load(200.0),
         at_once=load(250.0),
@@ -69,13 +70,52 @@ def test_all_loads_of_a_trial_come_back(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == [record]
 
 
+def test_what_trials_repeat_is_kept_once_and_what_differs_comes_back(tmp_path: Path) -> None:
+    """
+    The facts of a long run would not fit into memory otherwise.
+    """
+    same = [structs.replace(trial(number, 1, "netns", 250.0), facts=facts()) for number in (1, 2)]
+    other = structs.replace(trial(3, 1, "docker", 200.0), facts=facts(gunicorn=True))
+    for record in (*same, other):
+        append_trial(tmp_path, record)
+    one, two, three = read_trials(tmp_path)
+    assert [one, two, three] == [*same, other]
+    assert one.facts is two.facts
+    assert one.placement is two.placement is three.placement
+
+
+def test_a_trial_of_before_a_field_was_added_is_read(tmp_path: Path) -> None:
+    """
+    It has the default.
+    """
+    record = trial(1, 1, "netns", 250.0)
+    append_trial(tmp_path, record)
+    path = tmp_path / TRIALS
+    for added in ('"facts":null,', '"raw_sha256":"",'):
+        whole = path.read_text()
+        assert added in whole
+        path.write_text(whole.replace(added, ""))
+        assert read_trials(tmp_path) == [record]
+
+
+def test_a_record_without_its_schema_version_is_refused(tmp_path: Path) -> None:
+    """
+    Nobody can tell what its fields mean.
+    """
+    append_trial(tmp_path, trial(1, 1, "netns", 250.0))
+    path = tmp_path / TRIALS
+    path.write_text(path.read_text().replace(f',"schema_version":{SCHEMA_VERSION}', ""))
+    with pytest.raises(ResultsError, match=r"line 1: .* required field `schema_version`"):
+        read_trials(tmp_path)
+
+
 def test_a_round_without_a_field_is_an_error_with_its_place(tmp_path: Path) -> None:
     """
     It is looked at as closely as the trial itself.
     """
     append_trial(tmp_path, side_by_side(1, 1, "netns", [4000.0]))
     path = tmp_path / TRIALS
-    path.write_text(path.read_text().replace('"turn"', '"tern"'))
+    path.write_text(path.read_text().replace('"turn":1,', ""))
     with pytest.raises(ResultsError, match=r"line 1: .* field `turn` - at `\$.loads\[0\]`"):
         read_trials(tmp_path)
 

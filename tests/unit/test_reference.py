@@ -12,7 +12,9 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from analysis.__main__ import main as report
 from analysis.folders import PAGE_SUFFIX, REFERENCE, REPORT, RESULTS, TRIALS_CSV, VERDICTS
@@ -69,7 +71,7 @@ def a_run(results: Path, state: str = "complete", open_loads: Sequence[OpenLoad]
     for number in range(1, 7):
         name = ("netns", "docker")[number % 2]
         record = trial(number, (number + 1) // 2, name, 200 + 10 * number)
-        trials.append(dataclasses.replace(record, open_loads=list(open_loads)))
+        trials.append(structs.replace(record, open_loads=list(open_loads)))
         folder = run / RAW / f"{number:03d}-{name}"
         folder.mkdir(parents=True)
         (folder / "ab.txt").write_text(f"what ab printed in trial {number}\n")
@@ -338,9 +340,9 @@ def as_stored(load: LoadResult) -> dict[str, Any]:
 
     Numbers have twelve digits, because interpreters differ in how exactly they add up.
     """
-    content = dataclasses.asdict(dataclasses.replace(load, command=[]))
+    content = msgspec.json.encode(structs.replace(load, command=[]))
     found: dict[str, Any] = json.loads(
-        json.dumps(content), parse_float=lambda text: float(f"{float(text):.12g}")
+        content, parse_float=lambda text: float(f"{float(text):.12g}")
     )
     return found
 

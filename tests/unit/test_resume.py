@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from msgspec import structs
 
 from experiments.declare.profiles import AGREEMENT_LOADS as LOADS_OF_REPETITION
 from experiments.declare.workloads import choose_workload
@@ -407,7 +408,7 @@ def stopped(trial: TrialRecord) -> TrialRecord:
     """
     The trial as the user stops it after a whole load.
     """
-    return dataclasses.replace(trial, failed_phase=STOPPED, error="the run was stopped")
+    return structs.replace(trial, failed_phase=STOPPED, error="the run was stopped")
 
 
 def raw_folders(run: Path) -> list[str]:
@@ -437,7 +438,7 @@ def test_a_block_under_way_is_set_aside_as_a_whole(tmp_path: Path, how: str) -> 
     """
     one, two = block_of(3, 2)
     # The machine crashed before its raw data were on the disk.
-    lost = dataclasses.replace(two, raw_sha256="0" * 64)
+    lost = structs.replace(two, raw_sha256="0" * 64)
     rest = {
         "stopped": [one, stopped(two)],
         "missing": [one],

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from pyroute2 import netns
 
 from experiments.declare.workloads import choose_workload
@@ -99,7 +100,7 @@ class Loads:
         if self._breaks:
             msg = "ab gave up"
             raise LoadError(msg)
-        return dataclasses.replace(load(500.0), requests=plan.requests)
+        return structs.replace(load(500.0), requests=plan.requests)
 
     def times_ms(self, _directory: Path) -> Counter[int]:
         """
@@ -205,7 +206,7 @@ def test_a_wrong_sample_takes_its_share_of_the_good_answers() -> None:
     """
     Rounded down, so that none is without effect.
     """
-    of_ab = dataclasses.replace(load(250.0, non_2xx=10))
+    of_ab = structs.replace(load(250.0, non_2xx=10))
     found = judged(of_ab, PLAN, [GOOD, WRONG, ERROR, GOOD])
     assert (found.sampled, found.sampled_bad) == (4, 1)
     assert found.requests_ok == 660

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import structs
 
 from analysis.folders import RESULTS
 from analysis.schema import FILES, SCHEMAS, as_text, main, schema
@@ -57,7 +58,7 @@ def whole_trial() -> TrialRecord:
     """
     asked = LoadPlan("198.18.0.1:80", choose_workload("products"), 1000, 5, 1)
     load = result_of(parse(REPORT.read_text()), dict.fromkeys(range(101), 3.5), asked, ["ab"])
-    return dataclasses.replace(
+    return structs.replace(
         side_by_side(1, 1, "docker", [2000.5, 2010.0]),
         at_once=load,
         facts=facts(),
@@ -100,7 +101,7 @@ def records(tmp_path: Path) -> list[object]:
         ),
         whole_trial(),
         bare,
-        dataclasses.replace(bare, block=0, position=0),
+        structs.replace(bare, block=0, position=0),
         failed_trial(2, 1, "docker"),
         load,
     ]

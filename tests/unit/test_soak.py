@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from experiments.processes import Process
 from experiments.records.files import RAW, TRIALS
@@ -82,7 +83,7 @@ def a_run(folder: Path, last: TrialRecord, printed: int) -> Path:
 
 
 WHOLE = side_by_side(3, 2, "netns", [4000.0] * 2)
-STOPPED_AFTER_ONE = dataclasses.replace(
+STOPPED_AFTER_ONE = structs.replace(
     side_by_side(3, 2, "netns", [4000.0]), failed_phase=STOPPED, error="stopped by the user"
 )
 

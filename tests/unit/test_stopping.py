@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 from scipy import stats
 
 from experiments.declare.variants import Target
@@ -112,9 +113,9 @@ def test_two_trials_without_a_common_round_are_not_compared() -> None:
     As where one broke off in its first load.
     """
     before, after = pair(1, 1.2)
-    assert log_ratio(before, dataclasses.replace(after, loads=[])) is None
+    assert log_ratio(before, structs.replace(after, loads=[])) is None
     first, second = (
-        dataclasses.replace(trial, loads=loads)
+        structs.replace(trial, loads=loads)
         for trial, loads in ((before, before.loads[:1]), (after, after.loads[1:]))
     )
     assert log_ratio(first, second) is None

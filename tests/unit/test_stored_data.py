@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from analysis import reference, run
 from analysis.__main__ import main as report
@@ -53,18 +54,18 @@ def a_run(folder: Path) -> Path:
         connection_times_ms={"total": {"min": 9.0, "mean": 97.0, "max": 159.0}},
         percentiles_ms={50: 80.0, 90: 120.0, 99: 150.0, 100: 159.0},
     )
-    long = dataclasses.replace(load(250.0), details=printed)
+    long = structs.replace(load(250.0), details=printed)
     trials = [
-        dataclasses.replace(
+        structs.replace(
             each,
-            load=dataclasses.replace(loaded(each), details=printed),
+            load=structs.replace(loaded(each), details=printed),
             at_once=long,
             cold=long,
             path=path,
         )
         for each in trials
     ]
-    kept = [dataclasses.replace(each, raw_sha256=with_raw_data(folder, each)) for each in trials]
+    kept = [structs.replace(each, raw_sha256=with_raw_data(folder, each)) for each in trials]
     stored(folder, dataclasses.replace(made, run=folder.name), kept)
     for at, requests in enumerate((250, 1000, 250, 1000)):
         each = AgreementLoad(1, "netns", at > 1, 3, requests, requests, 1e9 + at, 2000.0)
@@ -161,11 +162,13 @@ IMPOSSIBLE = [
     ("status", "error", "status is 'error', and load is there"),
     ("load", None, "status is 'ok', and load is null"),
     ("check", 7, "check`, the value is 7"),
+    ("placement.client", [-1], "placement.client[0]`, the value is -1"),
+    ("placement.mine", 7, "unknown fields $.placement.mine"),
     ("mine", 7, "unknown fields $.mine"),
     ("loads.0.mine", 7, "unknown fields $.loads[0].mine"),
     (
         "open_loads",
-        [dataclasses.asdict(OpenLoad(0.3, 9.0, 9, 9, 9, 9.0, 1, "../../etc/passwd"))],
+        [structs.asdict(OpenLoad(0.3, 9.0, 9, 9, 9, 9.0, 1, "../../etc/passwd"))],
         "open_loads[0].log is '../../etc/passwd', which is outside of the run",
     ),
 ]
@@ -393,7 +396,7 @@ def test_what_json_does_not_have_is_not_written(tmp_path: Path, number: float) -
     Nothing of the record, and the message has the field and the value.
     """
     good = trial(1, 1, "netns", 250.0)
-    bad = dataclasses.replace(good, phases_s={"load": number})
+    bad = structs.replace(good, phases_s={"load": number})
     with pytest.raises(ResultsError, match=rf"\$\.phases_s\.load = {number}"):
         append_trial(tmp_path, bad)
     with pytest.raises(ResultsError, match=rf"\$\.minutes = {number}"):

@@ -4,7 +4,6 @@ A trial: thawed only while it is loaded, and what becomes of a load that somethi
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 from collections import Counter
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from msgspec import structs
 
 from experiments.deployments.ended import EndedProcess
 from experiments.errors import LoadError, ProofError
@@ -325,7 +325,7 @@ def test_samples_beside_a_load_are_recorded(
     With each load and in sum.
     """
     trial = a_trial(250.0)
-    sampled = dataclasses.replace(load(250.0), requests_ok=875, sampled=8, sampled_bad=1)
+    sampled = structs.replace(load(250.0), requests_ok=875, sampled=8, sampled_bad=1)
     monkeypatch.setattr(trial.conditions.load, "run", lambda *_: sampled)
     trial.load(1, 1, [])
     trial.load(2, 1, [])
@@ -344,7 +344,7 @@ def test_the_path_is_proved_for_samples_too(
     """
     seen: list[Any] = []
     trial = a_trial(250.0)
-    sampled = dataclasses.replace(load(250.0), requests_ok=875, sampled=8, sampled_bad=1)
+    sampled = structs.replace(load(250.0), requests_ok=875, sampled=8, sampled_bad=1)
     monkeypatch.setattr(trial.conditions.load, "run", lambda *_: sampled)
     trial.load(1, 1, [])
     trial.load_at_once([])
@@ -370,7 +370,7 @@ def test_a_load_without_a_good_answer_is_an_error(
     How fast a service refuses is no result.
     """
     trial = a_trial(250.0)
-    bad = dataclasses.replace(load(250.0), requests_ok=0, responses_non_2xx=1000)
+    bad = structs.replace(load(250.0), requests_ok=0, responses_non_2xx=1000)
     monkeypatch.setattr(trial.conditions.load, "run", lambda *_: bad)
     trial.load(1, 1, [])
     record = trial.record()

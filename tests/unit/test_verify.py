@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from analysis.folders import REFERENCE, RESULTS
 from analysis.statistics.verdicts import Kind
@@ -230,10 +231,10 @@ def test_another_load_generator_or_placement_is_refused(tmp_path: Path, referenc
     """
     here = run(tmp_path / "B")
     trials = [
-        dataclasses.replace(
+        structs.replace(
             each,
-            load=each.load and dataclasses.replace(each.load, tool="h2load"),
-            placement=dataclasses.replace(each.placement, apart=False),
+            load=each.load and structs.replace(each.load, tool="h2load"),
+            placement=structs.replace(each.placement, apart=False),
         )
         for each in here.trials
     ]
@@ -344,7 +345,7 @@ def failing(made: Run, variant: str) -> Run:
     The run in which one in ten answers of a variant was bad.
     """
     trials = [
-        dataclasses.replace(each, load=dataclasses.replace(each.load, requests_ok=900))
+        structs.replace(each, load=structs.replace(each.load, requests_ok=900))
         if each.variant == variant and each.load
         else each
         for each in made.trials
@@ -491,9 +492,7 @@ def test_what_is_missing_is_said_and_status_two(
     timeless = run(tmp_path / "timeless")
     first = timeless.trials[0]
     assert first.load is not None
-    no_time = dataclasses.replace(
-        first, load=dataclasses.replace(first.load, requests_per_second=0.0)
-    )
+    no_time = structs.replace(first, load=structs.replace(first.load, requests_per_second=0.0))
     timeless = dataclasses.replace(timeless, trials=[no_time, *timeless.trials[1:]])
     status, text = reported([written(timeless).folder, "--reference", here.folder], capsys)
     refused = "trials.jsonl, line 1: Expected `float` >= 1e-09 - at `$.load.requests_per_second`"

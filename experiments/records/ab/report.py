@@ -4,11 +4,17 @@ One report of ab as a record stores it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import field
+
+from experiments.records.limits import (
+    Amount,
+    Count,
+    Record,
+    SignedAmount,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class AbReport:
+class AbReport(Record, frozen=True):
     """
     Everything in one report of ab; None where ab printed nothing.
 
@@ -19,41 +25,41 @@ class AbReport:
     of ab prints.
     """
 
-    concurrency: int
-    duration_s: float
-    requests_completed: int
-    requests_failed: int
-    requests_per_second: float
+    concurrency: Count
+    duration_s: Amount
+    requests_completed: Count
+    requests_failed: Count
+    requests_per_second: Amount
     server_software: str | None = None
     server_hostname: str | None = None
-    server_port: int | None = None
+    server_port: Count | None = None
     tls_protocol: str | None = None
     tls_temp_key: str | None = None
     tls_server_name: str | None = None
     document_path: str | None = None
-    document_length: int | None = None
+    document_length: Count | None = None
     document_length_variable: bool = False
-    workers: int | None = None
-    concurrency_achieved: int | None = None
-    ramp_up_delay_ms: int | None = None
-    requests_asked: int | None = None
-    failed_connect: int = 0
-    failed_receive: int = 0
-    failed_length: int = 0
-    failed_exceptions: int = 0
-    write_errors: int = 0
-    responses_non_2xx: int = 0
-    keep_alive_requests: int | None = None
-    keep_alive_aborts: int | None = None
-    bytes_transferred: int | None = None
-    bytes_sent: int | None = None
-    bytes_html: int | None = None
-    latency_mean_ms: float | None = None
-    latency_mean_across_ms: float | None = None
-    received_kib_per_second: float | None = None
-    sent_kib_per_second: float | None = None
-    total_kib_per_second: float | None = None
-    connection_times_ms: dict[str, dict[str, float]] = field(default_factory=dict)
-    percentiles_ms: dict[int, float] = field(default_factory=dict)
+    workers: Count | None = None
+    concurrency_achieved: Count | None = None
+    ramp_up_delay_ms: Count | None = None
+    requests_asked: Count | None = None
+    failed_connect: Count = 0
+    failed_receive: Count = 0
+    failed_length: Count = 0
+    failed_exceptions: Count = 0
+    write_errors: Count = 0
+    responses_non_2xx: Count = 0
+    keep_alive_requests: Count | None = None
+    keep_alive_aborts: Count | None = None
+    bytes_transferred: Count | None = None
+    bytes_sent: Count | None = None
+    bytes_html: Count | None = None
+    latency_mean_ms: Amount | None = None
+    latency_mean_across_ms: Amount | None = None
+    received_kib_per_second: Amount | None = None
+    sent_kib_per_second: Amount | None = None
+    total_kib_per_second: Amount | None = None
+    connection_times_ms: dict[str, dict[str, SignedAmount]] = field(default_factory=dict)
+    percentiles_ms: dict[Count, Amount] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     other: dict[str, str] = field(default_factory=dict)

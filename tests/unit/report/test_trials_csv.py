@@ -5,10 +5,10 @@ The trials of a run as CSV: one tidy row for each, and nothing lost on the way.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 
 import pytest
+from msgspec import structs
 
 from analysis.report.trials_csv import GROUPS, trials_csv
 from analysis.topics.cpu.findings import BESIDE
@@ -81,7 +81,7 @@ def test_cpu_time_is_per_request_by_who_spent_it() -> None:
     """
     Services together and readers together; what a trial has nothing of spent nothing.
     """
-    (row,) = rows([dataclasses.replace(trial(1, 1, "docker", 200.0), cpu=CPU)])
+    (row,) = rows([structs.replace(trial(1, 1, "docker", 200.0), cpu=CPU)])
     found = {
         name.removeprefix("cpu_").removesuffix("_us_per_request"): float(value)
         for name, value in row.items()
@@ -99,8 +99,8 @@ def test_cpu_time_is_per_request_by_who_spent_it() -> None:
         }
     )
     assert (row["client_share"], row["throttled_s"]) == ("0.25", "0.75")
-    bare = dataclasses.replace(CPU, parts={"gateway": CpuTime(1.0)}, throttled_s={})
-    (row,) = rows([dataclasses.replace(trial(1, 1, "netns", 200.0), cpu=bare)])
+    bare = structs.replace(CPU, parts={"gateway": CpuTime(1.0)}, throttled_s={})
+    (row,) = rows([structs.replace(trial(1, 1, "netns", 200.0), cpu=bare)])
     assert (row["cpu_docker_us_per_request"], row["throttled_s"]) == ("0.0", "0.0")
 
 
@@ -108,8 +108,8 @@ def test_cpu_time_is_also_of_the_samples_beside_a_load() -> None:
     """
     Which are in columns of their own.
     """
-    made = dataclasses.replace(load(200.0), sampled=1000, sampled_bad=1)
-    (row,) = rows([dataclasses.replace(trial(1, 1, "docker", 200.0), cpu=CPU, load=made)])
+    made = structs.replace(load(200.0), sampled=1000, sampled_bad=1)
+    (row,) = rows([structs.replace(trial(1, 1, "docker", 200.0), cpu=CPU, load=made)])
     assert (row["sampled"], row["sampled_bad"]) == ("1000", "1")
     assert float(row["cpu_services_us_per_request"]) == pytest.approx(500)
 
@@ -118,7 +118,7 @@ def test_cpu_time_without_a_load_is_per_nothing() -> None:
     """
     A trial whose proof failed has spent time, and no requests that count.
     """
-    (row,) = rows([dataclasses.replace(failed_trial(1, 1, "docker"), cpu=CPU)])
+    (row,) = rows([structs.replace(failed_trial(1, 1, "docker"), cpu=CPU)])
     assert (row["client_share"], row["cpu_services_us_per_request"]) == ("0.25", "")
 
 
@@ -141,11 +141,11 @@ def test_the_loads_of_a_trial_are_counted_where_they_are_whole() -> None:
     What frozen deployments took meanwhile is the sum over all of them.
     """
     loads = [round_load(1), round_load(2), round_load(3, completed=17)]
-    one = dataclasses.replace(trial(1, 1, "netns", 250.0), loads=loads, at_once=load(240.0))
+    one = structs.replace(trial(1, 1, "netns", 250.0), loads=loads, at_once=load(240.0))
     (row,) = rows([one])
     assert (row["rounds"], row["others_ran_us"]) == ("2", "21")
     assert float(row["at_once_us_per_request"]) == 1e6 / 240
-    (row,) = rows([dataclasses.replace(one, loads=[], at_once=None)])
+    (row,) = rows([structs.replace(one, loads=[], at_once=None)])
     assert {row[name] for name in ("rounds", "others_ran_us", "at_once_us_per_request")} == {""}
 
 
@@ -153,7 +153,7 @@ def test_the_first_answer_and_the_first_requests_are_there() -> None:
     """
     As times.
     """
-    made = dataclasses.replace(trial(1, 1, "netns", 250.0), first_answer_s=0.75, cold=load(200.0))
+    made = structs.replace(trial(1, 1, "netns", 250.0), first_answer_s=0.75, cold=load(200.0))
     (row,) = rows([made])
     assert (row["first_answer_s"], row["cold_us_per_request"]) == ("0.75", "5000.0")
 
@@ -171,7 +171,7 @@ def test_a_phase_that_nobody_knows_gets_a_column_of_its_own() -> None:
     """
     After those that are known.
     """
-    made = dataclasses.replace(trial(1, 1, "netns", 250.0), phases_s={"rest": 2.0, "load": 1.0})
+    made = structs.replace(trial(1, 1, "netns", 250.0), phases_s={"rest": 2.0, "load": 1.0})
     (row,) = rows([made])
     assert (row["phase_rest_s"], row["phase_load_s"]) == ("2.0", "1.0")
 

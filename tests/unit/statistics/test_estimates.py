@@ -4,13 +4,13 @@ Estimates: known numbers in, known intervals out.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis.statistics.estimates import (
     METRICS,
@@ -114,7 +114,7 @@ def test_reliability_counts_requests_over_all_trials() -> None:
     """
     996 length failures do not lower it; four error answers do.
     """
-    bad = dataclasses.replace(trial(1, 1, "docker", 100), load=load(100, failed=996, non_2xx=4))
+    bad = structs.replace(trial(1, 1, "docker", 100), load=load(100, failed=996, non_2xx=4))
     summary = summarise("docker", [bad, trial(2, 2, "docker", 100)])
     assert summary.requests_failed == 996
     assert summary.reliability == pytest.approx(1996 / 2000)
@@ -124,9 +124,7 @@ def test_a_load_that_broke_off_lowers_reliability() -> None:
     """
     Its requests were asked for and nobody knows that any was answered; survivors alone would lie.
     """
-    broken = dataclasses.replace(
-        failed_trial(2, 2, "docker"), failed_phase="load", requests_lost=1000
-    )
+    broken = structs.replace(failed_trial(2, 2, "docker"), failed_phase="load", requests_lost=1000)
     summary = summarise("docker", [trial(1, 1, "docker", 100), broken])
     assert (summary.errors, summary.aborted, summary.requests) == (1, 1, 2000)
     assert summary.reliability == pytest.approx(0.5)
@@ -189,16 +187,16 @@ def test_a_load_that_was_not_whole_is_in_no_pair() -> None:
     Nor is its round.
     """
     broken = side_by_side(2, 1, "docker", [1100, 9000])
-    loads = [broken.loads[0], dataclasses.replace(broken.loads[1], requests_completed=100)]
+    loads = [broken.loads[0], structs.replace(broken.loads[1], requests_completed=100)]
     trials = [
         side_by_side(1, 1, "netns", [1000, 1000]),
-        dataclasses.replace(broken, loads=loads),
+        structs.replace(broken, loads=loads),
     ]
     difference = compare("netns", "docker", trials)
     assert difference is not None
     assert difference.rounds == 1
     assert difference.relative["us_per_request"].estimate == pytest.approx(0.1)
-    nothing = dataclasses.replace(broken, loads=loads[1:])
+    nothing = structs.replace(broken, loads=loads[1:])
     assert compare("netns", "docker", [trials[0], nothing]) is None
 
 
@@ -233,9 +231,9 @@ def test_arms_that_differ_in_good_answers_are_not_comparable() -> None:
     whole = trials[1].load
     assert whole is not None
     for errors, comparable in ((0, True), (1, True), (2, False)):
-        load_of = dataclasses.replace(whole, requests_ok=1000 - errors)
+        load_of = structs.replace(whole, requests_ok=1000 - errors)
         difference = compare(
-            "netns", "docker", [trials[0], dataclasses.replace(trials[1], load=load_of)]
+            "netns", "docker", [trials[0], structs.replace(trials[1], load=load_of)]
         )
         assert difference is not None
         assert difference.good_shares == pytest.approx((1, 1 - errors / 1000))
@@ -247,8 +245,8 @@ def test_the_load_at_once_is_compared_for_itself() -> None:
     As it was measured, whatever the short loads say.
     """
     trials = [
-        dataclasses.replace(side_by_side(1, 1, "netns", [1000, 1000]), at_once=load(1000)),
-        dataclasses.replace(side_by_side(2, 1, "docker", [1500, 1500]), at_once=load(800)),
+        structs.replace(side_by_side(1, 1, "netns", [1000, 1000]), at_once=load(1000)),
+        structs.replace(side_by_side(2, 1, "docker", [1500, 1500]), at_once=load(800)),
     ]
     difference = Differences(at_once(at_equal_place(trials))).between("netns", "docker")
     assert difference is not None
@@ -256,7 +254,7 @@ def test_the_load_at_once_is_compared_for_itself() -> None:
     assert difference.us_per_request.estimate == pytest.approx(250)
     summary = summarise("docker", at_once(trials))
     assert summary.means["us_per_request"].estimate == pytest.approx(1250)
-    without = [dataclasses.replace(each, at_once=None) for each in trials]
+    without = [structs.replace(each, at_once=None) for each in trials]
     assert Differences(at_once(at_equal_place(without))).between("netns", "docker") is None
     assert at_once(without) == []
 

@@ -4,12 +4,12 @@ Places: what being brought up early costs is found, shown, and taken off.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis.statistics.places import at_equal_place, by_place, place_term
 from tests.unit.samples import load, side_by_side, trial
@@ -55,7 +55,7 @@ def test_it_is_taken_off_every_time_as_at_the_mean_place() -> None:
     """
     Rates, mean latencies, loads and the load at once alike; quantiles stay.
     """
-    trials = [dataclasses.replace(each, at_once=load(500)) for each in rotated(4, 6, noise=0)]
+    trials = [structs.replace(each, at_once=load(500)) for each in rotated(4, 6, noise=0)]
     mean = sum(math.log2(place) for place in range(1, 5)) / 4
     for before, after in zip(trials, at_equal_place(trials), strict=True):
         factor = math.exp(-COST * (math.log2(before.position) - mean))
@@ -77,7 +77,7 @@ def test_it_is_taken_off_every_time_as_at_the_mean_place() -> None:
         # Too few blocks, the same order in each, and places that nobody knows.
         rotated(3, 2),
         [each for each in rotated(3, 9) if each.block % 3 == 1],
-        [dataclasses.replace(each, position=1) for each in rotated(3, 6)],
+        [structs.replace(each, position=1) for each in rotated(3, 6)],
     ],
 )
 def test_where_it_cannot_be_told_nothing_is_taken_off(trials: list[TrialRecord]) -> None:
@@ -121,7 +121,7 @@ def test_trials_without_rounds_have_places_too() -> None:
     By their load as a whole.
     """
     trials = [
-        dataclasses.replace(
+        structs.replace(
             trial(each.number, each.block, each.variant, each.load.requests_per_second),
             position=each.position,
         )

@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from experiments.declare.variants import PUBLISHED as AS_PUBLISHED
 from experiments.declare.variants import Comparison, Variant
 from tests.unit.samples import findings, load, manifest, trial
@@ -34,7 +36,7 @@ def run_of(ratio: float, blocks: int = 9, non_2xx: int = 0) -> tuple[Manifest, l
             # A spread of one per cent, so that intervals are intervals.
             rate = 250 / times * (1 + 0.01 * ((block + position) % 3 - 1))
             one = trial(2 * block + position, block, name, rate)
-            trials.append(dataclasses.replace(one, load=load(rate, non_2xx=non_2xx)))
+            trials.append(structs.replace(one, load=load(rate, non_2xx=non_2xx)))
     return made, trials
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from analysis.topics.latency.findings import HEADER
 from experiments.declare.variants import MATCHED, Comparison, Ladder, Variant, Whole
 from experiments.records.cpu import STAT_FIELDS
@@ -91,7 +93,7 @@ def one_trial(number: int, block: int, name: str, us: float) -> TrialRecord:
         interrupts_apart=True,
     )
     good = side_by_side(number, block, name, [0.99 * us, us, 1.01 * us, us])
-    return dataclasses.replace(good, cpu=spent, facts=facts())
+    return structs.replace(good, cpu=spent, facts=facts())
 
 
 def run_of(
@@ -128,9 +130,9 @@ def failing(trials: Sequence[TrialRecord], *names: str, non_2xx: int = 100) -> l
     The same trials, of which these variants' had so many errors among 1000 answers.
     """
     return [
-        dataclasses.replace(
+        structs.replace(
             each,
-            load=dataclasses.replace(
+            load=structs.replace(
                 loaded(each),
                 requests_ok=loaded(each).requests * (1000 - non_2xx) // 1000,
                 responses_non_2xx=loaded(each).requests * non_2xx // 1000,
@@ -194,7 +196,7 @@ def with_cpu(each: TrialRecord, gateway_s: float, share: float = 0.1) -> TrialRe
         throttled_s={"gateway": 2.0},
         client_share=share,
     )
-    return dataclasses.replace(each, cpu=spent)
+    return structs.replace(each, cpu=spent)
 
 
 def rounds(
@@ -216,7 +218,7 @@ def rounds(
                 [us * (1 + 0.002 * ((number + block * place) % 3)) for number in range(4)],
                 position=1 + (place + block) % len(names),
             )
-            trials.append(dataclasses.replace(one, at_once=load(1.01e6 / us)))
+            trials.append(structs.replace(one, at_once=load(1.01e6 / us)))
     return trials
 
 
@@ -235,5 +237,5 @@ def with_logs(
             lines.append(f"{at_us},{at_us},{at_us + abs(latency_us)},{end}")
         (run / f"{each.number}.csv").write_text("\n".join([*lines, ""]))
         open_load = OpenLoad(None, 100.0, len(lines) - 1, 0, 0, 0.0, 0, f"{each.number}.csv")
-        found.append(dataclasses.replace(each, open_loads=[open_load]))
+        found.append(structs.replace(each, open_loads=[open_load]))
     return found

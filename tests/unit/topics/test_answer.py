@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.answer.section import answer
 from experiments.declare.variants import MATCHED, PUBLISHED, Comparison, Ladder, Variant, Whole
@@ -159,7 +160,7 @@ def test_a_step_of_a_ladder_that_leads_elsewhere_is_no_part_of_the_whole() -> No
         wholes=[Whole("from there to here", "netns", "docker", ("up",))],
     )
     trials += [
-        dataclasses.replace(each, variant=names[each.variant], number=each.number + 100)
+        structs.replace(each, variant=names[each.variant], number=each.number + 100)
         for each in trials
         if each.variant in names
     ]
@@ -203,7 +204,7 @@ def test_a_user_s_own_pair_gets_an_answer_by_its_role(role: str) -> None:
             for each in made.comparisons
         ],
     )
-    run = (own, [dataclasses.replace(each, variant=names[each.variant]) for each in trials])
+    run = (own, [structs.replace(each, variant=names[each.variant]) for each in trials])
     assert "more time per request" in item(run, COSTS)
     assert "“my host network” (mine-faster)" in item(run, BACK)
 

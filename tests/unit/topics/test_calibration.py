@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.calibration import figure
 from analysis.topics.calibration.findings import COMES_OUT, CPU, INJECTED, MEASURES, REST, TIME
@@ -47,7 +48,7 @@ def run_of(slope: float = 1.0, blocks: int = 4) -> tuple[Manifest, list[TrialRec
             spent = CpuTime(0.4 + slope * burn / 1000, 0.1)
             other = CpuTime(9.0, 9.0)
             cpu = cpu_spent({"gateway": spent, "client": other, "runner": other})
-            trials.append(dataclasses.replace(one, cpu=cpu, facts=facts()))
+            trials.append(structs.replace(one, cpu=cpu, facts=facts()))
     return made, trials
 
 
@@ -128,7 +129,7 @@ def test_time_is_by_rounds_and_at_equal_place() -> None:
             [(us + drift) * first for drift in (-300, 0, 300 * each.block)],
             position=place,
         )
-        level.append(dataclasses.replace(rounds, cpu=each.cpu, facts=each.facts))
+        level.append(structs.replace(rounds, cpu=each.cpu, facts=each.facts))
     burned = findings(made, level).recoveries[0]
     assert (burned.factor, burned.measure) == ("burn_us", TIME)
     assert burned.slope.estimate == pytest.approx(1, abs=0.02)
@@ -141,7 +142,7 @@ def test_doses_that_break_answers_are_no_calibration() -> None:
     """
     made, trials = run_of()
     broken = [
-        dataclasses.replace(each, load=dataclasses.replace(each.load, requests_ok=900))
+        structs.replace(each, load=structs.replace(each.load, requests_ok=900))
         if each.variant == "burn-50" and each.load is not None
         else each
         for each in trials

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from msgspec import structs
 
 from analysis.formatting import percent
 from analysis.topics.calibration.agreement import QUESTIONS, agreements, short_against_at_once
@@ -78,7 +79,7 @@ def test_errors_are_no_agreement() -> None:
     A load with them is left out, and so is what needs it.
     """
     loads = [
-        dataclasses.replace(each, requests_ok=900) if each.requests == LONG else each
+        structs.replace(each, requests_ok=900) if each.requests == LONG else each
         for each in loads_of(2)
     ]
     assert "thawing" in {each.question for each in agreements(loads)}
@@ -92,7 +93,7 @@ def test_short_loads_are_held_against_the_load_at_once_of_the_same_trial() -> No
     """
     made = dataclasses.replace(manifest(), at_once=["netns", "docker"])
     trials = [
-        dataclasses.replace(
+        structs.replace(
             side_by_side(block, block, "netns", [1030 * block] * 2), at_once=load(1000 / block)
         )
         for block in (1, 2, 3)
@@ -108,9 +109,7 @@ def test_each_question_has_a_row_and_each_variant_a_column() -> None:
     A question that nobody could answer of one variant is a dash there.
     """
     of_docker = [
-        dataclasses.replace(each, variant="docker")
-        for each in loads_of(2)
-        if each.requests == SHORT
+        structs.replace(each, variant="docker") for each in loads_of(2) if each.requests == SHORT
     ]
     loads = [*loads_of(3), *of_docker]
     rows = rows_of(calibration(findings(manifest(), [], agreement=loads)))

@@ -11,6 +11,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.claims.findings import PUBLISHED, TESTS, Holds, cold_start
 from analysis.topics.claims.section import published_claims
@@ -33,7 +34,7 @@ def cold(failed_length: int, non_2xx: int, *, any_length: bool) -> LoadResult:
     """
     What ab counts of a cold start.
     """
-    return dataclasses.replace(
+    return structs.replace(
         load(250, failed=failed_length, non_2xx=non_2xx),
         command=["ab", *(["-l"] if any_length else [])],
         details=details(failed_length=failed_length),
@@ -84,9 +85,7 @@ def test_what_is_not_comparable_is_not_tested() -> None:
     """
     made, trials = run_of(0.7)
     bad = [
-        dataclasses.replace(each, load=load(357.0, non_2xx=100))
-        if each.variant == PAIR[1]
-        else each
+        structs.replace(each, load=load(357.0, non_2xx=100)) if each.variant == PAIR[1] else each
         for each in trials
     ]
     # Also if both arms have as many: each fails in its own way.
@@ -116,8 +115,8 @@ def test_996_failures_are_refuted_by_their_own_sum_and_by_a_cold_start() -> None
     assert "996 + 4 = 1000" in each.supported
     assert "99.6 % reliable" in each.supported
     starts = [
-        dataclasses.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
-        dataclasses.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
+        structs.replace(trial(1, 0, "late", 250), load=cold(993, 7, any_length=False)),
+        structs.replace(trial(2, 0, "late", 250), load=cold(0, 1, any_length=True)),
     ]
     section = published_claims(findings(made, trials, cold_starts=starts))
     (tested,) = [
@@ -199,7 +198,7 @@ def test_the_published_pair_is_known_by_its_role() -> None:
         variants=[dataclasses.replace(each, name=names[each.name]) for each in made.variants],
         comparisons=[Comparison("my question", "", "plain", "mine", role=AS_PUBLISHED)],
     )
-    renamed = [dataclasses.replace(each, variant=names[each.variant]) for each in trials]
+    renamed = [structs.replace(each, variant=names[each.variant]) for each in trials]
     assert judged(own, renamed) == judged(made, trials)
     assert found((own, renamed), RATE).verdict is Holds.YES
     aside = dataclasses.replace(own, comparisons=[dataclasses.replace(own.comparisons[0], role="")])

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.claims.findings import Holds
 from experiments.declare.variants import MATCHED, Comparison, Ladder, Variant
@@ -122,7 +123,7 @@ def test_a_change_that_answers_worse_is_not_tested() -> None:
     rates = {"netns": 500.0, "docker": 300.0, "docker-host": 400.0}
     made, trials = with_changes(rates, {"host network": ("docker", "docker-host")}, {})
     bad = [
-        dataclasses.replace(each, load=load(400.0, non_2xx=50))
+        structs.replace(each, load=load(400.0, non_2xx=50))
         if each.variant == "docker-host"
         else each
         for each in trials

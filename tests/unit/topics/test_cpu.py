@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.cpu import figure
 from analysis.topics.cpu.findings import cpu_difference
@@ -27,9 +28,7 @@ def counted_apart(each: TrialRecord, apart: bool | None) -> TrialRecord:  # noqa
     """
     The trial on a kernel that counts interrupts apart, or not, or does not tell.
     """
-    return dataclasses.replace(
-        each, cpu=dataclasses.replace(spent_by(each), interrupts_apart=apart)
-    )
+    return structs.replace(each, cpu=structs.replace(spent_by(each), interrupts_apart=apart))
 
 
 def pairs() -> list[TrialRecord]:
@@ -70,7 +69,7 @@ def test_cpu_time_is_also_of_the_samples_beside_a_load() -> None:
     """
 
     def sampled(each: TrialRecord) -> TrialRecord:
-        return dataclasses.replace(each, load=dataclasses.replace(loaded(each), sampled=1000))
+        return structs.replace(each, load=structs.replace(loaded(each), sampled=1000))
 
     trials = [sampled(with_cpu(trial(1, 1, "netns", 250), 1.0))]
     row = columns_of(cpu_details(findings(manifest(), trials)).partition("By service")[0], "netns")
@@ -149,7 +148,7 @@ def test_comparisons_of_cpu_time_are_corrected_for_their_number() -> None:
     """
     trials = pairs()
     (alone,) = findings(manifest(), trials).cpu_comparisons
-    again = [dataclasses.replace(each, variant="twin") for each in trials[1::2]]
+    again = [structs.replace(each, variant="twin") for each in trials[1::2]]
     made = manifest()
     twin = dataclasses.replace(made.variants[1], name="twin")
     more = [Comparison("second", "", "netns", "twin"), Comparison("A/A", "", "docker", "twin")]
@@ -171,7 +170,7 @@ def test_cpu_time_without_a_partner_is_not_compared() -> None:
     trials = pairs()
     assert cpu_difference("netns", "docker", trials[::2]) is None
     assert cpu(findings(manifest(), trials[::2])) == ""
-    idle = dataclasses.replace(trials[0], cpu=dataclasses.replace(spent_by(trials[0]), parts={}))
+    idle = structs.replace(trials[0], cpu=structs.replace(spent_by(trials[0]), parts={}))
     found = cpu_difference("netns", "docker", [idle, *trials[1:]])
     assert found is not None
     assert (found.log_ratios, found.relative) == ([], None)

@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.latency.findings import (
     FAILED_US,
@@ -57,7 +58,7 @@ def loaded(
     write_log(run / name, latencies_us)
     load = OpenLoad(fraction, RATE_PER_S, len(latencies_us), len(latencies_us), 0, 0.0, 0, name)
     good = trial(number, (number + 1) // 2, variant, 250)
-    return dataclasses.replace(good, open_loads=[load])
+    return structs.replace(good, open_loads=[load])
 
 
 def open_manifest(fractions: Sequence[float] = ()) -> Manifest:

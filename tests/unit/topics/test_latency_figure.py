@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.latency.figure import latency
 from tests.unit.reading import data_of, shown
@@ -95,9 +96,9 @@ def test_the_closed_loop_has_the_curve_of_the_table_that_ab_prints() -> None:
         for name, ms in (("netns", 10), ("docker", 20))
     }
     printed = [
-        dataclasses.replace(
+        structs.replace(
             each,
-            load=dataclasses.replace(
+            load=structs.replace(
                 loaded(each),
                 requests_completed=999,
                 details=details(percentiles_ms=tables[each.variant]),

@@ -4,13 +4,13 @@ HdrHistogram logs: the same bytes every time, and the same latencies when read b
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
+from msgspec import structs
 
 from analysis.topics.latency.findings import FAILED_US, HEADER, QUANTILES, quantile_us
 from analysis.topics.latency.histograms import HIGHEST_US, histogram_log, write_histograms
@@ -41,7 +41,7 @@ def loaded(run: Path) -> TrialRecord:
     (run / "raw").mkdir()
     (run / "raw" / "open-030.csv").write_text(f"{HEADER}\n10,20,1510,200,1\n20,30,40,0,0\n")
     load = OpenLoad(0.3, 100.0, 2, 1, 1, 0.5, 10, "raw/open-030.csv")
-    return dataclasses.replace(trial(1, 1, "netns", 250), open_loads=[load])
+    return structs.replace(trial(1, 1, "netns", 250), open_loads=[load])
 
 
 def test_latencies_are_read_back_to_three_digits(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.environment.parameters import parameters
 from analysis.topics.metrics.section import key_metrics
@@ -81,12 +82,12 @@ def test_a_load_that_broke_off_counts_as_none_answered() -> None:
     """
     Reliability is then a lower bound, and the table says how many such loads there were.
     """
-    broken = dataclasses.replace(failed_trial(5, 3, "docker"), requests_lost=1000)
+    broken = structs.replace(failed_trial(5, 3, "docker"), requests_lost=1000)
     section = key_metrics(findings(manifest(), [*pair_of([1.1, 1.2]), broken]))
     assert row_of(section, "Reliability")[1:3] == ["100.00 %", "at least 66.67 %"]
     assert row_of(section, "Trials without a result")[2].startswith("1 (1 ended under load")
     made, trials = run_of(LADDER)
-    lost = dataclasses.replace(failed_trial(99, 4, "docker-host"), requests_lost=1000)
+    lost = structs.replace(failed_trial(99, 4, "docker-host"), requests_lost=1000)
     row = columns_of(key_metrics(findings(made, [*trials, lost])), "Host network")
     assert row["Reliability"] == "100.00 % and at least 80.00 %"
 
@@ -96,7 +97,7 @@ def test_a_short_load_that_broke_off_counts_for_no_load_at_once() -> None:
     Its trial is without a result, and the table of the loads at once is of the others.
     """
     made = dataclasses.replace(manifest(), requests_at_once=1000, at_once=["netns", "docker"])
-    lost = dataclasses.replace(failed_trial(9, 3, "docker"), requests_lost=250)
+    lost = structs.replace(failed_trial(9, 3, "docker"), requests_lost=250)
     section = key_metrics(findings(made, [*rounds(), lost]))
     assert row_of(section, "Reliability")[1:3] == ["100.00 %", "100.00 %"]
     assert "not counted" in row_of(section, "Trials without a result")[2]
@@ -182,8 +183,8 @@ def test_the_reference_length_of_ab_is_among_the_parameters() -> None:
     """
     (trial, *_) = pair_of([1.2])
     for words, options in (("with `-l`", ["-l"]), ("without `-l`", [])):
-        commanded = dataclasses.replace(loaded(trial), command=["ab", *options])
-        made = findings(manifest(), [dataclasses.replace(trial, load=commanded)])
+        commanded = structs.replace(loaded(trial), command=["ab", *options])
+        made = findings(manifest(), [structs.replace(trial, load=commanded)])
         assert words in row_of(parameters(made), "Tool")[1]
 
 
@@ -229,7 +230,7 @@ def test_a_fault_after_a_load_is_listed_though_its_trial_counts() -> None:
     A deployment that did not go away left its numbers as they were.
     """
     trials = pair_of([1.1])
-    trials[0] = dataclasses.replace(trials[0], failed_phase="teardown", error="did not stop")
+    trials[0] = structs.replace(trials[0], failed_phase="teardown", error="did not stop")
     found = findings(manifest(), trials)
     assert columns_of(errors(found), "1")["Reason"] == "did not stop"
     assert found.summaries["netns"].trials == 1
@@ -243,7 +244,7 @@ def test_a_load_at_once_that_nobody_made_has_the_short_loads_table() -> None:
     section = key_metrics(findings(made, pair_of([1.2, 1.3])))
     assert row_of(section, METRICS[0])[1] == "250.00 ± 0.00"
     half = [
-        dataclasses.replace(each, at_once=load(500)) if each.variant == "netns" else each
+        structs.replace(each, at_once=load(500)) if each.variant == "netns" else each
         for each in pair_of([1.2, 1.3])
     ]
     assert row_of(key_metrics(findings(made, half)), METRICS[0])[1] == "250.00 ± 0.00"

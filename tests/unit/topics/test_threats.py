@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from analysis.topics.threats.section import threats
 from experiments.records.trials import CpuTime, OpenLoad
 from tests.unit.reading import items_of
@@ -94,7 +96,7 @@ def test_deployments_side_by_side_have_threats_of_their_own() -> None:
     assert "%" not in threat((made, trials), "Short loads")
     assert "-4." in threat((made, trials), "place")
     at_once = dataclasses.replace(made, at_once=["netns"], requests_at_once=1000)
-    whole = [dataclasses.replace(each, at_once=load(250.0)) for each in trials]
+    whole = [structs.replace(each, at_once=load(250.0)) for each in trials]
     text = threat((at_once, whole), "Short loads")
     assert "1000" in text
     assert "netns +" in text
@@ -106,7 +108,7 @@ def test_a_client_that_was_busy_is_named() -> None:
     """
     made, trials = run_of()
     cpu = cpu_spent({"client": CpuTime(1.0, 1.0), "runner": CpuTime()}, client_share=0.9)
-    busy = (made, [dataclasses.replace(trials[0], cpu=cpu), *trials[1:]])
+    busy = (made, [structs.replace(trials[0], cpu=cpu), *trials[1:]])
     assert "1 trial may be" in threat(busy, "bound by the client")
     assert not threat(busy, "Other work")
 
@@ -117,7 +119,7 @@ def test_other_work_on_the_machine_is_named_with_whom_it_disturbed() -> None:
     """
     made, trials = run_of()
     cpu = cpu_spent({"client": CpuTime(1.0, 1.0)}, unaccounted_s=0.6)
-    text = threat((made, [dataclasses.replace(trials[0], cpu=cpu), *trials[1:]]), "Other work")
+    text = threat((made, [structs.replace(trials[0], cpu=cpu), *trials[1:]]), "Other work")
     assert "1 trial" in text
     assert "(netns)" in text
 
@@ -128,7 +130,7 @@ def test_a_client_that_sent_late_is_named_with_how_late() -> None:
     """
     made, trials = run_of()
     sent = [
-        dataclasses.replace(
+        structs.replace(
             each,
             open_loads=[OpenLoad(0.5, 99.0, 9, 9, 9, 99.0, 1000 * (number % 5), "raw/open.csv")],
         )
@@ -158,7 +160,7 @@ def test_known_costs_that_do_not_come_out_are_named() -> None:
     made, trials = run_of_all(["inject-0", "burn-50", "burn-500"])
     calm = threat((made, trials), "Known costs")
     short = [
-        dataclasses.replace(each, cpu=dataclasses.replace(each.cpu, parts={"gateway": CpuTime(1)}))
+        structs.replace(each, cpu=structs.replace(each.cpu, parts={"gateway": CpuTime(1)}))
         if each.cpu
         else each
         for each in trials

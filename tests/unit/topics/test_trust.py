@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.trust import figure
 from analysis.topics.trust.section import control, trust, under_way
@@ -135,7 +136,7 @@ def test_what_frozen_deployments_did_is_counted() -> None:
     Over all loads of the rounds; loads that stood alone say nothing of it.
     """
     trials = rounds(3)
-    trials[0].loads[0] = dataclasses.replace(trials[0].loads[0], others_ran_us=17)
+    trials[0].loads[0] = structs.replace(trials[0].loads[0], others_ran_us=17)
     (line,) = [
         part for part in trust(findings(manifest(), trials)).split("\n\n") if "Only one ran" in part
     ]
@@ -164,10 +165,10 @@ def test_little_s_law_is_shown_as_a_check() -> None:
     250 per second, each 0.19 seconds under way, are 47.5 of 50.
     """
     times = {"total": {"min": 1.0, "mean": 190.0, "sd": 1.0, "median": 180.0, "max": 300.0}}
-    whole = dataclasses.replace(load(250), details=details(connection_times_ms=times))
+    whole = structs.replace(load(250), details=details(connection_times_ms=times))
     assert under_way(whole) == pytest.approx(47.5)
     assert under_way(load(250)) is None
-    trials = [dataclasses.replace(each, load=whole) for each in pair_of([1.0, 1.0])]
+    trials = [structs.replace(each, load=whole) for each in pair_of([1.0, 1.0])]
     assert "95.0 to 95.0 % (median 95.0 %)" in trust(findings(manifest(), trials))
     assert "Little" not in trust(findings(manifest(), pair_of([1.0, 1.0])))
 

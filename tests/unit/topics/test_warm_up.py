@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.warm_up.findings import over_rounds
 from analysis.topics.warm_up.section import warm_up, warm_up_details
@@ -26,8 +27,8 @@ def started(each: TrialRecord, answer_s: float, cold_rate: float) -> TrialRecord
     """
     A trial whose start was recorded.
     """
-    cold = dataclasses.replace(load(cold_rate), requests=100)
-    return dataclasses.replace(each, first_answer_s=answer_s, cold=cold)
+    cold = structs.replace(load(cold_rate), requests=100)
+    return structs.replace(each, first_answer_s=answer_s, cold=cold)
 
 
 def pairs() -> list[TrialRecord]:
@@ -125,7 +126,7 @@ def test_what_was_not_recorded_is_a_dash() -> None:
     assert rows_of(steady, "matched")[0][1:] == ["–", "–", "+0.0 % [no interval: one block]"]
     assert rows_of(steady, "netns") == []
     assert "of a fresh deployment" not in steady
-    start = dataclasses.replace(trial(1, 1, "netns", 250), first_answer_s=2.0)
+    start = structs.replace(trial(1, 1, "netns", 250), first_answer_s=2.0)
     assert rows_of(text_of(manifest(), [start]), "netns")[0][2:] == ["2.00", "–", "–"]
 
 
@@ -134,7 +135,7 @@ def test_a_run_that_recorded_none_of_it_has_no_such_section() -> None:
     Nor one whose trials failed, whatever they had recorded before.
     """
     assert text_of(manifest(), [trial(1, 1, "netns", 250)]) == ""
-    begun = dataclasses.replace(failed_trial(1, 1, "docker"), first_answer_s=2.0)
+    begun = structs.replace(failed_trial(1, 1, "docker"), first_answer_s=2.0)
     assert text_of(manifest(), [begun]) == ""
 
 

@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from analysis.topics.warnings.section import warnings
 from experiments.records.manifest import MachineRecord, NetworkState, Session
@@ -53,9 +54,9 @@ def test_wrong_bodies_are_a_warning() -> None:
     Because no count of failed requests shows them.
     """
     first, *others = pair_of([1.1, 1.2])
-    load = dataclasses.replace(loaded(first), sampled=8)
-    at_once = dataclasses.replace(load, sampled_bad=2)
-    made = dataclasses.replace(first, at_once=at_once, loads=[])
+    load = structs.replace(loaded(first), sampled=8)
+    at_once = structs.replace(load, sampled_bad=2)
+    made = structs.replace(first, at_once=at_once, loads=[])
     (line,) = warned(manifest(), [made, *others])
     assert line.startswith("**Wrong answers of netns** under load: 2 of 8 sampled bodies")
 
@@ -83,8 +84,8 @@ def test_a_client_on_the_stack_s_cpus_is_said(*, apart: bool, pinned: bool) -> N
     """
     Its work is then part of every number.
     """
-    placement = dataclasses.replace(PLACEMENT, apart=apart, pinned=pinned)
-    shared = [dataclasses.replace(each, placement=placement) for each in pair_of([1.1, 1.2])]
+    placement = structs.replace(PLACEMENT, apart=apart, pinned=pinned)
+    shared = [structs.replace(each, placement=placement) for each in pair_of([1.1, 1.2])]
     (line,) = warned(manifest(), shared)
     assert line.startswith("**Client and stack shared CPUs**")
 
@@ -151,7 +152,7 @@ def test_differences_that_were_allowed_are_said_word_for_word() -> None:
     Each once, however many trials had it.
     """
     words = "gateway.x is 1 in a, 2 in b"
-    odd = [dataclasses.replace(each, allowed=[words]) for each in pair_of([1.1])]
+    odd = [structs.replace(each, allowed=[words]) for each in pair_of([1.1])]
     (line,) = warned(manifest(), odd)
     assert line.count(words) == 1
 

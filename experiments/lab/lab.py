@@ -77,13 +77,11 @@ class Lab:
         owner = Process.of(os.getpid())
         groups = [str(path) for path in self._group.directories()]
         self._note.write_text(json.dumps({"owner": str(owner), "groups": groups}))
-        scratch = self.state / "scratch"
-        scratch.mkdir(exist_ok=True)
         ready_read, ready_write = os.pipe()
         try:
             self._group.create()
             self._process = subprocess.Popen(
-                self._arguments(owner, scratch, ready_write),
+                self._arguments(owner, ready_write),
                 env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stdin=self.stdin,
                 stdout=self.stdout,
@@ -138,17 +136,19 @@ class Lab:
         )
         raise HostError(msg)
 
-    def _arguments(self, owner: Process, scratch: Path, ready: int) -> list[str]:
+    def _arguments(self, owner: Process, ready: int) -> list[str]:
         """
         The command line, from outside to inside: keeper, PID namespace, groups, the rest.
         """
+        # In the lab's mount namespace alone, over the notes, so that no mount point is left.
+        scratch = str(self.state)
         root = f"{scratch}/root"
         inner = "\n".join(
             [
-                script([Mount("tmpfs", "scratch", str(scratch), f"mode=755,size={SCRATCH_SHARE}")]),
-                f"cd {shlex.quote(str(scratch))}",
+                script([Mount("tmpfs", "scratch", scratch, f"mode=755,size={SCRATCH_SHARE}")]),
+                f"cd {shlex.quote(scratch)}",
                 "mkdir upper work",
-                script(self._root_mounts(str(scratch), root)),
+                script(self._root_mounts(scratch, root)),
                 devices(root),
                 "cd root",
                 "mkdir .outside",

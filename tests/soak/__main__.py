@@ -5,6 +5,8 @@ Kill runs at random, or watch a long one: ``python -m tests.soak [--kills N] [--
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from experiments.machines.local import cache_directory
 from experiments.paths import PROJECT
 from experiments.processes import hear_stops
 from tests.soak.endurance import endurance_table, endure
-from tests.soak.kills import Outcome, Plan, Soak, completes
+from tests.soak.kills import Soak, completes
+from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--only", nargs="+", metavar="SEED", help="repeat these kills")
     made.add_argument(
+        "--without-nox",
+        action="store_true",
+        help="neither nox, its report nor builds, which need the network",
+    )
+    made.add_argument(
         "--cheap",
         action="store_true",
         help="mostly kills in a trial, which leave their run alive, as the tests use",
@@ -93,6 +101,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
     counts = Counter((each.phase, role) for each in all_outcomes for role in each.roles)
     phases = list(dict.fromkeys(each.phase for each in all_outcomes))
     roles = sorted({role for _, role in counts})
+    struck = sum(bool(each.roles) for each in all_outcomes)
     lines = [f"| target | {' | '.join(phases)} |", f"|---|{'--:|' * len(phases)}"]
     lines += [
         f"| {role} | {' | '.join(str(counts[phase, role] or '') for phase in phases)} |"
@@ -103,7 +112,8 @@ def table(outcomes: Iterable[Outcome]) -> str:
     pairs = sum(len(each.roles) > 1 for each in all_outcomes)
     lines += [
         "",
-        f"{len(all_outcomes)} kills, {pairs} of them pairs; {len(ended)} ended their run",
+        f"{struck} kills, {pairs} of them pairs; {len(ended)} ended their run",
+        f"{len(all_outcomes) - struck} came too late and struck nothing",
         f"longest end {max(ended, default=0):.1f} s, then clean in {max(clean, default=0):.1f} s",
         f"{sum(bool(each.faults) for each in all_outcomes)} with a fault",
     ]
@@ -120,17 +130,28 @@ def main(arguments: Sequence[str]) -> int:
     results.parent.mkdir(parents=True, exist_ok=True)
     kept = results.with_suffix("")
     if options.blocks:
-        samples = endure(options.blocks, kept)
-        results.write_text("".join(json.dumps(each) + "\n" for each in samples))
-        text, flat = endurance_table(samples)
-        print(text)
-        return 0 if flat else 1
+        return watch(options.blocks, kept, results)
     seed = options.seed or commit()
     seeds = options.only or [f"{seed}-{number}" for number in range(1, options.kills + 1)]
     outcomes = soak(seeds, kept, results, options)
     print(table(outcomes))
     print(f"results: {results}")
     return 1 if any(each.faults for each in outcomes) else 0
+
+
+def watch(blocks: int, kept: Path, results: Path) -> int:
+    """
+    The status of one long run: 0 if it is flat, as far as it goes.
+    """
+    samples = []
+    with results.open("a") as file, contextlib.suppress(KeyboardInterrupt):
+        for each in endure(blocks, kept):
+            file.write(json.dumps(each) + "\n")
+            file.flush()
+            samples.append(each)
+    text, flat = endurance_table(samples)
+    print(text)
+    return 0 if flat else 1
 
 
 def soak(
@@ -142,19 +163,22 @@ def soak(
     deadline = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     outcomes: list[Outcome] = []
     cache = cache_directory()
-    with tempfile.TemporaryDirectory(prefix="bridgetoll-soak-") as build_cache:
-        (Path(build_cache) / "wheels").symlink_to(cache / "wheels")
-        runs = Soak(kept, cache, Path(build_cache))
+    phases = IN_THE_VM if options.without_nox else tuple(PHASES)
+    with tempfile.TemporaryDirectory(prefix="bridgetoll-soak-") as scratch:
+        runs = Soak(kept, cache, Path(scratch))
         last = Outcome("end", "end")
         try:
             for seed in seeds:
                 if time.monotonic() > deadline:
                     break
-                outcome = runs.kill(Plan.of(seed, cheap=options.cheap))
+                plan = Plan.of(seed, phases, cheap=options.cheap)
+                if options.without_nox:
+                    plan = dataclasses.replace(plan, nox=False)
+                outcome = runs.kill(plan)
                 if options.only:
                     runs.finish(outcome)
                 outcomes.append(outcome)
-                note(outcome, results, cheap=options.cheap)
+                note(outcome, results, options)
         except KeyboardInterrupt:
             last.faults.append("interrupted")
         finally:
@@ -162,11 +186,11 @@ def soak(
         last.faults += completes(kept, cache)
     if last.faults:
         outcomes.append(last)
-        note(last, results)
+        note(last, results, options)
     return outcomes
 
 
-def note(outcome: Outcome, results: Path, *, cheap: bool = False) -> None:
+def note(outcome: Outcome, results: Path, options: argparse.Namespace) -> None:
     """
     One line of the results; a fault is printed with its seed.
     """
@@ -174,7 +198,10 @@ def note(outcome: Outcome, results: Path, *, cheap: bool = False) -> None:
         file.write(json.dumps(outcome.as_json()) + "\n")
     struck = ", ".join(f"{n} of {r}" for r, n in zip(outcome.roles, outcome.signals, strict=True))
     print(f"{outcome.seed}: {outcome.phase}: {struck}", flush=True)
-    again = f"nox -s soak -- {'--cheap ' if cheap else ''}--only {outcome.seed}"
+    drawn = [
+        f"--{name} " for name in ("cheap", "without-nox") if vars(options)[name.replace("-", "_")]
+    ]
+    again = f"nox -s soak -- {''.join(drawn)}--only {outcome.seed}"
     for fault in outcome.faults:
         print(f"  FAULT {fault}; repeat: {again}", flush=True)
 

@@ -19,24 +19,31 @@ OWNERS = ("nox", "host command", "keeper", "unshare", "init", "runner")
 IN_A_TRIAL = ("dockerd", "containerd", "shim", "docker-proxy", "service", "ab")
 """The roles whose end is a fault of one trial."""
 
-RUNNER = "experiments.run.runner"
+REPORT, BUILD_STEP = "report", "build step"
+"""The roles of a report's and of a build's own processes: of a build, all that have no other."""
+
+ENTERED = ("experiments.run.runner", "experiments.lab.image")
 """In the command line of what enters the lab; a deployment's own namespaces have another."""
 
+
+def _enters(command: str) -> bool:
+    return any(module in command for module in ENTERED)
+
+
 ROLES: Mapping[str, Callable[[str, str], bool]] = {
-    "report": lambda _, command: " -m analysis " in f"{command} ",
+    REPORT: lambda _, command: " -m analysis " in f"{command} ",
     "nox": lambda _, command: " -m nox " in command,
     "keeper": lambda _, command: "experiments.lab.keeper" in command,
     "host command": lambda _, command: " -m experiments " in command,
-    "runner": lambda name, command: name == "python3" and RUNNER in command,
-    "init": lambda name, command: name == "tini" and RUNNER in command,
-    "unshare": lambda name, command: name == "unshare" and RUNNER in command,
+    "runner": lambda name, command: name == "python3" and _enters(command),
+    "init": lambda name, command: name == "tini" and _enters(command),
+    "unshare": lambda name, command: name == "unshare" and _enters(command),
     "shim": lambda name, _: name.startswith("containerd-shim"),
     "dockerd": lambda name, _: name == "dockerd",
     "containerd": lambda name, _: name == "containerd",
     "docker-proxy": lambda name, _: name == "docker-proxy",
     "ab": lambda name, _: name == "ab",
     "service": lambda name, command: name == "python3" and "services." in command,
-    "build step": lambda _, command: "mmdebstrap" in command,
 }
 """The first role that fits, by the name and the command line of a process."""
 

@@ -21,9 +21,9 @@ from experiments.records.files import RAW, TRIALS
 from experiments.records.manifest import RUNNING, Session
 from experiments.records.trials import STOPPED
 from tests.soak.__main__ import table
-from tests.soak.endurance import endurance_table, growth
+from tests.soak.endurance import FIGURES, endurance_table, growth
 from tests.soak.host import Before, left, lost_loads, record_faults
-from tests.soak.kills import PHASES, Outcome, Plan
+from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan
 from tests.soak.processes import IN_A_TRIAL, OWNERS, ROLES, Tree
 from tests.unit.samples import failed_trial, manifest, side_by_side, stored
 
@@ -45,15 +45,16 @@ def test_a_seed_is_one_plan() -> None:
 
 def test_plans_reach_all_phases_and_targets() -> None:
     """
-    About half of them are pairs, and most signals are SIGKILL.
+    More than half of them are pairs, because the second one may come too late.
     """
     assert {plan.phase for plan in PLANS} == set(PHASES)
     assert {plan.targets[0][0] for plan in PLANS} == {*OWNERS, *IN_A_TRIAL}
+    assert {Plan.of(plan.seed, IN_THE_VM).phase for plan in PLANS} == {*IN_THE_VM}
     for plan in PLANS:
         for wanted in plan.targets:
-            assert sorted(wanted) == sorted((*OWNERS, *IN_A_TRIAL))
+            assert {*wanted} - {PHASES[plan.phase].role} == {*OWNERS, *IN_A_TRIAL}
     pairs = sum(len(plan.targets) == 2 for plan in PLANS)
-    assert 150 < pairs < 250
+    assert 200 < pairs < 280
     signals = Counter(name for plan in PLANS for name in plan.signals)
     assert set(signals) == {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"}
     assert signals["SIGKILL"] > sum(signals.values()) / 2
@@ -215,8 +216,7 @@ def samples(**changes: int) -> list[dict[str, int]]:
     """
     Forty blocks, in which each of these figures grows so much a block.
     """
-    names = ("runner_kb", "runner_files", "lab_processes", "groups", "mounts", "scratch_kb")
-    return [{n: 100 + block * changes.get(n, 0) for n in names} for block in range(40)]
+    return [{n: 100 + block * changes.get(n, 0) for n in FIGURES} for block in range(40)]
 
 
 def test_what_grows_is_not_flat() -> None:
@@ -224,10 +224,10 @@ def test_what_grows_is_not_flat() -> None:
     But for what is allowed.
     """
     assert endurance_table(samples())[1]
-    assert endurance_table(samples(runner_kb=39))[1]
+    assert endurance_table(samples(runner_kb=39, results_kb=100))[1]
     text, flat = endurance_table(samples(groups=1))
     assert not flat
-    assert "| control groups | 120 | 139 | 1 ± 0 | 0 | NO |" in text
+    assert "| control groups | 120 | 139 | 1 ± 0 | NO |" in text
 
 
 def test_noise_around_a_level_is_flat() -> None:

@@ -11,17 +11,20 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.host.guest import stop_at_end_of_input
 from experiments.machines.local import cache_directory
 from experiments.paths import PROJECT
 from experiments.processes import hear_stops
 from tests.soak.endurance import endurance_table, endure
 from tests.soak.kills import Soak, completes
 from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan
+from tests.soak.vm import kill_in_vm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,6 +40,7 @@ examples:
   nox -s soak                                  100 kills, 20 minutes
   nox -s soak -- --kills 400 --seed 7          all of another seed
   nox -s soak -- --only 7-31 7-32              these kills again, each in a run of its own
+  nox -s soak -- --vm --minutes 30             in the VM, on cgroup v2
   nox -s soak -- --blocks 500                  memory, open files, control groups, mounts, disk
 
 Each kill is a line of JSON in the results: its seed, phase, targets, signals, and faults. A fault
@@ -66,10 +70,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--only", nargs="+", metavar="SEED", help="repeat these kills")
     made.add_argument(
-        "--without-nox",
+        "--vm",
         action="store_true",
-        help="neither nox, its report nor builds, which need the network",
+        help="kill in the VM, with neither nox nor what needs the network; starts the VM",
     )
+    made.add_argument("--in-the-vm", action="store_true", help=argparse.SUPPRESS)
     made.add_argument(
         "--cheap",
         action="store_true",
@@ -129,6 +134,11 @@ def main(arguments: Sequence[str]) -> int:
     results = options.results or PROJECT / "results" / f"soak-{stamp}.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     kept = results.with_suffix("")
+    if options.vm:
+        passed = [each for each in arguments if each != "--vm"]
+        return kill_in_vm(["--seed", commit(), *passed], results)
+    if options.in_the_vm:
+        threading.Thread(target=stop_at_end_of_input, daemon=True).start()
     if options.blocks:
         return watch(options.blocks, kept, results)
     seed = options.seed or commit()
@@ -163,7 +173,7 @@ def soak(
     deadline = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     outcomes: list[Outcome] = []
     cache = cache_directory()
-    phases = IN_THE_VM if options.without_nox else tuple(PHASES)
+    phases = IN_THE_VM if options.in_the_vm else tuple(PHASES)
     with tempfile.TemporaryDirectory(prefix="bridgetoll-soak-") as scratch:
         runs = Soak(kept, cache, Path(scratch))
         last = Outcome("end", "end")
@@ -172,7 +182,7 @@ def soak(
                 if time.monotonic() > deadline:
                     break
                 plan = Plan.of(seed, phases, cheap=options.cheap)
-                if options.without_nox:
+                if options.in_the_vm:
                     plan = dataclasses.replace(plan, nox=False)
                 outcome = runs.kill(plan)
                 if options.only:

@@ -5,7 +5,9 @@ The soak's own instruments: plans, the search for lost loads, the table, the gro
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +18,17 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from experiments.lab import userland
 from experiments.processes import Process
 from experiments.records.files import RAW, TRIALS
 from experiments.records.manifest import RUNNING, Session
 from experiments.records.trials import STOPPED
 from tests.soak.__main__ import table
+from tests.soak.builds import Builds
 from tests.soak.endurance import FIGURES, endurance_table, growth
 from tests.soak.host import Before, left, lost_loads, record_faults
-from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan
-from tests.soak.processes import IN_A_TRIAL, OWNERS, ROLES, Tree
+from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan, ends
+from tests.soak.processes import BUILD_STEP, IN_A_TRIAL, OWNERS, ROLES, Tree
 from tests.unit.samples import failed_trial, manifest, side_by_side, stored
 
 if TYPE_CHECKING:
@@ -67,6 +71,73 @@ def test_cheap_plans_need_no_run_of_their_own_and_mostly_spare_it() -> None:
     cheap = [Plan.of(f"seed-{number}", cheap=True) for number in range(200)]
     assert not any(PHASES[plan.phase].own for plan in cheap)
     assert sum(plan.targets[0][0] in OWNERS for plan in cheap) < 50
+
+
+def a_build(cache: Path, content: str) -> Path:
+    """
+    A whole userland in a cache, as far as its description goes.
+    """
+    made = cache / "userland" / userland.digest_of("")
+    made.mkdir(parents=True)
+    described = {"digest": made.name, "content_sha256": content, "mirror": "", "layer": "x"}
+    text = json.dumps({**described, "packages": {}, "wheels": {}})
+    (made / userland.MARKER).write_text(text)
+    return made
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> Builds:
+    """
+    Builds beside a cache that has a whole userland.
+    """
+    (tmp_path / "scratch").mkdir()
+    a_build(tmp_path / "cache", "right")
+    return Builds(tmp_path / "cache", tmp_path / "scratch")
+
+
+def test_a_killed_build_begins_anew_and_its_parts_must_go(builds: Builds) -> None:
+    """
+    So that there is something to strike, and the next command is seen to clean up.
+    """
+    cache = builds.begin("userland")
+    whole = a_build(cache, "right")
+    part = whole.with_name(f"{whole.name}.partial")
+    part.mkdir()
+    assert builds.stale() == []
+    assert builds.begin("userland") == cache
+    assert not whole.exists()
+    assert builds.stale() == [f"not removed by the next build: {part}"]
+    shutil.rmtree(part)
+    part.mkdir()
+    assert builds.stale() == []
+    assert builds.faults("userland", 137, unfinished=True) == []
+    assert builds.faults("userland", 130, unfinished=False) == [f"left: {part}"]
+
+
+def test_only_a_whole_build_is_found_and_it_is_the_same_as_without_a_kill(builds: Builds) -> None:
+    """
+    A build that ended well is there.
+    """
+    cache = builds.begin("userland")
+    (gone,) = builds.faults("userland", 0, unfinished=False)
+    assert gone == "the userland is not there, although its build ended well"
+    a_build(cache, "right")
+    assert builds.faults("userland", 0, unfinished=False) == []
+    builds.begin("userland")
+    a_build(cache, "wrong")
+    (words,) = builds.faults("userland", 143, unfinished=False)
+    assert words == "the userland is another one: wrong"
+
+
+def test_a_signal_that_a_run_may_survive_does_not_end_it() -> None:
+    """
+    Processes of a trial cost that trial alone.
+    """
+    assert ends("keeper", "SIGTERM")
+    assert ends("unshare", "SIGKILL")
+    assert not ends("unshare", "SIGTERM")
+    assert not ends("dockerd", "SIGKILL")
+    assert not ends(BUILD_STEP, "SIGKILL")
 
 
 def a_run(folder: Path, last: TrialRecord, printed: int) -> Path:
@@ -180,6 +251,8 @@ def test_a_process_that_is_left_is_named_with_its_role(tmp_path: Path) -> None:
         ("unshare", "unshare --pid --mount sh -c … dockerd", "other"),
         ("tini", "tini -- dockerd", "other"),
         ("tini", "tini -- python3 -m experiments.run.runner /srv/run", "init"),
+        ("python3", "python3 -m experiments.lab.image", "runner"),
+        ("perl", "perl mmdebstrap --variant=minbase", "other"),
         ("python3", "python3 -m experiments.run.runner /srv/run /r", "runner"),
         ("containerd-shim", "containerd-shim-runc-v2 -namespace moby", "shim"),
         ("python", "python -m analysis results/x", "report"),

@@ -208,10 +208,8 @@ def note(outcome: Outcome, results: Path, options: argparse.Namespace) -> None:
         file.write(json.dumps(outcome.as_json()) + "\n")
     struck = ", ".join(f"{n} of {r}" for r, n in zip(outcome.roles, outcome.signals, strict=True))
     print(f"{outcome.seed}: {outcome.phase}: {struck}", flush=True)
-    drawn = [
-        f"--{name} " for name in ("cheap", "without-nox") if vars(options)[name.replace("-", "_")]
-    ]
-    again = f"nox -s soak -- {''.join(drawn)}--only {outcome.seed}"
+    kind = "--cheap " * options.cheap + "--vm " * options.in_the_vm
+    again = f"nox -s soak -- {kind}--only {outcome.seed}"
     for fault in outcome.faults:
         print(f"  FAULT {fault}; repeat: {again}", flush=True)
 

@@ -19,7 +19,6 @@ from experiments.paths import PROJECT
 from experiments.processes import Process
 from tests.soak.host import groups
 from tests.soak.processes import Tree
-from tests.soak.session import TINY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +38,18 @@ FIGURES = {
 }
 """Each figure with its words, and the growth per block that its purpose needs."""
 
+VARIANTS = """\
+[variants.netns-in-each]
+about = "raw network namespaces"
+like = "netns"
+
+[variants.docker-in-a-fourth]
+about = "Docker Compose, in every fourth block"
+like = "docker-as-published"
+every = 4
+"""
+"""A variants file: bringing Docker up takes most of a block's time."""
+
 SEGMENTS = 10
 """Of the second half of a run; the mean of one depends little on that of the next."""
 
@@ -50,9 +61,13 @@ def endure(blocks: int, folder: Path) -> Iterator[dict[str, Any]]:
     Raises RuntimeError if the run fails. Its folder is kept then, and if not all is asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "variants.toml"
+    file.write_text(VARIANTS)
     command = [sys.executable, "-u", "-m", "experiments", "--owner", str(Process.of(os.getpid()))]
-    command += ["measure", "--results", str(folder), *TINY, "--rounds", "1", "--minutes", "600"]
-    command += ["--blocks", str(blocks)]
+    command += ["measure", "--results", str(folder), "--machine", "local", "--minutes", "600"]
+    command += ["--variants-file", str(file), "--variants", "netns-in-each,docker-in-a-fourth"]
+    command += ["--workload", "fixed", "--requests", "20", "--warmup-requests", "0"]
+    command += ["--rounds", "1", "--blocks", str(blocks)]
     done = 0
     with subprocess.Popen(
         command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -168,8 +168,8 @@ def growth(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]
     """
     if np.ptp(values) == 0:
         return 0.0, 0.0
-    segments = np.array_split(np.arange(len(values)), SEGMENTS)
+    segments = np.array_split(np.arange(len(values)), min(SEGMENTS, len(values)))
     fit = stats.linregress(
         [each.mean() for each in segments], [values[each].mean() for each in segments]
     )
-    return float(fit.slope), float(stats.t.ppf(0.975, SEGMENTS - 2) * fit.stderr)
+    return float(fit.slope), float(stats.t.ppf(0.975, len(segments) - 2) * fit.stderr)

@@ -17,7 +17,6 @@ from analysis.folders import TRIALS_CSV, VERDICTS
 from analysis.run import read_run
 from experiments.errors import BridgetollError
 from experiments.machines.lock import is_free
-from experiments.processes import PROC
 from experiments.records.files import MANIFEST, RAW, REPORT
 from experiments.records.manifest import RUNNING
 from experiments.records.trials import STOPPED
@@ -70,13 +69,7 @@ def left(before: Before, tree: Tree, cache: Path, excused: Iterable[str] = ()) -
     What is left of a run, in words; ``excused`` are control groups of earlier runs.
     """
     living = [f"process {seen.process} ({seen.role})" for seen in tree.look()]
-    held: set[str] = set()
-    for link in PROC.glob("[0-9]*/ns/*"):
-        try:
-            held.add(str(link.readlink()))
-        except OSError:
-            continue
-    found = living + [f"namespace {each}" for each in sorted(tree.namespaces & held)]
+    found = living + [f"namespace {each}" for each in sorted(tree.held_namespaces())]
     found += [f"mount {each}" for each in sorted(_mounts() - before.mounts)]
     found += [f"link {each}" for each in sorted(_links() - before.links)]
     found += [f"file {each}" for each in sorted(_files(cache) - before.files)]

@@ -4,6 +4,8 @@ The processes of a run as the host sees them: which they are, and which of them 
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,11 @@ from experiments.processes import PROC, Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+LOOK_S = 0.2
+"""The time between two looks at a run."""
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 OWNERS = ("nox", "host command", "keeper", "unshare", "init", "runner")
 """The roles whose end is the end of the run, from outside to inside."""
@@ -71,6 +78,7 @@ class Tree:
         self.known = {Process.of(root)}
         self.namespaces: set[str] = set()
         self._own = {str(link.readlink()) for link in Path("/proc/self/ns").iterdir()}
+        self._last_ticks = 0.0
 
     def look(self) -> list[Seen]:
         """
@@ -91,7 +99,26 @@ class Tree:
             own |= {each.pid for each in children}
             self.known |= children
         living = [each for each in self.known if parents.get(each, (0, "Z"))[1] not in "ZX"]
-        return [seen for each in living if (seen := self._seen(each)) is not None]
+        found = [seen for each in living if (seen := self._seen(each)) is not None]
+        if found:
+            self._last_ticks = (time.clock_gettime(time.CLOCK_BOOTTIME) + LOOK_S) * TICKS_PER_S
+        return found
+
+    def held_namespaces(self) -> set[str]:
+        """
+        The namespaces of the run that a process is in that nobody saw, such as an orphan's child.
+
+        A process that began after the end of the run cannot be in one: the kernel gives the number
+        of a namespace that is gone to a new one.
+        """
+        held: set[str] = set()
+        for folder in PROC.glob("[0-9]*"):
+            try:
+                if Process.of(int(folder.name)).started <= self._last_ticks:
+                    held |= {str(link.readlink()) for link in (folder / "ns").iterdir()}
+            except OSError:
+                continue
+        return self.namespaces & held
 
     def _seen(self, process: Process) -> Seen | None:
         folder = PROC / str(process.pid)

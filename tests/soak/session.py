@@ -20,7 +20,7 @@ from experiments.processes import Process
 from experiments.records.files import MANIFEST, RAW
 from tests.soak.host import ENDS_WITHIN_S, Before, await_clean, groups, record_faults
 from tests.soak.plans import PHASES, Outcome, ends
-from tests.soak.processes import BUILD_STEP, OWNERS, Seen, Tree
+from tests.soak.processes import BUILD_STEP, LOOK_S, OWNERS, Seen, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,6 @@ BEGINS_WITHIN_S = 120.0
 """In which a run reaches the phase of its next kill, or its next block."""
 
 POLL_S = 0.02
-LOOK_S = 0.2
 
 MOST_NAMED = 5
 """Of what is left, in the results."""

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +33,6 @@ from tests.soak.processes import BUILD_STEP, IN_A_TRIAL, OWNERS, ROLES, Tree
 from tests.unit.samples import failed_trial, manifest, side_by_side, stored
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from experiments.records.trials import TrialRecord
 
 PLANS = [Plan.of(f"seed-{number}") for number in range(400)]
@@ -239,6 +238,24 @@ def test_a_process_that_is_left_is_named_with_its_role(tmp_path: Path) -> None:
     (child,) = tree.look()
     os.kill(child.process.pid, signal.SIGKILL)
     assert found == [f"process {child.process} (other)"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_namespace_is_left_if_who_is_in_it_began_during_the_run(*, late: bool) -> None:
+    """
+    A later process may be in a new namespace with the same number.
+    """
+    waits = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as process:
+        tree = Tree(process.pid)
+        tree.look()
+        # As if the run had namespaces of its own, with numbers that this process has too.
+        tree.namespaces = {str(link.readlink()) for link in Path("/proc/self/ns").iterdir()}
+        process.communicate(b"\n")
+    assert tree.held_namespaces()
+    if late:
+        tree._last_ticks = 0
+        assert not tree.held_namespaces()
 
 
 @pytest.mark.parametrize(

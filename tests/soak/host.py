@@ -32,7 +32,7 @@ ENDS_WITHIN_S = 75.0
 CLEAN_WITHIN_S = 5.0
 """After the end of the run, nothing of it is left."""
 
-POLL_S = 0.05
+POLL_S = 0.1
 
 KILLED = "the run was killed"
 """What a report says of a run whose manifest says that it is running, although nobody runs it."""

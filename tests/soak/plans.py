@@ -20,13 +20,15 @@ class Phase:
     A phase in which a kill falls, up to ``within_s`` seconds after its beginning.
 
     ``own`` says that a run has it once, so that each kill in it needs a run of its own. ``command``
-    is what runs then, and ``role`` a target that only this phase has.
+    is what runs then, and ``role`` a target that only this phase has. ``weight`` is its share of
+    the kills: one in a build takes as long as several others.
     """
 
     within_s: float
     own: bool = False
     command: str = "measure"
     role: str = ""
+    weight: int = 4
 
 
 PHASES = {
@@ -34,9 +36,9 @@ PHASES = {
     "pilot": Phase(8.0, own=True),
     "search": Phase(6.0, own=True),
     "report": Phase(1.5, own=True, role=REPORT),
-    "userland": Phase(25.0, own=True, command="userland", role=BUILD_STEP),
-    "image": Phase(12.0, own=True, command="userland", role=BUILD_STEP),
-    "box": Phase(35.0, own=True, command="box", role=BUILD_STEP),
+    "userland": Phase(25.0, own=True, command="userland", role=BUILD_STEP, weight=1),
+    "image": Phase(12.0, own=True, command="userland", role=BUILD_STEP, weight=1),
+    "box": Phase(35.0, own=True, command="box", role=BUILD_STEP, weight=1),
     "bring up": Phase(4.0),
     "warm-up": Phase(0.6),
     "loading": Phase(0.6),
@@ -77,7 +79,8 @@ class Plan:
         The plan of a seed in one of these phases; ``cheap`` ones mostly leave their run alive.
         """
         drawn = random.Random(seed)  # noqa: S311 - no secret
-        phase = drawn.choice([name for name in phases if not (cheap and PHASES[name].own)])
+        names = [name for name in phases if not (cheap and PHASES[name].own)]
+        (phase,) = drawn.choices(names, [PHASES[name].weight for name in names])
         own = [PHASES[phase].role] if PHASES[phase].role else []
         # Of a pair, the second often finds that its run has ended.
         count = drawn.choice((1, 1, 2, 2, 2))

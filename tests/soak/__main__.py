@@ -135,8 +135,7 @@ def main(arguments: Sequence[str]) -> int:
     results.parent.mkdir(parents=True, exist_ok=True)
     kept = results.with_suffix("")
     if options.vm:
-        passed = [each for each in arguments if each != "--vm"]
-        return kill_in_vm(["--seed", commit(), *passed], results)
+        return kill_in_vm(options, commit(), results)
     if options.in_the_vm:
         threading.Thread(target=stop_at_end_of_input, daemon=True).start()
     if options.blocks:

@@ -16,7 +16,7 @@ from analysis.__main__ import main as report
 from analysis.folders import TRIALS_CSV, VERDICTS
 from analysis.run import read_run
 from experiments.errors import BridgetollError
-from experiments.machines.lock import is_free
+from experiments.machines.lock import RUN_LOCK, is_free
 from experiments.records.files import MANIFEST, RAW, REPORT
 from experiments.records.manifest import RUNNING
 from experiments.records.trials import STOPPED
@@ -69,7 +69,10 @@ def left(before: Before, tree: Tree, cache: Path, excused: Iterable[str] = ()) -
     What is left of a run, in words; ``excused`` are control groups of earlier runs.
     """
     living = [f"process {seen.process} ({seen.role})" for seen in tree.look()]
-    found = living + [f"namespace {each}" for each in sorted(tree.held_namespaces())]
+    found = living + [
+        f"namespace {each} of process {holder}"
+        for each, holder in sorted(tree.held_namespaces().items())
+    ]
     found += [f"mount {each}" for each in sorted(_mounts() - before.mounts)]
     found += [f"link {each}" for each in sorted(_links() - before.links)]
     found += [f"file {each}" for each in sorted(_files(cache) - before.files)]
@@ -91,10 +94,10 @@ def _links() -> frozenset[str]:
 
 def _files(cache: Path) -> frozenset[str]:
     """
-    Notes and lock files.
+    Notes of labs, and what is beside the run lock, whose file stays.
     """
-    notes = [*(cache / "labs").glob("*"), *Path("/run/lock").glob("*bridgetoll*")]
-    return frozenset(map(str, notes))
+    notes = [*(cache / "labs").glob("*"), *RUN_LOCK.parent.glob("*bridgetoll*")]
+    return frozenset(map(str, notes)) - {str(RUN_LOCK)}
 
 
 def await_clean(

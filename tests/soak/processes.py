@@ -104,21 +104,24 @@ class Tree:
             self._last_ticks = (time.clock_gettime(time.CLOCK_BOOTTIME) + LOOK_S) * TICKS_PER_S
         return found
 
-    def held_namespaces(self) -> set[str]:
+    def held_namespaces(self) -> dict[str, str]:
         """
-        The namespaces of the run that a process is in that nobody saw, such as an orphan's child.
+        The namespaces of the run that a process is in, and that process: a child of an orphan, say.
 
         A process that began after the end of the run cannot be in one: the kernel gives the number
         of a namespace that is gone to a new one.
         """
-        held: set[str] = set()
+        held = {}
         for folder in PROC.glob("[0-9]*"):
             try:
-                if Process.of(int(folder.name)).started <= self._last_ticks:
-                    held |= {str(link.readlink()) for link in (folder / "ns").iterdir()}
+                process = Process.of(int(folder.name))
+                if process.started <= self._last_ticks:
+                    name = (folder / "comm").read_text().strip()
+                    links = {str(link.readlink()) for link in (folder / "ns").iterdir()}
+                    held.update(dict.fromkeys(links & self.namespaces, f"{process} ({name})"))
             except OSError:
                 continue
-        return self.namespaces & held
+        return held
 
     def _seen(self, process: Process) -> Seen | None:
         folder = PROC / str(process.pid)

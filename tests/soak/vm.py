@@ -21,13 +21,13 @@ from experiments.machines.vagrant_vm import PROJECT_IN_VM, STATE
 from experiments.paths import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
 
 SOAK_IN_VM = "/var/tmp/bridgetoll-soak"  # noqa: S108 - in the VM, where nobody else is
 PACKAGES_IN_VM = "/srv/soak-packages"
 
 
-def kill_in_vm(arguments: Sequence[str], results: Path) -> int:
+def kill_in_vm(options: argparse.Namespace, commit: str, results: Path) -> int:
     """
     Start the VM, unless it is up, and the soak in it; its status. The results are pulled.
 
@@ -47,7 +47,10 @@ def kill_in_vm(arguments: Sequence[str], results: Path) -> int:
     }
     settings = [f"{name}={value}" for name, value in own.items()]
     inside = f"{SOAK_IN_VM}/{results.name}"
-    command = ["python3", "-m", "tests.soak", "--in-the-vm", "--results", inside, *arguments]
+    command = ["python3", "-m", "tests.soak", "--in-the-vm", "--results", inside]
+    command += ["--seed", options.seed or commit, "--kills", str(options.kills)]
+    command += ["--minutes", str(options.minutes)] if options.minutes else []
+    command += ["--only", *options.only] if options.only else []
     command = remote.command(["env", f"--chdir={PROJECT_IN_VM}", *settings, *command])
     # The soak in the VM stops when its standard input ends.
     with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:

@@ -4,18 +4,20 @@ The same kills in the VM, whose kernel has control groups of v2 alone.
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands import run_command
 from experiments.lab.userland import PYTHON_VERSION, WHEEL_PLATFORMS
 from experiments.machines import box
 from experiments.machines.choice import vagrant_machine
 from experiments.machines.local import cache_directory
 from experiments.machines.lock import RunLock
-from experiments.machines.remote import Remote
+from experiments.machines.remote import PROBE_TIMEOUT_S, Remote
 from experiments.machines.settings import VM
 from experiments.machines.vagrant_vm import PROJECT_IN_VM, STATE
 from experiments.paths import PROJECT
@@ -23,6 +25,7 @@ from experiments.paths import PROJECT
 if TYPE_CHECKING:
     import argparse
 
+LOCK = PROJECT / "requirements" / "host.txt"
 SOAK_IN_VM = "/var/tmp/bridgetoll-soak"  # noqa: S108 - in the VM, where nobody else is
 PACKAGES_IN_VM = "/srv/soak-packages"
 
@@ -36,9 +39,7 @@ def kill_in_vm(options: argparse.Namespace, commit: str, results: Path) -> int:
     with RunLock():
         vagrant_machine(cache_directory(), "")[0].up()
     remote = Remote(STATE / "ssh-config", VM.name)
-    with tempfile.TemporaryDirectory(prefix="bridgetoll-soak-") as packages:
-        install_for_vm(Path(packages))
-        remote.push(Path(packages), PACKAGES_IN_VM)
+    provide_packages(remote)
     remote.output(["rm", "-rf", SOAK_IN_VM])
     own = {
         "BRIDGETOLL_CACHE": box.CACHE_IN_VM,
@@ -63,12 +64,18 @@ def kill_in_vm(options: argparse.Namespace, commit: str, results: Path) -> int:
     return status
 
 
-def install_for_vm(target: Path) -> None:
+def provide_packages(remote: Remote) -> None:
     """
-    Install the packages that a report needs, for the VM's interpreter.
+    Put the packages that a report needs into the VM, unless they are there.
     """
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
-    command += ["--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
-    command += [f"--platform={name}_x86_64" for name in WHEEL_PLATFORMS]
-    command += [f"--target={target}", f"--requirement={PROJECT / 'requirements' / 'host.txt'}"]
-    subprocess.run(command, check=True)
+    done = f"{PACKAGES_IN_VM}/{hashlib.sha256(LOCK.read_bytes()).hexdigest()}"
+    if run_command(remote.command(["test", "-e", done]), limit_s=PROBE_TIMEOUT_S).ok:
+        return
+    with tempfile.TemporaryDirectory(prefix="bridgetoll-soak-") as packages:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
+        command += ["--no-deps", "--only-binary=:all:", f"--python-version={PYTHON_VERSION}"]
+        command += [f"--platform={name}_x86_64" for name in WHEEL_PLATFORMS]
+        command += [f"--target={packages}", f"--requirement={LOCK}"]
+        subprocess.run(command, check=True)
+        remote.push(Path(packages), PACKAGES_IN_VM)
+    remote.output(["touch", done])

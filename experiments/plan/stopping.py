@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from experiments.records.trials import OK, are_comparable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from experiments.declare.variants import Target
     from experiments.records.trials import TrialRecord
@@ -68,29 +68,33 @@ class Estimate:
         return are_comparable(self.good_shares)
 
 
-def log_ratio(before: TrialRecord, after: TrialRecord) -> float | None:
+def round_times(trial: TrialRecord) -> dict[int, float]:
     """
-    The mean log-ratio of the time per request over common rounds; None without a common round.
+    The time per request of each whole round, in microseconds.
     """
-    earlier = {load.round: load.us_per_request for load in before.loads if load.is_whole}
-    logs = [
-        math.log(load.us_per_request / earlier[load.round])
-        for load in after.loads
-        if load.is_whole and load.round in earlier
-    ]
+    return {load.round: load.us_per_request for load in trial.loads if load.is_whole}
+
+
+def log_ratio(before: Mapping[int, float], after: Mapping[int, float]) -> float | None:
+    """
+    The mean log-ratio of times per request over common rounds; None without a common round.
+    """
+    logs = [math.log(time / before[number]) for number, time in after.items() if number in before]
     return statistics.fmean(logs) if logs else None
 
 
 class Estimates:
     """
     The estimates of a run so far; trials are added as they end.
+
+    Only times are kept, because a run may have thousands of trials.
     """
 
     def __init__(self) -> None:
         """
         There are no trials yet.
         """
-        self._trials: dict[tuple[int, int], dict[str, TrialRecord]] = defaultdict(dict)
+        self._times: dict[tuple[int, int], dict[str, dict[int, float]]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
         self._good: Counter[str] = Counter()
 
@@ -102,16 +106,16 @@ class Estimates:
         if record.status == OK and record.load is not None and record.loads:
             self._asked[record.variant] += record.load.requests
             self._good[record.variant] += record.load.requests_ok
-            self._trials[record.block, record.part][record.variant] = record
+            self._times[record.block, record.part][record.variant] = round_times(record)
 
     def of(self, baseline: str, treatment: str) -> Estimate | None:
         """
         The estimate of a pair; None if no block has both variants.
         """
         pairs = {
-            where: (trials[baseline], trials[treatment])
-            for where, trials in self._trials.items()
-            if baseline in trials and treatment in trials
+            where: (times[baseline], times[treatment])
+            for where, times in self._times.items()
+            if baseline in times and treatment in times
         }
         blocks: dict[int, list[float]] = defaultdict(list)
         for (block, _), pair in pairs.items():

@@ -18,16 +18,31 @@ FAILURES_IN_A_ROW = 3
 """A variant is set aside after this many consecutive trials without a result."""
 
 
-def set_aside(trials: Iterable[TrialRecord]) -> dict[str, str]:
+class Failures:
     """
-    The variants whose last three trials have no result, with the error of the last one.
+    The consecutive failures of each variant; trials are added in the order in which they ended.
+    """
 
-    ``trials`` are in the order in which they ended. A trial that the user stopped tells nothing.
-    """
-    errors: dict[str, list[str]] = defaultdict(list)
-    for trial in trials:
+    def __init__(self, trials: Iterable[TrialRecord] = ()) -> None:
+        """
+        Begins with the trials of earlier sessions.
+        """
+        self._errors: dict[str, list[str]] = defaultdict(list)
+        for trial in trials:
+            self.add(trial)
+
+    def add(self, trial: TrialRecord) -> None:
+        """
+        Add a trial. One that the user stopped tells nothing.
+        """
         if trial.status != ERROR:
-            errors[trial.variant].clear()
+            self._errors[trial.variant].clear()
         elif trial.failed_phase != STOPPED:
-            errors[trial.variant].append(trial.error)
-    return {variant: told[-1] for variant, told in errors.items() if len(told) >= FAILURES_IN_A_ROW}
+            self._errors[trial.variant].append(trial.error)
+
+    def set_aside(self) -> dict[str, str]:
+        """
+        The variants whose last three trials have no result, with the error of the last one.
+        """
+        many = {name: told for name, told in self._errors.items() if len(told) >= FAILURES_IN_A_ROW}
+        return {variant: told[-1] for variant, told in many.items()}

@@ -19,7 +19,7 @@ from experiments.plan.fit import leave_out, parts_of, too_many_cpus
 from experiments.plan.order import block_order
 from experiments.plan.stopping import Rule
 from experiments.probes.environment import boot_id, environment, stolen_s
-from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
+from experiments.records.failures import FAILURES_IN_A_ROW, Failures
 from experiments.records.files import ARTEFACT_TRIALS
 from experiments.records.manifest import (
     COMPLETE,
@@ -71,8 +71,9 @@ class Runner:
             for each in self.manifest.variants
         }
         self.stage = Stage(run, self.manifest.workload, stop, self._show)
-        # Of earlier sessions; what they left unfinished was set aside before.
-        self.trials: list[TrialRecord] = read_trials(run)
+        # What earlier sessions left unfinished was set aside before.
+        self.earlier: list[TrialRecord] = read_trials(run)
+        self.failures = Failures(self.earlier)
         self.aside: dict[str, str] = {}
         self._follow_the_plan()
         self._show_progress()
@@ -174,9 +175,9 @@ class Runner:
             for record in records:
                 append_trial(self.run, record)
                 self.progress.finished(record)
+                self.failures.add(record)
         if self.stage.states != self.manifest.network_state:
             self._update(network_state=dict(self.stage.states))
-        self.trials += records
         if block.stopped:
             raise KeyboardInterrupt
 
@@ -191,7 +192,8 @@ class Runner:
         """
         Go on without variants that fail again and again.
         """
-        found = {name: why for name, why in set_aside(self.trials).items() if name in self.variants}
+        failing = self.failures.set_aside()
+        found = {name: why for name, why in failing.items() if name in self.variants}
         for name, why in found.items():
             del self.variants[name]
             self.aside[name] = why
@@ -260,7 +262,8 @@ class Runner:
             answered = dataclasses.replace(asked, capacities_per_s=capacities_per_s)
             self._update(common_rate_per_s=rate_per_s, pilot=answered)
         self.stage.follow(self.manifest)
-        self.stage.go_on(self.variants, self.trials, self.manifest.network_state)
+        self.stage.go_on(self.variants, self.earlier, self.manifest.network_state)
+        self.earlier.clear()
 
     def _start_docker_once(self) -> None:
         self.progress.say("starting Docker once, to read its container specification")
@@ -355,7 +358,7 @@ class Runner:
         sessions = self.manifest.sessions
         minutes = sessions[-1].minutes if sessions else self.manifest.minutes
         self.progress.deadline = self.started + minutes * 60
-        self.progress.recall(self.trials)
+        self.progress.recall(self.earlier)
 
     def _names_of(self, block: int) -> list[str]:
         every = {each.name: each.every for each in self.plan.variants}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from experiments.declare.factors import different, impossible
 from experiments.plan.fit import parts_of
-from experiments.plan.stopping import log_ratio
+from experiments.plan.stopping import log_ratio, round_times
 from experiments.records.files import SEARCH_TRIALS
 from experiments.records.manifest import Candidate, Found, SearchStep
 from experiments.records.store import append_trial
@@ -180,7 +180,7 @@ def judge(candidate: Candidate, before: TrialRecord, after: TrialRecord) -> None
             f"{shares[0] * 100:.2f} % of the best configuration so far"
         )
         return
-    ratio = log_ratio(before, after)
+    ratio = log_ratio(round_times(before), round_times(after))
     if ratio is not None:
         candidate.log_ratios.append(ratio)
 

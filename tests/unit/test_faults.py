@@ -32,7 +32,7 @@ from experiments.probes import facts
 from experiments.probes.alive import Watch, born
 from experiments.probes.facts import facts_of
 from experiments.records.cpu import LOG_READER
-from experiments.records.failures import set_aside
+from experiments.records.failures import Failures
 from experiments.records.trials import STOPPED
 from experiments.run.faults import describe, of_system
 from tests.unit.samples import facts as sample_facts
@@ -247,10 +247,10 @@ def test_a_variant_is_set_aside_after_three_failures_in_a_row() -> None:
     With the last reason; a trial with a result begins the count anew, and a stop is none.
     """
     trials = [failed_trial(number, number, "docker") for number in (1, 2)]
-    assert set_aside(trials) == {}
+    assert Failures(trials).set_aside() == {}
     stopped = structs.replace(failed_trial(3, 3, "docker"), failed_phase=STOPPED)
-    assert set_aside([*trials, stopped]) == {}
+    assert Failures([*trials, stopped]).set_aside() == {}
     third = structs.replace(failed_trial(4, 3, "docker"), error="process ended: gateway")
-    assert set_aside([*trials, stopped, third]) == {"docker": "process ended: gateway"}
-    assert set_aside([*trials, trial(5, 3, "docker", 250), third]) == {}
-    assert set_aside([*trials, failed_trial(6, 3, "netns")]) == {}
+    assert Failures([*trials, stopped, third]).set_aside() == {"docker": "process ended: gateway"}
+    assert Failures([*trials, trial(5, 3, "docker", 250), third]).set_aside() == {}
+    assert Failures([*trials, failed_trial(6, 3, "netns")]).set_aside() == {}

@@ -5,6 +5,7 @@ What a user sees of a run while it goes on.
 from __future__ import annotations
 
 import io
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from analysis.formatting import percent
 from experiments.declare.variants import Comparison, Target
 from experiments.plan.stopping import Rule
+from experiments.records.failures import Failures
 from experiments.run.progress import GUESS_S, Progress, format_seconds
 from tests.unit.samples import compare, failed_trial, side_by_side
 
@@ -79,6 +81,19 @@ def test_a_pipe_gets_whole_lines_without_control_characters() -> None:
     assert third == "    2  docker  ERROR: gateway did not become healthy"
     assert "\x1b" not in out.getvalue()
     assert progress.under_load_s == pytest.approx(2 * 250 * 4000e-6)
+
+
+def test_no_record_of_a_trial_that_ended_is_kept() -> None:
+    """
+    A long run has thousands, and its memory stays as it is.
+    """
+    progress, _ = a_progress(blocks=2)
+    failures = Failures()
+    for record in (side_by_side(1, 1, "netns", [4000.0]), failed_trial(2, 1, "docker")):
+        references = sys.getrefcount(record)
+        progress.finished(record)
+        failures.add(record)
+        assert sys.getrefcount(record) == references
 
 
 def test_errors_in_the_answers_are_told() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analysis.formatting import count, percent
 from analysis.topics.comparisons.findings import TRUST_CONFIDENCE
 from analysis.topics.cpu.findings import client_bound
-from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
+from experiments.records.failures import FAILURES_IN_A_ROW, Failures
 from experiments.records.manifest import COMPLETE, RUNNING
 from experiments.records.trials import CLIENT_BOUND, ERROR
 
@@ -60,7 +60,7 @@ def warnings(findings: Findings) -> str:
     lines += [
         f"**{variant} was set aside** after {FAILURES_IN_A_ROW} trials in a row without a result; "
         f"the run went on without it. The last one: {' '.join(why.split())[:LONG_REASON]}"
-        for variant, why in set_aside(trials).items()
+        for variant, why in Failures(trials).set_aside().items()
     ]
     apart = [trial.placement.pinned and trial.placement.apart for trial in trials]
     if not all(apart):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BEGINS_WITHIN_S = 300.0
 """In which a run reaches the phase of its next kill, or its next block; also on a busy machine."""
 
-POLL_S = 0.05
+POLL_S = 0.1
 
 MOST_NAMED = 5
 """Of what is left, in the results."""
@@ -103,7 +103,7 @@ class Session:
             start_new_session=True,
         )
         self.tree = Tree(self.process.pid)
-        self._looked = 0.0
+        self._next_look = 0.0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -163,8 +163,12 @@ class Session:
         """
         The processes of the run now.
         """
-        self._looked = time.monotonic()
-        return self.tree.look()
+        began = time.monotonic()
+        found = self.tree.look()
+        # A slow machine, such as an emulated one, is not kept busy by looking at it.
+        ended = time.monotonic()
+        self._next_look = ended + max(LOOK_S, 4 * (ended - began))
+        return found
 
     def has_ended(self) -> bool:
         """
@@ -180,7 +184,7 @@ class Session:
         while not condition():
             if time.monotonic() > deadline:
                 return False
-            if time.monotonic() - self._looked > LOOK_S:
+            if time.monotonic() > self._next_look:
                 self.living()
                 if self.process.poll() is not None:
                     return bool(condition())

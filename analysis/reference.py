@@ -11,11 +11,16 @@ import argparse
 import io
 import lzma
 import shutil
+import signal
 import sys
 import tarfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+if __name__ == "__main__":
+    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from analysis.__main__ import make
 from analysis.folders import REFERENCE, REPORT, RESULTS, VALUE_AT_FAULT

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import INTERRUPTED_STATUS
 from experiments.machines.lock import is_free
-from experiments.paths import PROJECT
+from experiments.paths import PROJECT, PROJECT_IN_LAB
 from experiments.processes import Process
 from experiments.records.files import MANIFEST, RAW
 from tests.soak.host import ENDS_WITHIN_S, Before, await_clean, groups, record_faults
@@ -23,7 +23,7 @@ from tests.soak.plans import PHASES, Outcome, ends
 from tests.soak.processes import BUILD_STEP, LOOK_S, OWNERS, Seen, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.soak.plans import Plan
@@ -104,6 +104,7 @@ class Session:
         )
         self.tree = Tree(self.process.pid)
         self._next_look = 0.0
+        self._judged = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -310,15 +311,12 @@ class Session:
 
     def _untyped(self) -> list[str]:
         """
-        A traceback in what the command printed.
+        A traceback of the project in what the command printed.
         """
-        lines = list(self.lines)
-        for number, line in enumerate(lines):
-            if line.startswith("Traceback"):
-                rest = [each for each in lines[number:] if each and not each.startswith(" ")]
-                del self.lines[: number + 1]
-                return [f"a traceback: {' | '.join(rest[:3])}"]
-        return []
+        lines = self.lines[self._judged :]
+        self._judged += len(lines)
+        found = own_traceback(lines)
+        return [f"a traceback: {found}"] if found else []
 
     def end(self) -> None:
         """
@@ -331,3 +329,20 @@ class Session:
                         os.kill(seen.process.pid, signal.Signals[name])
             if self.await_end(ENDS_WITHIN_S):
                 return
+
+
+def own_traceback(lines: Sequence[str]) -> str:
+    """
+    The last line of the first traceback through the project's code; empty without one.
+
+    A tool that a build calls may end in one of its own, which the error then quotes.
+    """
+    own = False
+    for line in lines:
+        if line.startswith("Traceback"):
+            own = False
+        elif line.startswith("  "):
+            own = own or any(f'"{place}/' in line for place in (PROJECT, PROJECT_IN_LAB))
+        elif own and line.strip():
+            return line
+    return ""

@@ -20,6 +20,7 @@ import pytest
 from msgspec import structs
 
 from experiments.lab import userland
+from experiments.paths import PROJECT
 from experiments.processes import Process
 from experiments.records.files import RAW, TRIALS
 from experiments.records.manifest import RUNNING, Session
@@ -30,6 +31,7 @@ from tests.soak.endurance import FIGURES, endurance_table, growth
 from tests.soak.host import Before, left, lost_loads, record_faults
 from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan, ends
 from tests.soak.processes import BUILD_STEP, IN_A_TRIAL, OWNERS, ROLES, Tree
+from tests.soak.session import own_traceback
 from tests.unit.samples import failed_trial, manifest, side_by_side, stored
 
 if TYPE_CHECKING:
@@ -137,6 +139,18 @@ def test_a_signal_that_a_run_may_survive_does_not_end_it() -> None:
     assert not ends("unshare", "SIGTERM")
     assert not ends("dockerd", "SIGKILL")
     assert not ends(BUILD_STEP, "SIGKILL")
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [(PROJECT / "noxfile.py", "KeyboardInterrupt"), ("/usr/bin/mmtarfilter", "")]
+)
+def test_only_a_traceback_of_the_project_is_a_fault(place: Path | str, told: str) -> None:
+    """
+    A tool of a killed build may have one of its own.
+    """
+    frames = [f'  File "{place}", line 1, in <module>', "    x()"]
+    lines = ["said", "Traceback (most recent call last):", *frames, "KeyboardInterrupt", "error: x"]
+    assert own_traceback(lines) == told
 
 
 def a_run(folder: Path, last: TrialRecord, printed: int) -> Path:

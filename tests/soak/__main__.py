@@ -24,6 +24,7 @@ from experiments.processes import hear_stops
 from tests.soak.endurance import endurance_table, endure
 from tests.soak.kills import Soak, completes
 from tests.soak.plans import IN_THE_VM, PHASES, Outcome, Plan
+from tests.soak.session import VARIANTS
 from tests.soak.vm import kill_in_vm
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
         help="kill in the VM, with neither nox nor what needs the network; starts the VM",
     )
     made.add_argument("--in-the-vm", action="store_true", help=argparse.SUPPRESS)
+    made.add_argument(
+        "--variants",
+        default=VARIANTS,
+        metavar="NAME,…",
+        help="of the runs that are struck. Default: %(default)s",
+    )
     made.add_argument(
         "--cheap",
         action="store_true",
@@ -174,7 +181,7 @@ def soak(
     cache = cache_directory()
     phases = IN_THE_VM if options.in_the_vm else tuple(PHASES)
     with tempfile.TemporaryDirectory(prefix="bridgetoll-soak-") as scratch:
-        runs = Soak(kept, cache, Path(scratch))
+        runs = Soak(kept, cache, Path(scratch), options.variants)
         last = Outcome("end", "end")
         try:
             for seed in seeds:
@@ -192,7 +199,7 @@ def soak(
             last.faults.append("interrupted")
         finally:
             runs.finish(last)
-        last.faults += completes(kept, cache)
+        last.faults += completes(kept, cache, options.variants)
     if last.faults:
         outcomes.append(last)
         note(last, results, options)

@@ -30,13 +30,14 @@ class Soak:
     Kills one after another, in as few runs as they allow.
     """
 
-    def __init__(self, folder: Path, cache: Path, scratch: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, scratch: Path, variants: str) -> None:
         """
         ``folder`` gets the runs, and ``scratch`` the builds.
         """
         self.folder = folder
         self.cache = cache
         self.builds = Builds(cache, scratch)
+        self.variants = variants
         self.session: Session | None = None
         self.told: set[str] = set()
 
@@ -52,7 +53,7 @@ class Soak:
         if self.session is None:
             await_free()
             cache = self.cache if kind == "measure" else self.builds.begin(kind)
-            self.session = Session(self.folder, cache, plan, self.told)
+            self.session = Session(self.folder, cache, plan, self.told, self.variants)
         session = self.session
         if not session.reach(plan.phase):
             session.end()
@@ -108,7 +109,7 @@ def await_free() -> None:
         time.sleep(1)
 
 
-def completes(folder: Path, cache: Path) -> list[str]:
+def completes(folder: Path, cache: Path, variants: str) -> list[str]:
     """
     Whether a run of one block still completes on this host; what is wrong otherwise.
     """
@@ -118,7 +119,7 @@ def completes(folder: Path, cache: Path) -> list[str]:
     done = subprocess.run(
         [
             *(*command, "measure", "--results", str(results), *TINY),
-            *("--rounds", str(ROUNDS), "--blocks", "1"),
+            *("--variants", variants, "--rounds", str(ROUNDS), "--blocks", "1"),
         ],
         cwd=PROJECT,
         env={**os.environ, "BRIDGETOLL_CACHE": str(cache)},

@@ -37,12 +37,12 @@ MOST_NAMED = 5
 """Of what is left, in the results."""
 
 ROUNDS = 2
-VARIANTS = ("netns", "docker-as-published")
+VARIANTS = "netns,docker-as-published"
 """One of each runtime; the second has a docker-proxy in the path."""
 
 TINY = (
     *("--requests", "20", "--warmup-requests", "20", "--workload", "fixed", "--minutes", "60"),
-    *("--machine", "local", "--variants", ",".join(VARIANTS)),
+    *("--machine", "local"),
 )
 
 SEARCH = """\
@@ -74,7 +74,9 @@ class Session:
     One run that suffers kills until it ends.
     """
 
-    def __init__(self, folder: Path, cache: Path, plan: Plan, excused: set[str]) -> None:
+    def __init__(
+        self, folder: Path, cache: Path, plan: Plan, excused: set[str], variants: str
+    ) -> None:
         """
         Start the command; ``excused`` are control groups that were told to be left before.
         """
@@ -82,6 +84,7 @@ class Session:
         self.results.mkdir(parents=True)
         self.cache = cache
         self.excused = excused
+        self.variants = variants
         self.before = Before.now(cache)
         self.lines: list[str] = []
         self.roles: list[tuple[str, str]] = []
@@ -117,7 +120,7 @@ class Session:
         return [sys.executable, "-m", "experiments", *own, command, *arguments]
 
     def _arguments(self, plan: Plan) -> list[str]:
-        arguments = ["--results", str(self.results), *TINY]
+        arguments = ["--results", str(self.results), *TINY, "--variants", self.variants]
         if plan.phase == "search":
             file = self.results / "search.toml"
             file.write_text(SEARCH)

@@ -50,6 +50,7 @@ def kill_in_vm(options: argparse.Namespace, commit: str, results: Path) -> int:
     inside = f"{SOAK_IN_VM}/{results.name}"
     command = ["python3", "-m", "tests.soak", "--in-the-vm", "--results", inside]
     command += ["--seed", options.seed or commit, "--kills", str(options.kills)]
+    command += ["--variants", options.variants]
     command += ["--minutes", str(options.minutes)] if options.minutes else []
     command += ["--only", *options.only] if options.only else []
     command = remote.command(["env", f"--chdir={PROJECT_IN_VM}", *settings, *command])

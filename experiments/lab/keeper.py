@@ -18,6 +18,10 @@ import sys
 import time
 from pathlib import Path
 
+if __name__ == "__main__":
+    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from experiments.lab.cgroups import remove_directories
 from experiments.processes import Process, first_child, handle_stops, reset_signals
 

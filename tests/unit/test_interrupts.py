@@ -17,7 +17,7 @@ import os, runpy, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name.startswith("experiments."):
+        if name == "experiments.errors":
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Finder())
@@ -27,7 +27,11 @@ runpy.run_module(sys.argv[1], run_name="__main__")
 
 @pytest.mark.parametrize(
     "module",
-    ["analysis", "analysis.audit", "analysis.verify", "analysis.reference", "analysis.schema"],
+    [
+        *("analysis", "analysis.audit", "analysis.verify", "analysis.reference"),
+        *("analysis.schema", "experiments", "experiments.host.guest"),
+        *("experiments.lab.keeper", "experiments.lab.image", "experiments.run.runner"),
+    ],
 )
 def test_ctrl_c_ends_a_command_without_a_traceback(module: str) -> None:
     """

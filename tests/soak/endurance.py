@@ -23,6 +23,8 @@ from tests.soak.processes import Tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.soak.processes import Seen
+
 KEPT_KB = 40.0
 """What the runner may keep of a block: the records of its trials."""
 
@@ -93,22 +95,29 @@ def sample(tree: Tree, folder: Path, block: int) -> dict[str, Any]:
     What the run holds at the beginning of a block, when nothing is deployed.
     """
     living = tree.look()
-    lasting = ("runner", "host command", "keeper")
-    of = {each.role: each.process.pid for each in living if each.role in lasting}
-    runner, *owners = (of[role] for role in lasting)
+    # The first of each role: a child is another one until it executes its own program.
+    first = {each.role: each.process.pid for each in sorted(living, key=began, reverse=True)}
+    lasting = [first[role] for role in ("runner", "host command", "keeper")]
     files = [path.lstat() for path in folder.rglob("*")]
     return {
         "block": block,
         "at": time.time(),
-        "runner_kb": memory_kb(runner),
-        "owners_kb": sum(map(memory_kb, owners)),
-        "open_files": sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in of.values()),
+        "runner_kb": memory_kb(lasting[0]),
+        "owners_kb": sum(map(memory_kb, lasting[1:])),
+        "open_files": sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in lasting),
         "processes": len(living),
         "groups": len(groups()),
-        "mounts": len(Path(f"/proc/{runner}/mountinfo").read_text().splitlines()),
-        "lab_kb": lab_kb(runner),
+        "mounts": len(Path(f"/proc/{lasting[0]}/mountinfo").read_text().splitlines()),
+        "lab_kb": lab_kb(lasting[0]),
         "results_kb": sum(each.st_blocks for each in files) // 2,
     }
+
+
+def began(seen: Seen) -> int:
+    """
+    The time at which a process began, in clock ticks.
+    """
+    return seen.process.started
 
 
 def memory_kb(pid: int) -> int:

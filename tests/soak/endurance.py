@@ -23,8 +23,6 @@ from tests.soak.processes import Tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.soak.processes import Seen
-
 KEPT_KB = 40.0
 """What the runner may keep of a block: the records of its trials."""
 
@@ -95,9 +93,8 @@ def sample(tree: Tree, folder: Path, block: int) -> dict[str, Any]:
     What the run holds at the beginning of a block, when nothing is deployed.
     """
     living = tree.look()
-    # The first of each role: a child is another one until it executes its own program.
-    first = {each.role: each.process.pid for each in sorted(living, key=began, reverse=True)}
-    lasting = [first[role] for role in ("runner", "host command", "keeper")]
+    of = {each.role: each.process.pid for each in living}
+    lasting = [of[role] for role in ("runner", "host command", "keeper")]
     files = [path.lstat() for path in folder.rglob("*")]
     return {
         "block": block,
@@ -111,13 +108,6 @@ def sample(tree: Tree, folder: Path, block: int) -> dict[str, Any]:
         "lab_kb": lab_kb(lasting[0]),
         "results_kb": sum(each.st_blocks for each in files) // 2,
     }
-
-
-def began(seen: Seen) -> int:
-    """
-    The time at which a process began, in clock ticks.
-    """
-    return seen.process.started
 
 
 def memory_kb(pid: int) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +99,13 @@ class Tree:
             own |= {each.pid for each in children}
             self.known |= children
         living = [each for each in self.known if parents.get(each, (0, "Z"))[1] not in "ZX"]
-        found = [seen for each in living if (seen := self._seen(each)) is not None]
+        living.sort(key=lambda process: (process.started, process.pid))
+        found: list[Seen] = []
+        for each in living:
+            if seen := self._seen(each):
+                # A child looks like its parent until it executes its own program.
+                is_child = seen.role in OWNERS and seen.role in {other.role for other in found}
+                found.append(replace(seen, role="other") if is_child else seen)
         if found:
             self._last_ticks = (time.clock_gettime(time.CLOCK_BOOTTIME) + LOOK_S) * TICKS_PER_S
         return found

@@ -254,6 +254,21 @@ def test_a_process_that_is_left_is_named_with_its_role(tmp_path: Path) -> None:
     assert found == [f"process {child.process} (other)"]
 
 
+def test_a_child_that_still_looks_like_an_owner_is_none() -> None:
+    """
+    The owner is the first with its command line; killing a child of it does not end the run.
+    """
+    code = "import os; os.fork(); input()"
+    command = [sys.executable, "-c", code, "-m", "nox", "x"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        tree = Tree(process.pid)
+        while len(found := tree.look()) < 2:
+            pass
+        process.communicate(b"\n\n")
+    assert [each.role for each in found] == ["nox", "other"]
+    assert found[0].process.pid == process.pid
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_namespace_is_left_if_who_is_in_it_began_during_the_run(*, late: bool) -> None:
     """

@@ -128,13 +128,21 @@ class Outcome:
         return asdict(self)
 
 
+def kills(role: str, signal_name: str) -> bool:
+    """
+    Whether this signal ends a process of this role at once, without an order.
+
+    The process that made the PID namespace only waits in it; it ignores SIGINT and SIGTERM.
+    """
+    return signal_name == "SIGKILL" or (role == "unshare" and signal_name == "SIGHUP")
+
+
 def ends(role: str, signal_name: str) -> bool:
     """
     Whether this signal to a process of this role has to end the run.
 
-    The process that made the PID namespace only waits in it, and leaves requests to others. A build
-    may survive a request to one of its steps.
+    A build may survive a request to one of its steps.
     """
     if role == "unshare":
-        return signal_name == "SIGKILL"
+        return kills(role, signal_name)
     return role not in {*IN_A_TRIAL, BUILD_STEP}

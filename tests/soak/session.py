@@ -19,7 +19,7 @@ from experiments.paths import PROJECT, PROJECT_IN_LAB
 from experiments.processes import Process
 from experiments.records.files import MANIFEST, RAW
 from tests.soak.host import ENDS_WITHIN_S, Before, await_clean, groups, record_faults
-from tests.soak.plans import PHASES, Outcome, ends
+from tests.soak.plans import PHASES, Outcome, ends, kills
 from tests.soak.processes import BUILD_STEP, LOOK_S, OWNERS, Seen, Tree
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class Session:
         self.roles: list[tuple[str, str]] = []
         self._began = time.monotonic()
         self.process = subprocess.Popen(
-            self._command(plan),
+            # Under `nohup` runs would ignore SIGHUP too, as they should.
+            ["env", "--default-signal=HUP", *self._command(plan)],
             cwd=PROJECT,
             env={
                 **{n: v for n, v in os.environ.items() if n != "NOX_CURRENT_SESSION"},
@@ -260,9 +261,9 @@ class Session:
 
     def killed(self, *roles: str) -> int:
         """
-        How many of these roles were killed by SIGKILL so far.
+        How many of these roles were killed without an order so far.
         """
-        return sum(role in roles and name == "SIGKILL" for role, name in self.roles)
+        return sum(role in roles and kills(role, name) for role, name in self.roles)
 
     def judge(self, outcome: Outcome, struck: float) -> None:
         """

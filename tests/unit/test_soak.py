@@ -136,6 +136,7 @@ def test_a_signal_that_a_run_may_survive_does_not_end_it() -> None:
     """
     assert ends("keeper", "SIGTERM")
     assert ends("unshare", "SIGKILL")
+    assert ends("unshare", "SIGHUP")
     assert not ends("unshare", "SIGTERM")
     assert not ends("dockerd", "SIGKILL")
     assert not ends(BUILD_STEP, "SIGKILL")

@@ -278,7 +278,8 @@ class Session:
                 outcome.went_on = True
                 outcome.faults += self._untyped()
                 return
-        if not self.await_end(ENDS_WITHIN_S if ending else BEGINS_WITHIN_S):
+        is_build = PHASES[outcome.phase].role == BUILD_STEP
+        if not self.await_end(ENDS_WITHIN_S if ending or is_build else BEGINS_WITHIN_S):
             if outcome.phase == "report" or ending:
                 outcome.faults.append(f"it did not end within {ENDS_WITHIN_S:g} s")
             self.end()

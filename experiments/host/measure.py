@@ -89,15 +89,17 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     )
     reason = ""
     try:
-        machine.push(run)
-        status = machine.execute(run)
+        try:
+            machine.push(run)
+            status = machine.execute(run)
+        finally:
+            # However it ended: a stop that comes now must not keep the end out of the manifest.
+            ignore_stops()
     except HostError as error:
         status, reason = error.exit_status, str(error)
         print(f"error: {reason}", file=sys.stderr)
     except KeyboardInterrupt:
         status = INTERRUPTED_STATUS
-    if status == INTERRUPTED_STATUS:
-        ignore_stops()
     try:
         machine.pull(run)
     except HostError as error:

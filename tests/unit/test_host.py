@@ -34,9 +34,9 @@ from experiments.machines.local import LocalMachine, make_cache
 from experiments.machines.lock import RunLock, is_free
 from experiments.machines.vagrant_vm import VagrantMachine
 from experiments.paths import PROJECT
-from experiments.processes import STOP_SIGNALS, Process, ask_to_stop
+from experiments.processes import STOP_SIGNALS, Process, ask_to_stop, handle_stops, interrupt
 from experiments.records.files import REPORT
-from experiments.records.manifest import INTERRUPTED, RUNNING
+from experiments.records.manifest import FAILED, INTERRUPTED, RUNNING
 from experiments.records.store import read_manifest, write_manifest
 from tests.unit.samples import manifest
 
@@ -206,19 +206,44 @@ class Interrupted(LocalMachine):
         raise KeyboardInterrupt
 
 
-def test_a_run_that_is_stopped_before_the_lab_is_entered_says_so(tmp_path: Path) -> None:
+class StoppedAtItsEnd(LocalMachine):
+    """
+    A machine whose runner was killed, and that is asked to stop when its results are fetched.
+    """
+
+    def execute(self, _run: Path) -> int:
+        """
+        Say that it was killed.
+        """
+        return 137
+
+    def pull(self, _run: Path) -> None:
+        """
+        Be asked to stop.
+        """
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "state"),
+    [(Interrupted, INTERRUPTED_STATUS, INTERRUPTED), (StoppedAtItsEnd, 137, FAILED)],
+)
+def test_a_run_that_is_stopped_before_or_after_the_lab_says_so(
+    tmp_path: Path, kind: type[LocalMachine], status: int, state: str
+) -> None:
     """
     Its manifest is not that of a run that goes on.
     """
     planned = dataclasses.replace(manifest(), state=RUNNING)
     write_manifest(tmp_path, planned)
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    handle_stops(interrupt)
     try:
-        assert carry_out(Interrupted(tmp_path), tmp_path, planned) == INTERRUPTED_STATUS
+        assert carry_out(kind(tmp_path), tmp_path, planned) == status
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert read_manifest(tmp_path).state == INTERRUPTED
+    assert read_manifest(tmp_path).state == state
 
 
 class Patient:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,8 +83,8 @@ def bca_interval(values: Sequence[float]) -> Interval:
         return Interval(mean, None, None)
     with warnings.catch_warnings():
         # SciPy warns and returns NaN for degenerate data; the limits are then None.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        limits = stats.bootstrap(
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
+        limits = scipy.stats.bootstrap(
             (np.asarray(values),),
             np.mean,
             n_resamples=BOOTSTRAP_RESAMPLES,
@@ -112,7 +112,7 @@ def welch(
     with warnings.catch_warnings():
         # One arm may have equal values, if the other has a spread.
         warnings.simplefilter("ignore", RuntimeWarning)
-        test = stats.ttest_ind(treatment, baseline, equal_var=False)
+        test = scipy.stats.ttest_ind(treatment, baseline, equal_var=False)
     limits = test.confidence_interval(confidence)
     estimate = statistics.fmean(treatment) - statistics.fmean(baseline)
     return Interval(estimate, float(limits.low), float(limits.high)), float(test.pvalue)
@@ -135,4 +135,4 @@ def t_quantile(probability: float, count: int) -> float:
     """
     The quantile of Student's t with ``count`` - 1 degrees of freedom.
     """
-    return float(stats.t.ppf(probability, count - 1))
+    return float(scipy.stats.t.ppf(probability, count - 1))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from scipy import stats
+import scipy
 
 from analysis.statistics.intervals import standard_error, t_interval, t_quantile
 
@@ -130,7 +130,7 @@ def p_value_of_none(values: Sequence[float]) -> float | None:
     mean = sum(values) / len(values)
     if error == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / error, len(values) - 1))
+    return float(2 * scipy.stats.t.sf(abs(mean) / error, len(values) - 1))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

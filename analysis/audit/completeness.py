@@ -26,24 +26,35 @@ def completeness(output: AbOutput) -> list[Finding]:
     """
     found = [_read(output)]
     if output.failure:
-        text = f"{shortened(output.failure, LONGEST_REASON)}. There is no result."
+        what = "There is no result."
+        if output.requests_completed is not None:
+            what = "What it printed is of the requests before that."
+        text = f"{shortened(output.failure, LONGEST_REASON)}. {what}"
         values = {"after_requests": output.aborted_after_requests}
         found.append(Finding("aborted", Severity.ERROR, text, values))
-    if output.missing:
+    elif output.missing:
         text = f"The output is incomplete: {_quoted(output.missing)} cannot be read."
         found.append(Finding("incomplete", Severity.ERROR, text, {"missing": output.missing}))
+    if output.elided:
+        text = (
+            "Whether there were non-2xx responses, write errors or kept connections is not known: "
+            "lines are left out where ab prints these if there are any."
+        )
+        found.append(Finding("left_out", Severity.NOTE, text))
     if output.unreadable:
         labels = list(output.unreadable[:SHOWN_LABELS])
         text = f"Ignored, because no number follows: {_quoted(labels)}."
         found.append(Finding("unreadable", Severity.WARNING, text, {"labels": labels}))
     if output.interrupted:
         text = (
-            "The run was interrupted: ab did not print that it finished. The requests under way at "
-            "that moment are missing, and slow requests are overrepresented among them."
+            "The run was interrupted, or its last line of progress was left out: ab did not print "
+            "that it finished. After an interruption, the requests under way are missing, and slow "
+            "requests are overrepresented among them."
         )
         found.append(Finding("interrupted", Severity.WARNING, text))
     if output.warnings:
-        lines = [shortened(line, LONGEST_WARNING) for line in output.warnings[:SHOWN_WARNINGS]]
+        once = list(dict.fromkeys(output.warnings))
+        lines = [shortened(line, LONGEST_WARNING) for line in once[:SHOWN_WARNINGS]]
         text = f"ab itself warns: {'; '.join(f'“{line} …”' for line in lines)}."
         found.append(Finding("own_warnings", Severity.WARNING, text))
     return found

@@ -88,7 +88,9 @@ def audited(source: Source) -> AuditedFile:
     for number, output in enumerate(source.outputs, 1):
         several = len(source.outputs) > 1
         name = f"{source.name} (output {number})" if several else source.name
-        outputs.append(AuditedOutput(name, output, audit(output)))
+        read, *others = audit(output)
+        notes = source.notes[number - 1] if source.notes else []
+        outputs.append(AuditedOutput(name, output, [read, *notes, *others]))
     if source.cut and outputs:
         outputs[-1].findings.append(Finding("cut", Severity.WARNING, source.cut))
     return AuditedFile(source.name, source.error, outputs)

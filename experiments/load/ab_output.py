@@ -5,12 +5,16 @@ Strict reading of what this project's own ab printed: one whole report, or an er
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import LoadError, NoAnswerError, TooSlowError
+from experiments.records.ab.lines import clean_lines
 from experiments.records.ab.numbers import Printed
-from experiments.records.ab.output import AbOutput, read_outputs
 from experiments.records.ab.report import AbReport
+from experiments.records.ab.splitting import read_outputs
+
+if TYPE_CHECKING:
+    from experiments.records.ab.output import AbOutput
 
 TIMED_OUT = "timeout specified has expired"
 UNANSWERED = ("Connection reset by peer", "Connection refused", "End of file", "Broken pipe")
@@ -25,7 +29,7 @@ def parse(text: str) -> AbReport:
     it was the service); for text that is not one whole
     report, with the first thing that is missing; and for a value that ab never prints.
     """
-    outputs = list(read_outputs(text))
+    outputs = list(read_outputs(clean_lines(text)))
     of_ab = [output for output in outputs if output.is_of_ab] or outputs[-1:]
     output = of_ab[0]
     if output.failure:

@@ -7,13 +7,14 @@ version's form is another entry of the tables.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.records.ab.numbers import Printed, read_count, read_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Value(NamedTuple):
@@ -28,6 +29,9 @@ class Value(NamedTuple):
     read: bool | int | str | Printed | dict[str, Printed] | None
     key: int | str | None = None
 
+
+MARK = Value("marked", "marked", read=True)
+"""That a line is of ab and of no other program."""
 
 TEXTS = {
     "Server Software": "server_software",
@@ -47,12 +51,13 @@ COUNTS = {
     "Number of requests": "requests_asked",
     "Complete requests": "requests_completed",
     "Failed requests": "requests_failed",
+    "Broken pipe errors": "write_errors",
     "Write errors": "write_errors",
     "Non-2xx responses": "responses_non_2xx",
     "Keep-Alive requests": "keep_alive_requests",
     "Keep-Alive aborts": "keep_alive_aborts",
     "Total transferred": "bytes_transferred",
-    # One line, which older versions name by the method.
+    # Older versions name this line by the method.
     "Total POSTed": "bytes_sent",
     "Total PUT": "bytes_sent",
     "Total body sent": "bytes_sent",
@@ -79,18 +84,44 @@ FIELDS = LABELLED | {
 }
 """The field of every label and of every table."""
 
+OWN_LABELS = {
+    "Concurrency Level",
+    "Time taken for tests",
+    "Complete requests",
+    "Document Length",
+    "Non-2xx responses",
+    "HTML transferred",
+}
+OWN_UNITS = re.compile(r"\[(?:#/sec|ms|Kbytes/sec)\]")
+"""Labels and units of ab alone; any program may print "Requests per second"."""
+
+BENCHMARKING = r"Benchmarking .{1,300}?\(be patient\)"
+
+FAULTS = (
+    r"(?:apr_\w+|socket|bind|src_address)\b[^:]{0,120}: .*",
+    r"ab: .*",
+    r"SSL\w* .*failed.*",
+    r"Test aborted after .*",
+    r"Server timed out",
+    r"Bad hostname: .*",
+    r"(?:Request|Response header|\w+ credentials) too long",
+    r"Send request (?:failed|timed out)!",
+)
+"""Reasons for which ab gives up."""
+
 TIME_COLUMNS = {3: ("min", "mean", "max"), 5: ("min", "mean", "sd", "median", "max")}
 FAILURE = re.compile(r"(Connect|Receive|Length|Exceptions): ([^,)]*)[,)]")
 
 
-def values(line: str) -> list[Value]:
+@functools.lru_cache(1000)
+def values(line: str) -> Sequence[Value]:
     """
     What a clean line holds; nothing if it is no line of ab.
     """
     for form, read in FORMS:
         if match := form.match(line):
-            return read(match)
-    return []
+            return tuple(read(match))
+    return ()
 
 
 def _text(field: str) -> Callable[[re.Match[str]], list[Value]]:
@@ -105,28 +136,57 @@ def _aborted(match: re.Match[str]) -> list[Value]:
     return [Value("aborted_after_requests", match[1], read_count(match[2]))]
 
 
+def _fault(match: re.Match[str]) -> list[Value]:
+    began = [Value("began", "began", read=True)] if match[1] else []
+    return [Value("faults", "faults", match[2]), *began]
+
+
+def _finished(match: re.Match[str]) -> list[Value]:
+    # The trunk says "interrupted" where others say nothing.
+    return _flags("progress", *(() if match[1] else ("finished",)))(match)
+
+
 def _failures(match: re.Match[str]) -> list[Value]:
     # Versions before 2.2 count no receive failures.
     found = {"Receive": "0", **dict(FAILURE.findall(match[0]))}
     return [
         Value(f"failed_{kind.lower()}", kind, read_count(count)) for kind, count in found.items()
-    ]
+    ] + [MARK]
 
 
 def _times(match: re.Match[str]) -> list[Value]:
-    row, key = match[1], match[1].lower()
+    row = match[1]
     numbers = [read_decimal(text) for text in match[2].split()]
     columns = dict(zip(TIME_COLUMNS.get(len(numbers), ()), numbers, strict=False))
+    return _row(row, columns)
+
+
+def _row(row: str, columns: dict[str, Printed | None]) -> list[Value]:
+    key = row.lower()
     readable = {column: number for column, number in columns.items() if number}
     lacking = [f"{row}, {column}" for column in columns if column not in readable]
     found = [Value("connection_times_ms", "Connection Times", readable, key)]
-    return found + [Value("connection_times_ms", label, None, key) for label in lacking]
+    found += [Value("connection_times_ms", label, None, key) for label in lacking]
+    # Any table may have a total.
+    return [*found, MARK] if key != "total" else found
+
+
+def _run_together(match: re.Match[str]) -> list[Value]:
+    """
+    The row of -S whose mean and maximum have no space between them: ``%5d %5d%5d``.
+    """
+    row, mean, most = match[1], match[3].strip(), match[4]
+    numbers = map(read_decimal, (match[2], mean, most))
+    if len(mean) + len(most) > 11 or most.startswith("0"):
+        numbers = map(read_decimal, (match[2], "", ""))
+    return _row(row, dict(zip(TIME_COLUMNS[3], numbers, strict=True)))
 
 
 def _percentile(match: re.Match[str]) -> list[Value]:
     percent = int(match[1])
     number = read_decimal(match[2]) if percent <= 100 else None
-    return [Value("percentiles_ms", f"{percent}%", number, percent)]
+    found = [Value("percentiles_ms", f"{percent}%", number, percent)]
+    return [*found, MARK] if match[2].endswith(" request)") else found
 
 
 def _rate(match: re.Match[str]) -> list[Value]:
@@ -136,15 +196,22 @@ def _rate(match: re.Match[str]) -> list[Value]:
 
 def _labelled(match: re.Match[str]) -> list[Value]:
     label, text = match[1], match[2]
-    if label in TEXTS:
-        return [Value(TEXTS[label], label, text)]
-    if label == "Document Length" and text.startswith("Variable"):
-        return [Value("document_length_variable", label, read=True)]
-    if label in COUNTS:
-        return [Value(COUNTS[label], label, read_count(text))]
     if label == "Time per request" and "across" in text:
         label = "Time per request (across)"
-    return [Value(DECIMALS[label], label, read_decimal(text))]
+    if label in TEXTS:
+        found = Value(TEXTS[label], label, text)
+    elif label == "Document Length" and text.startswith("Variable"):
+        found = Value("document_length_variable", label, read=True)
+    elif label in COUNTS:
+        found = Value(COUNTS[label], label, read_count(text))
+    else:
+        found = Value(DECIMALS[label], label, read_decimal(text))
+    own = found.read is not None and (label in OWN_LABELS or OWN_UNITS.search(text))
+    return [found, MARK] if own else [found]
+
+
+def _headline(match: re.Match[str]) -> list[Value]:
+    return [Value("version", "version", match[1]), Value("began", "began", read=True)]
 
 
 def _other(match: re.Match[str]) -> list[Value]:
@@ -152,23 +219,30 @@ def _other(match: re.Match[str]) -> list[Value]:
 
 
 FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Value]]], ...] = (
-    (re.compile(r"This is ApacheBench, Version (\S+)"), _text("version")),
+    (re.compile(r"This is ApacheBench, Version (\S+)"), _headline),
     (re.compile(r".*(Total of) ([0-9]+) requests completed"), _aborted),
-    (re.compile(r"((?:WARNING|ERROR): .*)"), _text("warnings")),
+    (re.compile(r"((?:WARN?ING|ERROR): The median and mean .*)"), _text("warnings")),
     (re.compile(r"\(Connect: .*"), _failures),
     (re.compile(r"(Connect|Processing|Waiting|Total):((?:\s+[-0-9.,]+){3,5})$"), _times),
+    (
+        re.compile(r"(Connect|Processing|Waiting|Total): +([0-9]+) ([ 0-9]{5})([0-9]{5,7})$"),
+        _run_together,
+    ),
     (re.compile(r"([0-9]{1,3})%\s+(.+)"), _percentile),
     (re.compile(r"(\S+) kb/s (sent|total)$"), _rate),
     (re.compile(rf"({'|'.join(map(re.escape, LABELLED))})\s*:\s*(.*)"), _labelled),
     # Without a heartbeat ab prints a fault after the dots of this line, or "done".
+    (re.compile(rf"({BENCHMARKING}\.\.\.)?({'|'.join(FAULTS)})$"), _fault),
+    (re.compile(rf"{BENCHMARKING}\.\.\..*done$"), _flags("progress", "finished", "began")),
+    (re.compile(rf"{BENCHMARKING}\.\.\."), _flags("progress", "began")),
+    (re.compile(rf"{BENCHMARKING}$"), _flags("began")),
+    (re.compile(r"Completed [0-9]+ requests$"), _flags("progress")),
+    (re.compile(r"Finished [0-9]+ requests( \(interrupted\))?$"), _finished),
+    (re.compile(r"\.\.done$"), _flags("progress", "finished")),
     (
-        re.compile(r"(?:.*?\.\.\.)?((?:apr_\w+|ab|SSL)\b[^:]{0,80}: .*|Test aborted.*)"),
-        _text("faults"),
+        re.compile(r"[\[(<]?(?:\.{3,}|\N{HORIZONTAL ELLIPSIS}|-* ?snip ?-*)[\])>]?$"),
+        _flags("elided"),
     ),
-    (re.compile(r"Benchmarking .*\.\.\..*done$"), _flags("progress", "finished")),
-    (re.compile(r"Benchmarking .*\.\.\."), _flags("progress")),
-    (re.compile(r"Completed \d+ requests$"), _flags("progress")),
-    (re.compile(r"Finished "), _flags("finished")),
     (re.compile(r"([A-Z][A-Za-z0-9/ -]*):\s+(.*)"), _other),
 )
 """The first form that fits a line says what the line holds."""

@@ -1,40 +1,33 @@
 """
-The lines of a text without what terminals, mails and notes add to them.
-
-Each addition is taken off by a step of its own; a new kind of addition is a new step.
+The lines of a text of ab.
 """
 
 from __future__ import annotations
 
-import re
-
 LARGEST_LINE = 10_000
 """Longer than any line of ab, whose longest holds a URL; the rest of a line is dropped."""
 
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-QUOTING = " \t>|*#"
-"""What mails, notes and tables put before a line."""
-
-WHOLE_ENDINGS = (")", "seconds", "bytes", "received", ".")
+WHOLE_ENDINGS = (")", "seconds", "bytes", "received", ".", "requests", "completed", "done")
 """A last line that ends so is whole although no line end follows."""
+
+AFTER_LINES = " \t|*`\"',"
+"""What texts put after a line; ab puts nothing there."""
 
 
 def clean_lines(text: str) -> list[str]:
     """
     The lines that hold something; a last one that may be cut within a number is dropped.
     """
-    lines = without_escapes(text).splitlines(keepends=True)
-    if lines and not lines[-1].endswith(("\n", "\r", *WHOLE_ENDINGS)):
-        lines.pop()
-    cleaned = (printable(line[:LARGEST_LINE]).strip().lstrip(QUOTING) for line in lines)
-    return [line for line in cleaned if line]
+    lines = (printable(line[:LARGEST_LINE]).strip() for line in whole_lines(text).splitlines())
+    return [line for line in lines if line]
 
 
-def without_escapes(text: str) -> str:
+def whole_lines(text: str) -> str:
     """
-    The text without colours and other control sequences of a terminal, and without NUL.
+    The text without a last line that may be cut within a number.
     """
-    return ESCAPES.sub("", text.replace("\0", ""))
+    start = max(text.rfind("\n"), text.rfind("\r")) + 1
+    return text if text.rstrip(AFTER_LINES).endswith(WHOLE_ENDINGS) else text[:start]
 
 
 def printable(text: str) -> str:

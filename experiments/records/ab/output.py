@@ -4,16 +4,16 @@ One output of ab, with everything that could be read of it and what could not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from experiments.records.ab.fields import FIELDS, LABELS, Value, values
-from experiments.records.ab.lines import clean_lines
+from experiments.records.ab.fields import FIELDS, LABELS
 from experiments.records.ab.numbers import Printed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from experiments.records.ab.fields import Value
     from experiments.records.ab.report import AbReport
 
 REQUIRED = (
@@ -34,12 +34,16 @@ class AbOutput:
     """
     What one output of ab says; None, or an empty table, for what it does not say.
 
-    The fields have the names and units of AbReport. ``faults`` are the reasons that ab prints when
-    it gives up. ``unreadable`` are labels without a readable value, and ``other`` is any pair of
-    label and value that no known version of ab prints.
+    The fields have the names and units of AbReport, and the order in which ab prints them.
+    ``faults`` are the reasons that ab prints when it gives up. ``began`` is whether ab's headline
+    or its first line of progress is there, ``marked`` whether a number is of ab and of no other
+    program, and ``elided`` whether the text says that lines were left out where ab prints what it
+    has only sometimes. ``unreadable`` are labels without a readable value, and ``other`` is any
+    pair of label and value that no known version of ab prints.
     """
 
     version: str | None = None
+    aborted_after_requests: int | None = None
     server_software: str | None = None
     server_hostname: str | None = None
     server_port: int | None = None
@@ -77,10 +81,12 @@ class AbOutput:
     connection_times_ms: dict[str, dict[str, Printed]] = field(default_factory=dict)
     percentiles_ms: dict[int, Printed] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
-    aborted_after_requests: int | None = None
     interrupted: bool = False
     warnings: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    began: bool = False
+    marked: bool = False
+    elided: bool = False
     other: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -88,8 +94,10 @@ class AbOutput:
         """
         Whether enough was read for this to be an output of ab.
         """
-        fields = [name for name in LABELS if getattr(self, name) is not None]
-        return self.version is not None or len(fields) >= FEWEST_FIELDS
+        labels = [name for name in LABELS if getattr(self, name) is not None]
+        rows = [*self.connection_times_ms, *self.percentiles_ms]
+        excerpt = self.marked and len(labels) + len(rows) >= FEWEST_FIELDS
+        return self.began or self.aborted_after_requests is not None or excerpt
 
     @property
     def missing(self) -> list[str]:
@@ -116,7 +124,7 @@ class AbOutput:
         """
         if self.keep_alive_requests is not None:
             return True
-        told = self.bytes_transferred is not None
+        told = self.bytes_transferred is not None and not self.elided
         return False if told and LABELS["keep_alive_requests"] not in self.unreadable else None
 
     def labelled(self, label: str) -> Any:  # noqa: ANN401 - of the field's type
@@ -143,60 +151,61 @@ class AbOutput:
         return self.connection_times_ms.get(row, {}).get(column)
 
 
-def read_outputs(text: str) -> Iterator[AbOutput]:
+PLACES = {
+    each.name: place
+    for place, each in enumerate(fields(AbOutput))
+    if each.name not in {"faults", "warnings", "began", "marked", "elided", "other"}
+}
+"""The fields that are one line of an output, or a table, in ab's order."""
+
+
+def put_together(found: Iterable[Value]) -> AbOutput:
     """
-    Every output of ab in a text, in order; text before the first one is an output of nothing.
+    The output that holds the values of its lines.
     """
-    found: list[Value] = []
-    for line in clean_lines(text):
-        held = values(line)
-        if _begins_another(held, found):
-            yield _put_together(found)
-            found = []
-        found += held
-    yield _put_together(found)
-
-
-def _begins_another(held: Iterable[Value], found: Iterable[Value]) -> bool:
-    fields = {value.field for value in held}
-    if "version" in fields:
-        return True
-    return "server_software" in fields and any(value.field == "server_software" for value in found)
-
-
-def _put_together(found: Iterable[Value]) -> AbOutput:
-    fields: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     unreadable: dict[str, None] = {}
+    place, gaps = -1, []
     for value in found:
+        place = PLACES.get(value.field, place)
         if value.read is None:
             unreadable[value.label] = None
             if value.key is None:
-                fields[value.field] = None
+                said[value.field] = None
             continue
         unreadable.pop(value.label, None)
         if value.key is not None:
-            fields.setdefault(value.field, {})[value.key] = value.read
+            said.setdefault(value.field, {})[value.key] = value.read
         elif value.field in {"faults", "warnings"}:
-            fields[value.field] = (*fields.get(value.field, ()), value.read)
+            said.setdefault(value.field, []).append(value.read)
+        elif value.field == "elided":
+            gaps.append(place)
         else:
-            fields[value.field] = value.read
-    _add_what_is_left_out(fields)
-    progress, finished = fields.pop("progress", False), fields.pop("finished", False)
-    interrupted = progress and not finished and fields.get("requests_completed") is not None
-    return AbOutput(**fields, interrupted=interrupted, unreadable=tuple(unreadable))
+            said[value.field] = value.read
+    said |= {name: tuple(said[name]) for name in ("faults", "warnings") if name in said}
+    sometimes = range(PLACES["requests_completed"], PLACES["bytes_transferred"])
+    said["elided"] = any(gap in sometimes for gap in gaps)
+    _add_what_is_left_out(said)
+    unfinished = said.pop("progress", False) and not said.pop("finished", False)
+    # Before 1.3d ab did not print that it had finished.
+    says = not str(said.get("version")).startswith("1.") and (
+        not gaps or gaps[0] >= sometimes.start
+    )
+    interrupted = unfinished and says and said.get("requests_completed") is not None
+    return AbOutput(**said, interrupted=interrupted, unreadable=tuple(unreadable))
 
 
-def _add_what_is_left_out(fields: dict[str, Any]) -> None:
+def _add_what_is_left_out(said: dict[str, Any]) -> None:
     """
     Add the zeros that ab says by leaving a line out.
     """
-    if fields.get("requests_failed") == 0:
+    if said.get("requests_failed") == 0:
         for kind in ("connect", "receive", "length", "exceptions"):
-            fields.setdefault(f"failed_{kind}", 0)
-    if fields.get("bytes_transferred") is not None:
+            said.setdefault(f"failed_{kind}", 0)
+    if said.get("bytes_transferred") is not None and not said["elided"]:
         # Lines that ab prints only if there is something to count stand before this one.
-        fields.setdefault("responses_non_2xx", 0)
-        fields.setdefault("write_errors", 0)
+        said.setdefault("responses_non_2xx", 0)
+        said.setdefault("write_errors", 0)
 
 
 def seconds_per_request(said: AbOutput | AbReport) -> float | None:

@@ -1,0 +1,42 @@
+"""
+A line of ab as ab prints it, from a line in a list, a table or a string.
+"""
+
+from __future__ import annotations
+
+import re
+
+from experiments.records.ab.fields import LABELLED, TEXTS
+
+LABEL = "|".join(map(re.escape, sorted(LABELLED, key=len, reverse=True)))
+CELLS = r"(?:[ \t]+[0-9.,-]{1,15}){3,5}"
+
+LABELLED_LINE = re.compile(rf"({LABEL})[*_]{{0,2}}[ \t]*[:|\t][ \t*_|]*(.*)")
+IN_CELLS = re.compile(
+    r"(?:Connect|Processing|Waiting|Total):?[*_]{0,2}[ \t]*\||[0-9]{1,3}%[ \t]*\|"
+)
+ROWS = re.compile(r"[0-9]{1,3}%[ \t]+[0-9.,]{1,15}(?: \((?:longest|last) request\))?")
+PROSE = re.compile(r"[0-9]{1,3}%\s+\S+\s+(?!\((?:longest|last) request\))\S")
+AFTER = " \t*_|\"',;\\"
+"""What strings, lists and tables put after a line."""
+
+NEXT_STRING = '","'
+"""What separates a line from the next field of a record in JSON."""
+
+
+def as_printed(line: str) -> list[str]:
+    """
+    The line without decoration; several if it holds the whole table of percentiles.
+    """
+    line = line.strip().partition(NEXT_STRING)[0]
+    if match := LABELLED_LINE.match(line):
+        label, value = match[1], match[2]
+        after = " \t" if label in TEXTS else AFTER
+        return [f"{label}: {value.rstrip(after)}"]
+    if IN_CELLS.match(line):
+        line = re.sub(r"[|*_]", " ", line)
+    if PROSE.match(line):
+        return []
+    line = line.rstrip(AFTER)
+    rows = ROWS.findall(line) if line.startswith("Percentage of the requests") else []
+    return rows or [line]

@@ -1,168 +1,208 @@
 """
-How many requests were answered well: what ab counts as failed, what it omits, the corrected share.
-
-ab takes the length of the first complete response as reference and counts every other length as a
-failure, whatever the status of either (``support/ab.c``, ``close_connection``).
+How many requests were answered well, in words: ``account`` computes what is said here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from analysis.audit.account import Account, Cause, account_of
 from analysis.audit.findings import Finding, Severity, not_made, share
+from analysis.formatting import count
 
 if TYPE_CHECKING:
     from experiments.records.ab.output import AbOutput
 
-RULE = (
-    "ab takes the length of the first complete response as reference, whatever its status, and "
-    "counts every other length as a failure."
-)
-
-
-class Cause(Enum):
-    """
-    The cause of the length failures.
-    """
-
-    NONE = "none"
-    FIRST_RESPONSE = "first_response"
-    ERROR_ANSWERS = "error_answers"
-    VARYING = "varying"
-    UNCLEAR = "unclear"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """
-    The counts of one output.
-
-    ``failed_otherwise`` are failures to connect, to receive, and exceptions. ``good`` are the good
-    answers if a length failure is none. ``failed_mean_bytes`` is the mean length of the length
-    failures if all other answers have the reference length.
-    """
-
-    complete: int
-    failed: int
-    length: int
-    non_2xx: int
-    failed_otherwise: int
-    good: int
-    failed_mean_bytes: float | None
-
-
-NEEDED = ("Complete requests", "Failed requests", "Length", "Non-2xx responses")
+NEEDED = ("Failed requests", "Document Length")
 
 
 def reliability(output: AbOutput) -> list[Finding]:
     """
-    The cause of the length failures, and the share of good answers as printed and corrected.
+    What the length failures are, and how many requests were answered well.
     """
-    missing = [label for label in NEEDED if output.labelled(label) is None]
-    if missing:
-        return [not_made("reliability", missing)]
-    complete, failed, length, non_2xx = map(output.labelled, NEEDED)
-    if complete == 0:
+    if output.requests_completed == 0:
         return [Finding("reliability", Severity.ERROR, "No request was completed.")]
-    otherwise = max(0, failed - length)
-    html, reference = output.bytes_html, output.document_length
-    counts = Counts(
-        complete=complete,
-        failed=failed,
-        length=length,
-        non_2xx=non_2xx,
-        failed_otherwise=otherwise,
-        good=max(0, complete - non_2xx - otherwise),
-        failed_mean_bytes=None
-        if html is None or reference is None or length == 0
-        else (html - reference * (complete - length)) / length,
+    missing = output.requests_failed is None and (
+        output.document_length is None or output.bytes_html is None
     )
-    cause = _cause(counts)
-    return [_length(counts, cause, output), _share_of_good(counts, cause)]
+    if missing:
+        return [not_made("reliability", [one for one in NEEDED if output.labelled(one) is None])]
+    account = account_of(output)
+    return [_length(output, account), _good(output, account)]
 
 
-def _cause(counts: Counts) -> Cause:
-    if counts.length == 0:
-        return Cause.NONE
-    if counts.length > counts.complete or (counts.failed_mean_bytes or 0) < 0:
-        return Cause.UNCLEAR
-    if counts.non_2xx == 0:
-        return Cause.VARYING
-    if counts.length + counts.non_2xx == counts.complete:
-        return Cause.FIRST_RESPONSE
-    return Cause.ERROR_ANSWERS if counts.length == counts.non_2xx else Cause.UNCLEAR
-
-
-def _length(counts: Counts, cause: Cause, output: AbOutput) -> Finding:
-    length, non_2xx, complete = counts.length, counts.non_2xx, counts.complete
+def _length(output: AbOutput, account: Account) -> Finding:
     values = {
-        "cause": cause.value,
-        "failed_length": length,
-        "responses_non_2xx": non_2xx,
-        "requests_completed": complete,
-        "flagged_mean_bytes": counts.failed_mean_bytes,
+        "cause": account.cause.value,
+        "failed_length": output.failed_length,
+        "responses_non_2xx": output.responses_non_2xx,
+        "requests_completed": account.complete,
+        "other_mean_bytes": _mean_bytes(account),
     }
-    bodies = ""
-    if counts.failed_mean_bytes is not None:
-        bodies = (
-            f" By the bytes transferred, the length failures have {counts.failed_mean_bytes:.6g} "
-            f"bytes on average, the reference has {output.document_length}."
+    if account.cause is Cause.NOT_COMPARED:
+        why = "-l" if output.document_length_variable else "this version does not"
+        return Finding("length", Severity.OK, f"Lengths were not compared ({why}).", values)
+    if account.cause is Cause.NONE:
+        return Finding("length", Severity.OK, "No request failed by its length.", values)
+    return Finding("length", Severity.WARNING, _cause_in_words(output, account), values)
+
+
+def _mean_bytes(account: Account) -> float | None:
+    """
+    The mean length of the others, or of those with a body if their number is known.
+    """
+    others, length = account.alike or account.length.exact, account.length.exact
+    if account.html is None or account.reference is None or not others or length is None:
+        return None
+    bodies = account.html - account.reference * (account.complete - length)
+    return bodies / others if bodies >= 0 else None
+
+
+def _cause_in_words(output: AbOutput, account: Account) -> str:
+    length, non_2xx, mean = account.length.exact, output.responses_non_2xx, _mean_bytes(account)
+    if length is None:
+        return (
+            f"Up to {count(account.length.most, 'request')} failed by the length: the line with "
+            "the kinds of failures is missing."
         )
-    if cause is Cause.NONE:
-        text = "No request failed by its length."
-        if output.document_length_variable:
-            text = "Lengths were not compared (-l)."
-        return Finding("length", Severity.OK, text, values)
-    if cause is Cause.FIRST_RESPONSE:
+    failures = count(length, "length failure")
+    if account.reference is None:
+        return f"{failures}: the line “Document Length” is missing, which would help to tell why."
+    if account.cause is Cause.UNANSWERED:
+        return f"By the bytes transferred, {_without_a_body(output, account)}."
+    if mean == 0:
+        return f"The {failures} had no body: most likely {_without_a_body(output, account)}."
+    if account.cause is Cause.FIRST_RESPONSE:
         text = (
-            f"Artefact: {length} length failures + {non_2xx} non-2xx = {complete}, all complete "
-            f"requests. {RULE} So the first response was one of the {non_2xx} non-2xx, and the "
-            f"{length} length failures are the good answers.{bodies}"
+            f"Artefact: the {failures} are the good answers ({mean:g} bytes each), because ab "
+            f"compares all lengths with the first response, here one of the {non_2xx} non-2xx "
+            f"({account.reference} bytes)"
         )
-    elif cause is Cause.ERROR_ANSWERS:
+    elif account.cause is Cause.ERROR_ANSWERS:
         text = (
-            f"{length} length failures and as many non-2xx are most likely the same requests: "
-            f"error pages of another length. They count once. {RULE}"
+            f"The {failures} are the {non_2xx} non-2xx, which count once: error pages of {mean:g} "
+            f"bytes, where the reference has {account.reference}"
         )
-    elif cause is Cause.VARYING:
+    elif account.cause is Cause.FIRST_EMPTY:
         text = (
-            f"{length} length failures and no non-2xx: every answer had a good status, but the "
-            f"lengths differ. {RULE} Dynamic pages vary in length; ab cannot tell them from "
-            f"truncated answers.{bodies}"
+            f"The document length is 0, because one of the first requests got no body: all answers "
+            f"with a body differ from that ({failures}{_average(mean)})"
         )
     else:
-        text = (
-            f"{length} length failures and {non_2xx} non-2xx of {complete} requests do not match: "
-            f"the lengths vary among the good answers or among the error answers. {RULE}"
-        )
-    return Finding("length", Severity.WARNING, f"{text} Run again with -l.", values)
+        text = _undecided(length, non_2xx, account)
+    return f"{text}. Run again with -l."
 
 
-def _share_of_good(counts: Counts, cause: Cause) -> Finding:
-    complete, good = counts.complete, counts.good
-    unclear = cause in {Cause.VARYING, Cause.UNCLEAR}
-    least = max(0, good - counts.length) if unclear else good
-    as_printed = max(0, complete - counts.failed)
-    values = {
-        "as_printed": as_printed / complete,
-        "corrected": good / complete,
-        "corrected_at_least": least / complete,
-        "good": good,
-        "requests_completed": complete,
-    }
-    if good == as_printed == least == complete:
-        text = f"100 %: {complete} of {complete} answers were 2xx, none failed."
-        return Finding("reliability", Severity.OK, text, values)
-    shown = f"{share(good, complete)} ({good} of {complete})"
-    if least < good:
-        shown = f"between {share(least, complete)} and {shown}, which the lengths cannot decide"
-    elif counts.failed_otherwise:
-        shown = f"at least {shown}"
-    text = (
-        f"Good answers by “Failed requests”: {share(as_printed, complete)} ({as_printed} of "
-        f"{complete}). Corrected: {shown}. “Failed requests” omits non-2xx ({counts.non_2xx} here) "
-        f"and includes differing lengths ({counts.length} here)."
+def _undecided(length: int, non_2xx: int | None, account: Account) -> str:
+    failures = count(length, "length failure")
+    differ = (
+        f"{failures}: other lengths than the first response ({account.reference} bytes)"
+        f"{_average(_mean_bytes(account))}"
     )
-    return Finding("reliability", Severity.WARNING, text, values)
+    if non_2xx is None:
+        return f"{differ}. How many were non-2xx is not known"
+    if non_2xx == 0:
+        return (
+            f"{differ}. No answer was non-2xx, but ab cannot tell dynamic pages from answers that "
+            "were cut short or did not come"
+        )
+    if account.likely == length != non_2xx:
+        return (
+            f"{differ}. Most likely they are the good answers and the first response was one of "
+            f"the {non_2xx} non-2xx, as {length} + {non_2xx} = {account.complete}"
+        )
+    if non_2xx == length:
+        return (
+            f"{differ}. Most likely they are the {non_2xx} non-2xx, which count once: error pages "
+            "of another length"
+        )
+    return (
+        f"{differ}. With {non_2xx} non-2xx, the lengths vary among the good answers, among the "
+        "errors, or some requests got no answer"
+    )
+
+
+def _average(mean: float | None) -> str:
+    return "" if mean is None else f", {mean:.6g} bytes on average"
+
+
+def _without_a_body(output: AbOutput, account: Account) -> str:
+    """
+    What became of the requests that received nothing.
+    """
+    answers = account.alone or account.complete - account.length.most
+    number = account.complete - answers
+    errors = min(account.errors.most, number)
+    requests = count(number, "request")
+    if errors == number:
+        how = "its connection was" if number == 1 else "their connections were"
+        return f"{requests} received nothing: {how} reset or refused (Receive)"
+    how = "the server closed the connection without an answer"
+    if output.keep_alive:
+        how += ", as it may between two requests on a kept one (-k)"
+    if errors:
+        how += f", or it was reset (Receive: {output.failed_receive})"
+    return f"{requests} received nothing: {how}"
+
+
+def _good(output: AbOutput, account: Account) -> Finding:
+    complete, good, likely = account.complete, account.good, account.likely
+    failed, non_2xx = output.requests_failed, output.responses_non_2xx
+    as_printed = None if failed is None else max(0, complete - failed)
+    values = {
+        "requests_completed": complete,
+        "as_printed": as_printed,
+        "good_at_least": good.least,
+        "good_at_most": good.most,
+        "good_most_likely": likely,
+    }
+    if good.exact == complete and not failed:
+        each = "the request" if complete == 1 else f"each of {complete} requests"
+        same = " and the same length" if account.compared and complete > 1 else ""
+        text = f"100 % good: {each} had an answer with status 2xx{same}."
+        return Finding("reliability", Severity.OK, text, values)
+    shown = _in_words(account)
+    if account.transferred == 0:
+        each = "the only request" if complete == 1 else f"any of {complete} requests"
+        text = f"0 % good: nothing was received for {each}."
+        return Finding("reliability", Severity.WARNING, text, values)
+    if likely == complete and not failed:
+        text = f"{shown}; no failure was counted, but an answer without a body looks like none."
+        return Finding("reliability", Severity.NOTE, text, values)
+    why = []
+    if failed:
+        kinds = (output.failed_receive, output.failed_length, output.failed_exceptions)
+        if sum(map(bool, kinds)) > 1:
+            why.append("counts one request under several kinds")
+        if output.failed_length and good.most > complete - output.failed_length:
+            why.append(f"includes differing lengths ({output.failed_length})")
+    if non_2xx:
+        why.append(f"omits non-2xx ({non_2xx})")
+    elif non_2xx is None:
+        why.append("omits non-2xx, which are not known here")
+    about = (
+        f"; “Failed requests” ({failed}) {' and '.join(why)}" if why and failed is not None else ""
+    )
+    return Finding("reliability", Severity.WARNING, f"{shown}{about}.", values)
+
+
+def _in_words(account: Account) -> str:
+    """
+    The range of good answers, the most likely number first.
+    """
+    complete, whole, likely = account.complete, account.good_if_first_is_whole, account.likely
+    if account.good.exact is not None:
+        return f"{share(whole.least, complete)} good ({whole.least} of {complete})"
+    limits = f"{share(whole.least, complete)} to {share(whole.most, complete)}"
+    numbers = f"{whole.least} to {whole.most} of {complete}"
+    if likely is None:
+        shown = f"{limits} good ({numbers})"
+    else:
+        shown = (
+            f"Most likely {share(likely, complete)} good ({likely} of {complete}); the counts "
+            f"allow {limits} ({numbers})"
+        )
+    if account.may_be_cut_short:
+        longer = count(account.others.most, "answer")
+        shown += f" if the first response was whole, else at most {longer} of another length"
+    return shown

@@ -124,7 +124,8 @@ class AbOutput:
         """
         if self.keep_alive_requests is not None:
             return True
-        told = self.bytes_transferred is not None and not self.elided
+        told = self.bytes_transferred is not None or self.bytes_html is not None
+        told = told and not self.elided
         return False if told and LABELS["keep_alive_requests"] not in self.unreadable else None
 
     def labelled(self, label: str) -> Any:  # noqa: ANN401 - of the field's type
@@ -202,8 +203,9 @@ def _add_what_is_left_out(said: dict[str, Any]) -> None:
     if said.get("requests_failed") == 0:
         for kind in ("connect", "receive", "length", "exceptions"):
             said.setdefault(f"failed_{kind}", 0)
-    if said.get("bytes_transferred") is not None and not said["elided"]:
-        # Lines that ab prints only if there is something to count stand before this one.
+    counted = any(said.get(name) is not None for name in ("bytes_transferred", "bytes_html"))
+    if counted and not said["elided"]:
+        # Lines that ab prints only if there is something to count stand before these.
         said.setdefault("responses_non_2xx", 0)
         said.setdefault("write_errors", 0)
 

@@ -1,0 +1,378 @@
+"""
+The true counts of one output: what ab's counts and bytes allow.
+
+A good answer has a 2xx status and all of its body, on a connection that did not end in an error. ab
+prints no such count. What it counts (``support/ab.c``; names of functions as in 2.4):
+
+* *Complete* is every request that ended, also by an error or without a byte
+  (``close_connection``). A connection that could not be made (Connect) is none of them.
+* *Document Length* is the number of body bytes of what ended while ``good`` was one. ``good``
+  counts what was read to its end, also nothing at all. So it is the length of the first such
+  answer, or of a failed one right after it. ``close_connection`` and the end of ``read_connection``
+  compare it with the length of whatever ends later, whatever its status. A request without a whole
+  head has length 0.
+* *Receive* (-r, from 2.2.9 on) is a read that failed: a reset, or a refused connection. The same
+  request is also compared by its length. *Exceptions* are errors of the poll (``test``): of a
+  request that already counts under Receive or Length, or of one that is dropped and is never
+  complete. *Write errors* end a request without an answer; its length is compared as well.
+* *Non-2xx* counts whole heads with another status, before the answer ends.
+* *HTML transferred* and *Total transferred* are all bytes that were read, also of answers that were
+  cut off, dropped, or under way at the end (-t, Ctrl-C).
+* The trunk (``finalize_connection``) takes as good what has a whole head, and as many bytes as it
+  announced; it counts a failed request once, and compares no lengths.
+
+So, with ``n`` complete requests, of which ``m`` have the document's length L and ``n - m`` do not:
+
+* ``n - m`` is Length, or larger by at most Receive + Write errors: only such requests come before
+  the first good one, when nothing (0) is compared with nothing.
+* ``m × L`` + the bodies of the others = HTML transferred.
+* The bad ones are at least as many as the largest kind, and at most as many as the sum of kinds.
+
+The range is narrowed only where the bytes decide: where all bytes belong to ``m`` equal answers, or
+where all others have one length. A division may come out even by chance; that chance must be small
+(``CHANCE``). One more thing is assumed: a connection is reset after its whole answer only as far as
+the counts demand it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from experiments.records.ab.output import AbOutput
+
+CURRENT = "2.3"
+"""The version in the headline of 2.2.9 and later."""
+
+CHANCE = 0.01
+"""A division decides if it comes out even by chance at most so often."""
+
+SURELY_RARE = 100_000
+"""By a larger number, no division comes out even by chance so often."""
+
+LEAST_HEAD_BYTES = 30
+"""Fewer are a head that was cut off: a status line and one header have more."""
+
+ROUND = 50
+"""A number of 100 requests or more that this divides, with two digits before its zeros, is a -n."""
+
+
+class Cause(Enum):
+    """
+    The cause of the length failures.
+    """
+
+    NONE = "none"
+    NOT_COMPARED = "not_compared"
+    FIRST_RESPONSE = "first_response"
+    FIRST_EMPTY = "first_empty"
+    ERROR_ANSWERS = "error_answers"
+    UNANSWERED = "unanswered"
+    VARYING = "varying"
+    UNCLEAR = "unclear"
+
+
+class Span(NamedTuple):
+    """
+    The whole numbers from ``least`` to ``most``.
+    """
+
+    least: int
+    most: int
+
+    @property
+    def exact(self) -> int | None:
+        """
+        The number, if it is one.
+        """
+        return self.least if self.least == self.most else None
+
+
+@dataclass(frozen=True)
+class Account:
+    """
+    What one output allows the true counts to be.
+
+    ``length``, ``errors`` (Receive and Write errors) and ``non_2xx`` are as printed; a missing
+    count may be anything. ``compared`` says whether lengths were compared, and ``reference`` is the
+    document's length. ``whole`` answers are known to be whole, whatever their status. ``late``
+    requests may be counted that ended after the last complete one; ``unfinished`` ones, which are
+    no complete ones, may be among the non-2xx.
+    """
+
+    complete: int
+    length: Span
+    errors: Span
+    non_2xx: Span
+    compared: bool
+    reference: int | None
+    html: int | None
+    transferred: int | None
+    whole: int
+    late: int
+    unfinished: int
+
+    @cached_property
+    def others(self) -> Span:
+        """
+        The complete requests whose length is not the reference.
+        """
+        most = min(self.complete, self.length.most + self.errors.most)
+        least = self.length.least - self.late
+        if self.reference and self.html is not None:
+            least = max(least, self.complete - self.html // self.reference)
+        return Span(min(max(0, least), most), most)
+
+    @cached_property
+    def other_bytes(self) -> int | None:
+        """
+        The bytes of body that answers of another length have, at most.
+        """
+        if self.html is None or self.reference is None:
+            return None
+        return max(0, self.html - self.reference * (self.complete - self.others.most))
+
+    @cached_property
+    def alone(self) -> int | None:
+        """
+        The number of answers with the reference length, if all bytes are theirs.
+        """
+        if not self.reference or self.html is None or self.html % self.reference:
+            return None
+        answers = self.html // self.reference
+        others = self.complete - answers
+        if answers == 0 or not self.others.least <= others <= self.others.most:
+            return None
+        if others == 0:
+            return answers
+        # The heads of answers without a body would be in the rest of the division.
+        if self.transferred is None or self.transferred % answers:
+            return None
+        rare = math.gcd(answers, others) <= CHANCE * answers
+        return answers if rare and _rarely_even(answers) else None
+
+    @cached_property
+    def alike(self) -> int | None:
+        """
+        The number of other answers, if all of them that have a body have one length.
+        """
+        if self.length.exact is None or self.errors.exact is None or not self.other_bytes:
+            return None
+        others, errors = self.length.exact, self.errors.exact
+        if self.reference:
+            total = (self.html or 0) - self.reference * (self.complete - others)
+            candidates = [others - errors]
+        else:
+            # The heads of answers without a body would be in the rest of the second division.
+            total = math.gcd(self.html or 0, self.transferred or 1)
+            candidates = [others, others + 1] if errors else [others]
+        found = [one for one in candidates if one > 0 and total > 0 and total % one == 0]
+        return next(filter(_rarely_even, found), None)
+
+    @cached_property
+    def all_answered(self) -> bool:
+        """
+        Whether every complete request got an answer although no length could show it.
+        """
+        if self.whole >= self.complete:
+            return True
+        if self.reference or self.length.most or not self.transferred or self.html is None:
+            return False
+        even = math.gcd(self.html, self.transferred) % self.complete == 0
+        heads = self.transferred - self.html >= LEAST_HEAD_BYTES * self.complete
+        return even and heads and _rarely_even(self.complete)
+
+    @cached_property
+    def cause(self) -> Cause:
+        """
+        What the length failures are, as far as the bytes decide.
+        """
+        if not self.compared:
+            return Cause.NOT_COMPARED
+        if self.length.most == 0:
+            return Cause.NONE
+        if self.reference == 0 and self.length.least:
+            return Cause.FIRST_EMPTY
+        return self._cause_by_bytes()
+
+    def _cause_by_bytes(self) -> Cause:
+        non_2xx, matching = self.non_2xx.exact, self.complete - self.length.most
+        if self.alone is not None:
+            return Cause.UNANSWERED
+        if self.alike and matching == non_2xx != self.alike:
+            return Cause.FIRST_RESPONSE
+        if self.alike and self.alike == non_2xx != matching:
+            return Cause.ERROR_ANSWERS
+        varying = self.reference and self.length.least and non_2xx == 0
+        return Cause.VARYING if varying else Cause.UNCLEAR
+
+    @cached_property
+    def may_be_cut_short(self) -> bool:
+        """
+        Whether the reference may be the length of an answer that was cut short, others being whole.
+        """
+        if not self.reference or self.alone is not None or self.others.most <= self.non_2xx.least:
+            return False
+        if self.cause in {Cause.FIRST_RESPONSE, Cause.ERROR_ANSWERS}:
+            return False
+        return self.other_bytes is None or self.other_bytes > self.reference
+
+    @cached_property
+    def good(self) -> Span:
+        """
+        The good answers, whatever the first one was.
+        """
+        whole = self.good_if_first_is_whole
+        return Span(0, whole.most) if self.may_be_cut_short else whole
+
+    @cached_property
+    def good_if_first_is_whole(self) -> Span:
+        """
+        The good answers if the first one was not cut short.
+        """
+        if self.transferred == 0:
+            return Span(0, 0)
+        complete, bad, errors = self.complete, self.non_2xx.most, self.errors
+        least = 0
+        errors_at_least = max(0, errors.least - self.late)
+        non_2xx_at_least = max(0, self.non_2xx.least - self.unfinished)
+        most = complete - max(non_2xx_at_least, errors_at_least)
+        if self.alone is not None:
+            # What was reset is among the others, as far as these are enough.
+            reset = max(0, errors.least - (complete - self.alone))
+            least, most = self.alone - reset - bad, self.alone - non_2xx_at_least
+            most -= max(0, reset - min(self.late, complete - self.alone))
+        elif self.cause is Cause.FIRST_RESPONSE:
+            least, most = self.alike or 0, min(most, self.alike or 0)
+        elif self.cause is Cause.ERROR_ANSWERS:
+            least = most = complete - self.length.most
+        elif self.reference:
+            least = complete - self.others.most - bad
+        elif self.length.most and self.alike is not None:
+            answered = 0 if self.non_2xx.least == self.alike else self.alike
+            least, most = self.alike - bad, min(most, answered)
+        elif self.all_answered:
+            least = complete - bad - errors.most
+        elif self.reference is None:
+            least = self.whole - bad
+        most = max(0, min(complete, most))
+        return Span(max(0, min(least, most)), most)
+
+    @cached_property
+    def likely(self) -> int | None:
+        """
+        The good answers of the one reading that is far more likely than others, if there is one.
+        """
+        non_2xx, length = self.non_2xx.exact, self.length.exact
+        if self.good.exact is not None:
+            return self.good.exact
+        if non_2xx is None or length is None or self.errors.exact is None:
+            return None
+        if length == 0 and not self.errors.most:
+            return self.complete - non_2xx
+        return self._likely_by_lengths(length, non_2xx) if self.reference else None
+
+    def _likely_by_lengths(self, length: int, non_2xx: int) -> int | None:
+        matching = self.complete - length
+        if self.html == (self.reference or 0) * matching and non_2xx in {0, matching}:
+            # The others have no body: they received nothing, or nothing else but error pages.
+            return matching - non_2xx if (self.transferred or 0) % (matching or 1) == 0 else None
+        if self.errors.most:
+            return None
+        if non_2xx == length:
+            return matching
+        return length if 0 < non_2xx == matching < length and self.other_bytes else None
+
+
+def account_of(output: AbOutput) -> Account:
+    """
+    The account of an output with a number of complete requests.
+    """
+    complete, failed = output.requests_completed or 0, output.requests_failed
+    anything = Span(0, complete)
+
+    def printed(*kinds: int | None, unknown: Span = anything) -> Span:
+        known = [kind for kind in kinds if kind is not None]
+        return unknown if len(known) < len(kinds) else Span(sum(known), sum(known))
+
+    at_most_failed = anything if failed is None else Span(0, min(failed, complete))
+    compared = not output.document_length_variable and output.workers is None
+    reference = output.document_length if compared else None
+    length = printed(output.failed_length, unknown=at_most_failed)
+    errors = printed(output.failed_receive, output.write_errors or 0, unknown=at_most_failed)
+    concurrency = complete if output.concurrency is None else output.concurrency
+    old = output.version is not None and output.version != CURRENT
+    kept = output.keep_alive_requests or 0
+    # Before 2.2.9, kept connections make requests beyond the last one.
+    whole = max(0, min(kept, complete) - (concurrency if old else 0))
+    if output.workers is not None:
+        # The trunk: a request fails once, and not by its length.
+        one_length = output.document_length or 0
+        if failed is not None and output.bytes_html == one_length * (complete - failed):
+            whole = complete - failed
+        errors = printed(failed)
+    if not compared:
+        length = Span(0, 0)
+    elif output.document_length is None and not length.most and not errors.most:
+        # One length for all: the bytes tell which.
+        each, rest = divmod(output.bytes_html or 0, complete)
+        reference = None if rest else each or None
+    late = concurrency if old and kept else 0
+    if output.workers is None:
+        # After the last one, ab counts what else the same poll told (``test``). Where no more than
+        # asked for were sent, a refused connection took the place of each of these.
+        late = max(late, min(concurrency - 1, errors.most // 2))
+    cut = concurrency if may_be_cut(output) else 0
+    dropped = (output.failed_exceptions or 0) if errors.most or cut else 0
+    return Account(
+        complete=complete,
+        length=Span(min(length.least, complete), min(length.most, complete)),
+        errors=errors,
+        non_2xx=printed(output.responses_non_2xx),
+        compared=compared,
+        reference=reference,
+        html=output.bytes_html,
+        transferred=output.bytes_transferred,
+        whole=whole,
+        late=late,
+        unfinished=late + cut + dropped,
+    )
+
+
+def may_be_cut(output: AbOutput) -> bool:
+    """
+    Whether requests may have been under way at the end: after Ctrl-C or a time limit (-t).
+
+    A limit has whole seconds. ab ends with the first request that ends after it, so the time beyond
+    is at most that of the longest request (``test``). A round number of requests is one that was
+    asked for (-n).
+    """
+    if output.interrupted:
+        return True
+    seconds, complete = output.duration_s, output.requests_completed or 0
+    if seconds is not None and seconds.value + seconds.half_unit < 1:
+        return False
+    digits = str(complete).rstrip("0")
+    if len(digits) <= 2 and complete >= 100 and complete % ROUND == 0:
+        return False
+    longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
+    if seconds is None or longest is None:
+        return True
+    beyond_s = seconds.value % 1
+    return beyond_s <= (longest.value + 1) / 1e3
+
+
+def _rarely_even(divisor: int) -> bool:
+    """
+    Whether a product of two whole numbers is seldom divided by this one.
+
+    By n it is divided with the mean of gcd(i, n) / n over i = 1 … n (Pillai, 1933).
+    """
+    if divisor > SURELY_RARE:
+        return True
+    shared = sum(math.gcd(one, divisor) for one in range(1, divisor + 1))
+    return shared <= CHANCE * divisor**2

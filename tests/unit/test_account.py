@@ -1,0 +1,385 @@
+"""
+What ab's counts and bytes allow: the range of good answers, and what the length failures are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analysis.audit.account import may_be_cut
+from analysis.audit.findings import Finding, Severity
+from analysis.audit.reliability import reliability
+from experiments.records.ab.numbers import Printed
+from experiments.records.ab.output import AbOutput, read_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOTHING_FAILED = AbOutput(
+    version="2.3",
+    document_length=45,
+    concurrency=10,
+    duration_s=Printed(0.5, 0.0005),
+    requests_completed=1000,
+    requests_failed=0,
+    failed_connect=0,
+    failed_receive=0,
+    failed_length=0,
+    failed_exceptions=0,
+    write_errors=0,
+    responses_non_2xx=0,
+    bytes_transferred=352_000,
+    bytes_html=45_000,
+)
+
+
+def output(**changes: Any) -> AbOutput:  # noqa: ANN401 - of the fields' types
+    """
+    A thousand good answers of 45 bytes, with changes.
+    """
+    return dataclasses.replace(NOTHING_FAILED, **changes)
+
+
+def failing(**changes: Any) -> AbOutput:  # noqa: ANN401 - of the fields' types
+    """
+    The same, with failures that add up.
+    """
+    changed = output(**changes)
+    kinds = (changed.failed_receive, changed.failed_length, changed.failed_exceptions)
+    return dataclasses.replace(changed, requests_failed=sum(kind or 0 for kind in kinds))
+
+
+def found(of: AbOutput) -> tuple[Finding, Finding]:
+    """
+    The finding on the lengths, and the one on the good answers.
+    """
+    length, good = reliability(of)
+    return length, good
+
+
+def good(of: AbOutput) -> tuple[int, int]:
+    """
+    The limits of the good answers.
+    """
+    values: Mapping[str, Any] = found(of)[1].values
+    return values["good_at_least"], values["good_at_most"]
+
+
+def cause(of: AbOutput) -> str:
+    """
+    What the length failures are.
+    """
+    return str(found(of)[0].values["cause"])
+
+
+def test_equal_answers_without_a_failure_are_all_good() -> None:
+    """
+    A length other than zero proves an answer, and no non-2xx its status.
+    """
+    length, all_good = found(output())
+    assert (length.severity, all_good.severity) == (Severity.OK, Severity.OK)
+    assert good(output()) == (1000, 1000)
+    assert all_good.text.startswith("100 % good: each of 1000 requests had an answer")
+    one = output(requests_completed=1, bytes_html=45, bytes_transferred=352)
+    assert "the request had an answer" in found(one)[1].text
+
+
+@pytest.mark.parametrize(
+    ("receive", "exceptions", "words"),
+    [
+        (527, 0, "their connections were reset or refused"),
+        (527, 527, "their connections were reset or refused"),
+        (0, 527, "the server closed the connection without an answer"),
+        (
+            100,
+            0,
+            "the server closed the connection without an answer, or it was reset (Receive: 100)",
+        ),
+    ],
+)
+def test_a_request_that_received_nothing_counts_once(
+    receive: int, exceptions: int, words: str
+) -> None:
+    """
+    However many kinds of failures it is counted under: all bytes belong to the others.
+    """
+    of = failing(
+        failed_receive=receive,
+        failed_length=527,
+        failed_exceptions=exceptions,
+        bytes_html=473 * 45,
+        bytes_transferred=473 * 352,
+        concurrency=1000,
+    )
+    assert good(of) == (473, 473)
+    assert cause(of) == "unanswered"
+    assert f"527 requests received nothing: {words}" in found(of)[0].text
+    assert "47.3 % good (473 of 1000)" in found(of)[1].text
+
+
+def test_the_kinds_of_failures_may_be_missing_where_the_bytes_decide() -> None:
+    """
+    The line in parentheses says nothing that the bytes do not.
+    """
+    of = output(
+        requests_failed=1054,
+        failed_receive=None,
+        failed_length=None,
+        bytes_html=473 * 45,
+        bytes_transferred=473 * 352,
+    )
+    assert good(of) == (473, 473)
+    assert good(dataclasses.replace(of, bytes_transferred=None))[0] == 0
+
+
+def test_a_reset_after_a_whole_answer_is_not_good() -> None:
+    """
+    More resets than other lengths: some of them had the whole answer.
+    """
+    assert good(failing(failed_receive=7, failed_exceptions=7)) == (993, 993)
+
+
+def test_failures_of_unknown_overlap_are_between_the_largest_kind_and_the_sum() -> None:
+    """
+    Where answers were cut short by resets, the bytes do not decide.
+    """
+    of = failing(failed_receive=30, failed_length=50, bytes_html=950 * 45 + 11, concurrency=1)
+    assert good(of) == (0, 970)
+    assert (
+        "92 % to 97 % good (920 to 970 of 1000) if the first response was whole"
+        in found(of)[1].text
+    )
+
+
+def test_the_first_response_that_was_an_error_page_makes_good_answers_fail() -> None:
+    """
+    As many answers have the reference length as are non-2xx, and the others have one length.
+    """
+    of = failing(
+        document_length=207,
+        failed_length=996,
+        responses_non_2xx=4,
+        bytes_html=4 * 207 + 996 * 1542,
+        bytes_transferred=4 * 400 + 996 * 1700,
+    )
+    assert (cause(of), good(of)) == ("first_response", (996, 996))
+    assert "996 length failures are the good answers (1542 bytes each)" in found(of)[0].text
+
+
+def test_the_artefact_is_not_claimed_where_the_bytes_do_not_bear_it_out() -> None:
+    """
+    Every second connection closed without a byte: the counts are those of the artefact.
+    """
+    of = failing(
+        document_length=96,
+        requests_completed=100_000,
+        failed_length=50_000,
+        failed_exceptions=9,
+        responses_non_2xx=50_000,
+        keep_alive_requests=50_000,
+        bytes_html=50_000 * 96,
+        bytes_transferred=50_000 * 265,
+    )
+    length, reliable = found(of)
+    assert cause(of) == "unclear"
+    assert "closed the connection without an answer, as it may between two requests" in length.text
+    # Error pages without a body would be counted so, too.
+    assert good(of) == (0, 50_000)
+    assert reliable.text.startswith("Most likely 0 % good (0 of 100000)")
+
+
+@pytest.mark.parametrize("bodies", [4 * 207 + 996 * 1542 + 1, 4 * 207 + 400 * 1542 + 196 * 1000])
+def test_a_division_that_leaves_a_rest_claims_no_artefact(bodies: int) -> None:
+    """
+    Some of the others may have received nothing, or less.
+    """
+    of = failing(document_length=207, failed_length=996, responses_non_2xx=4, bytes_html=bodies)
+    assert cause(of) == "unclear"
+    assert good(of) == (0, 996)
+    assert "Most likely they are the good answers" in found(of)[0].text
+
+
+def test_few_answers_divide_by_chance() -> None:
+    """
+    Twelve goods of twice the length and twelve closed connections have the same mean.
+    """
+    of = failing(
+        requests_completed=25,
+        document_length=20,
+        failed_length=24,
+        responses_non_2xx=1,
+        bytes_html=20 + 24 * 100,
+    )
+    assert (cause(of), good(of)) == ("unclear", (0, 24))
+
+
+@pytest.mark.parametrize(
+    ("answered", "received"), [(999, (999, 999)), (473, (473, 473)), (0, (0, 0))]
+)
+def test_a_first_request_without_an_answer_is_found_by_the_length_zero(
+    answered: int, received: tuple[int, int]
+) -> None:
+    """
+    Whatever has a body is a length failure then, and good.
+    """
+    of = failing(
+        document_length=0,
+        failed_length=answered,
+        bytes_html=answered * 45,
+        bytes_transferred=answered * 352,
+    )
+    assert good(of) == received
+    assert cause(of) == ("first_empty" if answered else "none")
+    if not answered:
+        assert found(of)[1].text == "0 % good: nothing was received for any of 1000 requests."
+
+
+def test_a_good_answer_before_a_reset_is_not_among_the_length_failures() -> None:
+    """
+    The reset takes its place as the reference: 998 length failures, 999 good answers.
+    """
+    of = failing(
+        document_length=0,
+        failed_length=998,
+        failed_receive=1,
+        bytes_html=999 * 45,
+        bytes_transferred=999 * 352,
+    )
+    assert good(of) == (999, 999)
+
+
+@pytest.mark.parametrize(
+    ("length", "non_2xx", "bodies", "expected", "limits"),
+    [
+        (0, 4, 0, "none", (996, 996)),
+        (767, 767, 767 * 173, "error_answers", (233, 233)),
+        (4, 4, 4 * 20, "unclear", (992, 996)),
+        (10, 4, 10 * 20, "unclear", (0, 996)),
+        (900, 0, 900 * 46 + 7, "varying", (0, 1000)),
+        (900, 0, 40, "varying", (100, 1000)),
+    ],
+)
+def test_what_length_failures_are(
+    length: int, non_2xx: int, bodies: int, expected: str, limits: tuple[int, int]
+) -> None:
+    """
+    Error pages, which count once, pages that vary, or one of both.
+    """
+    of = failing(
+        failed_length=length,
+        responses_non_2xx=non_2xx,
+        bytes_html=(1000 - length) * 45 + bodies,
+        bytes_transferred=None,
+    )
+    assert (cause(of), good(of)) == (expected, limits)
+
+
+def test_longer_answers_make_the_first_one_suspect() -> None:
+    """
+    Both readings are said: the first one was whole, or it was cut short.
+    """
+    of = failing(failed_length=7, bytes_html=993 * 45 + 7 * 60)
+    assert found(of)[1].text.startswith(
+        "99.3 % to 100 % good (993 to 1000 of 1000) if the first response was whole, else at most "
+        "7 answers of another length"
+    )
+    shorter = failing(failed_length=7, bytes_html=993 * 45 + 7)
+    assert "if the first response" not in found(shorter)[1].text
+
+
+def test_a_missing_line_widens_the_range() -> None:
+    """
+    How many were non-2xx is not known, so that none may have been good.
+    """
+    assert good(output(responses_non_2xx=None, bytes_transferred=None)) == (0, 1000)
+    only_a_head = AbOutput(requests_completed=1000, document_length=45)
+    (not_checked,) = reliability(only_a_head)
+    assert not_checked.values["missing"] == ["Failed requests"]
+
+
+@pytest.mark.parametrize(
+    "line", ["Total transferred: 352000 bytes", "HTML transferred: 45000 bytes"]
+)
+def test_a_line_after_the_non_2xx_proves_that_there_were_none(line: str) -> None:
+    """
+    Either is printed after them, and one of both may be missing.
+    """
+    (read,) = read_outputs(f"Complete requests: 1000\nFailed requests: 0\n{line}\n")
+    assert read.responses_non_2xx == 0
+    assert read.keep_alive is False
+
+
+def test_lengths_that_were_not_compared_hide_closed_connections() -> None:
+    """
+    With -l, only equal bytes for all, or kept connections, prove that all were answered.
+    """
+    free = output(document_length=None, document_length_variable=True)
+    assert good(free) == (1000, 1000)
+    varied = dataclasses.replace(free, bytes_html=45_001)
+    length, reliable = found(varied)
+    assert length.text == "Lengths were not compared (-l)."
+    assert good(varied) == (0, 1000)
+    assert reliable.severity is Severity.NOTE
+    assert reliable.text.startswith("Most likely 100 % good (1000 of 1000)")
+    assert good(dataclasses.replace(varied, keep_alive_requests=990, responses_non_2xx=3)) == (
+        987,
+        997,
+    )
+
+
+def test_heads_that_were_cut_off_are_no_answers() -> None:
+    """
+    17 bytes each hold no status and a header.
+    """
+    of = output(document_length=0, bytes_html=0, bytes_transferred=17_000)
+    assert good(of) == (0, 1000)
+
+
+def test_the_trunk_counts_a_failed_request_once_and_compares_no_lengths() -> None:
+    """
+    Its failures have no kind, so that their sum is smaller than their number.
+    """
+    of = output(workers=1, requests_failed=9, responses_non_2xx=11, bytes_html=991 * 45)
+    assert good(of) == (980, 989)
+    assert found(of)[0].text == "Lengths were not compared (this version does not)."
+    assert good(dataclasses.replace(of, bytes_html=991 * 45 - 1))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "longest_ms", "requests", "cut"),
+    [
+        (0.9, 100, 737, False),
+        (4.05, 100, 737, True),
+        (4.5, 100, 737, False),
+        (4.05, 100, 750, False),
+    ],
+)
+def test_requests_under_way_count_only_where_a_time_limit_may_have_ended_the_run(
+    seconds: float, longest_ms: int, requests: int, *, cut: bool
+) -> None:
+    """
+    A limit has whole seconds, and a round number of requests was asked for.
+    """
+    of = output(
+        requests_completed=requests,
+        bytes_html=45 * requests,
+        responses_non_2xx=4,
+        duration_s=Printed(seconds, 0.0005),
+        percentiles_ms={100: Printed(longest_ms, 0.5)},
+    )
+    assert may_be_cut(of) is cut
+    assert good(of) == (requests - 4, requests if cut else requests - 4)
+    assert may_be_cut(dataclasses.replace(of, interrupted=True))
+
+
+def test_nearly_all_is_not_all() -> None:
+    """
+    One failure in a million is not rounded to 100 %.
+    """
+    of = output(
+        requests_completed=10**6, responses_non_2xx=1, bytes_html=45 * 10**6, bytes_transferred=None
+    )
+    assert "more than 99.99 % good (999999 of 1000000)" in found(of)[1].text

@@ -174,6 +174,16 @@ class Account:
         return next(filter(_rarely_even, found), None)
 
     @cached_property
+    def good_bytes(self) -> int | None:
+        """
+        The length of the good answers' bodies, if they have one.
+        """
+        if self.cause in {Cause.FIRST_RESPONSE, Cause.FIRST_EMPTY} and self.alike:
+            bodies = (self.html or 0) - (self.reference or 0) * (self.complete - self.length.most)
+            return bodies // self.alike
+        return self.reference
+
+    @cached_property
     def all_answered(self) -> bool:
         """
         Whether every complete request got an answer although no length could show it.

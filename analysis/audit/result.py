@@ -75,8 +75,8 @@ def audit_arms(arms: Mapping[str, Sequence[str]]) -> Result:
     for name, names in arms.items():
         sources = [read_source(file) for file in names]
         files += map(audited, sources)
-        if runs := [output for source in sources for output in source.outputs]:
-            compared.append(Arm(shortened(name), runs))
+        runs = [output for source in sources for output in source.outputs]
+        compared.append(Arm(shortened(name), runs))
     return Result(files, compare(compared) if len(compared) > 1 else [])
 
 

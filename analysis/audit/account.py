@@ -30,8 +30,8 @@ So, with ``n`` complete requests, of which ``m`` have the document's length L an
 
 The range is narrowed only where the bytes decide: where all bytes belong to ``m`` equal answers, or
 where all others have one length. A division may come out even by chance; that chance must be small
-(``CHANCE``). One more thing is assumed: a connection is reset after its whole answer only as far as
-the counts demand it.
+(``CHANCE``). Two more things are assumed: a connection is reset after its whole answer only as far
+as the counts demand it, and no error page has just the length at which answers were cut short.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ class Account:
 
     ``length``, ``errors`` (Receive and Write errors) and ``non_2xx`` are as printed; a missing
     count may be anything. ``compared`` says whether lengths were compared, and ``reference`` is the
-    document's length. ``whole`` answers are known to be whole, whatever their status. ``late``
-    requests may be counted that ended after the last complete one; ``unfinished`` ones, which are
-    no complete ones, may be among the non-2xx.
+    document's length. ``whole`` answers are known to be whole, whatever their status, and
+    ``none_silent`` is whether every request received something. ``late`` requests may be counted
+    that ended after the last complete one; ``unfinished`` ones, which are no complete ones, may be
+    among the non-2xx.
     """
 
     complete: int
@@ -113,6 +114,7 @@ class Account:
     html: int | None
     transferred: int | None
     whole: int
+    none_silent: bool
     late: int
     unfinished: int
 
@@ -165,13 +167,25 @@ class Account:
         others, errors = self.length.exact, self.errors.exact
         if self.reference:
             total = (self.html or 0) - self.reference * (self.complete - others)
-            candidates = [others - errors]
+            candidates = [others - errors] if self._no_fewer(total, others - errors) else []
         else:
             # The heads of answers without a body would be in the rest of the second division.
             total = math.gcd(self.html or 0, self.transferred or 1)
             candidates = [others, others + 1] if errors else [others]
         found = [one for one in candidates if one > 0 and total > 0 and total % one == 0]
         return next(filter(_rarely_even, found), None)
+
+    def _no_fewer(self, total: int, answers: int) -> bool:
+        """
+        Whether as many answers have these bytes, and not fewer, where connections were kept.
+
+        A server may close each before its second answer, and half is a divisor.
+        """
+        silent = self.complete - self.whole
+        if not self.whole:
+            return True
+        fewer = range(max(1, answers - silent), answers)
+        return silent <= SURELY_RARE and all(total % one for one in fewer)
 
     @cached_property
     def good_bytes(self) -> int | None:
@@ -190,7 +204,9 @@ class Account:
         """
         if self.whole >= self.complete:
             return True
-        if self.reference or self.length.most or not self.transferred or self.html is None:
+        if not self.none_silent or self.reference or self.length.most:
+            return False
+        if not self.transferred or self.html is None:
             return False
         even = math.gcd(self.html, self.transferred) % self.complete == 0
         heads = self.transferred - self.html >= LEAST_HEAD_BYTES * self.complete
@@ -331,6 +347,7 @@ def account_of(output: AbOutput) -> Account:
         # One length for all: the bytes tell which.
         each, rest = divmod(output.bytes_html or 0, complete)
         reference = None if rest else each or None
+    waiting = output.time_ms("waiting", "min")
     late = concurrency if old and kept else 0
     if output.workers is None:
         # After the last one, ab counts what else the same poll told (``test``). Where no more than
@@ -348,6 +365,8 @@ def account_of(output: AbOutput) -> Account:
         html=output.bytes_html,
         transferred=output.bytes_transferred,
         whole=whole,
+        # Who receives nothing has no time from the request to the first byte.
+        none_silent=not old and waiting is not None and waiting.value >= 1,
         late=late,
         unfinished=late + cut + dropped,
     )

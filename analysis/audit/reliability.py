@@ -146,44 +146,50 @@ def _without_a_body(output: AbOutput, account: Account) -> str:
 
 
 def _good(output: AbOutput, account: Account) -> Finding:
-    complete, good, likely = account.complete, account.good, account.likely
-    failed, non_2xx = output.requests_failed, output.responses_non_2xx
-    as_printed = None if failed is None else max(0, complete - failed)
+    complete, good, failed = account.complete, account.good, output.requests_failed
     values = {
         "requests_completed": complete,
-        "as_printed": as_printed,
+        "as_printed": None if failed is None else max(0, complete - failed),
         "good_at_least": good.least,
         "good_at_most": good.most,
-        "good_most_likely": likely,
+        "good_most_likely": account.likely,
     }
-    if good.exact == complete and not failed:
-        each = "the request" if complete == 1 else f"each of {complete} requests"
-        same = " and the same length" if account.compared and complete > 1 else ""
-        text = f"100 % good: {each} had an answer with status 2xx{same}."
-        return Finding("reliability", Severity.OK, text, values)
-    shown = _in_words(account)
+    severity, text = Severity.WARNING, f"{_in_words(account)}{_about_failed(output, account)}."
     if account.transferred == 0:
         each = "the only request" if complete == 1 else f"any of {complete} requests"
         text = f"0 % good: nothing was received for {each}."
-        return Finding("reliability", Severity.WARNING, text, values)
-    if likely == complete and not failed:
-        text = f"{shown}; no failure was counted, but an answer without a body looks like none."
-        return Finding("reliability", Severity.NOTE, text, values)
-    why = []
-    if failed:
-        kinds = (output.failed_receive, output.failed_length, output.failed_exceptions)
-        if sum(map(bool, kinds)) > 1:
-            why.append("counts one request under several kinds")
-        if output.failed_length and good.most > complete - output.failed_length:
-            why.append(f"includes differing lengths ({output.failed_length})")
-    if non_2xx:
-        why.append(f"omits non-2xx ({non_2xx})")
-    elif non_2xx is None:
-        why.append("omits non-2xx, which are not known here")
-    about = (
-        f"; “Failed requests” ({failed}) {' and '.join(why)}" if why and failed is not None else ""
-    )
-    return Finding("reliability", Severity.WARNING, f"{shown}{about}.", values)
+    elif good.exact == complete and not failed:
+        each = "the request" if complete == 1 else f"each of {complete} requests"
+        same = " and the same length" if account.compared and complete > 1 else ""
+        text = f"100 % good: {each} had an answer with status 2xx{same}."
+        severity = Severity.OK
+    elif account.likely == complete and not failed:
+        text = (
+            f"{_in_words(account)}: no failure was counted, but here a connection that is closed "
+            "without an answer is none either."
+        )
+        severity = Severity.NOTE
+    return Finding("reliability", severity, text, values)
+
+
+def _about_failed(output: AbOutput, account: Account) -> str:
+    """
+    In what “Failed requests” is not the number of bad ones.
+    """
+    failed, length, non_2xx = output.requests_failed, output.failed_length, output.responses_non_2xx
+    if failed is None:
+        return ""
+    about = []
+    kinds = (output.failed_receive, length, output.failed_exceptions)
+    if sum(map(bool, kinds)) > 1:
+        about.append("counts one request under several kinds")
+    if length and account.good.most > account.complete - length:
+        about.append(f"includes differing lengths ({length})")
+    if non_2xx != 0:
+        about.append(f"omits non-2xx ({'not known here' if non_2xx is None else non_2xx})")
+    *others, last = about or [""]
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"; “Failed requests” ({failed}) {listed}" if listed else ""
 
 
 def _in_words(account: Account) -> str:

@@ -202,6 +202,22 @@ def test_a_division_that_leaves_a_rest_claims_no_artefact(bodies: int) -> None:
     assert "Most likely they are the good answers" in found(of)[0].text
 
 
+def test_closings_of_kept_connections_are_no_good_answers() -> None:
+    """
+    After two error pages, every second request is closed: half of the length failures are good.
+    """
+    of = failing(
+        document_length=207,
+        failed_length=998,
+        responses_non_2xx=2,
+        keep_alive_requests=501,
+        bytes_html=2 * 207 + 499 * 1542,
+    )
+    assert (cause(of), good(of)) == ("unclear", (0, 998))
+    kept = dataclasses.replace(of, keep_alive_requests=990, bytes_html=2 * 207 + 998 * 1542)
+    assert (cause(kept), good(kept)) == ("first_response", (998, 998))
+
+
 def test_few_answers_divide_by_chance() -> None:
     """
     Twelve goods of twice the length and twelve closed connections have the same mean.
@@ -314,11 +330,15 @@ def test_a_line_after_the_non_2xx_proves_that_there_were_none(line: str) -> None
 
 def test_lengths_that_were_not_compared_hide_closed_connections() -> None:
     """
-    With -l, only equal bytes for all, or kept connections, prove that all were answered.
+    With -l, only kept connections prove answers, or equal bytes for all after a wait.
+
+    Every second connection closed without a byte has equal bytes for all, too.
     """
     free = output(document_length=None, document_length_variable=True)
-    assert good(free) == (1000, 1000)
-    varied = dataclasses.replace(free, bytes_html=45_001)
+    assert good(free) == (0, 1000)
+    waited = {"waiting": {"min": Printed(1, 0.5)}}
+    assert good(dataclasses.replace(free, connection_times_ms=waited)) == (1000, 1000)
+    varied = dataclasses.replace(free, bytes_html=45_001, connection_times_ms=waited)
     length, reliable = found(varied)
     assert length.text == "Lengths were not compared (-l)."
     assert good(varied) == (0, 1000)
@@ -334,7 +354,10 @@ def test_heads_that_were_cut_off_are_no_answers() -> None:
     """
     17 bytes each hold no status and a header.
     """
-    of = output(document_length=0, bytes_html=0, bytes_transferred=17_000)
+    waited = {"waiting": {"min": Printed(1, 0.5)}}
+    of = output(
+        document_length=0, bytes_html=0, bytes_transferred=17_000, connection_times_ms=waited
+    )
     assert good(of) == (0, 1000)
 
 

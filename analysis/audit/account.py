@@ -30,8 +30,9 @@ So, with ``n`` complete requests, of which ``m`` have the document's length L an
 
 The range is narrowed only where the bytes decide: where all bytes belong to ``m`` equal answers, or
 where all others have one length. A division may come out even by chance; that chance must be small
-(``CHANCE``). Two more things are assumed: a connection is reset after its whole answer only as far
-as the counts demand it, and no error page has just the length at which answers were cut short.
+(``CHANCE``). Three more things are assumed: a connection is reset after its whole answer only as
+far as the counts demand it; no error page has just the length at which answers were cut short; and
+a time limit or Ctrl-C does not stop at a round number of requests.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ SURELY_RARE = 100_000
 LEAST_HEAD_BYTES = 30
 """Fewer are a head that was cut off: a status line and one header have more."""
 
-ROUND = 50
-"""A number of 100 requests or more that this divides, with two digits before its zeros, is a -n."""
+FEW_ERRORS = 0.1
+"""With a larger share of errors, they may follow a pattern, in which divisions come out even."""
 
 
 class Cause(Enum):
@@ -229,7 +230,8 @@ class Account:
         non_2xx, matching = self.non_2xx.exact, self.complete - self.length.most
         if self.alone is not None:
             return Cause.UNANSWERED
-        if self.alike and matching == non_2xx != self.alike:
+        few = matching <= FEW_ERRORS * self.complete
+        if self.alike and few and matching == non_2xx != self.alike:
             return Cause.FIRST_RESPONSE
         if self.alike and self.alike == non_2xx != matching:
             return Cause.ERROR_ANSWERS
@@ -377,16 +379,15 @@ def may_be_cut(output: AbOutput) -> bool:
     Whether requests may have been under way at the end: after Ctrl-C or a time limit (-t).
 
     A limit has whole seconds. ab ends with the first request that ends after it, so the time beyond
-    is at most that of the longest request (``test``). A round number of requests is one that was
-    asked for (-n).
+    is at most that of the longest request (``test``). A number of requests with one digit before
+    its zeros (two from 1000 on) is one that was asked for (-n).
     """
     if output.interrupted:
         return True
     seconds, complete = output.duration_s, output.requests_completed or 0
     if seconds is not None and seconds.value + seconds.half_unit < 1:
         return False
-    digits = str(complete).rstrip("0")
-    if len(digits) <= 2 and complete >= 100 and complete % ROUND == 0:
+    if len(str(complete).rstrip("0")) <= (1 if complete < 1000 else 2) and complete >= 100:
         return False
     longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
     if seconds is None or longest is None:

@@ -218,6 +218,20 @@ def test_closings_of_kept_connections_are_no_good_answers() -> None:
     assert (cause(kept), good(kept)) == ("first_response", (998, 998))
 
 
+def test_errors_in_a_pattern_claim_no_artefact() -> None:
+    """
+    An error, a good answer and a closed connection in turn: half of the failures had no byte.
+    """
+    of = failing(
+        requests_completed=519,
+        document_length=180_009,
+        failed_length=346,
+        responses_non_2xx=173,
+        bytes_html=173 * 180_009 + 173 * 90_000,
+    )
+    assert (cause(of), good(of)) == ("unclear", (0, 346))
+
+
 def test_few_answers_divide_by_chance() -> None:
     """
     Twelve goods of twice the length and twelve closed connections have the same mean.
@@ -377,7 +391,9 @@ def test_the_trunk_counts_a_failed_request_once_and_compares_no_lengths() -> Non
         (0.9, 100, 737, False),
         (4.05, 100, 737, True),
         (4.5, 100, 737, False),
-        (4.05, 100, 750, False),
+        (4.05, 100, 750, True),
+        (4.05, 100, 700, False),
+        (4.05, 100, 7500, False),
     ],
 )
 def test_requests_under_way_count_only_where_a_time_limit_may_have_ended_the_run(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import ResultsError
-from experiments.records.failures import FAILURES_IN_A_ROW, set_aside
+from experiments.records.failures import FAILURES_IN_A_ROW, Failures
 from experiments.records.files import MANIFEST, runs_in
 from experiments.records.manifest import COMPLETE, RUNNING
 from experiments.records.store import read_manifest, read_trials
@@ -40,7 +40,7 @@ def is_spent(manifest: Manifest, trials: Iterable[TrialRecord]) -> bool:
     """
     Whether all variants of a run failed so often that another session would set all of them aside.
     """
-    return {variant.name for variant in manifest.variants} <= set_aside(trials).keys()
+    return {variant.name for variant in manifest.variants} <= Failures(trials).set_aside().keys()
 
 
 def is_measured(manifest: Manifest) -> bool:

@@ -13,7 +13,8 @@ from analysis.audit.account import may_be_cut
 from analysis.audit.findings import Finding, Severity
 from analysis.audit.reliability import reliability
 from experiments.records.ab.numbers import Printed
-from experiments.records.ab.output import AbOutput, read_outputs
+from experiments.records.ab.output import AbOutput
+from experiments.records.ab.splitting import read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -337,7 +338,7 @@ def test_a_line_after_the_non_2xx_proves_that_there_were_none(line: str) -> None
     """
     Either is printed after them, and one of both may be missing.
     """
-    (read,) = read_outputs(f"Complete requests: 1000\nFailed requests: 0\n{line}\n")
+    (read,) = read_outputs(["Complete requests: 1000", "Failed requests: 0", line])
     assert read.responses_non_2xx == 0
     assert read.keep_alive is False
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, get_origin, get_type_hints
 
 from experiments.errors import HostError
 from experiments.lab.bootstrap import EPOCH_S
+from experiments.processes import stops_handled_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,9 @@ class CachedBuild:
         if error is None:
             return
         free = shutil.disk_usage(self.partial).free
-        remove(self.partial)
+        # The command ends anyway, and a stop that comes now must not leave half of the build.
+        with stops_handled_by(lambda _number, _frame: None):
+            remove(self.partial)
         if isinstance(error, OSError):
             said = f"the {self._kind} cannot be built: {error}"
         elif isinstance(error, HostError) and free < self._needed_bytes / 100:

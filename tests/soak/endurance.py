@@ -51,7 +51,7 @@ every = 4
 """A variants file: bringing Docker up takes most of a block's time."""
 
 SEGMENTS = 10
-"""Of the second half of a run; the mean of one depends little on that of the next."""
+"""Of the second half of a run; what one shows depends little on the next."""
 
 
 def endure(blocks: int, folder: Path) -> Iterator[dict[str, Any]]:
@@ -162,13 +162,12 @@ def growth(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]
     """
     The slope per block, and the half-width of its 95 % confidence interval.
 
-    Of the means of segments, because what a process holds after one block depends on the one
-    before, and the interval of a line through all blocks would be too narrow.
+    Through the least value of each segment: a sample may come when the next block has begun, and
+    what a process holds after one block depends on the one before.
     """
-    if np.ptp(values) == 0:
-        return 0.0, 0.0
     segments = np.array_split(np.arange(len(values)), min(SEGMENTS, len(values)))
-    fit = stats.linregress(
-        [each.mean() for each in segments], [values[each].mean() for each in segments]
-    )
+    least = [values[each].min() for each in segments]
+    if np.ptp(least) == 0:
+        return 0.0, 0.0
+    fit = stats.linregress([each.mean() for each in segments], least)
     return float(fit.slope), float(stats.t.ppf(0.975, len(segments) - 2) * fit.stderr)

@@ -340,14 +340,16 @@ def own_traceback(lines: Sequence[str]) -> str:
     """
     The last line of the first traceback through the project's code; empty without one.
 
-    A tool that a build calls may end in one of its own, which the error then quotes.
+    Others are nox's own, or an error quotes them: of a service, or of a tool of a build.
     """
     own = False
     for line in lines:
         if line.startswith("Traceback"):
             own = False
         elif line.startswith("  "):
-            own = own or any(f'"{place}/' in line for place in (PROJECT, PROJECT_IN_LAB))
+            path = line.partition('"')[2].partition('"')[0]
+            place = path.removeprefix(f"{PROJECT}/").removeprefix(f"{PROJECT_IN_LAB}/")
+            own = own or (place != path and not place.startswith(("services/", ".nox/")))
         elif own and line.strip():
             return line
     return ""

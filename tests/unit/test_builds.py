@@ -23,7 +23,7 @@ from experiments.lab import cached_build, userland
 from experiments.lab.bootstrap import run_step
 from experiments.lab.cached_build import CachedBuild, read_marker, remove_leftovers
 from experiments.machines import libvirt
-from experiments.processes import PROC
+from experiments.processes import PROC, interrupt, stops_handled_by
 
 MARKER = "made.json"
 PARTS = ("root", "image", "disk")
@@ -103,11 +103,11 @@ def test_what_interrupted_builds_left_goes_although_none_is_built_again(tmp_path
     """
     for name in ("userland/1.partial/root", "box/2.partial", "wheels/3.partial/scratch"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("userland/1", "wheels/4", "labs/scratch"):
+    for name in ("userland/1", "wheels/4", "labs/note"):
         (tmp_path / name).mkdir(parents=True)
     remove_leftovers(tmp_path)
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*"))
-    assert left == ["labs/scratch", "userland/1", "wheels/4"]
+    assert left == ["labs/note", "userland/1", "wheels/4"]
 
 
 def test_what_a_dying_process_still_writes_is_removed_too(
@@ -353,3 +353,23 @@ def test_an_image_that_was_being_copied_goes_with_the_vm(tmp_path: Path) -> None
     libvirt.remove_image(image)
     libvirt.remove_image(image)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_stop_while_a_failed_build_is_removed_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A tree of a system takes seconds to remove.
+    """
+
+    def stopped(directory: Path) -> None:
+        if directory.exists():
+            signal.raise_signal(signal.SIGTERM)
+            shutil.rmtree(directory)
+
+    monkeypatch.setattr("experiments.lab.cached_build.remove", stopped)
+    made = CachedBuild(tmp_path, "box", "2", 0, lambda _: None)
+    msg = "a step failed"
+    with stops_handled_by(interrupt), pytest.raises(HostError, match=msg), made:
+        raise HostError(msg)
+    assert not list((tmp_path / "box").iterdir())

@@ -143,11 +143,16 @@ def test_a_signal_that_a_run_may_survive_does_not_end_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "told"), [(PROJECT / "noxfile.py", "KeyboardInterrupt"), ("/usr/bin/mmtarfilter", "")]
+    ("place", "told"),
+    [
+        (PROJECT / "noxfile.py", "KeyboardInterrupt"),
+        ("/usr/bin/mmtarfilter", ""),
+        ("/srv/bridgetoll/services/gateway/app.py", ""),
+    ],
 )
 def test_only_a_traceback_of_the_project_is_a_fault(place: Path | str, told: str) -> None:
     """
-    A tool of a killed build may have one of its own.
+    A tool of a killed build, or a killed service, may have one of its own.
     """
     frames = [f'  File "{place}", line 1, in <module>', "    x()"]
     lines = ["said", "Traceback (most recent call last):", *frames, "KeyboardInterrupt", "error: x"]
@@ -357,6 +362,8 @@ def test_noise_around_a_level_is_flat() -> None:
     values = 100 + np.random.default_rng(1).normal(0, 5, 100)
     slope, margin = growth(values)
     assert abs(slope) < margin
+    # Samples that come when the next block has begun.
+    assert growth(np.array([50.0, 50.0, 70.0, 50.0] * 25)) == (0.0, 0.0)
 
 
 def test_the_root_of_a_tree_is_a_process(tmp_path: Path) -> None:

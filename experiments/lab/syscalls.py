@@ -2,9 +2,9 @@
 The lab's filter of system calls: it denies what neither namespaces nor capabilities divide.
 
 It stops a service that has no filter of Docker's from reaching the machine by such a call. All
-other calls are allowed whatever their arguments, and the kernel (5.11 and later) then keeps the
-answer, so that they cost next to nothing; only ``socket``, ``clone`` and ``unshare`` are judged by
-their arguments.
+other calls are allowed whatever their arguments, so the kernel (5.11 and later) need not run the
+filter for them; only ``socket``, ``clone`` and ``unshare`` are judged by their arguments.
+docs/method.md says what it costs.
 """
 
 from __future__ import annotations

@@ -43,11 +43,10 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from analysis.audit.versions import candidates
+
 if TYPE_CHECKING:
     from experiments.records.ab.output import AbOutput
-
-CURRENT = "2.3"
-"""The version in the headline of 2.2.9 and later."""
 
 CHANCE = 0.01
 """A division decides if it comes out even by chance at most so often."""
@@ -328,16 +327,19 @@ def account_of(output: AbOutput) -> Account:
         return unknown if len(known) < len(kinds) else Span(sum(known), sum(known))
 
     at_most_failed = anything if failed is None else Span(0, min(failed, complete))
-    compared = not output.document_length_variable and output.workers is None
+    version = candidates(output)[0]
+    compared = not output.document_length_variable and version.lengths_fail
     reference = output.document_length if compared else None
     length = printed(output.failed_length, unknown=at_most_failed)
     errors = printed(output.failed_receive, output.write_errors or 0, unknown=at_most_failed)
     concurrency = complete if output.concurrency is None else output.concurrency
-    old = output.version is not None and output.version != CURRENT
+    # Before 2.2.9, sums of bytes begin again at zero, and kept connections make requests beyond the
+    # last one.
+    old = version.wraps
+    wrapped = old and (output.document_length or 0) * complete >= 2**31
     kept = output.keep_alive_requests or 0
-    # Before 2.2.9, kept connections make requests beyond the last one.
     whole = max(0, min(kept, complete) - (concurrency if old else 0))
-    if output.workers is not None:
+    if not version.lengths_fail:
         # The trunk: a request fails once, and not by its length.
         one_length = output.document_length or 0
         if failed is not None and output.bytes_html == one_length * (complete - failed):
@@ -351,7 +353,7 @@ def account_of(output: AbOutput) -> Account:
         reference = None if rest else each or None
     waiting = output.time_ms("waiting", "min")
     late = concurrency if old and kept else 0
-    if output.workers is None:
+    if version.lengths_fail:
         # After the last one, ab counts what else the same poll told (``test``). Where no more than
         # asked for were sent, a refused connection took the place of each of these.
         late = max(late, min(concurrency - 1, errors.most // 2))
@@ -364,8 +366,8 @@ def account_of(output: AbOutput) -> Account:
         non_2xx=printed(output.responses_non_2xx),
         compared=compared,
         reference=reference,
-        html=output.bytes_html,
-        transferred=output.bytes_transferred,
+        html=None if wrapped else output.bytes_html,
+        transferred=None if wrapped else output.bytes_transferred,
         whole=whole,
         # Who receives nothing has no time from the request to the first byte.
         none_silent=not old and waiting is not None and waiting.value >= 1,

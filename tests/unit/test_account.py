@@ -365,6 +365,15 @@ def test_lengths_that_were_not_compared_hide_closed_connections() -> None:
     )
 
 
+def test_sums_of_bytes_that_began_again_decide_nothing() -> None:
+    """
+    Before 2.2.9 they may have 32 bits.
+    """
+    of = failing(version="2.0.40-dev", document_length=4_000_000, failed_length=5, bytes_html=1_000)
+    assert good(of) == (0, 1000)
+    assert "995 to 1000 of 1000" in found(of)[1].text
+
+
 def test_heads_that_were_cut_off_are_no_answers() -> None:
     """
     17 bytes each hold no status and a header.

@@ -49,12 +49,13 @@ class _Part:
         Take away the reasons after the report, or those that stand alone.
         """
         fields = [value.field for value in self.values]
-        ended = fields.index("requests_completed") if "requests_completed" in fields else -1
-        if self.keys and ended < 0:
+        report = "requests_completed" in fields
+        if self.keys and not report:
             return []
-        faults = [value for value in self.values[ended + 1 :] if value.field == "faults"]
-        self.values = [value for value in self.values if not any(value is each for each in faults)]
-        return faults
+        start = fields.index("requests_completed") if report else 0
+        before, after = self.values[:start], self.values[start:]
+        self.values = before + [value for value in after if value.field != "faults"]
+        return [value for value in after if value.field == "faults"]
 
     def add(self, values: Iterable[Value]) -> None:
         self.values += values

@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from msgspec.structs import replace
-from scipy import stats
 
 from analysis.statistics.intervals import CONFIDENCE, Interval
 from experiments.records.trials import OK, are_good
@@ -291,5 +291,5 @@ def _interval(moments: _Moments, solution: _Solution, contrast: NDArray[np.float
         return Interval(estimate, None, None)
     variance = max(0.0, moments.total - solution.explained) / degrees
     error = math.sqrt(variance * float(contrast @ solution.covariance @ contrast))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
+    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
     return Interval(estimate, estimate - half, estimate + half)

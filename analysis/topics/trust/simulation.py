@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.statistics.estimates import METRICS, pairs_by_block, shared_rounds
 from analysis.statistics.intervals import t_quantile
@@ -243,7 +243,7 @@ def repetitions_needed(spread: float, wanted: float) -> int:
     """
     The minimum number of repetitions for an interval of half-width ``wanted`` (Student's t).
     """
-    count = max(2, math.floor((stats.norm.ppf(1 - SIGNIFICANCE / 2) * spread / wanted) ** 2))
+    count = max(2, math.floor((scipy.stats.norm.ppf(1 - SIGNIFICANCE / 2) * spread / wanted) ** 2))
     while t_quantile(1 - SIGNIFICANCE / 2, count) * spread / math.sqrt(count) > wanted:
         count += 1
     return count
@@ -311,7 +311,7 @@ def in_a_row(twins: Twins, generator: np.random.Generator) -> Judgement:
     one = rows[steps[:, :IN_A_ROW] % len(rows), first]
     other = rows[steps[:, IN_A_ROW:] % len(rows), 1 - first]
     errors = np.sqrt((one.var(axis=1, ddof=1) + other.var(axis=1, ddof=1)) / IN_A_ROW)
-    quantile = stats.t.ppf(1 - SIGNIFICANCE / 2, 2 * IN_A_ROW - 2)
+    quantile = scipy.stats.t.ppf(1 - SIGNIFICANCE / 2, 2 * IN_A_ROW - 2)
     return Judgement(other.mean(axis=1) - one.mean(axis=1), quantile * errors)
 
 
@@ -323,7 +323,7 @@ def once_each(twins: Twins, generator: np.random.Generator) -> Judgement:
     """
     drawn = generator.integers(len(twins.rounds), size=REPLICATES)
     estimates = _different_rounds(twins, drawn, generator)
-    half = stats.norm.ppf(1 - SIGNIFICANCE / 2) * math.sqrt(float(np.mean(estimates**2)))
+    half = scipy.stats.norm.ppf(1 - SIGNIFICANCE / 2) * math.sqrt(float(np.mean(estimates**2)))
     return Judgement(estimates, np.full(REPLICATES, half))
 
 

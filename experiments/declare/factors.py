@@ -88,8 +88,7 @@ FACTORS: dict[str, Factor] = {
     ),
     "confinement": Factor(
         "the primitives of a container, cumulative: a control group; PID, mount, UTS and IPC "
-        "namespaces; an overlay root; Docker's default capabilities; Docker's seccomp filter in "
-        "place of the lab's small one",
+        "namespaces; an overlay root; Docker's default capabilities; Docker's seccomp filter",
         ("none", "cgroups", "namespaces", "overlay", "capabilities", "seccomp"),
         default={"process": "none", "container": "seccomp"},
     ),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.commands import output_of
 from experiments.errors import ComposeError
+from experiments.paths import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +56,13 @@ class ComposeProject:
     chosen: tuple[str, ...]
     config: Mapping[str, Any]
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_own(self) -> bool:
+        """
+        Whether it is made of the checkout's files alone, which are trusted as the runner is.
+        """
+        return all(file.resolve().is_relative_to(SERVICES) for file in self.files)
 
 
 def resolve(

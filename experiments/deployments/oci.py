@@ -80,9 +80,13 @@ def bundle_config(
     root: Path,
     network_namespace_path: str,
     group: str,
+    filtered: bool,
 ) -> dict[str, Any]:
     """
     Docker's specification adapted to this service, without the primitives beyond the confinement.
+
+    With ``filtered`` the lab's filter of system calls takes the place of Docker's, if that is
+    beyond.
 
     Raises DeployError if ``spec`` is empty.
     """
@@ -131,7 +135,9 @@ def bundle_config(
         for target, options in service.tmpfs.items()
     ]
     if not has_primitive(confinement, "seccomp"):
-        linux["seccomp"] = FILTER
+        linux.pop("seccomp", None)
+        if filtered:
+            linux["seccomp"] = FILTER
     if not has_primitive(confinement, "capabilities"):
         plain = oci_names(SERVICE)
         process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), plain)

@@ -90,7 +90,9 @@ class ProcessDeployment:
         self._running: dict[str, _Running] = {}
         self._daemon: DockerDaemon | None = None
         self._stack = ExitStack()
-        self._starter = Starter(site, levels["confinement"], self._stack)
+        self._starter = Starter(
+            site, levels["confinement"], self._stack, filtered=not project.is_own
+        )
 
     def __enter__(self) -> Self:
         """

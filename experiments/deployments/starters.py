@@ -144,9 +144,11 @@ class Place:
 class Starter:
     """
     Starts the instances of one deployment at one confinement; ``stack`` gets their resources.
+
+    With ``filtered`` they have the lab's filter of system calls, unless they have Docker's.
     """
 
-    def __init__(self, site: Site, confinement: str, stack: ExitStack) -> None:
+    def __init__(self, site: Site, confinement: str, stack: ExitStack, *, filtered: bool) -> None:
         """
         Nothing is created or started yet.
         """
@@ -155,6 +157,7 @@ class Starter:
         self._site = site
         self._confinement = confinement
         self._stack = stack
+        self._filtered = filtered
 
     def make_shared_group(self) -> None:
         """
@@ -175,6 +178,7 @@ class Starter:
                 layer=layer(self._site.image_store),
                 volumes={path: ro for each in known for path, ro in each.volumes.items()},
                 tmpfs={path: how for each in known for path, how in each.tmpfs.items()},
+                filtered=self._filtered,
             )
         )
         return self._sandbox
@@ -267,6 +271,7 @@ class Starter:
             root=self._root(bundle),
             network_namespace_path=place.network_namespace_path,
             group=f"/{self._site.group.path}/{name}",
+            filtered=self._filtered,
         )
         (bundle / "config.json").write_text(json.dumps(config))
         state = self._site.directory / "runc"

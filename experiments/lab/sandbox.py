@@ -76,6 +76,7 @@ class Sandbox:
     The sandbox, as a context; its end is the end of every process in it.
 
     ``layer`` has the files of the userland. ``volumes`` and ``tmpfs`` are those of the services.
+    With ``filtered`` the processes in it have the lab's filter of system calls.
     """
 
     group: ControlGroup
@@ -83,6 +84,7 @@ class Sandbox:
     layer: Path
     volumes: Mapping[str, bool] = field(default_factory=dict)
     tmpfs: Mapping[str, str] = field(default_factory=dict)
+    filtered: bool = True
 
     def __enter__(self) -> Self:
         """
@@ -129,7 +131,7 @@ class Sandbox:
 
     def spawn(self, start: Callable[[], T]) -> T:
         """
-        Call what starts processes; they are born in the PID namespace, with the lab's filter.
+        Call what starts processes; they are born in the PID namespace, with the filter.
 
         They are children of this process all the same, which learns how they end.
         """
@@ -139,7 +141,8 @@ class Sandbox:
 
     def _spawn(self, start: Callable[[], T]) -> T:
         os.setns(self._pid_namespace, os.CLONE_NEWPID)
-        filter_this_thread()
+        if self.filtered:
+            filter_this_thread()
         return start()
 
     def command(

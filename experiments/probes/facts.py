@@ -13,7 +13,6 @@ from msgspec import structs
 from experiments.commands import run_command
 from experiments.errors import ProofError
 from experiments.probes.cpu import descendants
-from experiments.probes.filters import filter_of
 from experiments.records.cpu import part_of
 from experiments.records.trials import Facts, ProcessFacts, ServiceFacts
 
@@ -94,7 +93,6 @@ def service_facts(part: Part) -> ServiceFacts:
         memory_limit_bytes=memory_limit(part.group) if part.group else None,
         own_group=part.group is not None,
         sysctls=sysctls(part.first_process),
-        seccomp_filter=filter_of(part.first_process),
     )
 
 

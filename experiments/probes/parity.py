@@ -16,7 +16,6 @@ from experiments.declare.factors import UNLIMITED, different
 from experiments.deployments.oci import has_primitive
 from experiments.errors import ProofError
 from experiments.probes.facts import NAMESPACES
-from experiments.probes.filters import LARGE, SMALL, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +49,6 @@ EXPLAINED_BY: dict[str, tuple[str, ...]] = {
     "root": (*CONFINING, OVERLAYS),
     "capabilities": (*CONFINING, OVERLAYS),
     "seccomp": (*CONFINING, OVERLAYS),
-    "seccomp_filter": (*CONFINING, OVERLAYS),
     "user": (OVERLAYS,),
     "sysctls": ("network", "runtime", "entry", "userland_proxy", "beside", OVERLAYS),
     "helpers": ("runtime", "stdio", "entry", "userland_proxy", "beside"),
@@ -73,8 +71,8 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 """The factors that set an environment variable; other variables must always be equal."""
 
 ROOT_USER = "0"
-FILTERED = "2"
-"""The state of seccomp in /proc/PID/status with a filter; see proc_pid_status(5)."""
+UNFILTERED, FILTERED = "0", "2"
+"""The states of seccomp in /proc/PID/status; see proc_pid_status(5)."""
 
 DOCKER_CAPABILITIES = "00000000a80425fb"
 """The fourteen capabilities that Docker 26 gives to root, as the kernel prints them."""
@@ -211,12 +209,9 @@ def expected_facts(levels: Mapping[str, str], facts: ServiceFacts) -> dict[str, 
         "own_group": has_primitive(confinement, "cgroups") or limited,
         "namespaces": list(NAMESPACES) if has_primitive(confinement, "namespaces") else [],
         "root": "overlay" if has_primitive(confinement, "overlay") else "plain",
-        "seccomp": FILTERED,
+        "seccomp": FILTERED if has_primitive(confinement, "seccomp") else UNFILTERED,
         "others": [],
     }
-    if facts.seccomp_filter != UNKNOWN:
-        by_docker = has_primitive(confinement, "seccomp")
-        expected["seccomp_filter"] = LARGE if by_docker else SMALL
     if facts.user == ROOT_USER:
         by_docker = has_primitive(confinement, "capabilities")
         expected["capabilities"] = DOCKER_CAPABILITIES if by_docker else PLAIN_CAPABILITIES

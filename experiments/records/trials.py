@@ -355,8 +355,7 @@ class ServiceFacts(ProcessFacts, frozen=True):
     Facts about one service: those of its first process, and differences of its ``others``.
 
     ``packages`` is a SHA-256 over the records of all Python packages that it sees. The limits are
-    those of its control group, or None without a limit. ``seccomp_filter`` is small (the lab's) or
-    large (Docker's); it is empty in older records, and where the kernel does not tell.
+    those of its control group, or None without a limit.
     """
 
     packages: str
@@ -370,7 +369,6 @@ class ServiceFacts(ProcessFacts, frozen=True):
     memory_limit_bytes: Count | None
     own_group: bool
     sysctls: dict[str, str]
-    seccomp_filter: str = ""
 
 
 class Facts(Record, frozen=True):

@@ -125,7 +125,6 @@ RUNNING = ServiceFacts(
     memory_limit_bytes=None,
     own_group=True,
     sysctls={"net/core/somaxconn": "4096"},
-    seccomp_filter="large",
 )
 """A service as it runs in the matched container."""
 

@@ -355,7 +355,7 @@ def test_a_worker_that_differs_from_the_first_process_of_its_service_is_named() 
         ({"cpus": "0.5"}, "cpu_limit is None, but should be 0.5"),
         ({"stdio": "null"}, "stdout is 'pipe', but should be 'null'"),
         ({"server": "gunicorn", "workers": "3"}, "processes is 1, but should be 4"),
-        ({"confinement": "capabilities"}, "seccomp_filter is 'large', but should be 'small'"),
+        ({"confinement": "capabilities"}, "seccomp is '2', but should be '0'"),
         ({"confinement": "overlay"}, "capabilities is '00000000a80425fb', but should be '0000"),
         ({"confinement": "namespaces"}, "root is 'overlay', but should be 'plain'"),
         ({"confinement": "cgroups"}, r"namespaces is \['pid', .*, but should be \[\]"),

@@ -29,9 +29,9 @@ FEW_BLOCKS = 5
 RUNTIMES = (
     "**The runtimes differ in all of their defaults.** “Matched” means the same files, "
     "interpreter, network layout and entry. Only containers have control groups, namespaces for "
-    "PIDs, mounts, UTS and IPC, an overlay root, Docker's seccomp filter, fewer capabilities, "
-    "firewall rules with connection tracking, and output through a shim and a log driver. Only "
-    "beside containers do a daemon, containerd and shims run, on the stack's CPUs."
+    "PIDs, mounts, UTS and IPC, an overlay root, a seccomp filter, fewer capabilities, firewall "
+    "rules with connection tracking, and output through a shim and a log driver. Only beside "
+    "containers do a daemon, containerd and shims run, on the stack's CPUs."
 )
 ELSEWHERE = (
     "**Other machines and services were not tested.** What this project expects: the same "

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analysis.audit.sources import source_of
-from tests.ab_model.counting import count
+from tests.ab_model.counting import Counts, count
 from tests.ab_model.events import NOT_CONNECTED, End, Load
 from tests.ab_model.printing import PERCENTS, printed
 from tests.ab_model.strategies import examples, loads, outputs
@@ -48,6 +48,59 @@ def reading(text: str) -> AbOutput:
     """
     (found,) = source_of("x", text.encode()).outputs
     return found
+
+
+def counts_read(found: AbOutput) -> dict[str, object]:
+    """
+    Every count of an output, with zero for what it does not say.
+    """
+    return {
+        "done": found.requests_completed,
+        "failed": found.requests_failed,
+        "connect": found.failed_connect or 0,
+        "receive": found.failed_receive or 0,
+        "length": found.failed_length or 0,
+        "exceptions": found.failed_exceptions or 0,
+        "non-2xx": found.responses_non_2xx or 0,
+        "kept": found.keep_alive_requests,
+        "kept and closed": found.keep_alive_aborts or 0,
+    }
+
+
+def true_counts(load: Load, counts: Counts) -> dict[str, object]:
+    """
+    The same of the model.
+    """
+    return {
+        "done": counts.done,
+        "failed": counts.failed,
+        "connect": counts.failed_connect,
+        "receive": counts.failed_receive,
+        "length": counts.failed_length,
+        "exceptions": counts.failed_exceptions,
+        "non-2xx": counts.non_2xx,
+        "kept": counts.kept_alive if load.options.keep_alive else None,
+        "kept and closed": counts.kept_alive_aborts,
+    }
+
+
+@examples(60)
+@given(outputs())
+def test_counts_are_read_back(case: tuple[Version, Load]) -> None:
+    """
+    Of every version, from a terminal's text and from standard output alone.
+    """
+    version, load = case
+    counts = count(version, load)
+    for errors in (True, False):
+        text = printed(version, load, errors=errors)
+        found = reading(text)
+        assert counts_read(found) == true_counts(load, counts)
+        # With a heartbeat, nothing tells it before the first one, nor in standard output alone.
+        shown = "..." in text or "Completed" in text
+        assert found.interrupted == (load.interrupted and shown)
+        assert not found.unreadable
+        assert not found.other
 
 
 @examples(60)

@@ -178,8 +178,10 @@ def _comparable(arms: Sequence[Arm]) -> list[Finding]:
         found.append(Finding("comparable", Severity.WARNING, text, {"differing": [name]}))
     if found:
         return found
-    *names, last = described
-    text = f"All runs have the same {', '.join(names)} and {last}, as far as they tell."
+    text = (
+        f"All runs have the same {', '.join(DESCRIBED)}, and the same number of requests or "
+        "duration, as far as they tell."
+    )
     return [Finding("comparable", Severity.OK, text, {"differing": []})]
 
 

@@ -87,10 +87,14 @@ def percentiles(output: AbOutput, version: Version) -> Finding:
         )
         return Finding("percentiles", Severity.OK, text, values)
     enough = -(-BEYOND * 100 // (100 - unsupported[-1]))
-    supports = _named(supported) if supported else "no percentile"
+    supports = (
+        f"{_named(supported)}, but not {_named(unsupported)}"
+        if supported
+        else "none of the percentiles"
+    )
     text = (
-        f"{requests} requests support {supports}, but not {_named(unsupported)}: fewer than "
-        f"{BEYOND} lie beyond. {unsupported[-1]} % needs {enough} requests."
+        f"{count(requests, 'request')} {'supports' if requests == 1 else 'support'} {supports}: "
+        f"fewer than {BEYOND} lie beyond. {unsupported[-1]} % needs {enough} requests."
     )
     if longest:
         text += f" By ab's index, the longest request itself is {_named(longest)}."

@@ -113,7 +113,7 @@ def _taken_off(stream: Stream, markup: list[str]) -> list[Finding]:
         words.append(f"{changes}prefix “{prefix}” taken off {lines}")
     words += [f"{each} taken off" for each in markup]
     text = "; ".join(words)
-    return [Finding("taken_off", Severity.OK, f"{text[0].upper()}{text[1:]}.")] if text else []
+    return [Finding("cleaned", Severity.OK, f"{text[0].upper()}{text[1:]}.")] if text else []
 
 
 def _has_columns(stream: Stream, row: str) -> bool:

@@ -142,6 +142,8 @@ def _without_a_body(output: AbOutput, account: Account) -> str:
         how += ", as it may between two requests on a kept one (-k)"
     if errors:
         how += f", or it was reset (Receive: {output.failed_receive})"
+    elif output.failed_exceptions:
+        how += f", or it was reset (Exceptions: {output.failed_exceptions})"
     return f"{requests} received nothing: {how}"
 
 

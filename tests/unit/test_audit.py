@@ -305,6 +305,8 @@ def test_percentiles_on_too_few_requests_are_named() -> None:
     assert "(-e) reads 99 % beyond" in few.text
     one_less = dataclasses.replace(reading(), requests_completed=999)
     assert found(one_less)["percentiles"].values["unsupported"] == [99]
+    three = found(dataclasses.replace(reading(), requests_completed=3))["percentiles"]
+    assert "3 requests support none of the percentiles: fewer than 10 lie beyond." in three.text
 
 
 def test_one_run_has_no_interval() -> None:
@@ -362,6 +364,8 @@ def test_one_run_in_each_arm_gives_no_interval() -> None:
     assert "-46.0 %, without a confidence interval" in of["difference"].text
     assert of["difference_in_tail"].values["means_percent"] == pytest.approx(85.1, abs=0.1)
     assert of["comparable"].severity is Severity.OK
+    # One took 18 s and the other 34 s.
+    assert "the same number of requests or duration, as far" in of["comparable"].text
     assert of["order"].severity is Severity.NOTE
 
 

@@ -224,7 +224,8 @@ def test_no_load_is_no_proof(site: Site) -> None:
         deployment = up(VARIANTS["bridge"], site, stack)
         before = path_counters(site.network_namespace, deployment)
         grown = path_counters(site.network_namespace, deployment).since(before)
-    with pytest.raises(ProofError, match=r"packets on stack \(bridge\): 0, but should be at least"):
+    # A link that has just come up may send a packet of its own.
+    with pytest.raises(ProofError, match=r"packets on stack \(bridge\): [0-9], but should be"):
         check_path(VARIANTS["bridge"].levels, grown, 100)
 
 

@@ -36,7 +36,7 @@ from analysis.run import read_runs
 from analysis.topics.comparisons.section import verdict_lines
 from analysis.topics.latency.histograms import write_histograms
 from experiments.errors import ResultsError
-from experiments.output import outlive_readers
+from experiments.output import run_command_line
 from experiments.records.files import latest_run
 from experiments.records.folder import unwritable, write
 from experiments.records.sessions import outcome
@@ -147,7 +147,6 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     # Records are never garbage here, and every collection would walk through all of them.
     gc.disable()
-    sys.exit(main(sys.argv[1:]))
+    run_command_line(main)

@@ -26,7 +26,7 @@ from analysis.__main__ import make
 from analysis.folders import REFERENCE, REPORT, RESULTS, VALUE_AT_FAULT
 from experiments.declare.reading import VARIANTS_FILE
 from experiments.errors import ResultsError
-from experiments.output import outlive_readers
+from experiments.output import run_command_line
 from experiments.records.files import (
     AGREEMENT_LOADS,
     ARTEFACT_TRIALS,
@@ -206,5 +206,4 @@ def bytes_of(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
-    sys.exit(main(sys.argv[1:]))
+    run_command_line(main)

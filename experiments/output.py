@@ -7,11 +7,14 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from experiments.errors import INTERRUPTED_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from collections.abc import Buffer, Callable, Sequence
 
 LOST = {errno.EPIPE, errno.EIO}
 """The errors of a pipe without a reader and of a terminal that was closed."""
@@ -49,3 +52,20 @@ def _patient(stream: TextIO | None) -> TextIO:
         errors="replace",
         line_buffering=True,
     )
+
+
+def run_command_line(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """
+    Run ``main`` with the words of the command line, and end with its status.
+
+    Its output may be lost, and Ctrl-C is an exception again, so that files that are half written
+    are removed.
+    """
+    outlive_readers()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED_STATUS
+    sys.exit(status)

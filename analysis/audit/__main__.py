@@ -5,7 +5,6 @@ Audit outputs of ApacheBench: ``python -m analysis.audit [FILE …] [--arm NAME 
 from __future__ import annotations
 
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
@@ -15,7 +14,7 @@ if __name__ == "__main__":
 from analysis.audit.options import parse_options
 from analysis.audit.printing import as_json, as_text
 from analysis.audit.result import audit_arms
-from experiments.output import outlive_readers
+from experiments.output import run_command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,5 +31,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
-    sys.exit(main(sys.argv[1:]))
+    run_command_line(main)

@@ -23,7 +23,7 @@ from analysis.verify.effects import shared_pairs, verify
 from analysis.verify.printing import Result, as_json, as_text, refusal
 from analysis.verify.runs import read_reference
 from experiments.errors import ResultsError
-from experiments.output import outlive_readers
+from experiments.output import run_command_line
 from experiments.records.files import latest_run
 from experiments.records.raw import check_raw
 
@@ -174,5 +174,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
-    sys.exit(main(sys.argv[1:]))
+    run_command_line(main)

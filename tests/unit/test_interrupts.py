@@ -7,10 +7,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.errors import INTERRUPTED_STATUS
 from experiments.paths import PROJECT
+from tests.unit.verify_samples import run, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INTERRUPTED_AT_AN_IMPORT = """
 import os, runpy, signal, sys
@@ -47,3 +53,36 @@ def test_ctrl_c_ends_a_command_without_a_traceback(module: str) -> None:
     )
     assert done.returncode == -signal.SIGINT
     assert not done.stderr
+
+
+INTERRUPTED_WHILE_IT_WRITES = """
+import os, runpy, signal, sys
+sync = os.fsync
+def interrupted(file):
+    os.fsync = sync
+    os.kill(os.getpid(), signal.SIGINT)
+    sync(file)
+os.fsync = interrupted
+sys.argv = ["analysis", sys.argv[1]]
+runpy.run_module("analysis", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_a_report_is_written_leaves_no_part_of_a_file(tmp_path: Path) -> None:
+    """
+    And says that it was interrupted, by the status of shells.
+    """
+    folder = tmp_path / "run"
+    written(run(folder))
+    before = sorted(folder.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IT_WRITES, folder],
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == "interrupted\n"
+    assert done.returncode == INTERRUPTED_STATUS
+    assert sorted(folder.rglob("*")) == before

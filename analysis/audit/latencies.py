@@ -82,8 +82,8 @@ def percentiles(output: AbOutput, version: Version) -> Finding:
     values = {"supported": supported, "unsupported": unsupported, "longest_request": longest}
     if not unsupported:
         text = (
-            f"{requests} requests support {_named(supported)} (at least {BEYOND} requests beyond "
-            "each); 100 % is a single request, the longest."
+            f"{requests} requests support {_named(supported)} (at least {BEYOND} requests at "
+            "or beyond each); 100 % is a single request, the longest."
         )
         return Finding("percentiles", Severity.OK, text, values)
     enough = -(-BEYOND * 100 // (100 - unsupported[-1]))

@@ -69,7 +69,8 @@ def connections(output: AbOutput) -> Finding:
         return Finding("connections", Severity.WARNING, text, values)
     text = (
         f"Keep-alive (-k, HTTP/1.0): {kept} of {count(complete, 'request')} left the connection "
-        f"open for the next one. Only the others include a TCP handshake{secured}."
+        f"open for the next one. A request that found none open includes a TCP handshake{secured}: "
+        "at least the first one of each connection."
     )
     return Finding("connections", Severity.NOTE, text, values)
 

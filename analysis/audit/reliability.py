@@ -187,7 +187,8 @@ def _about_failed(output: AbOutput, account: Account) -> str:
         about.append("counts one request under several kinds")
     if length and account.good.most > account.complete - length:
         about.append(f"includes differing lengths ({length})")
-    if non_2xx != 0:
+    the_same = length is not None and account.likely == account.complete - length
+    if non_2xx != 0 and not (the_same and non_2xx == length):
         about.append(f"omits non-2xx ({'not known here' if non_2xx is None else non_2xx})")
     *others, last = about or [""]
     listed = f"{', '.join(others)} and {last}" if others else last

@@ -437,3 +437,13 @@ def test_nearly_all_is_not_all() -> None:
         requests_completed=10**6, responses_non_2xx=1, bytes_html=45 * 10**6, bytes_transferred=None
     )
     assert "more than 99.99 % good (999999 of 1000000)" in found(of)[1].text
+
+
+def test_failed_requests_that_are_the_error_answers_are_not_said_to_omit_them() -> None:
+    """
+    Where as many lengths differ as there are error answers, they are most likely the same.
+    """
+    same = failing(requests_failed=50, failed_length=50, responses_non_2xx=50)
+    assert "omits" not in found(same)[1].text
+    fewer = failing(requests_failed=20, failed_length=20, responses_non_2xx=50)
+    assert "omits non-2xx (50)" in found(fewer)[1].text

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -202,13 +202,13 @@ def test_without_any_mean_nothing_is_checked() -> None:
     ],
 )
 def test_where_times_are_no_distribution_nothing_is_said(
-    changes: dict[str, object], words: str
+    changes: dict[str, Any], words: str
 ) -> None:
     """
     One request, no answers, and means of several requests have no tail.
     """
     whole = output([100.0] * 95 + [9000.0] * 5, 10, 10_000)
-    finding = tail(dataclasses.replace(whole, **changes))  # type: ignore[arg-type]
+    finding = tail(dataclasses.replace(whole, **changes))
     assert finding.text.startswith("Nothing can be said of a tail: ")
     assert words in finding.text
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from analysis.drawing.figure import DIRECTORY
 from analysis.drawing.figure import write as write_figures

@@ -11,7 +11,6 @@ import argparse
 import io
 import lzma
 import shutil
-import signal
 import sys
 import tarfile
 from contextlib import ExitStack
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from analysis.__main__ import make
 from analysis.folders import REFERENCE, REPORT, RESULTS, VALUE_AT_FAULT

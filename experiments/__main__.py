@@ -3,15 +3,16 @@ Run a command of the experiments: see ``experiments.host.cli``.
 """
 
 import os
-import signal
 import sys
 
 if os.name != "posix":
     sys.exit(f"error: this needs Linux, but this system is {sys.platform}; run it on Linux")
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 # They import modules that exist on POSIX systems only.
 try:

@@ -58,11 +58,12 @@ def run_command_line(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """
     Run ``main`` with the words of the command line, and end with its status.
 
-    Its output may be lost, and Ctrl-C is an exception again, so that files that are half written
-    are removed.
+    Its output may be lost. Ctrl-C is an exception again, so that files that are half written are
+    removed; but it stays ignored where the caller had it ignored.
     """
     outlive_readers()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:

@@ -4,12 +4,13 @@ Audit outputs of ApacheBench: ``python -m analysis.audit [FILE …] [--arm NAME 
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from analysis.audit.options import parse_options
 from analysis.audit.printing import as_json, as_text

@@ -5,14 +5,15 @@ Say whether a run reproduces the reference: ``python -m analysis.verify [RUN]``.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from analysis.folders import REFERENCE, RESULTS, VALUE_AT_FAULT
 from analysis.run import read_run

@@ -11,14 +11,15 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from experiments.errors import INTERRUPTED_STATUS, BridgetollError
 from experiments.machines.local import LocalMachine, cache_directory

@@ -19,8 +19,10 @@ import time
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from experiments.lab.cgroups import remove_directories
 from experiments.processes import Process, first_child, handle_stops, reset_signals

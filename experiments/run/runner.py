@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
-    # Before the imports, which take a second: Ctrl-C ends it without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the other imports, which take a second.
+    from experiments.interrupts import end_at_ctrl_c
+
+    end_at_ctrl_c()
 
 from experiments.declare.profiles import AT_ONCE_EVERY
 from experiments.declare.variants import CONTROL

@@ -27,7 +27,8 @@ class Finder:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Finder())
-runpy.run_module(sys.argv[1], run_name="__main__")
+module = sys.argv.pop(1)
+runpy.run_module(module, run_name="__main__")
 """
 
 
@@ -53,6 +54,26 @@ def test_ctrl_c_ends_a_command_without_a_traceback(module: str) -> None:
     )
     assert done.returncode == -signal.SIGINT
     assert not done.stderr
+
+
+def test_a_command_whose_caller_has_ctrl_c_ignored_goes_on() -> None:
+    """
+    As while a report is made after a first Ctrl-C on the terminal.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_AT_AN_IMPORT, "analysis.audit", "--help"],
+            cwd=PROJECT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.stdout.startswith("usage")
+    assert done.returncode == 0
 
 
 INTERRUPTED_WHILE_IT_WRITES = """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BASE = {"commands", "errors", "hardware", "output", "paths", "processes"}
+BASE = {"commands", "errors", "hardware", "interrupts", "output", "paths", "processes"}
 ROOMS = {
     "declare": {"commands", "errors", "paths"},
     "records": {"declare", *BASE},

@@ -190,9 +190,16 @@ def _session_faults(manifest: Manifest) -> Iterator[str]:
             )
 
 
+LEAST_STEPS = 2
+"""Of a ladder: a step is a difference of neighbours."""
+
+
 def _whole_faults(manifest: Manifest) -> Iterator[str]:
     ladders = Counter(ladder.name for ladder in manifest.ladders)
     yield from _repeated("ladders", ladders)
+    for index, ladder in enumerate(manifest.ladders):
+        if len(ladder.steps) < LEAST_STEPS:
+            yield f"ladders[{index}].steps has {len(ladder.steps)} steps, and needs {LEAST_STEPS}"
     for index, whole in enumerate(manifest.wholes):
         if not whole.ladders:
             yield f"wholes[{index}].ladders is empty"

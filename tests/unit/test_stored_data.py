@@ -362,6 +362,7 @@ CONTRADICTIONS: list[tuple[str, object, str]] = [
     ("comparisons.0.baseline", "podman", "comparisons names 'podman'"),
     ("comparisons.0.role", "main", r"comparisons\[0\]\.role is 'main'"),
     ("ladders.0.steps", ["netns", "podman"], "ladders names 'podman'"),
+    ("ladders.0.steps", [], r"ladders\[0\]\.steps has 0 steps, and needs 2"),
     ("wholes.0.ladders", ["none"], r"wholes\[0\]\.ladders has 'none'"),
     ("variants.1.name", "netns", "variants has 'netns' 2 times"),
     ("order.0.0.1", "netns", r"order\[0\]\[0\] has 'netns' 2 times"),

@@ -4,6 +4,7 @@ Outputs that end no command: a closed terminal, and an encoding that lacks a cha
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -52,6 +53,16 @@ def _patient(stream: TextIO | None) -> TextIO:
         errors="replace",
         line_buffering=True,
     )
+
+
+def say_in_handler(text: str) -> None:
+    """
+    Print a line from a handler of signals, which may have interrupted another print.
+
+    Python's streams cannot be written to by two at a time, not even by one thread.
+    """
+    with contextlib.suppress(OSError):
+        os.write(1, f"{text}\n".encode())
 
 
 def run_command_line(main: Callable[[Sequence[str]], int]) -> NoReturn:

@@ -59,7 +59,8 @@ def docker_spec(site: Site) -> dict[str, Any]:
             container = daemon.client.containers.run(
                 IMAGE, ["sleep", "60"], detach=True, network_mode="host"
             )
-        except DockerException as error:
+        except (DockerException, OSError) as error:
+            # The client's errors of a daemon that has just ended are of the second kind.
             msg = f"Docker cannot start a container to imitate: {error}"
             raise DeployError(msg) from error
         found = bundle(Path(f"/proc/{daemon.first_process()}/root"), str(container.id))

@@ -1,9 +1,10 @@
 """
 The keeper of a lab: ``python -m experiments.lab.keeper OWNER NOTE READY COMMAND …``.
 
-It stands between the lab and the process that entered it, its owner. If the owner is killed, the
-keeper stops the lab in an orderly way and removes its control groups. If the keeper is killed, the
-kernel kills the lab, and the owner removes them.
+It stands between the lab and the process that entered it, its owner. After the lab's end it removes
+the lab's control groups, because the owner may be killed in the same moment. If the owner is
+killed, the keeper stops the lab in an orderly way. If the keeper is killed, the kernel kills the
+lab, and the owner removes the groups.
 """
 
 from __future__ import annotations
@@ -55,12 +56,11 @@ def keep(owner: Process, note: Path, ready: int, command: list[str]) -> int:
         if not owner.is_alive():
             lab.kill()
         status = lab.wait()
-    if not owner.is_alive():
-        # Without a note the owner had removed them already.
-        with contextlib.suppress(FileNotFoundError):
-            groups = json.loads(note.read_text())["groups"]
-            remove_directories([Path(path) for path in groups])
-            note.unlink()
+    # Without a note the owner had removed them already.
+    with contextlib.suppress(FileNotFoundError):
+        groups = json.loads(note.read_text())["groups"]
+        remove_directories([Path(path) for path in groups])
+        note.unlink()
     return status if status >= 0 else 128 - status
 
 

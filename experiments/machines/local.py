@@ -23,6 +23,7 @@ from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.machines.lock import RunLock
 from experiments.machines.terminal import own_terminal
+from experiments.output import say_in_handler
 from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
 from experiments.probes.environment import environment
 from experiments.processes import handle_stops, interrupt, stops_handled_by
@@ -165,9 +166,9 @@ class LocalMachine:
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
             nonlocal stop
-            if not stop and not ask:
-                print(STOPPING, flush=True)
-            stop = True
+            before, stop = stop, True
+            if not before and not ask:
+                say_in_handler(STOPPING)
             # An interactive shell ignores SIGTERM.
             lab.send_signal(signal.SIGHUP if ask and number == signal.SIGTERM else number)
 

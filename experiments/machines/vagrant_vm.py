@@ -28,6 +28,7 @@ from experiments.machines.vm_needs import (
     refuse_too_little_memory,
 )
 from experiments.machines.vm_notes import VmNotes
+from experiments.output import say_in_handler
 from experiments.paths import PROJECT
 from experiments.processes import stops_handled_by
 from experiments.records.manifest import (
@@ -252,8 +253,8 @@ class VagrantMachine:
             def pass_on(_number: int, _frame: FrameType | None) -> None:
                 nonlocal stop
                 if not stop and process.stdin is not None:
-                    print(STOPPING, flush=True)
                     stop = True
+                    say_in_handler(STOPPING)
                     process.stdin.close()
 
             with stops_handled_by(pass_on):

@@ -5,6 +5,7 @@ The lab is sealed, and its end takes everything with it.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -245,6 +246,29 @@ def test_killing_its_owner_ends_it_and_nothing_is_left(
         output(built, tmp_path, "true")
     assert settled(before) == before
     assert list((tmp_path / "labs").iterdir()) == []
+
+
+def test_its_keeper_leaves_nothing_to_an_owner_that_may_be_killed_next(
+    built: Userland, tmp_path: Path
+) -> None:
+    """
+    The control groups are gone when the keeper is, although the owner stands still.
+    """
+    before = residue()
+    code = OWNER.format(here=str(tmp_path), root=str(built.root), busy=BUSY)
+    with subprocess.Popen([sys.executable, "-c", code]) as owner:
+        wait_for(tmp_path / "busy")
+        keeper = first_child(owner.pid)
+        ending = os.pidfd_open(keeper)
+        os.kill(owner.pid, signal.SIGSTOP)
+        # The lab's first process is beyond the one that made the PID namespace.
+        os.kill(first_child(first_child(keeper)), signal.SIGKILL)
+        assert select.select([ending], [], [], 30)[0]
+        os.close(ending)
+        assert residue()["groups"] == before["groups"]
+        assert list((tmp_path / "labs").iterdir()) == []
+        owner.kill()
+    assert settled(before) == before
 
 
 def test_a_lab_that_cannot_be_entered_says_so_and_leaves_nothing(

@@ -76,6 +76,35 @@ def test_a_command_whose_caller_has_ctrl_c_ignored_goes_on() -> None:
     assert done.returncode == 0
 
 
+INTERRUPTED_WHILE_IT_SPEAKS = """
+import os, signal, sys
+from experiments.output import outlive_readers, say_in_handler
+
+outlive_readers()
+signal.signal(signal.SIGTERM, lambda *_: say_in_handler("stopping"))
+raw = sys.stdout.buffer.raw
+write = raw.write
+type(raw).write = lambda self, data: (os.kill(os.getpid(), signal.SIGTERM), write(data))[1]
+print("busy", flush=True)
+"""
+
+
+def test_a_handler_of_signals_may_speak_while_another_line_is_printed() -> None:
+    """
+    Although a stream of Python cannot be written to twice at a time.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IT_SPEAKS],
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert sorted(done.stdout.split()) == ["busy", "stopping"]
+
+
 INTERRUPTED_WHILE_IT_WRITES = """
 import os, runpy, signal, sys
 sync = os.fsync

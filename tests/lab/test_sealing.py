@@ -261,13 +261,15 @@ def test_its_keeper_leaves_nothing_to_an_owner_that_may_be_killed_next(
         keeper = first_child(owner.pid)
         ending = os.pidfd_open(keeper)
         os.kill(owner.pid, signal.SIGSTOP)
-        # The lab's first process is beyond the one that made the PID namespace.
-        os.kill(first_child(first_child(keeper)), signal.SIGKILL)
-        assert select.select([ending], [], [], 30)[0]
-        os.close(ending)
-        assert residue()["groups"] == before["groups"]
-        assert list((tmp_path / "labs").iterdir()) == []
-        owner.kill()
+        try:
+            # The lab's first process is beyond the one that made the PID namespace.
+            os.kill(first_child(first_child(keeper)), signal.SIGKILL)
+            assert select.select([ending], [], [], 30)[0]
+            assert residue()["groups"] == before["groups"]
+            assert list((tmp_path / "labs").iterdir()) == []
+        finally:
+            os.close(ending)
+            owner.kill()
     assert settled(before) == before
 
 

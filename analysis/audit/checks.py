@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from analysis.audit.completeness import completeness
 from analysis.audit.identities import explained, identities
-from analysis.audit.latencies import percentiles, rounding, tail
+from analysis.audit.latencies import percentiles, rounding
 from analysis.audit.load import client, connections, duration, one_number, one_run, under_way
 from analysis.audit.reliability import reliability
+from analysis.audit.tail import tail
 
 if TYPE_CHECKING:
     from analysis.audit.findings import Finding

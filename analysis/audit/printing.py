@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from analysis.audit.result import Result
 
-FORMAT = 3
+FORMAT = 4
 """
 Version of the JSON; counts up when a key is removed or changes its meaning.
 
 History: 2 names the fields of a reading as the stored records do; 3 has exit statuses that no
-failure has, and what explains a tail.
+failure has, and what explains a tail; 4 says "several" for what 3 called "steady".
 """
 
 WIDTH = 96

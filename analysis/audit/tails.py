@@ -1,5 +1,5 @@
 """
-What the tail of the latencies may be: one stall, a steady share of slow requests, or neither.
+What the tail of the latencies may be: one stall, several slow requests or phases, or neither.
 
 All is inference from what is printed: sorted times at some places, their mean and deviation, the
 duration and the concurrency. A hypothesis fits if there are times that have the printed numbers and
@@ -30,9 +30,10 @@ SKEWED = 1.2
 APART = 1.5
 """Ratio of neighbouring known times above which the upper ones are a class of slow requests."""
 
-FEW, CARRY = 0.01, 0.1
-"""The share of requests, and of all times, with which slow requests are a tail in any case."""
-
+FAR, CARRY = 5, 0.1
+"""
+Times of the median, and share of all times, of slow requests that a mean near the median hides.
+"""
 
 DECIDED = 0.5
 """Share of the tail that requests known to be slow must carry, or a broad distribution fits too."""
@@ -42,26 +43,29 @@ class Reading(Enum):
     """
     What the tail is, if the numbers decide it.
 
-    BOTH is one stall or a steady cost. OPEN is that, or a broad distribution. BROAD has no class of
-    slow requests that explains the tail.
+    STALL is a moment at which all slow requests were under way. SEVERAL is anything but one such
+    moment: slow requests now and then, several pauses, or a slow phase. BOTH is either of these.
+    OPEN is that, or a broad distribution. BROAD has no class of slow requests that explains the
+    tail. CONNECTING is a tail of any of these kinds before the requests were sent.
     """
 
     SINGLE = "single"
     STALL = "stall"
-    STEADY = "steady"
+    SEVERAL = "several"
     BOTH = "both"
     OPEN = "open"
     BROAD = "broad"
+    CONNECTING = "connecting"
 
 
 @dataclass(frozen=True)
 class Fits:
     """
-    Whether one stall, a steady cost, and a broad distribution fit.
+    Whether one stall, several slow requests or phases, and a broad distribution fit.
     """
 
     stall: bool = False
-    steady: bool = False
+    several: bool = False
     broad: bool = True
 
 
@@ -77,6 +81,13 @@ class Slow:
     sure_ms: float
     sure: int
     most: int
+
+    @property
+    def each_ms(self) -> float:
+        """
+        What each of them took at least.
+        """
+        return self.sure_ms if self.sure == self.most else self.from_ms
 
 
 @dataclass(frozen=True)
@@ -103,9 +114,10 @@ class Times:
 
     def hides(self, slow: Slow) -> bool:
         """
-        Whether few slow requests are much of all times, although mean and median agree.
+        Whether mean and median hide them, though a percentile shows them or they are much.
         """
-        return slow.most <= FEW * self.levels.requests and self.carried(slow) >= CARRY
+        far = slow.sure_ms >= FAR * self.median.high
+        return far and (slow.sure > 1 or self.carried(slow) >= CARRY)
 
     @property
     def above_median(self) -> tuple[float, float]:
@@ -161,17 +173,17 @@ class Times:
         Which explanations fit.
 
         One stall delays each connection's request once, so it explains at most as many slow
-        requests as there are connections. Requests that are slow now and then, all over the run,
-        are at least two, and not all under way at once: requests that each last longer than half of
-        the run all are under way at its middle. A broad distribution fits unless the requests that
-        are known to be slow carry most of the tail, n · (mean - median).
+        requests as there are connections. Several are at least two, and not all under way at once:
+        requests that each last longer than half of the run all are under way at its middle. A broad
+        distribution fits unless the requests that are known to be slow carry most of the tail,
+        n · (mean - median).
         """
         if slow is None or not self._explains(slow.sure, slow.most):
             return Fits()
         tail = self.levels.requests * (self.mean.high - self.median.low)
         return Fits(
             stall=self._explains(slow.sure, min(slow.most, self.concurrency)),
-            steady=slow.most > 1 and slow.sure_ms <= self.run / 2,
+            several=slow.most > 1 and slow.sure_ms <= self.run / 2,
             broad=self.excess(slow) < DECIDED * tail,
         )
 
@@ -182,13 +194,13 @@ class Times:
         fits = self.fits(slow)
         if slow is not None and slow.most == 1 and self.carried(slow) >= CARRY:
             return Reading.SINGLE
-        if not (fits.stall or fits.steady):
+        if not (fits.stall or fits.several):
             return Reading.BROAD
         if fits.broad:
             return Reading.OPEN
-        if fits.stall and fits.steady:
+        if fits.stall and fits.several:
             return Reading.BOTH
-        return Reading.STALL if fits.stall else Reading.STEADY
+        return Reading.STALL if fits.stall else Reading.SEVERAL
 
     def _has_room(self, slow: int, from_ms: float) -> bool:
         """
@@ -284,6 +296,24 @@ def total_mean(output: AbOutput, version: Version) -> Printed | None:
     """
     has_deviation = output.time_ms("total", "sd") is not None
     return output.time_ms("total", "mean") if has_deviation or version.averages else None
+
+
+def slow_to_connect(
+    output: AbOutput, version: Version, slow: Slow
+) -> tuple[Printed, Printed] | None:
+    """
+    The longest times to connect and of processing, if each slow request mostly connected.
+
+    A total time is the sum of both (output_results), so no slow one is without the rest of it.
+    Without deviations (-S), ab before 2.4.7 prints other rows.
+    """
+    if output.time_ms("processing", "sd") is None:
+        return None
+    connect, processing = (output.time_ms(row, "max") for row in ("connect", "processing"))
+    if connect is None or processing is None:
+        return None
+    mostly = 2 * version.request.range(processing).high <= slow.from_ms
+    return (connect, processing) if mostly else None
 
 
 def _squares(output: AbOutput, version: Version, mean: Range, requests: int) -> float:

@@ -161,7 +161,7 @@ def test_the_published_run_s_mean_is_made_by_a_tail() -> None:
     assert tail.severity is Severity.WARNING
     assert tail.values["share_in_tail"] == pytest.approx(0.53, abs=0.005)
     assert tail.values["reading"] == "stall"
-    assert "One stall of at most 19310 ms explains the tail" in tail.text
+    assert "One stall of at most 19310 ms fits the tail" in tail.text
     assert "50 of 1000 requests took 17854 ms or more" in tail.text
 
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.audit import latencies
+from analysis.audit.findings import Severity
 from analysis.audit.identities import explained
 from analysis.audit.order_statistics import Levels
 from analysis.audit.ranges import Range
+from analysis.audit.tail import tail as finding_on_tail
 from experiments.records.ab.numbers import Printed
 from experiments.records.ab.output import AbOutput
 
@@ -77,7 +78,7 @@ def tail(of: AbOutput) -> Finding:
     """
     The finding on the tail.
     """
-    return latencies.tail(of, explained(of).version)
+    return finding_on_tail(of, explained(of).version)
 
 
 def test_one_stall_of_all_connections_is_told_by_its_length() -> None:
@@ -87,20 +88,24 @@ def test_one_stall_of_all_connections_is_told_by_its_length() -> None:
     finding = tail(output([800.0] * 950 + [18000.0] * 50, 50, 34_000))
     assert finding.values["reading"] == "stall"
     assert finding.text.startswith(
-        "One stall of at most 18000 ms explains the tail, a steady cost does not: 50 of 1000 "
-        "requests took 17999 ms or more, longer than half of the run"
+        "One stall of at most 18000 ms fits the tail: 50 of 1000 requests took 17999 ms or more, "
+        "longer than half of the run, so that all of them were under way at one moment. If each "
+        "was slow by itself, all of them began in the first 16 s."
     )
 
 
-def test_a_steady_cost_of_one_in_ten_is_no_stall() -> None:
+def test_more_slow_requests_than_connections_are_no_single_stall() -> None:
     """
-    A thousand slow requests are more than a stall of a hundred connections delays.
+    Whether they were slow one by one, in pauses or in a phase is not known.
     """
     finding = tail(output([1.0] * 9000 + [2001.0] * 1000, 100, 20_200))
-    assert finding.values["reading"] == "steady"
-    assert "a steady cost of one request in 10, 2000 ms or more each" in finding.text
-    assert "One stall of at most 2001 ms would have delayed at most 100 requests" in finding.text
-    assert "it would take 10 or more" in finding.text
+    assert finding.values["reading"] == "several"
+    assert finding.text.startswith(
+        "The tail is not one stall, which delays at most 100 requests: 1000 to 1004 of 10000 were "
+        "slow (2000 ms or more), about one in 10. Either single ones were slow all over the run, "
+        "or there were 10 or more stalls, or a slow phase. The start times in a gnuplot file (-g), "
+        "in whole seconds, can tell."
+    )
 
 
 def test_few_slow_requests_may_be_either() -> None:
@@ -110,12 +115,14 @@ def test_few_slow_requests_may_be_either() -> None:
     finding = tail(output([100.0] * 9800 + [8000.0] * 200, 300, 20_000))
     assert finding.values["reading"] == "both"
     assert finding.text.startswith(
-        "Both fit: one stall of at most 8000 ms that delayed at most 300 requests, or a steady "
-        "cost of one request in 50. 200 of 10000 requests took 3999 ms or more. The start times "
-        "in a gnuplot file (-g) would decide."
+        "Both fit: one stall of at most 8000 ms that delayed at most 300 requests, or slow "
+        "requests now and then, about one in 50. 200 of 10000 requests took 7999 ms or more. The "
+        "start times in a gnuplot file (-g), in whole seconds, can tell."
     )
     together = tail(output([100.0] * 90 + [8000.0] * 10, 100, 17_000))
     assert "All requests began together" in together.text
+    short = tail(output([10.0] * 990 + [800.0] * 10, 10, 1800))
+    assert "only a longer run has enough of them" in short.text
 
 
 def test_what_lies_beyond_the_last_percentile_is_left_open() -> None:
@@ -130,7 +137,7 @@ def test_what_lies_beyond_the_last_percentile_is_left_open() -> None:
     finding = tail(output(long_tailed, 10, 40_000))
     assert finding.values["reading"] == "open"
     assert (
-        "fits, one stall of at most 2010 ms does not, because it delays at most 10" in finding.text
+        "fit, one stall of at most 2010 ms does not, because it delays at most 10" in finding.text
     )
 
 
@@ -159,7 +166,65 @@ def test_equal_mean_and_median_are_no_tail() -> None:
     A longest request that carries nothing of the mean is none either.
     """
     finding = tail(output([100.0] * 10_000 + [400.0], 10, 100_100))
-    assert finding.text == "Mean and median agree: median 100 ms, mean 100 ms."
+    assert finding.text == (
+        "Mean and median agree: median 100 ms, mean 100 ms; 99 % 100 ms and the longest 400 ms."
+    )
+
+
+@pytest.mark.parametrize(
+    ("slow", "severity"), [([210.0] * 19, Severity.NOTE), ([420.0] * 11, Severity.WARNING)]
+)
+def test_a_mean_near_the_median_hides_slow_requests(slow: list[float], severity: Severity) -> None:
+    """
+    One or two in a hundred, ten times as long, hardly move the mean.
+    """
+    finding = tail(output([20.0] * (1000 - len(slow)) + slow, 10, 2400))
+    assert finding.severity is severity
+    assert finding.text.startswith("Mean and median hide slow requests. ")
+    assert "agree" not in finding.text
+
+
+def test_what_milliseconds_hide_is_not_called_equal() -> None:
+    """
+    A median of 1 ms may be a half of the mean.
+    """
+    assert tail(output([1.4] * 1000, 10, 140)).text.startswith("As far as the printed numbers tell")
+
+
+def connected(connect_ms: int, processing_ms: int, *, deviation: bool = True) -> AbOutput:
+    """
+    Twenty of 1000 requests took a second or more, as such rows.
+    """
+    whole = output([10.0] * 980 + [1011.0] * 20, 100, 1060)
+    sd = {"sd": printed(1, 1)} if deviation else {}
+    rows = {"connect": connect_ms, "processing": processing_ms}
+    more = {row: {"max": printed(most), **sd} for row, most in rows.items()}
+    times = whole.connection_times_ms | more
+    return dataclasses.replace(whole, connection_times_ms=times)
+
+
+def test_a_tail_of_connecting_is_no_stall_of_the_service() -> None:
+    """
+    Where processing is short, the rest of each slow request was connecting.
+    """
+    finding = tail(connected(1001, 15))
+    assert finding.values["reading"] == "connecting"
+    assert finding.text.startswith(
+        "The slow time is in connecting: 20 of 1000 requests took 1010 ms or more, and processing "
+        "at most 15 ms of it. The longest time to connect, 1001 ms, fits a SYN"
+    )
+    assert "SYN" not in tail(connected(1300, 15)).text
+    secured = dataclasses.replace(connected(1001, 15), tls_protocol="TLSv1.3")
+    assert "connecting or the TLS handshake:" in tail(secured).text
+
+
+@pytest.mark.parametrize("of", [connected(1001, 900), connected(1001, 15, deviation=False)])
+def test_what_the_rows_do_not_tell_is_not_said(of: AbOutput) -> None:
+    """
+    Processing may be slow, too; and without deviations the row of it may be another one.
+    """
+    assert tail(of).values["reading"] == "stall"
+    assert "connecting" not in tail(of).text
 
 
 def test_the_mean_is_that_of_the_line_total() -> None:
@@ -246,7 +311,7 @@ def holds(finding: Finding, times: Sequence[float], concurrency: int, run_ms: fl
     if "slow_at_least" in said:
         slow = sum(time >= said["slow_from_ms"] - 1e-6 for time in times)
         assert said["slow_at_least"] <= slow <= said["slow_at_most"] <= len(times)
-    if said["reading"] in {"stall", "steady", "both"}:
+    if said["reading"] in {"stall", "several", "both"}:
         ordered = sorted(times)
         median = ordered[len(times) // 2]
         slowest = ordered[len(times) - said["slow_at_least"] :]
@@ -254,7 +319,7 @@ def holds(finding: Finding, times: Sequence[float], concurrency: int, run_ms: fl
         assert carried >= 0.5 * (sum(times) - len(times) * median)
     if said["reading"] == "stall":
         assert sum(time > run_ms / 2 for time in times) >= said["slow_at_least"]
-    if said["reading"] == "steady" and said["slow_at_least"] <= concurrency:
+    if said["reading"] == "several" and said["slow_at_least"] <= concurrency:
         ordered = sorted(times)
         rest = ordered[: len(times) - concurrency]
         assert statistics.fmean(rest) > 1.2 * ordered[len(times) // 2]
@@ -269,7 +334,7 @@ def holds(finding: Finding, times: Sequence[float], concurrency: int, run_ms: fl
     at=st.floats(0, 1),
     cut=st.booleans(),
 )
-def test_a_true_stall_is_never_called_a_steady_cost(
+def test_a_true_stall_is_never_called_several(
     requests: int, concurrency: int, base: list[float], stall: float, at: float, *, cut: bool
 ) -> None:
     """
@@ -284,7 +349,7 @@ def test_a_true_stall_is_never_called_a_steady_cost(
     finding = tail(output(times, concurrency, run_ms, cut=cut))
     holds(finding, times, concurrency, run_ms)
     if max(base) < 1.2 * min(base):
-        assert finding.values["reading"] != "steady"
+        assert finding.values["reading"] != "several"
 
 
 @settings(derandomize=True, deadline=None, max_examples=150)
@@ -296,7 +361,7 @@ def test_a_true_stall_is_never_called_a_steady_cost(
     slow=st.floats(1, 5000),
     cut=st.booleans(),
 )
-def test_a_true_steady_cost_is_never_called_one_stall(
+def test_what_is_slow_again_and_again_is_never_called_one_event(
     requests: int, concurrency: int, base: list[float], every: int, slow: float, *, cut: bool
 ) -> None:
     """

@@ -1,0 +1,227 @@
+"""
+How much of the mean is a tail, and what explains it, in words.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from analysis.audit.findings import Finding, Severity, not_made, share
+from analysis.audit.latencies import BEYOND, COARSE_BELOW_MS
+from analysis.audit.ranges import plain
+from analysis.audit.tails import (
+    CARRY,
+    SKEWED,
+    Reading,
+    Slow,
+    Times,
+    slow_to_connect,
+    times_of,
+    total_mean,
+)
+from analysis.formatting import count, sentence
+
+if TYPE_CHECKING:
+    from analysis.audit.versions import Version
+    from experiments.records.ab.numbers import Printed
+    from experiments.records.ab.output import AbOutput
+
+BIMODAL = 1.5
+"""Ratio of mean to median above which a tail is a warning."""
+
+SHORT_MS = 3000.0
+"""Start times in whole seconds tell nothing of a shorter run."""
+
+SYN_AGAIN_S = (1, 2, 3, 4, 5, 7, 11, 15, 19, 31, 35, 63, 67)
+"""
+Seconds after which a kernel sends a SYN again: the first waits are 1 s and then twice as long (RFC
+6298, 2 and 5.5), or 1 s five times before that (Linux since 6.5, tcp_syn_linear_timeouts).
+"""
+
+LATE_MS = 200
+"""How much later than that a connection is there."""
+
+
+def tail(output: AbOutput, version: Version) -> Finding:
+    """
+    How much of the mean is a tail, and what explains it.
+    """
+    times = times_of(output, version)
+    if times is None:
+        return not_made("tail", output.lacking("Complete requests", "Concurrency Level", "50%"))
+    if math.isinf(times.mean.high):
+        return not_made("tail", output.lacking("Time per request", "Total, mean"))
+    if reason := _no_distribution(output):
+        text = f"Nothing can be said of a tail: {reason}."
+        return Finding("tail", Severity.NOTE, text, {"reading": None})
+    return _tail(output, version, times)
+
+
+def _no_distribution(output: AbOutput) -> str | None:
+    requests = output.requests_completed or 0
+    if output.bytes_transferred == 0:
+        return "no answer was received, so the times are those of failures"
+    if requests < BEYOND:
+        return f"only {count(requests, 'request')} {'was' if requests == 1 else 'were'} complete"
+    if output.requests_asked is not None and output.requests_asked < requests:
+        return "beyond “Number of requests” ab prints means of several requests"
+    return None
+
+
+def _tail(output: AbOutput, version: Version, times: Times) -> Finding:
+    median = output.percentiles_ms.get(50) or output.labelled("Total, median")
+    mean = total_mean(output, version)
+    # Without its line, the mean is known from “Time per request”, which is at least as large.
+    shown = mean or output.latency_mean_ms
+    mean_ms = shown.value if shown else times.mean.high
+    numbers = (
+        f"median {plain(median.value)} ms, mean {'at most ' if mean is None else ''}"
+        f"{plain(mean_ms, 3)} ms"
+    )
+    values = {"median_ms": median.value, "mean_ms": mean_ms, "share_in_tail": 0.0, "reading": None}
+    slow = times.slow()
+    hidden = not times.skewed and slow is not None and times.hides(slow)
+    if not times.skewed and not hidden:
+        return _no_tail(output, times, mean, values, numbers)
+    reading = times.reading(slow)
+    connecting = None if slow is None else slow_to_connect(output, version, slow)
+    if connecting and reading is not Reading.BROAD:
+        reading = Reading.CONNECTING
+    least, most = times.above_median
+    values |= {"share_in_tail": least, "reading": reading.value}
+    text = "Mean and median hide slow requests. " if hidden else ""
+    if slow is not None and connecting and reading is Reading.CONNECTING:
+        text += _connecting(output, times, slow, *connecting)
+    else:
+        text += _explained(output, times, slow, reading)
+    text += f" {sentence(numbers)}"
+    text += f": {_between(least, most)} of the mean is a tail above the median." if least else "."
+    if slow is not None:
+        values |= {
+            "slow_from_ms": slow.from_ms,
+            "slow_at_least": slow.sure,
+            "slow_at_most": slow.most,
+        }
+    if output.failed_receive or output.failed_exceptions:
+        text += " Times of failed requests are among them."
+    much = hidden and slow is not None and times.carried(slow) >= CARRY
+    severe = mean_ms > BIMODAL * median.value or much
+    return Finding("tail", Severity.WARNING if severe else Severity.NOTE, text, values)
+
+
+def _no_tail(
+    output: AbOutput, times: Times, mean: Printed | None, values: dict[str, Any], numbers: str
+) -> Finding:
+    """
+    That mean and median agree, with the slowest requests, which they do not show.
+    """
+    if mean is None and values["mean_ms"] > BIMODAL * values["median_ms"]:
+        text = f"Whether there is a tail cannot be told without the line “Total”: {numbers}."
+        return Finding("tail", Severity.NOTE, text, values)
+    lines = {f"{percent} %": time for percent, time in sorted(output.percentiles_ms.items())[-2:]}
+    if longest := lines.pop("100 %", None) or output.time_ms("total", "max"):
+        lines["the longest"] = longest
+    shown = " and ".join(f"{name} {plain(time.value)} ms" for name, time in lines.items())
+    agree = "Mean and median agree"
+    if times.mean.high > SKEWED * times.median.low:
+        agree = "As far as the printed numbers tell, mean and median agree"
+    text = f"{agree}: {numbers}{f'; {shown}' if shown else ''}."
+    return Finding("tail", Severity.OK, text, values)
+
+
+def _between(least: float, most: float) -> str:
+    shown = [share(each, 1) for each in (least, most)]
+    return shown[1] if round(least, 2) == round(most, 2) else " to ".join(shown)
+
+
+def _connecting(
+    output: AbOutput, times: Times, slow: Slow, connect: Printed, processing: Printed
+) -> str:
+    secured = " or the TLS handshake" if output.tls_protocol else ""
+    text = (
+        f"The slow time is in connecting{secured}: {_number(slow)} of {times.levels.requests} "
+        f"requests took {_at_least(slow.each_ms)} ms or more, and processing at most "
+        f"{plain(processing.value)} ms of it."
+    )
+    if any(
+        1e3 * seconds <= connect.value + 1 <= 1e3 * seconds + LATE_MS for seconds in SYN_AGAIN_S
+    ):
+        text += (
+            f" The longest time to connect, {plain(connect.value)} ms, fits a SYN that the network "
+            "or a full listen queue dropped: the kernel sends it again after 1, 3, 7 s and so on "
+            "(RFC 6298; Linux since 6.5 at first every second)."
+        )
+    return text
+
+
+def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Reading) -> str:
+    requests, connections = times.levels.requests, times.concurrency
+    if slow is None or reading is Reading.BROAD:
+        return (
+            "No class of slow requests stands out that explains the tail: the times are spread "
+            "out, or the speed changed during the run."
+        )
+    longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
+    stall = "One stall" if longest is None else f"One stall of at most {plain(longest.value)} ms"
+    from_ms = f"{_at_least(slow.sure_ms)} ms or more"
+    now_and_then = f"slow requests now and then, about one in {_one_in(requests, slow)}"
+    delayed = f"at most {count(connections, 'request')}"
+    if reading is Reading.SINGLE:
+        return (
+            f"One request alone ({from_ms}) is at least {share(times.carried(slow), 1)} of the "
+            f"time of all {requests} requests; one run cannot tell whether it comes again."
+        )
+    if reading is Reading.STALL:
+        first_s = (times.run - slow.sure_ms) / 1e3
+        return (
+            f"{stall} fits the tail: {slow.sure} of {requests} requests took {from_ms}, longer "
+            "than half of the run, so that all of them were under way at one moment. If each was "
+            f"slow by itself, all of them began in the first {plain(first_s, 1)} s."
+        )
+    if reading is Reading.SEVERAL:
+        stalls = max(2, -(-slow.sure // connections))
+        return (
+            f"The tail is not one stall, which delays {delayed}: {_number(slow)} of {requests} "
+            f"were slow ({from_ms}), about one in {_one_in(requests, slow)}. Either single "
+            f"ones were slow all over the run, or there were {stalls} or more stalls, or a slow "
+            f"phase. {_decided(times)}"
+        )
+    fits, a_stall = times.fits(slow), stall[:1].lower() + stall[1:]
+    if fits.stall and fits.several:
+        text = f"Both fit: {a_stall} that delayed {delayed}, or {now_and_then}"
+    elif fits.stall:
+        text = f"{stall} that delayed {delayed} fits"
+    else:
+        text = f"{sentence(now_and_then)} fit, {a_stall} does not, because it delays {delayed}"
+    if fits.broad:
+        text += "; a broad distribution fits, too, because the text tells little of the slowest"
+    of_class = f"{_number(slow)} of {requests} requests took {_at_least(slow.each_ms)} ms or more"
+    return f"{text}. {of_class}. {_decided(times)}"
+
+
+def _decided(times: Times) -> str:
+    """
+    What would tell; ab prints start times by apr_time_sec (2.4, output_results).
+    """
+    if times.levels.requests <= times.concurrency:
+        return "All requests began together, so no time of theirs can decide."
+    if times.run < SHORT_MS:
+        return (
+            "The start times in a gnuplot file (-g) are whole seconds; only a longer run has "
+            "enough of them to tell."
+        )
+    return "The start times in a gnuplot file (-g), in whole seconds, can tell."
+
+
+def _number(slow: Slow) -> str:
+    return f"{slow.sure}" if slow.sure == slow.most else f"{slow.sure} to {slow.most}"
+
+
+def _at_least(time_ms: float) -> str:
+    return plain(math.floor(time_ms) if time_ms >= COARSE_BELOW_MS else time_ms, 1)
+
+
+def _one_in(requests: int, slow: Slow) -> str:
+    rarest, most_frequent = round(requests / slow.sure), round(requests / slow.most)
+    return f"{rarest}" if rarest == most_frequent else f"{most_frequent} to {rarest}"

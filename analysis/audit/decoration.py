@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 
+from analysis.audit.amounts import in_cells, value_of, whole_number
 from experiments.records.ab.fields import LABELLED, TEXTS
 
 LABEL = "|".join(map(re.escape, sorted(LABELLED, key=len, reverse=True)))
-CELLS = r"(?:[ \t]+[0-9.,-]{1,15}){3,5}"
+CELLS = r"(?:[ \t]+[0-9.,'\N{RIGHT SINGLE QUOTATION MARK}-]{1,15}){3,5}"
 
 LABELLED_LINE = re.compile(rf"({LABEL})[*_]{{0,2}}[ \t]*[:|\t][ \t*_|]*(.*)")
 IN_CELLS = re.compile(
@@ -17,6 +18,8 @@ IN_CELLS = re.compile(
 )
 ROWS = re.compile(r"[0-9]{1,3}%[ \t]+[0-9.,]{1,15}(?: \((?:longest|last) request\))?")
 PROSE = re.compile(r"[0-9]{1,3}%\s+\S+\s+(?!\((?:longest|last) request\))\S")
+PERCENT = re.compile(r"[0-9]{1,3}%\s+")
+TIMES = re.compile(r"\(?(?:Connect|Processing|Waiting|Total):")
 AFTER = " \t*_|\"',;\\"
 """What strings, lists and tables put after a line."""
 
@@ -31,12 +34,17 @@ def as_printed(line: str) -> list[str]:
     line = line.strip().partition(NEXT_STRING)[0]
     if match := LABELLED_LINE.match(line):
         label, value = match[1], match[2]
-        after = " \t" if label in TEXTS else AFTER
-        return [f"{label}: {value.rstrip(after)}"]
+        if label in TEXTS:
+            return [f"{label}: {value.rstrip()}"]
+        return [f"{label}: {value_of(label, value.rstrip(AFTER))}"]
     if IN_CELLS.match(line):
         line = re.sub(r"[|*_]", " ", line)
+    if match := PERCENT.match(line):
+        line = match[0] + whole_number(line[match.end() :])
     if PROSE.match(line):
         return []
     line = line.rstrip(AFTER)
+    if TIMES.match(line):
+        line = in_cells(line)
     rows = ROWS.findall(line) if line.startswith("Percentage of the requests") else []
     return rows or [line]

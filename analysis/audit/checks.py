@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.completeness import completeness
+from analysis.audit.failures import failures
 from analysis.audit.identities import explained, identities
 from analysis.audit.latencies import percentiles, rounding
 from analysis.audit.load import client, connections, duration, one_number, one_run, under_way
@@ -31,6 +32,7 @@ def audit(output: AbOutput) -> list[Finding]:
         *identities(output),
         one_number(output),
         *reliability(output),
+        *failures(output),
         connections(output),
         client(output),
         under_way(output, version),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from analysis.formatting import listed
 from experiments.records.ab.lines import printable
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ class Finding:
 
 def not_made(check: str, missing: Sequence[str]) -> Finding:
     """
-    The outcome of a check whose input lacks values, which are given by ab's labels.
+    The outcome of a check whose input lacks values, one or more, which are given by ab's labels.
     """
-    names = ", ".join(f"“{name}”" for name in missing)
-    text = f"Not checked: {names} {'is' if len(missing) == 1 else 'are'} missing."
+    names = listed([f"“{name}”" for name in missing])
+    text = f"Not checked: {names} {'is' if len(missing) == 1 else 'are'} missing or zero."
     return Finding(check, Severity.NOTE, text, {"missing": list(missing)})
 
 

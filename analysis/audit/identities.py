@@ -275,7 +275,14 @@ def _failing(output: AbOutput, judgement: Judgement) -> list[Finding]:
         reason = "The text was edited, or it mixes the numbers of different runs."
     else:
         reason = "It is of another version than those known, or edited."
-    return [
+    if not judgement.failing:
+        return []
+    rules = f"ab {judgement.version.name}" if by_headline(output) else "every known version"
+    contradiction = (
+        f"The numbers contradict each other by the rules of {rules}. What follows takes each of "
+        "them as it is printed."
+    )
+    return [Finding("contradiction", severity, contradiction)] + [
         Finding(
             "identity",
             severity,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made
 from analysis.audit.ranges import plain
-from analysis.formatting import count
+from analysis.formatting import count, listed
 
 if TYPE_CHECKING:
     from analysis.audit.versions import Version
@@ -70,7 +70,8 @@ def percentiles(output: AbOutput, version: Version) -> Finding:
     requests = output.requests_completed
     printed = [percent for percent in sorted(output.percentiles_ms) if percent < 100]
     if not printed or not requests:
-        return not_made("percentiles", output.lacking(TABLE, "Complete requests"))
+        missing = output.lacking(TABLE, "Complete requests")
+        return not_made("percentiles", missing or ["50%"])
     supported = [p for p in printed if requests * (100 - p) >= BEYOND * 100]
     unsupported = [p for p in printed if p not in supported]
     longest = [p for p in printed if version.index(requests, p) >= requests - 1]
@@ -99,4 +100,4 @@ def percentiles(output: AbOutput, version: Version) -> Finding:
 
 
 def _named(percents: list[int]) -> str:
-    return ", ".join(f"{percent} %" for percent in percents)
+    return listed([f"{percent} %" for percent in percents])

@@ -233,7 +233,7 @@ def test_a_connection_for_each_request_is_said() -> None:
     Without -k the handshake is part of every time; with it, of those that were not kept.
     """
     assert found(PUBLISHED)["connections"].values["keep_alive"] is False
-    assert "TCP handshake (mean connect 1 of 1707 ms)" in found(PUBLISHED)["connections"].text
+    assert "TCP handshake (on average 1 ms of 1707 ms)" in found(PUBLISHED)["connections"].text
     kept = found(sample("tls-keep-alive-trunk"))["connections"]
     assert "480 of 500 requests" in kept.text
     refused = dataclasses.replace(reading(), keep_alive_requests=0)
@@ -248,6 +248,8 @@ def test_a_rate_at_ab_s_own_limit_is_a_warning() -> None:
     assert found(fast)["client"].severity is Severity.WARNING
     assert "single-threaded" in found(fast)["client"].text
     assert found(PUBLISHED)["client"].severity is Severity.OK
+    secured = dataclasses.replace(reading(), tls_protocol="TLSv1.3")
+    assert found(secured)["client"].text.startswith("Whether ab was the bottleneck is not known")
 
 
 def test_idle_connections_are_a_warning() -> None:
@@ -629,3 +631,40 @@ def test_an_ascii_terminal_and_a_closed_pipe_are_survived(tmp_path: Path) -> Non
             command, cwd=root, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (10, "")
+
+
+def test_numbers_that_contradict_each_other_are_said_to_be_taken_as_printed() -> None:
+    """
+    Before anything is said that stands on them.
+    """
+    edited = audit(reading(PUBLISHED.replace("29.21", "92.21")))
+    checks = [finding.check for finding in edited]
+    assert checks.index("contradiction") == checks.index("identity") - 1 < checks.index("tail")
+    assert "takes each of them as it is printed" in edited[checks.index("contradiction")].text
+    assert "contradiction" not in found(PUBLISHED)
+
+
+def test_failures_without_an_answer_are_named() -> None:
+    """
+    All complete requests may be good, and some attempts to connect have failed.
+    """
+    one = dataclasses.replace(reading(), failed_connect=1, failed_exceptions=7, failed_length=0)
+    named = found(dataclasses.replace(one, requests_failed=8))
+    assert named["connect"].text.startswith("1 attempt to connect failed (“Connect”): ab tries")
+    assert named["exceptions"].text.startswith("The kernel reported 7 errors of connections")
+    assert not {"connect", "exceptions"} & set(found(PUBLISHED))
+
+
+def test_no_list_of_missing_values_is_empty() -> None:
+    """
+    A table may be there without what is needed of it.
+    """
+    longest = dataclasses.replace(reading(), percentiles_ms={100: Printed(19310, 0.5)})
+    assert found(longest)["percentiles"].text == "Not checked: “50%” is missing or zero."
+    rows = {
+        row: {name: columns[name] for name in ("min", "mean", "max")}
+        for row, columns in reading().connection_times_ms.items()
+    }
+    old = dataclasses.replace(reading(), version="2.0.41-dev", connection_times_ms=rows)
+    assert found(old)["under_way"].text == "Not checked: “Total, mean” is missing or zero."
+    assert "on average" not in found(old)["connections"].text

@@ -255,7 +255,7 @@ def test_without_any_mean_nothing_is_checked() -> None:
     excerpt = dataclasses.replace(
         whole, connection_times_ms={}, duration_s=None, latency_mean_ms=None
     )
-    assert tail(excerpt).values == {"missing": ["Time per request", "Total, mean"]}
+    assert tail(excerpt).values == {"missing": ["Time taken for tests", "Total, mean"]}
 
 
 @pytest.mark.parametrize(

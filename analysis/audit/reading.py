@@ -14,6 +14,7 @@ from analysis.audit.decoration import AFTER, LABEL, as_printed
 from analysis.audit.findings import Finding, Severity, shortened
 from analysis.audit.markup import plain
 from analysis.audit.prefixes import split
+from analysis.audit.structured import messages
 from analysis.formatting import count
 from experiments.records.ab.lines import whole_lines
 from experiments.records.ab.splitting import pieces_per_output, read_outputs
@@ -65,7 +66,9 @@ def read(text: str) -> Read:
     """
     Read whatever people have put around outputs of ab.
     """
-    text, taken_off = plain(text)
+    text, taken_off = messages(text)
+    text, markup = plain(text)
+    taken_off += markup
     parts = split(whole_lines(text))
     found = Read(cut=parts.cut)
     marks = {stream.prefix for stream in parts.streams if stream.has_report}

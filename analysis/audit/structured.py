@@ -1,0 +1,135 @@
+"""
+The messages of structured logs and documents: JSON, a record a line or in one whole, and logfmt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from analysis.audit.prefixes import ANCHOR, CHANGING_WORDS, LINES_PER_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LONGEST_RECORD = 1_000_000
+"""Characters; a longer line is no record."""
+
+DEEPEST = 8
+BEGINS = re.compile(r"[{\[]\s*[\"{\[]")
+LOGFMT = re.compile(
+    r'(?P<before>(?:^|.*\s))(?:msg|message|log|line|text)="(?P<text>(?:[^"\\]|\\.)*)"(?P<after>.*)'
+)
+ESCAPED = re.compile(r"\\(.)")
+CHANGES = re.compile(rf"(?:{CHANGING_WORDS})")
+
+
+class Record(NamedTuple):
+    """
+    What stands around an object in its line, and the object's texts by the names of their fields.
+
+    A line without an object is ``around``.
+    """
+
+    around: str
+    texts: dict[str, str]
+
+
+def messages(text: str) -> tuple[str, list[str]]:
+    """
+    The text with the messages alone, and what was taken off it in words.
+    """
+    if BEGINS.search(text) and ANCHOR.search(text):
+        records = _whole(text) or list(_by_lines(text))
+        held = Counter(
+            name for record in records for name, each in record.texts.items() if ANCHOR.search(each)
+        )
+        if held:
+            field = held.most_common(1)[0][0]
+            return "\n".join(_of_field(records, field)), [f"JSON around the field “{field}”"]
+    if '="' in text and ANCHOR.search(text):
+        return "\n".join(LOGFMT.sub(_of_logfmt, line) for line in text.split("\n")), []
+    return text, []
+
+
+def _whole(text: str) -> list[Record]:
+    """
+    The records of a text that is one document.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        return []
+    try:
+        return [Record("", texts) for texts in _objects(json.loads(text, strict=False))]
+    except (ValueError, RecursionError):
+        return []
+
+
+def _by_lines(text: str) -> Iterator[Record]:
+    decoder = json.JSONDecoder(strict=False)
+    for line in text.split("\n"):
+        begin = BEGINS.search(line) if len(line) <= LONGEST_RECORD else None
+        try:
+            found, end = decoder.raw_decode(line, begin.start()) if begin else (None, 0)
+        except (ValueError, RecursionError):
+            begin = None
+        if begin is None:
+            yield Record(line, {})
+        else:
+            around = f"{line[: begin.start()]}{line[end:].strip()}"
+            yield from (Record(around, texts) for texts in _objects(found))
+
+
+def _objects(found: Any, depth: int = 0) -> Iterator[dict[str, str]]:  # noqa: ANN401 - of JSON
+    if depth > DEEPEST:
+        return
+    parts = found
+    if isinstance(found, dict):
+        yield {key: text for key, value in found.items() if (text := _text(value)) is not None}
+        parts = found.values()
+    if isinstance(found, dict | list):
+        for part in parts:
+            yield from _objects(part, depth + 1)
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401 - of JSON
+    """
+    A value as text; a list may be one of lines or, in a journal, one of bytes.
+    """
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list) and value:
+        if all(isinstance(each, str) for each in value):
+            return "\n".join(value)
+        if all(isinstance(each, int) and each in range(256) for each in value):
+            return bytes(value).decode(errors="replace")
+    return None
+
+
+def _of_field(records: Sequence[Record], field: str) -> Iterator[str]:
+    """
+    The lines of a field, with the values of other fields that tell programs apart.
+    """
+    having = [record.texts for record in records if field in record.texts]
+    names: list[str] = []
+    for name in dict.fromkeys(name for texts in having for name in texts if name != field):
+        values = {texts.get(name, "") for texts in having}
+        if 1 < len(values) <= len(having) / LINES_PER_NAME and not any(map(CHANGES.match, values)):
+            names.append(name)
+    for around, texts in records:
+        if not texts:
+            yield around
+        elif field in texts:
+            named = [f"{name}={texts[name]}" for name in names if name in texts]
+            prefix = " ".join([around.strip(), *named]).strip()
+            for line in texts[field].splitlines():
+                yield f"{prefix} {line}" if prefix else line
+
+
+def _of_logfmt(match: re.Match[str]) -> str:
+    """
+    What stands after the message, as a part of what stands before it.
+    """
+    prefix = f"{match['before']}{match['after'].strip()}".strip()
+    return f"{prefix} {ESCAPED.sub(lambda sign: sign[1], match['text'])}"

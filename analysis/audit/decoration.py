@@ -18,9 +18,13 @@ IN_CELLS = re.compile(
 )
 ROWS = re.compile(r"[0-9]{1,3}%[ \t]+[0-9.,]{1,15}(?: \((?:longest|last) request\))?")
 PROSE = re.compile(r"[0-9]{1,3}%\s+\S+\s+(?!\((?:longest|last) request\))\S")
+EMPHASISED = re.compile(
+    r"^[\s*_=<>!#\N{RIGHTWARDS ARROW}\N{RIGHTWARDS DOUBLE ARROW}-]+(?=[0-9]{1,3}%\s)"
+    r"|(?<=^Connect:)[*_]+|(?<=^Processing:)[*_]+|(?<=^Waiting:)[*_]+|(?<=^Total:)[*_]+"
+)
 PERCENT = re.compile(r"[0-9]{1,3}%\s+")
 TIMES = re.compile(r"\(?(?:Connect|Processing|Waiting|Total):")
-AFTER = " \t*_|\"',;\\"
+AFTER = " \t*_|\"',;\\│┃║"
 """What strings, lists and tables put after a line."""
 
 NEXT_STRING = '","'
@@ -39,6 +43,7 @@ def as_printed(line: str) -> list[str]:
         return [f"{label}: {value_of(label, value.rstrip(AFTER))}"]
     if IN_CELLS.match(line):
         line = re.sub(r"[|*_]", " ", line)
+    line = EMPHASISED.sub("", line)
     if match := PERCENT.match(line):
         line = match[0] + whole_number(line[match.end() :])
     if PROSE.match(line):

@@ -20,7 +20,9 @@ SIGNS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-") | {
 LETTERS = SPACES | NOTHING | SIGNS
 """What editors and chats write instead of the letters of ab."""
 
-IS_HTML = re.compile(r"(?i)<(?:html|body|pre|br|p|td|li|code|blockquote|div|span)\b[^<>]{0,500}>")
+IS_HTML = re.compile(
+    r"(?i)<(?:html|body|pre|br|p|td|li|code|blockquote|div|span|b|strong|tt|samp|kbd)\b[^<>]{0,500}>"
+)
 SCRIPT = re.compile(r"(?i)<(?:script|style)\b")
 SCRIPT_END = re.compile(r"(?i)</(?:script|style)>")
 LINE_TAGS = re.compile(r"(?i)</?(?:br|p|tr|li|div|h[1-6]|pre|table|blockquote)\b[^<>]{0,500}>")

@@ -15,6 +15,7 @@ from analysis.audit.findings import Finding, Severity, shortened
 from analysis.audit.markup import plain
 from analysis.audit.prefixes import split
 from analysis.audit.structured import messages
+from analysis.audit.wrapping import unwrapped
 from analysis.formatting import count
 from experiments.records.ab.lines import whole_lines
 from experiments.records.ab.splitting import pieces_per_output, read_outputs
@@ -33,6 +34,7 @@ ALTERNATE = (
     "of its own"
 )
 DIFFERENCE = "this is the difference of two outputs of ab: audit the two instead"
+CHANGED_LINES = re.compile(r"(?m)^[0-9]+(?:,[0-9]+)?[acd][0-9]+(?:,[0-9]+)?\n[<>] ")
 
 MOST_PIECES = 3
 """In so many pieces people may write down one output, in an order of their own."""
@@ -67,14 +69,15 @@ def read(text: str) -> Read:
     Read whatever people have put around outputs of ab.
     """
     text, taken_off = messages(text)
-    text, markup = plain(text)
-    taken_off += markup
+    for cleaned in (plain, unwrapped):
+        text, more = cleaned(text)
+        taken_off += more
     parts = split(whole_lines(text))
     found = Read(cut=parts.cut)
     marks = {stream.prefix for stream in parts.streams if stream.has_report}
     if parts.side_by_side > 1:
         found.refused = SIDE_BY_SIDE
-    elif {"+", "-"} <= marks:
+    elif {"+", "-"} <= marks or CHANGED_LINES.search(text):
         found.refused = DIFFERENCE
     else:
         for stream in parts.streams:
@@ -134,13 +137,14 @@ def _printed(lines: Sequence[Line]) -> Iterator[str]:
     The lines as ab printed them.
     """
     anchors = [line.text for line in lines if line.kind]
-    after = Counter(text[len(text.rstrip(AFTER)) :] for text in anchors)
+    after = Counter("".join(text[len(text.rstrip(AFTER)) :].split()) for text in anchors)
     usual = after.most_common(1)[0][0] if after else ""
+    end = re.compile(r"\s*".join(["", *map(re.escape, usual)]) + r"\s*$")
     texts = [line.text for line in lines]
     for text, following in zip_longest(texts, texts[1:], fillvalue=""):
         # A mail breaks the longest label.
         whole = f"{text} {following}" if text.endswith("(mean,") else text
-        yield from as_printed(whole.removesuffix(usual))
+        yield from as_printed(end.sub("", whole))
 
 
 def _without_answers(lines: Iterable[str]) -> Iterator[str]:

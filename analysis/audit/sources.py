@@ -36,7 +36,20 @@ MOST_BYTES = 300 * MB
 LONGEST_S = 5.0
 """Limits for standard input that does not end; they count after its first half."""
 
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 14
+MOST_NEAR_BYTES = 2 * MB
+NEAR = (
+    b"ApacheBench, Version",
+    b"(be patient)",
+    b"Concurrency Level",
+    b"Complete requests",
+    b"Requests per second",
+    b"Connection Times",
+    b"Percentage of the requests",
+    b"requests completed",
+)
+"""Words of ab; what is near them is read wherever it stands, up to a limit."""
+
 LARGEST_OUTPUTS = 200
 SAMPLE_BYTES = 400
 
@@ -66,11 +79,11 @@ class Source:
 
 class Content(NamedTuple):
     """
-    The first bytes of a file; its last ones and the size of it all, if not all was read.
+    The first bytes of a file; parts after them, and the size of it all, if not all was read.
     """
 
     first: bytes
-    last: bytes = b""
+    further: Sequence[bytes] = ()
     size: str = ""
 
 
@@ -80,7 +93,7 @@ def read_source(file: str) -> Source:
     """
     name = "standard input" if file == STDIN else shortened(file, 200)
     try:
-        content = _content(file)
+        content = contents(file)
     except OSError as error:
         return Source(name, error=f"cannot be read: {error.strerror}")
     except ValueError as error:
@@ -88,20 +101,26 @@ def read_source(file: str) -> Source:
     return source_of(name, *content)
 
 
-def source_of(name: str, data: bytes, last: bytes = b"", size: str = "") -> Source:
+def source_of(name: str, data: bytes, further: Sequence[bytes] = (), size: str = "") -> Source:
     """
     The outputs in the content of a file.
     """
     text, cut = _decoded(data), None
-    if last:
+    if further:
         half = f"{HALF_BYTES / MB:g} MB"
-        cut = f"Only the first {half} and the last {half} of {size} were read."
-        text = _joined(text, _decoded(last, sample=data))
+        cut = (
+            f"Only the first {half}, the last {half} and up to {MOST_NEAR_BYTES / MB:g} MB near "
+            f"lines of ab were read of {size}."
+        )
+        text = _joined([text, *(_decoded(part, sample=data) for part in further)])
     if AB_HTML.search(text):
         return Source(name, error=HTML, cut=cut)
     found = read(text)
     if not found.outputs:
-        error = found.refused or f"this is not an output of ab: {describe(data, text)}"
+        error = (
+            found.refused
+            or f"this is not an output of ab: {describe(data, text.replace(LEFT_OUT, ''))}"
+        )
         return Source(name, error=f"{error} ({cut[:-1]})" if cut else error)
     if found.cut:
         cut = "The text is long: lines in its middle were not read."
@@ -111,7 +130,10 @@ def source_of(name: str, data: bytes, last: bytes = b"", size: str = "") -> Sour
     return Source(name, tuple(map(as_measured, outputs)), cut=cut, notes=notes)
 
 
-def _content(file: str) -> Content:
+def contents(file: str) -> Content:
+    """
+    What is read of a file, or of standard input; raises OSError, or ValueError if there is none.
+    """
     if file != STDIN:
         with Path(file).open("rb") as opened:
             return _parts(opened)
@@ -128,50 +150,100 @@ def _content(file: str) -> Content:
 
 
 def _parts(stream: BinaryIO) -> Content:
+    """
+    Read to the end, or to a limit; keep both ends and what is near lines of ab.
+    """
     first = stream.read(HALF_BYTES)
-    size = 0
-    if stream.seekable():
-        # A device has no end to seek.
-        with contextlib.suppress(OSError):
-            size = stream.seek(0, os.SEEK_END)
-        stream.seek(len(first))
-    if size <= 2 * HALF_BYTES:
-        return _all_or_parts(stream, first)
-    # An even place, because UTF-16 has two bytes for a letter.
-    stream.seek((size - HALF_BYTES) & ~1)
-    return Content(first, stream.read(HALF_BYTES), f"{size / MB:.0f} MB")
-
-
-def _all_or_parts(stream: BinaryIO, first: bytes) -> Content:
-    """
-    Read on to the end, or to a limit.
-    """
-    last: deque[bytes] = deque()
-    read_bytes = kept = len(first)
+    kept, last = _Kept([[first]], first), deque[bytes]()
+    read_bytes, in_last, more = len(first), 0, ""
     deadline = time.monotonic() + LONGEST_S
-    more = ""
     while chunk := stream.read(CHUNK_BYTES):
         last.append(chunk)
         read_bytes += len(chunk)
-        kept += len(chunk)
-        while kept - len(last[0]) >= 2 * HALF_BYTES:
-            kept -= len(last.popleft())
+        in_last += len(chunk)
+        if in_last > HALF_BYTES + CHUNK_BYTES:
+            in_last -= len(last[0])
+            kept.add(last.popleft())
         if read_bytes > MOST_BYTES or time.monotonic() > deadline:
-            more = ", which did not end,"
+            rest, more = _end_of(stream, read_bytes)
+            kept.add(b"".join(last))
+            last = deque([rest])
             break
-    rest = b"".join(last)
-    if kept == read_bytes and not more:
-        return Content(first + rest)
-    return Content(first, rest[(read_bytes - kept) % 2 :], f"{read_bytes / MB:.0f} MB{more}")
+    kept.end(b"".join(last))
+    first, *further = map(b"".join, kept.parts)
+    return Content(first, further, more or f"{read_bytes / MB:.0f} MB")
 
 
-def _joined(first: str, last: str) -> str:
+def _end_of(stream: BinaryIO, position: int) -> tuple[bytes, str]:
     """
-    Whole lines of both; a mark between them says that lines are left out.
+    The last bytes of what was not read on, and its size in words.
     """
+    if stream.seekable():
+        # A device has no end to seek.
+        with contextlib.suppress(OSError):
+            if (size := stream.seek(0, os.SEEK_END)) > position:
+                # An even place, because UTF-16 has two bytes for a letter.
+                stream.seek(max(position, (size - HALF_BYTES) & ~1))
+                return stream.read(HALF_BYTES), f"{size / MB:.0f} MB"
+    return b"", f"{position / MB:.0f} MB that did not end"
+
+
+@dataclass
+class _Kept:
+    """
+    The parts of a text that are kept, each of chunks that follow each other, and its last chunk.
+    """
+
+    parts: list[list[bytes]]
+    last: bytes
+    near: bool = True
+    last_is_kept: bool = True
+    size: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        """
+        Keep the chunk if it, or one of its neighbours, has a line of ab.
+        """
+        after, self.near = self.near, self.size < MOST_NEAR_BYTES and _is_near(self.last, chunk)
+        if self.near and not self.last_is_kept:
+            self.parts.append([self.last])
+        self.last_is_kept = after or self.near
+        if self.last_is_kept:
+            self.parts[-1].append(chunk)
+            self.size += len(chunk)
+        self.last = chunk
+
+    def end(self, rest: bytes) -> None:
+        """
+        Keep the rest, and the chunk before it.
+        """
+        if not self.last_is_kept:
+            self.parts.append([self.last])
+        self.parts[-1].append(rest)
+
+
+def _is_near(before: bytes, chunk: bytes) -> bool:
+    """
+    Whether a chunk, with the end of the one before it, has a line of ab.
+    """
+    searched = before[-SAMPLE_BYTES:] + chunk
+    if b"\0" in searched:
+        searched = searched.replace(b"\0", b"")
+    return any(words in searched for words in NEAR)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """
+    Whole lines of all parts; a mark between them says that lines are left out.
+    """
+    first, *others = parts
     head, line_end, _ = first.rpartition("\n")
-    _, _, tail = last.partition("\n")
-    return f"{head if line_end else first}\n{LEFT_OUT}\n{tail or last}"
+    joined = [head if line_end else first]
+    for number, part in enumerate(others, 1):
+        _, _, tail = part.partition("\n")
+        whole = tail or part
+        joined.append(whole if number == len(others) else whole.rpartition("\n")[0])
+    return f"\n{LEFT_OUT}\n".join(joined)
 
 
 def _decoded(data: bytes, sample: bytes | None = None) -> str:

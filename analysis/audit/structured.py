@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analysis.audit.prefixes import ANCHOR, CHANGING_WORDS, LINES_PER_NAME
+from analysis.audit.prefixes import ANCHOR, CHANGING_WORDS, LINES_PER_NAME, NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ LOGFMT = re.compile(
     r'(?P<before>(?:^|.*\s))(?:msg|message|log|line|text)="(?P<text>(?:[^"\\]|\\.)*)"(?P<after>.*)'
 )
 ESCAPED = re.compile(r"\\(.)")
-CHANGES = re.compile(rf"(?:{CHANGING_WORDS})")
+CHANGES = re.compile(rf"(?<![A-Za-z])(?:{CHANGING_WORDS})(?![A-Za-z])")
 
 
 class Record(NamedTuple):
@@ -115,7 +115,8 @@ def _of_field(records: Sequence[Record], field: str) -> Iterator[str]:
     names: list[str] = []
     for name in dict.fromkeys(name for texts in having for name in texts if name != field):
         values = {texts.get(name, "") for texts in having}
-        if 1 < len(values) <= len(having) / LINES_PER_NAME and not any(map(CHANGES.match, values)):
+        tells = "pid" in name.lower() or all(map(_is_name, values))
+        if tells and 1 < len(values) <= len(having) / LINES_PER_NAME:
             names.append(name)
     for around, texts in records:
         if not texts:
@@ -125,6 +126,10 @@ def _of_field(records: Sequence[Record], field: str) -> Iterator[str]:
             prefix = " ".join([around.strip(), *named]).strip()
             for line in texts[field].splitlines():
                 yield f"{prefix} {line}" if prefix else line
+
+
+def _is_name(text: str) -> bool:
+    return not CHANGES.search(text) and NAME.search(text) is not None
 
 
 def _of_logfmt(match: re.Match[str]) -> str:

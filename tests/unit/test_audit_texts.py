@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.audit import sources
 from analysis.audit.__main__ import main
 from analysis.audit.result import audited
-from analysis.audit.sources import HALF_BYTES, Source, source_of
+from analysis.audit.sources import HALF_BYTES, Source, read_source, source_of
 from tests.unit.test_audit import NETNS, PUBLISHED, SAMPLES, reading
 
 if TYPE_CHECKING:
@@ -122,6 +123,18 @@ PREFIXES: dict[str, Callable[[int], str]] = {
 }
 """What logs, programs and people write before the line of a number."""
 
+
+def wrapped(text: str, columns: int) -> str:
+    """
+    What is copied from a terminal that cuts lines.
+    """
+    return "".join(
+        f"{line[start : start + columns]}\n"
+        for line in text.splitlines()
+        for start in range(0, max(1, len(line)), columns)
+    )
+
+
 AROUND: dict[str, Callable[[str], str]] = {
     "code fence": lambda text: f"See:\n\n```text\n{text}```\n\nmore\n",
     "back-ticks": lambda text: "".join(f"`{line}`\n" for line in text.splitlines()),
@@ -148,6 +161,42 @@ AROUND: dict[str, Callable[[str], str]] = {
         json.dumps({"PID": "812", "MESSAGE": line, "UNIT": "ab"}, separators=(",", ":")) + "\n"
         for line in text.splitlines()
     ),
+    "journal in JSON": lambda text: "".join(
+        json.dumps(
+            {
+                "__CURSOR": f"s={'0f1e' * 5}{n:x};i={n * 7919:x};b=9{'ab' * n}",
+                "_PID": "812",
+                "MESSAGE": list(line.encode()) if n % 7 == 3 else line,
+                "__REALTIME_TIMESTAMP": str(1714731060000000 + 3701 * n),
+                "_TRANSPORT": "stdout",
+            }
+        )
+        + "\n"
+        for n, line in enumerate(text.splitlines())
+    ),
+    "log in JSON with fields after it": lambda text: "".join(
+        f'{{"level":"info","ts":{1714.5 + n},"msg":{json.dumps(line)},"pod":"ab-1"}} , run=7\n'
+        for n, line in enumerate(text.splitlines())
+    ),
+    "log in JSON after a time": lambda text: "".join(
+        f"2024-05-03T{clock(n)}Z stdout F {json.dumps({'log': line})}\n"
+        for n, line in enumerate(text.splitlines())
+    ),
+    "document in JSON": lambda text: json.dumps(
+        {"events": [{"id": n, "message": line} for n, line in enumerate(text.splitlines())]},
+        indent=1,
+    ),
+    "lists and strings in JSON": lambda text: json.dumps(
+        {"cmd": "ab", "stdout": text, "stdout_lines": text.splitlines()}
+    ),
+    "logfmt": lambda text: "".join(
+        f"time={clock(n)} level=info msg={json.dumps(line)} container=ab took={n}ms\n"
+        for n, line in enumerate(text.splitlines())
+    ),
+    "box": lambda text: "".join(f"│ {line:<100} │\n" for line in text.splitlines()),
+    "box of signs": lambda text: "".join(f"| {line:<100} |\n" for line in text.splitlines()),
+    "terminal of 40 columns": lambda text: wrapped(text, 40),
+    "terminal of 64 columns": lambda text: wrapped(text, 64),
     "string in JSON": lambda text: json.dumps({"rc": 0, "stdout": text}) + "\n",
     "strings in JSON": lambda text: "".join(
         f"  {json.dumps(line)},\n" for line in text.splitlines()
@@ -180,6 +229,62 @@ def test_markup_changes_nothing(around: str) -> None:
     for text in TEXTS.values():
         (found,), (plain,) = outputs(AROUND[around](text)), outputs(text)
         assert dataclasses.asdict(found) == dataclasses.asdict(plain)
+
+
+def test_a_terminal_may_drop_spaces_where_it_cuts() -> None:
+    """
+    The rows of the table are whole again.
+    """
+    cut = "".join(f"{line.rstrip()}\n" for line in wrapped(NETNS, 40).splitlines())
+    assert outputs(cut) == (reading(NETNS),)
+    assert "Line breaks after 40 columns taken off." in words(cut)
+
+
+def test_records_of_other_programs_are_told_apart() -> None:
+    """
+    By the other fields of a record, however many of them change.
+    """
+    pairs = zip(PUBLISHED.splitlines(), NETNS.ljust(3000, "\n").splitlines(), strict=False)
+    records = [
+        {"ts": clock(n), "pod": pod, "stream": ("stdout", "stderr")[n % 3 == 1], "log": line}
+        for n, lines in enumerate(pairs)
+        for pod, line in zip(("ab-1", "ab-2", "web"), (*lines, "Server Port: 99"), strict=True)
+    ]
+    logged = "".join(f"{json.dumps(record)}\n" for record in records)
+    assert outputs(logged) == (reading(), reading(NETNS))
+
+
+@pytest.mark.parametrize("mark", ["**", "=> ", "--> ", "_", "<b>", "> ", "!! "])
+def test_a_single_line_that_people_mark_is_read(mark: str) -> None:
+    """
+    Whichever line matters to them, of each of several outputs.
+    """
+    end = mark if mark in {"**", "_"} else ""
+    for text in (PUBLISHED, PUBLISHED + NETNS):
+        for label in ("Requests per second:", "Failed requests:", "Complete requests:"):
+            marked = "".join(
+                f"{mark}{line}{end}\n" if line.startswith(label) else f"{line}\n"
+                for line in text.splitlines()
+            )
+            assert outputs(marked) == outputs(text)
+    within = PUBLISHED.replace("Requests per second:", "**Requests per second:**")
+    row = within.replace("Total: ", "**Total:** ").replace("  99%", "=>  99%")
+    assert outputs(row) == (reading(),)
+    named = "".join(f"ab_1  | {line}\n" for line in within.splitlines())
+    assert outputs(named) == (reading(),)
+
+
+def test_a_marked_line_that_may_be_of_another_output_is_left_out() -> None:
+    """
+    Two candidates, a line that is there, and the sign of a difference are not taken.
+    """
+    number = "Requests per second:    29.21 [#/sec] (mean)\n"
+    assert number in PUBLISHED
+    other = number.replace("29", "92")
+    for lines in (f"=> {number}=> {other}", f"-{number}"):
+        (found,) = outputs(PUBLISHED.replace(number, lines))
+        assert found.requests_per_second is None
+    assert outputs(f"{PUBLISHED}\n=> {other}") == (reading(),)
 
 
 NAMES = st.from_regex(r"[a-z]{2,8}([_-][0-9]{1,2})?", fullmatch=True)
@@ -252,6 +357,8 @@ def test_several_outputs_that_cannot_be_told_apart_are_refused() -> None:
         f" {one}\n" if one == other else f"-{one}\n+{other}\n" for one, other in pairs
     )
     assert "difference of two outputs" in error(difference)
+    lines = "".join(f"< {one}\n---\n> {other}\n" for one, other in pairs)
+    assert "difference of two outputs" in error(f"1,40c1,40\n{lines}")
 
 
 LIST = """\
@@ -674,8 +781,8 @@ def test_an_endless_pipe_ends(
     monkeypatch.setattr(sys, "stdin", piped)
     assert main([]) == 2
     printed = " ".join(capsys.readouterr().out.split())
-    assert "it begins “y” (Only the first 2 MB and the last 2 MB of" in printed
-    assert "MB, which did not end, were read)" in printed
+    assert "it begins “y” (Only the first 2 MB, the last 2 MB and up to 2 MB near" in printed
+    assert "MB that did not end)" in printed
 
 
 def test_a_long_pipe_is_read_at_both_ends(
@@ -694,7 +801,36 @@ def test_a_long_pipe_is_read_at_both_ends(
     assert main([]) == 10
     printed = " ".join(capsys.readouterr().out.split())
     assert "29.21" in printed
-    assert "Only the first 2 MB and the last 2 MB of 5 MB were read." in printed
+    assert "near lines of ab were read of 5 MB." in printed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("shift", [0, 1500])
+def test_outputs_in_the_middle_of_a_long_log_are_found(
+    shift: int, encoding: str, tmp_path: Path
+) -> None:
+    """
+    Wherever they stand, and however much of the log lies between their lines.
+    """
+    filler = "GET / HTTP/1.0 200 ApacheBench/2.3\n" * (HALF_BYTES // 20)
+    begin, end = NETNS.split("Benchmarking")
+    text = f"{filler}{'x' * shift}\n{PUBLISHED}{filler}{begin}{filler}Benchmarking{end}{filler}"
+    path = tmp_path / "log"
+    path.write_text(text, encoding=encoding)
+    found = read_source(str(path))
+    assert list(found.outputs) == [reading(), reading(NETNS)]
+    assert found.cut is not None
+
+
+def test_not_everything_near_lines_of_ab_is_kept(tmp_path: Path) -> None:
+    """
+    A long log of runs is bounded, and those in its middle are left out.
+    """
+    path = tmp_path / "log"
+    path.write_text(PUBLISHED * (8_000_000 // len(PUBLISHED)))
+    content = sources.contents(str(path))
+    assert len(content.first) + sum(map(len, content.further)) < 3.1 * HALF_BYTES
+    assert content.size == "8 MB"
 
 
 def test_what_lies_between_both_ends_joins_nothing(tmp_path: Path) -> None:
@@ -709,5 +845,5 @@ def test_what_lies_between_both_ends_joins_nothing(tmp_path: Path) -> None:
     assert found.responses_non_2xx is None
 
 
-def _ends(data: bytes) -> tuple[bytes, bytes, str]:
-    return data[:HALF_BYTES], data[-HALF_BYTES:], "4 MB"
+def _ends(data: bytes) -> tuple[bytes, list[bytes], str]:
+    return data[:HALF_BYTES], [data[-HALF_BYTES:]], "4 MB"

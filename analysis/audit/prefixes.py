@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,9 +79,6 @@ ALONE = {
 }
 """Kinds of which one line is enough."""
 
-
-EMPHASIS = re.compile(r"[\s*_=<>!#\N{RIGHTWARDS ARROW}\N{RIGHTWARDS DOUBLE ARROW}-]+$")
-"""What people put before the one line that matters to them."""
 
 LINES_PER_NAME = 3
 """A name is the prefix of more lines than a number that counts."""
@@ -164,8 +161,6 @@ def split(text: str) -> Split:
     found.streams = [
         part for stream in _marks_together(list(streams.values())) for part in _by_names(stream)
     ]
-    _bring_home(found)
-    _bring_emphasised(found)
     found.streams.sort(key=lambda stream: stream.lines[0].place)
     return found
 
@@ -312,56 +307,3 @@ def _alternate(lines: Iterable[Line]) -> bool:
     Whether the lines are of several outputs that do not follow each other.
     """
     return pieces_per_output(each for line in lines for each in as_printed(line.text)) > 1
-
-
-def _bring_home(found: Split) -> None:
-    """
-    Give lines about a run, which only ab prints, to the one output that there is.
-
-    A heading, a shell or a log of errors may stand before some of them.
-    """
-    reports = [stream for stream in found.streams if stream.has_report]
-    homes = reports or found.streams
-    if len(homes) != 1:
-        return
-    (home,) = homes
-    for stream in found.streams:
-        if stream is not home and stream.is_marks:
-            home.lines += stream.lines
-    found.streams = [stream for stream in found.streams if stream is home or not stream.is_marks]
-    if home.is_marks:
-        home.lines += [line for line in found.strangers if line.group == "run"]
-        found.strangers = [line for line in found.strangers if line.group != "run"]
-    home.lines.sort()
-
-
-def _bring_emphasised(found: Split) -> None:
-    """
-    Give single lines, such as one in bold type, to the stream that has the rest and lacks them.
-
-    It lacks as many of them as it has outputs.
-    """
-    reports = [stream for stream in found.streams if stream.has_report]
-    marked = [stream for stream in reports if stream.is_marks]
-    homes: dict[tuple[str, str], list[Line]] = {}
-    for line in found.strangers:
-        bare = EMPHASIS.sub("", line.prefix)
-        own = {pattern_of(bare), pattern_of(bare, with_names=True)}
-        fitting = [stream for stream in reports if stream.pattern in own] if bare else marked
-        # The sign of a difference may stand before another output's line.
-        if line.group in {"label", "table"} and len(fitting) == 1 and line.prefix != "-":
-            homes.setdefault((fitting[0].pattern, _repeats(line)), []).append(line)
-    for (pattern, label), lines in homes.items():
-        (home,) = (stream for stream in reports if stream.pattern == pattern)
-        kinds = {_repeats(line) for line in home.lines}
-        labels = Counter(_repeats(line) for line in home.lines if line.group == "label")
-        if label not in kinds and len(lines) in {1, max(labels.values(), default=1)}:
-            home.lines = sorted([*home.lines, *lines])
-            found.strangers = [line for line in found.strangers if line not in lines]
-
-
-def _repeats(line: Line) -> str:
-    """
-    What an output has once.
-    """
-    return f"{line.kind} across" if "across" in line.text else line.kind

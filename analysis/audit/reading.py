@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from analysis.audit.decoration import AFTER, LABEL, as_printed
 from analysis.audit.findings import Finding, Severity, shortened
+from analysis.audit.homes import bring_home
 from analysis.audit.markup import plain
 from analysis.audit.prefixes import split
 from analysis.audit.structured import messages
 from analysis.audit.wrapping import unwrapped
 from analysis.formatting import count
+from experiments.records.ab.fields import COUNTS, DECIMALS
 from experiments.records.ab.lines import whole_lines
 from experiments.records.ab.splitting import pieces_per_output, read_outputs
 
@@ -48,6 +50,7 @@ AFTER_ANSWERS = re.compile(
 )
 REPORT = "Server Software:"
 COLUMN = re.compile(LABEL)
+NO_NUMBER = re.compile(rf"(?:{'|'.join(map(re.escape, [*COUNTS, *DECIMALS]))}):\s*")
 OTHER = re.compile(r"[\w\[<(]")
 SHOWN = 60
 MOST_OUTPUTS = 1000
@@ -72,7 +75,7 @@ def read(text: str) -> Read:
     for cleaned in (plain, unwrapped):
         text, more = cleaned(text)
         taken_off += more
-    parts = split(whole_lines(text))
+    parts = bring_home(split(whole_lines(text)))
     found = Read(cut=parts.cut)
     marks = {stream.prefix for stream in parts.streams if stream.has_report}
     if parts.side_by_side > 1:
@@ -142,8 +145,9 @@ def _printed(lines: Sequence[Line]) -> Iterator[str]:
     end = re.compile(r"\s*".join(["", *map(re.escape, usual)]) + r"\s*$")
     texts = [line.text for line in lines]
     for text, following in zip_longest(texts, texts[1:], fillvalue=""):
-        # A mail breaks the longest label.
-        whole = f"{text} {following}" if text.endswith("(mean,") else text
+        # A mail breaks the longest label, and a picture's text may have a line for each cell.
+        goes_on = text.endswith("(mean,") or NO_NUMBER.fullmatch(text)
+        whole = f"{text} {following}" if goes_on else text
         yield from as_printed(end.sub("", whole))
 
 

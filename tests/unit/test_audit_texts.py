@@ -418,6 +418,17 @@ def test_a_table_of_labels_and_values_is_read() -> None:
     assert outputs(f"<table>{page}</table>\n") == outputs(LIST)
 
 
+def test_numbers_below_their_labels_are_read() -> None:
+    """
+    The text of a picture may have a line for each cell.
+    """
+    number = "Complete requests:      1000"
+    assert number in PUBLISHED
+    assert outputs(PUBLISHED.replace(number, "Complete requests:\n1000")) == (reading(),)
+    (found,) = outputs(PUBLISHED.replace(number, "Complete requests:"))
+    assert found.unreadable == ("Complete requests",)
+
+
 def test_lost_line_ends_are_found_again() -> None:
     """
     A chat may make one line of an output.

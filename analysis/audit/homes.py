@@ -4,7 +4,6 @@ Lines of ab without their stream's prefix, brought home to the stream that lacks
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from analysis.audit.prefixes import pattern_of
 if TYPE_CHECKING:
     from analysis.audit.prefixes import Line, Split
 
-EMPHASIS = re.compile(r"[\s*_=<>!#\N{RIGHTWARDS ARROW}\N{RIGHTWARDS DOUBLE ARROW}-]+$")
+EMPHASIS = " \t*_=<>!#\N{RIGHTWARDS ARROW}\N{RIGHTWARDS DOUBLE ARROW}-"
 """What people put before the one line that matters to them."""
 
 
@@ -58,7 +57,7 @@ def _bring_emphasised(found: Split) -> None:
     marked = [stream for stream in reports if stream.is_marks]
     homes: dict[tuple[str, str], list[Line]] = {}
     for line in found.strangers:
-        bare = EMPHASIS.sub("", line.prefix)
+        bare = line.prefix.rstrip(EMPHASIS)
         own = {pattern_of(bare), pattern_of(bare, with_names=True)}
         fitting = [stream for stream in reports if stream.pattern in own] if bare else marked
         # The sign of a difference may stand before another output's line.
@@ -70,7 +69,8 @@ def _bring_emphasised(found: Split) -> None:
         labels = Counter(_repeats(line) for line in home.lines if line.group == "label")
         if label not in kinds and len(lines) in {1, max(labels.values(), default=1)}:
             home.lines = sorted([*home.lines, *lines])
-            found.strangers = [line for line in found.strangers if line not in lines]
+            taken = set(lines)
+            found.strangers = [line for line in found.strangers if line not in taken]
 
 
 def _repeats(line: Line) -> str:

@@ -71,7 +71,7 @@ def _without_tags(text: str) -> str:
         shown.append(text[end : script.start()])
         end = close.end()
     text = "".join([*shown, text[end:]])
-    return TAGS.sub("", CELL_TAGS.sub("\t", LINE_TAGS.sub("\n", text)))
+    return TAGS.sub("", CELL_TAGS.sub(" | ", LINE_TAGS.sub("\n", text)))
 
 
 def _unescaped(match: re.Match[str]) -> str:

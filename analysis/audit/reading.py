@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
-from analysis.audit.decoration import AFTER, LABEL, as_printed
+from analysis.audit.decoration import AFTER, as_printed
 from analysis.audit.findings import Finding, Severity, shortened
 from analysis.audit.homes import bring_home
 from analysis.audit.markup import plain
@@ -49,7 +49,7 @@ AFTER_ANSWERS = re.compile(
     rf"|{HEADLINE}|Test aborted after |(?:apr_\w+|socket)\b[^:]*: .*\([0-9]+\)$"
 )
 REPORT = "Server Software:"
-COLUMN = re.compile(LABEL)
+COLUMN = re.compile(rf"(?:{'|'.join(map(re.escape, [*COUNTS, *DECIMALS]))})[*_ ]*[:|]")
 NO_NUMBER = re.compile(rf"(?:{'|'.join(map(re.escape, [*COUNTS, *DECIMALS]))}):\s*")
 OTHER = re.compile(r"[\w\[<(]")
 SHOWN = 60
@@ -89,7 +89,7 @@ def read(text: str) -> Read:
 
 
 def _read_stream(stream: Stream, taken_off: list[str], parts: Split, found: Read) -> None:
-    rows = [line for line in stream.lines if not _has_columns(stream, line.text)]
+    rows = [line for line in stream.lines if not _has_columns(line.text)]
     if len(rows) < len(stream.lines):
         found.refused = SIDE_BY_SIDE
     lines = list(_without_answers(_printed(rows)))
@@ -125,14 +125,14 @@ def _taken_off(stream: Stream, markup: list[str]) -> list[Finding]:
     return [Finding("cleaned", Severity.OK, f"{text[0].upper()}{text[1:]}.")] if text else []
 
 
-def _has_columns(stream: Stream, row: str) -> bool:
+def _has_columns(row: str) -> bool:
     """
-    Whether the row of a table has several values, such as one for each server.
+    Whether the row of a table has several numbers, such as one for each server.
     """
-    if not stream.is_marks or "|" not in stream.prefix or not COLUMN.match(row):
+    if not COLUMN.match(row):
         return False
-    cells = [cell for cell in (each.strip(" :*_|") for each in row.split(" | ")) if cell]
-    return len(cells) > (1 if ":" in cells[0] else 2)
+    cells = (cell.strip(" *_") for cell in row.replace(":", "|", 1).split("|"))
+    return sum(cell[:1].isdigit() for cell in cells) > 1
 
 
 def _printed(lines: Sequence[Line]) -> Iterator[str]:

@@ -19,9 +19,8 @@ LONGEST_RECORD = 1_000_000
 
 DEEPEST = 8
 BEGINS = re.compile(r"[{\[]\s*[\"{\[]")
-LOGFMT = re.compile(
-    r'(?P<before>(?:^|.*\s))(?:msg|message|log|line|text)="(?P<text>(?:[^"\\]|\\.)*)"(?P<after>.*)'
-)
+LOGFMT = re.compile(r'(?:^|(?<=\s))(?:msg|message|log|line|text)="')
+STRING = re.compile(r'((?:[^"\\]|\\.)*)"')
 ESCAPED = re.compile(r"\\(.)")
 CHANGES = re.compile(rf"(?<![A-Za-z])(?:{CHANGING_WORDS})(?![A-Za-z])")
 
@@ -50,7 +49,7 @@ def messages(text: str) -> tuple[str, list[str]]:
             field = held.most_common(1)[0][0]
             return "\n".join(_of_field(records, field)), [f"JSON around the field “{field}”"]
     if '="' in text and ANCHOR.search(text):
-        return "\n".join(LOGFMT.sub(_of_logfmt, line) for line in text.split("\n")), []
+        return "\n".join(map(_of_logfmt, text.split("\n"))), []
     return text, []
 
 
@@ -88,6 +87,8 @@ def _objects(found: Any, depth: int = 0) -> Iterator[dict[str, str]]:  # noqa: A
     if isinstance(found, dict):
         yield {key: text for key, value in found.items() if (text := _text(value)) is not None}
         parts = found.values()
+    elif isinstance(found, list) and (text := _text(found)) is not None:
+        yield {"values": text}
     if isinstance(found, dict | list):
         for part in parts:
             yield from _objects(part, depth + 1)
@@ -115,8 +116,8 @@ def _of_field(records: Sequence[Record], field: str) -> Iterator[str]:
     names: list[str] = []
     for name in dict.fromkeys(name for texts in having for name in texts if name != field):
         values = {texts.get(name, "") for texts in having}
-        tells = "pid" in name.lower() or all(map(_is_name, values))
-        if tells and 1 < len(values) <= len(having) / LINES_PER_NAME:
+        few = 1 < len(values) <= len(having) / LINES_PER_NAME
+        if few and ("pid" in name.lower() or all(map(_is_name, values))):
             names.append(name)
     for around, texts in records:
         if not texts:
@@ -132,9 +133,12 @@ def _is_name(text: str) -> bool:
     return not CHANGES.search(text) and NAME.search(text) is not None
 
 
-def _of_logfmt(match: re.Match[str]) -> str:
+def _of_logfmt(line: str) -> str:
     """
-    What stands after the message, as a part of what stands before it.
+    The message after all that stands around it.
     """
-    prefix = f"{match['before']}{match['after'].strip()}".strip()
-    return f"{prefix} {ESCAPED.sub(lambda sign: sign[1], match['text'])}"
+    begin = LOGFMT.search(line)
+    if not (begin and (string := STRING.match(line, begin.end()))):
+        return line
+    around = f"{line[: begin.start()]}{line[string.end() :].strip()}".strip()
+    return f"{around} {ESCAPED.sub(lambda sign: sign[1], string[1])}"

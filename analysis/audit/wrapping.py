@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from analysis.audit.decoration import LABEL
+from experiments.records.ab.lines import LARGEST_LINE
 
 LONG_LINES = (
     "Copyright 1996 Adam Twiss, Zeus Technology Ltd, http://www.zeustech.net/",
@@ -54,7 +55,7 @@ def unwrapped(text: str) -> tuple[str, list[str]]:
     for line in text.split("\n"):
         begins = BEGINS.match(line) or not line.strip()
         row = bool(lines) and ROW.match(lines[-1]) and REST.match(line)
-        if begins or not (full or row):
+        if begins or not (full or row) or len(lines[-1]) > LARGEST_LINE:
             lines.append(line)
         else:
             lines[-1] += line if full else f" {line}"

@@ -186,6 +186,9 @@ AROUND: dict[str, Callable[[str], str]] = {
         {"events": [{"id": n, "message": line} for n, line in enumerate(text.splitlines())]},
         indent=1,
     ),
+    "pairs in JSON": lambda text: json.dumps(
+        {"result": [{"values": [[str(n), line] for n, line in enumerate(text.splitlines())]}]}
+    ),
     "lists and strings in JSON": lambda text: json.dumps(
         {"cmd": "ab", "stdout": text, "stdout_lines": text.splitlines()}
     ),
@@ -353,6 +356,11 @@ def test_several_outputs_that_cannot_be_told_apart_are_refused() -> None:
         for number, label in enumerate(["Complete requests", "Failed requests", "Transfer rate"])
     )
     assert "side by side" in error(columns)
+    bare = columns.replace("\n| ", "\n").replace(" |\n", "\n")
+    assert "side by side" in error(bare)
+    rows = [line.strip("| ").split(" | ") for line in columns.splitlines()[2:]]
+    cells = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+    assert "side by side" in error("<table>" + "".join(f"<tr>{row}</tr>" for row in cells))
     difference = "".join(
         f" {one}\n" if one == other else f"-{one}\n+{other}\n" for one, other in pairs
     )
@@ -416,6 +424,7 @@ def test_a_table_of_labels_and_values_is_read() -> None:
     page = "".join(f"<tr><td>{one}:</td><td>{two}</td></tr>" for one, two in rows)
     assert outputs(bare) == outputs(LIST)
     assert outputs(f"<table>{page}</table>\n") == outputs(LIST)
+    assert outputs(f"<table>{page.replace(':</td>', '</td>')}</table>\n") == outputs(LIST)
 
 
 def test_numbers_below_their_labels_are_read() -> None:

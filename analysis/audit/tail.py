@@ -20,7 +20,7 @@ from analysis.audit.tails import (
     times_of,
     total_mean,
 )
-from analysis.formatting import count, sentence
+from analysis.formatting import count, listed, sentence
 
 if TYPE_CHECKING:
     from analysis.audit.versions import Version
@@ -82,16 +82,16 @@ def _tail(output: AbOutput, version: Version, times: Times) -> Finding:
     )
     values = {"median_ms": median.value, "mean_ms": mean_ms, "share_in_tail": 0.0, "reading": None}
     slow = times.slow()
-    hidden = not times.skewed and slow is not None and times.hides(slow)
+    reading = times.reading(slow)
+    hidden = slow is not None and reading is not Reading.BROAD and times.hides(slow)
     if not times.skewed and not hidden:
         return _no_tail(output, times, mean, values, numbers)
-    reading = times.reading(slow)
     connecting = None if slow is None else slow_to_connect(output, version, slow)
     if connecting and reading is not Reading.BROAD:
         reading = Reading.CONNECTING
     least, most = times.above_median
     values |= {"share_in_tail": least, "reading": reading.value}
-    text = "Mean and median hide slow requests. " if hidden else ""
+    text = "Mean and median hide slow requests. " if hidden and not times.skewed else ""
     if slow is not None and connecting and reading is Reading.CONNECTING:
         text += _connecting(output, times, slow, *connecting)
     else:
@@ -104,9 +104,17 @@ def _tail(output: AbOutput, version: Version, times: Times) -> Finding:
             "slow_at_least": slow.sure,
             "slow_at_most": slow.most,
         }
-    if output.failed_receive or output.failed_exceptions:
-        text += " Times of failed requests are among them."
-    much = hidden and slow is not None and times.carried(slow) >= CARRY
+        connect = output.time_ms("connect", "max")
+        one_connects = connect and version.request.range(connect).low >= slow.from_ms
+        if connect and one_connects and reading is not Reading.CONNECTING:
+            text += f" At least one of the slow took {plain(connect.value)} ms to connect."
+    among = {
+        "failed requests": output.failed_receive or output.failed_exceptions,
+        "error answers": output.responses_non_2xx,
+    }
+    if kinds := [kind for kind, number in among.items() if number]:
+        text += f" Times of {listed(kinds)} are among them."
+    much = slow is not None and not times.skewed and times.carried(slow) >= CARRY
     severe = mean_ms > BIMODAL * median.value or much
     return Finding("tail", Severity.WARNING if severe else Severity.NOTE, text, values)
 

@@ -224,7 +224,20 @@ def test_what_the_rows_do_not_tell_is_not_said(of: AbOutput) -> None:
     Processing may be slow, too; and without deviations the row of it may be another one.
     """
     assert tail(of).values["reading"] == "stall"
-    assert "connecting" not in tail(of).text
+    assert "in connecting" not in tail(of).text
+    assert "At least one of the slow took 1001 ms to connect." in tail(of).text
+
+
+def test_times_of_what_is_no_good_answer_are_named() -> None:
+    """
+    Error pages are often faster than good answers, or slower.
+    """
+    slow = output([10.0] * 980 + [1011.0] * 20, 100, 1060)
+    errors = dataclasses.replace(slow, responses_non_2xx=20)
+    assert tail(errors).text.endswith("Times of error answers are among them.")
+    both = dataclasses.replace(errors, failed_receive=1)
+    assert tail(both).text.endswith("Times of failed requests and error answers are among them.")
+    assert "among them" not in tail(slow).text
 
 
 def test_the_mean_is_that_of_the_line_total() -> None:

@@ -30,9 +30,10 @@ def failures(output: AbOutput) -> list[Finding]:
         text = f"{count(connect, 'attempt')} to connect failed (“Connect”): {what}."
         found.append(Finding("connect", Severity.WARNING, text, {"failed_connect": connect}))
     if exceptions := output.failed_exceptions:
+        answer = "" if output.bytes_transferred == 0 else ", which may have had an answer"
         text = (
             f"The kernel reported {count(exceptions, 'error')} of connections (“Exceptions”): ab "
-            "counts each beside what else happened to its request, which may have had an answer."
+            f"counts each beside what else happened to its request{answer}."
         )
         values = {"failed_exceptions": exceptions}
         found.append(Finding("exceptions", Severity.WARNING, text, values))

@@ -52,7 +52,7 @@ def connections(output: AbOutput) -> Finding:
         connect, total = output.time_ms("connect", "mean"), output.time_ms("total", "mean")
         measured = ""
         # Without deviations (-S), some versions print no mean.
-        if connect is not None and total is not None and output.time_ms("total", "sd"):
+        if connect and total and total.value and output.time_ms("total", "sd"):
             connecting = f"{plain(connect.value)} ms" if connect.value else "less than 1 ms"
             measured = f" (on average {connecting} of {plain(total.value)} ms)"
         text = (
@@ -88,13 +88,13 @@ def client(output: AbOutput) -> Finding:
     if rate.value <= FAST_PER_S:
         if output.tls_protocol:
             text = (
-                "Whether ab was the bottleneck is not known: TLS costs its CPU time, which the "
-                "text does not tell. Measure it."
+                "Whether ab was the bottleneck is not known, because TLS costs it CPU time and the "
+                "text does not tell how much. Measure its CPU time."
             )
             return Finding("client", Severity.NOTE, text, values)
         text = (
-            f"{plain(rate.value)} requests/s is less than a thread of ab usually makes "
-            f"({FAST_PER_S}); whether it had a CPU to itself, the text does not tell."
+            f"{plain(rate.value)} requests/s is below {FAST_PER_S}, above which a single thread of "
+            "ab may be the bottleneck; whether it had a CPU to itself, the text does not tell."
         )
         return Finding("client", Severity.OK, text, values)
     threads = "single-threaded"

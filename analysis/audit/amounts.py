@@ -9,9 +9,8 @@ import re
 THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|[.,][0-9])")
 """Thousands, or a decimal comma before three digits: of what ab prints in another way."""
 
-SEPARATED = re.compile(
-    r"[1-9][0-9]{0,2}([ '_\N{RIGHT SINGLE QUOTATION MARK}])[0-9]{3}(?:\1[0-9]{3})*(?![0-9])"
-)
+MARKS = "'_\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{ACUTE ACCENT}\N{PRIME}"
+SEPARATED = re.compile(rf"[1-9][0-9]{{0,2}}([ {MARKS}])[0-9]{{3}}(?:\1[0-9]{{3}})*(?![0-9])")
 
 TWO_DECIMALS = {"Requests per second", "Transfer rate"}
 ROUNDED = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}(?![0-9.,])")
@@ -53,5 +52,5 @@ def in_cells(line: str) -> str:
     """
     A line of whole numbers, each between spaces or signs, without separators of thousands.
     """
-    line = re.sub(r"(?<=[0-9])['\N{RIGHT SINGLE QUOTATION MARK}_](?=[0-9]{3}(?![0-9]))", "", line)
+    line = re.sub(rf"(?<=[0-9])[{MARKS}](?=[0-9]{{3}}(?![0-9]))", "", line)
     return re.sub(rf"(?<![0-9.,]){THOUSANDS.pattern}", lambda each: each[0].replace(",", ""), line)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 
-from analysis.audit.amounts import in_cells, value_of, whole_number
+from analysis.audit.amounts import MARKS, in_cells, value_of, whole_number
 from experiments.records.ab.fields import LABELLED, TEXTS
 
 LABEL = "|".join(map(re.escape, sorted(LABELLED, key=len, reverse=True)))
-CELLS = r"(?:[ \t]+[0-9.,'\N{RIGHT SINGLE QUOTATION MARK}-]{1,15}){3,5}"
+CELLS = rf"(?:[ \t]+[0-9.,{MARKS}-]{{1,15}}){{3,5}}"
 
 LABELLED_LINE = re.compile(rf"({LABEL})[*_]{{0,2}}[ \t]*[:|\t][ \t*_|]*(.*)")
 IN_CELLS = re.compile(

@@ -4,6 +4,7 @@ Lines of ab without their stream's prefix, brought home to the stream that lacks
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 EMPHASIS = " \t*_=<>!#\N{RIGHTWARDS ARROW}\N{RIGHTWARDS DOUBLE ARROW}-"
 """What people put before the one line that matters to them."""
+
+NAMED = re.compile(r"\w")
+SIGNS = {"-", "+"}
 
 
 def bring_home(found: Split) -> Split:
@@ -57,11 +61,11 @@ def _bring_emphasised(found: Split) -> None:
     marked = [stream for stream in reports if stream.is_marks]
     homes: dict[tuple[str, str], list[Line]] = {}
     for line in found.strangers:
-        bare = line.prefix.rstrip(EMPHASIS)
+        bare = line.prefix.rstrip(EMPHASIS) if NAMED.search(line.prefix) else ""
         own = {pattern_of(bare), pattern_of(bare, with_names=True)}
         fitting = [stream for stream in reports if stream.pattern in own] if bare else marked
         # The sign of a difference may stand before another output's line.
-        if line.group in {"label", "table"} and len(fitting) == 1 and line.prefix != "-":
+        if line.group in {"label", "table"} and len(fitting) == 1 and line.prefix not in SIGNS:
             homes.setdefault((fitting[0].pattern, _repeats(line)), []).append(line)
     for (pattern, label), lines in homes.items():
         (home,) = (stream for stream in reports if stream.pattern == pattern)

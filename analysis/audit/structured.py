@@ -19,6 +19,8 @@ LONGEST_RECORD = 1_000_000
 
 DEEPEST = 8
 BEGINS = re.compile(r"[{\[]\s*[\"{\[]")
+DOCUMENT = re.compile(r"[\s,]*(?=[{\[])")
+DECODER = json.JSONDecoder(strict=False)
 LOGFMT = re.compile(r'(?:^|(?<=\s))(?:msg|message|log|line|text)="')
 STRING = re.compile(r'((?:[^"\\]|\\.)*)"')
 ESCAPED = re.compile(r"\\(.)")
@@ -55,22 +57,23 @@ def messages(text: str) -> tuple[str, list[str]]:
 
 def _whole(text: str) -> list[Record]:
     """
-    The records of a text that is one document.
+    The records of a text that is one document, or several that follow each other.
     """
-    if not text.lstrip().startswith(("{", "[")):
-        return []
-    try:
-        return [Record("", texts) for texts in _objects(json.loads(text, strict=False))]
-    except (ValueError, RecursionError):
-        return []
+    records, begin = [], 0
+    while match := DOCUMENT.match(text, begin):
+        try:
+            found, begin = DECODER.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            return []
+        records += [Record("", texts) for texts in _objects(found)]
+    return [] if text[begin:].strip() else records
 
 
 def _by_lines(text: str) -> Iterator[Record]:
-    decoder = json.JSONDecoder(strict=False)
     for line in text.split("\n"):
         begin = BEGINS.search(line) if len(line) <= LONGEST_RECORD else None
         try:
-            found, end = decoder.raw_decode(line, begin.start()) if begin else (None, 0)
+            found, end = DECODER.raw_decode(line, begin.start()) if begin else (None, 0)
         except (ValueError, RecursionError):
             begin = None
         if begin is None:

@@ -12,7 +12,10 @@ from analysis.audit.sources import source_of
 from experiments.records.ab.numbers import read_count, read_decimal
 from tests.unit.test_audit import PUBLISHED, reading
 
-SEPARATORS = " '_,\N{NO-BREAK SPACE}\u202f\u2009\N{RIGHT SINGLE QUOTATION MARK}"
+SEPARATORS = (
+    " '_,\N{NO-BREAK SPACE}\u202f\u2009\N{RIGHT SINGLE QUOTATION MARK}"
+    "\N{ACUTE ACCENT}\N{PRIME}\N{MODIFIER LETTER APOSTROPHE}"
+)
 
 
 def changed(line: str, value: str) -> str:
@@ -68,6 +71,9 @@ def test_separators_in_tables_are_taken_off(separator: str) -> None:
     ("line", "value"),
     [
         ("Complete requests", "10 00"),
+        ("Complete requests", "10  20"),
+        ("Complete requests", "10/200"),
+        ("Requests per second", "54.07   29.21"),
         ("Complete requests", "1k"),
         ("Total transferred", "2 MB"),
         ("Requests per second", "2.499 [#/sec]"),

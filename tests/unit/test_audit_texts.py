@@ -186,6 +186,16 @@ AROUND: dict[str, Callable[[str], str]] = {
         {"events": [{"id": n, "message": line} for n, line in enumerate(text.splitlines())]},
         indent=1,
     ),
+    "documents in JSON": lambda text: "".join(
+        json.dumps({"_PID": "812", "MESSAGE": line, "N": n}, indent=8) + "\n"
+        for n, line in enumerate(text.splitlines())
+    ),
+    "time at the right": lambda text: "".join(
+        f"{line:<90}{clock(n)}\n"
+        if line.startswith(("Complete", "Failed", "Time t"))
+        else line + "\n"
+        for n, line in enumerate(text.splitlines())
+    ),
     "pairs in JSON": lambda text: json.dumps(
         {"result": [{"values": [[str(n), line] for n, line in enumerate(text.splitlines())]}]}
     ),
@@ -257,7 +267,9 @@ def test_records_of_other_programs_are_told_apart() -> None:
     assert outputs(logged) == (reading(), reading(NETNS))
 
 
-@pytest.mark.parametrize("mark", ["**", "=> ", "--> ", "_", "<b>", "> ", "!! "])
+@pytest.mark.parametrize(
+    "mark", ["**", "=> ", "--> ", "_", "<b>", "> ", "!! ", "\N{BLACK RIGHTWARDS ARROWHEAD} "]
+)
 def test_a_single_line_that_people_mark_is_read(mark: str) -> None:
     """
     Whichever line matters to them, of each of several outputs.
@@ -284,7 +296,7 @@ def test_a_marked_line_that_may_be_of_another_output_is_left_out() -> None:
     number = "Requests per second:    29.21 [#/sec] (mean)\n"
     assert number in PUBLISHED
     other = number.replace("29", "92")
-    for lines in (f"=> {number}=> {other}", f"-{number}"):
+    for lines in (f"=> {number}=> {other}", f"-{number}", f"+{number}"):
         (found,) = outputs(PUBLISHED.replace(number, lines))
         assert found.requests_per_second is None
     assert outputs(f"{PUBLISHED}\n=> {other}") == (reading(),)

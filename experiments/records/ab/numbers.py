@@ -12,12 +12,11 @@ LARGEST_DIGITS = 15
 
 PLAIN = re.compile(r"([0-9]+)(?:[.,]([0-9]+))?")
 GROUPED = re.compile(r"([0-9]{1,3}([.,])[0-9]{3}(?:\2[0-9]{3})*)(?:(?!\2)[.,]([0-9]+))?")
-TOKEN = re.compile(
-    r"\s*([+-]?\w[\w.,+-]*+)"
-    r"(?![\s'\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{MIDDLE DOT}]*[0-9])"
-)
+TOKEN = re.compile(r"\s*([+-]?\w[\w.,+-]*+)(?!\W?[0-9]|\s+[0-9]+(?![0-9:]))")
 """
-The first word, unless the number goes on: ab never separates thousands.
+The first word, unless digits go on after a sign, or a number but a time follows.
+
+ab separates no thousands, and prints one number after a label.
 """
 
 

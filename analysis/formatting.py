@@ -104,14 +104,6 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def listed(items: Sequence[str]) -> str:
-    """
-    Such as "a, b and c".
-    """
-    *others, last = items
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def plus_minus(interval: Interval, usual: int = 0) -> str:
     """
     A quantity ± the half-width of its interval, which decides the number of decimals.

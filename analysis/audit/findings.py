@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from analysis.formatting import listed
 from experiments.records.ab.lines import printable
 
 if TYPE_CHECKING:
@@ -55,6 +54,14 @@ def share(part: float, whole: float) -> str:
     if percent < 100 and round(percent, 2) == 100:
         return "more than 99.99 %"
     return f"{percent:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def listed(items: Sequence[str]) -> str:
+    """
+    Items as people list them: "one", "one and two", "one, two and three".
+    """
+    *others, last = items or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def shortened(text: str, length: int = 80) -> str:

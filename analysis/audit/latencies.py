@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.audit.findings import Finding, Severity, not_made
+from analysis.audit.findings import Finding, Severity, listed, not_made
 from analysis.audit.ranges import plain
-from analysis.formatting import count, listed
+from analysis.formatting import count
 
 if TYPE_CHECKING:
     from analysis.audit.versions import Version

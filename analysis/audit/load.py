@@ -33,8 +33,8 @@ def one_number(output: AbOutput) -> Finding:
         return not_made("one_number", output.lacking("Requests per second", "Time per request"))
     text = (
         f"“Time per request” ({plain(mean_ms.value)} ms) and “Requests per second” "
-        f"({plain(rate.value)}) are the same measurement: each is the concurrency divided by the "
-        "other. A table with both reports one difference twice."
+        f"({plain(rate.value)}) are the same measurement: their product is the concurrency. A "
+        "table with both reports one difference twice."
     )
     return Finding("one_number", Severity.NOTE, text)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.audit.findings import Finding, Severity, not_made, share
+from analysis.audit.findings import Finding, Severity, listed, not_made, share
 from analysis.audit.latencies import BEYOND, COARSE_BELOW_MS
 from analysis.audit.ranges import plain
 from analysis.audit.tails import (
@@ -20,7 +20,7 @@ from analysis.audit.tails import (
     times_of,
     total_mean,
 )
-from analysis.formatting import count, listed, sentence
+from analysis.formatting import count, sentence
 
 if TYPE_CHECKING:
     from analysis.audit.versions import Version

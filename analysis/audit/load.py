@@ -53,8 +53,8 @@ def connections(output: AbOutput) -> Finding:
         measured = ""
         # Without deviations (-S), some versions print no mean.
         if connect and total and total.value and output.time_ms("total", "sd"):
-            connecting = f"{plain(connect.value)} ms" if connect.value else "less than 1 ms"
-            measured = f" (on average {connecting} of {plain(total.value)} ms)"
+            shown = plain(connect.value) if connect.value else "less than 1"
+            measured = f" (mean connect {shown} of {plain(total.value)} ms)"
         text = (
             "ab speaks HTTP/1.0, here without keep-alive (-k). Every request opens a connection, "
             f"and its time includes the TCP handshake{secured}{measured}, accept and close. "

@@ -233,7 +233,7 @@ def test_a_connection_for_each_request_is_said() -> None:
     Without -k the handshake is part of every time; with it, of those that were not kept.
     """
     assert found(PUBLISHED)["connections"].values["keep_alive"] is False
-    assert "TCP handshake (on average 1 ms of 1707 ms)" in found(PUBLISHED)["connections"].text
+    assert "TCP handshake (mean connect 1 of 1707 ms)" in found(PUBLISHED)["connections"].text
     kept = found(sample("tls-keep-alive-trunk"))["connections"]
     assert "480 of 500 requests" in kept.text
     refused = dataclasses.replace(reading(), keep_alive_requests=0)
@@ -667,4 +667,4 @@ def test_no_list_of_missing_values_is_empty() -> None:
     }
     old = dataclasses.replace(reading(), version="2.0.41-dev", connection_times_ms=rows)
     assert found(old)["under_way"].text == "Not checked: “Total, mean” is missing or zero."
-    assert "on average" not in found(old)["connections"].text
+    assert "mean connect" not in found(old)["connections"].text

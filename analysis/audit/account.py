@@ -124,10 +124,11 @@ class Account:
         The complete requests whose length is not the reference.
         """
         most = min(self.complete, self.length.most + self.errors.most)
-        least = self.length.least - self.late
+        least = max(0, self.length.least - self.late)
         if self.reference and self.html is not None:
             least = max(least, self.complete - self.html // self.reference)
-        return Span(min(max(0, least), most), most)
+        # Before the first good one, a TLS handshake that fails is counted nowhere.
+        return Span(least, max(least, most))
 
     @cached_property
     def other_bytes(self) -> int | None:
@@ -151,11 +152,42 @@ class Account:
             return None
         if others == 0:
             return answers
+        if self.none_silent or self.empty_pages(others):
+            return None
         # The heads of answers without a body would be in the rest of the division.
         if self.transferred is None or self.transferred % answers:
             return None
         rare = math.gcd(answers, others) <= CHANCE * answers
         return answers if rare and _rarely_even(answers) else None
+
+    def empty_pages(self, others: int) -> int:
+        """
+        The non-2xx that most likely are the others, apart from errors, if no other has a body.
+
+        That their numbers are the same is no chance, unless those with the document's length are as
+        many.
+        """
+        non_2xx = self.non_2xx.exact or 0
+        fits = non_2xx in {others, others - self.errors.most} - {self.complete - others}
+        return non_2xx if fits else 0
+
+    @cached_property
+    def bodiless(self) -> bool:
+        """
+        Whether no length failure has a body, as all bytes belong to those with the document length.
+        """
+        length = self.length.exact
+        if not self.reference or not length:
+            return False
+        return self.html == self.reference * (self.complete - length)
+
+    @cached_property
+    def matching_are_non_2xx(self) -> bool:
+        """
+        Whether the non-2xx are as many as the requests that have the document's length.
+        """
+        non_2xx = self.non_2xx.exact
+        return bool(non_2xx) and non_2xx == self.complete - self.length.most
 
     @cached_property
     def alike(self) -> int | None:
@@ -169,8 +201,11 @@ class Account:
             total = (self.html or 0) - self.reference * (self.complete - others)
             candidates = [others - errors] if self._no_fewer(total, others - errors) else []
         else:
-            # The heads of answers without a body would be in the rest of the second division.
-            total = math.gcd(self.html or 0, self.transferred or 1)
+            # The heads of answers without a body would be in the rest of the second division. Here
+            # it is known whose they are if these are as many as the non-2xx.
+            total = self.html or 0
+            if errors or not self.matching_are_non_2xx:
+                total = math.gcd(total, self.transferred or 1)
             candidates = [others, others + 1] if errors else [others]
         found = [one for one in candidates if one > 0 and total > 0 and total % one == 0]
         return next(filter(_rarely_even, found), None)
@@ -219,10 +254,8 @@ class Account:
         """
         if not self.compared:
             return Cause.NOT_COMPARED
-        if self.length.most == 0:
+        if self.length.most == 0 or self.alone == self.complete:
             return Cause.NONE
-        if self.reference == 0 and self.length.least:
-            return Cause.FIRST_EMPTY
         return self._cause_by_bytes()
 
     def _cause_by_bytes(self) -> Cause:
@@ -230,8 +263,10 @@ class Account:
         if self.alone is not None:
             return Cause.UNANSWERED
         few = matching <= FEW_ERRORS * self.complete
-        if self.alike and few and matching == non_2xx != self.alike:
+        if self.alike and few and self.matching_are_non_2xx and matching != self.alike:
             return Cause.FIRST_RESPONSE
+        if self.reference == 0 and self.length.least:
+            return Cause.FIRST_EMPTY
         if self.alike and self.alike == non_2xx != matching:
             return Cause.ERROR_ANSWERS
         varying = self.reference and self.length.least and non_2xx == 0
@@ -294,25 +329,46 @@ class Account:
         """
         The good answers of the one reading that is far more likely than others, if there is one.
         """
-        non_2xx, length = self.non_2xx.exact, self.length.exact
+        non_2xx, length, errors = self.non_2xx.exact, self.length.exact, self.errors.exact
         if self.good.exact is not None:
             return self.good.exact
-        if non_2xx is None or length is None or self.errors.exact is None:
+        if non_2xx is None or length is None or errors is None:
             return None
-        if length == 0 and not self.errors.most:
-            return self.complete - non_2xx
-        return self._likely_by_lengths(length, non_2xx) if self.reference else None
+        if self.bodiless:
+            return self._likely_without_bodies(length, non_2xx)
+        if errors:
+            alike = not self.compared and self._all_but_errors_are_alike
+            return self.complete - errors - non_2xx if alike else None
+        return self._likely_by_lengths(length, non_2xx)
 
     def _likely_by_lengths(self, length: int, non_2xx: int) -> int | None:
+        if length == 0:
+            return self.complete - non_2xx
+        if self.reference and non_2xx == length:
+            return self.complete - length
+        first = self.matching_are_non_2xx and self.other_bytes
+        return length if first and (non_2xx < length or not self.reference) else None
+
+    def _likely_without_bodies(self, length: int, non_2xx: int) -> int | None:
         matching = self.complete - length
-        if self.html == (self.reference or 0) * matching and non_2xx in {0, matching}:
-            # The others have no body: they received nothing, or nothing else but error pages.
-            return matching - non_2xx if (self.transferred or 0) % (matching or 1) == 0 else None
-        if self.errors.most:
-            return None
-        if non_2xx == length:
+        if self.empty_pages(length):
             return matching
-        return length if 0 < non_2xx == matching < length and self.other_bytes else None
+        if self.none_silent or non_2xx not in {0, matching}:
+            return None
+        return matching - non_2xx if self.as_if_silent else None
+
+    @property
+    def _all_but_errors_are_alike(self) -> bool:
+        answered = self.complete - self.errors.most
+        bytes_each = math.gcd(self.html or 0, self.transferred or 0)
+        return answered > 0 and bytes_each % answered == 0 < bytes_each and _rarely_even(answered)
+
+    @cached_property
+    def as_if_silent(self) -> bool:
+        """
+        Whether the bytes transferred have no rest that may be heads of answers without a body.
+        """
+        return (self.transferred or 0) % (self.complete - self.length.most or 1) == 0
 
 
 def account_of(output: AbOutput) -> Account:
@@ -351,7 +407,11 @@ def account_of(output: AbOutput) -> Account:
         # One length for all: the bytes tell which.
         each, rest = divmod(output.bytes_html or 0, complete)
         reference = None if rest else each or None
+    # Who receives nothing has no time from the request to the first byte. Who has sent nothing has
+    # that of the request before (``close_connection``).
     waiting = output.time_ms("waiting", "min")
+    sent_nothing = errors.most or output.failed_exceptions or output.tls_protocol
+    none_silent = waiting is not None and waiting.value >= 1 and not (old or sent_nothing)
     late = concurrency if old and kept else 0
     if version.lengths_fail:
         # After the last one, ab counts what else the same poll told (``test``). Where no more than
@@ -369,8 +429,7 @@ def account_of(output: AbOutput) -> Account:
         html=None if wrapped else output.bytes_html,
         transferred=None if wrapped else output.bytes_transferred,
         whole=whole,
-        # Who receives nothing has no time from the request to the first byte.
-        none_silent=not old and waiting is not None and waiting.value >= 1,
+        none_silent=none_silent,
         late=late,
         unfinished=late + cut + dropped,
     )

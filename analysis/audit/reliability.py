@@ -43,7 +43,10 @@ def _length(output: AbOutput, account: Account) -> Finding:
         why = "-l" if output.document_length_variable else "this version does not"
         return Finding("length", Severity.OK, f"Lengths were not compared ({why}).", values)
     if account.cause is Cause.NONE:
-        return Finding("length", Severity.OK, "No request failed by its length.", values)
+        proof = ""
+        if account.length.exact is None:
+            proof = ": all have the document length, by the bytes transferred"
+        return Finding("length", Severity.OK, f"No request failed by its length{proof}.", values)
     return Finding("length", Severity.WARNING, _cause_in_words(output, account), values)
 
 
@@ -69,34 +72,48 @@ def _cause_in_words(output: AbOutput, account: Account) -> str:
     if account.reference is None:
         return f"{failures}: the line “Document Length” is missing, which would help to tell why."
     if account.cause is Cause.UNANSWERED:
-        return f"By the bytes transferred, {_without_a_body(output, account)}."
-    if mean == 0:
-        return f"The {failures} had no body: most likely {_without_a_body(output, account)}."
+        number = account.complete - (account.alone or 0)
+        return f"By the bytes transferred, {_nothing(number, output, account)}."
+    if account.bodiless:
+        the = "The only length failure" if length == 1 else f"The {failures}"
+        return f"{the} had no body: {_without_a_body(output, account)}."
     if account.cause is Cause.FIRST_RESPONSE:
         text = (
             f"Artefact: the {failures} are the good answers ({mean:g} bytes each), because ab "
-            f"compares all lengths with the first response, here one of the {non_2xx} non-2xx "
-            f"({account.reference} bytes)"
+            f"compares all lengths with the first response, here {_one_of(non_2xx)} "
+            f"({count(account.reference, 'byte')})"
         )
     elif account.cause is Cause.ERROR_ANSWERS:
         text = (
-            f"The {failures} are the {non_2xx} non-2xx, which count once: error pages of {mean:g} "
-            f"bytes, where the reference has {account.reference}"
+            f"The {failures} {_are_the(non_2xx)}: error pages of {mean:g} bytes, where the "
+            f"reference has {account.reference}"
         )
     elif account.cause is Cause.FIRST_EMPTY:
+        whose = "one of the first requests"
+        if account.matching_are_non_2xx:
+            whose = f"the first response, most likely {_one_of(non_2xx)},"
         text = (
-            f"The document length is 0, because one of the first requests got no body: all answers "
-            f"with a body differ from that ({failures}{_average(mean)})"
+            f"The document length is 0, because {whose} got no body: all answers with a body "
+            f"differ from that ({failures}{_average(mean)})"
         )
     else:
         text = _undecided(length, non_2xx, account)
     return f"{text}. Run again with -l."
 
 
+def _one_of(non_2xx: int | None) -> str:
+    return "the only non-2xx" if non_2xx == 1 else f"one of the {non_2xx} non-2xx"
+
+
+def _are_the(non_2xx: int | None) -> str:
+    return "is the only non-2xx" if non_2xx == 1 else f"are the {non_2xx} non-2xx"
+
+
 def _undecided(length: int, non_2xx: int | None, account: Account) -> str:
     failures = count(length, "length failure")
+    lengths = "another length" if length == 1 else "other lengths"
     differ = (
-        f"{failures}: other lengths than the first response ({account.reference} bytes)"
+        f"{failures}: {lengths} than the first response ({count(account.reference or 0, 'byte')})"
         f"{_average(_mean_bytes(account))}"
     )
     if non_2xx is None:
@@ -108,14 +125,12 @@ def _undecided(length: int, non_2xx: int | None, account: Account) -> str:
         )
     if account.likely == length != non_2xx:
         return (
-            f"{differ}. Most likely they are the good answers and the first response was one of "
-            f"the {non_2xx} non-2xx, as {length} + {non_2xx} = {account.complete}"
+            f"{differ}. Most likely they are the good answers and the first response was "
+            f"{_one_of(non_2xx)}, as {length} + {non_2xx} = {account.complete}"
         )
     if non_2xx == length:
-        return (
-            f"{differ}. Most likely they are the {non_2xx} non-2xx, which count once: error pages "
-            "of another length"
-        )
+        they = "it" if length == 1 else "they"
+        return f"{differ}. Most likely {they} {_are_the(non_2xx)}: error pages of another length"
     return (
         f"{differ}. With {non_2xx} non-2xx, the lengths vary among the good answers, among the "
         "errors, or some requests got no answer"
@@ -128,10 +143,30 @@ def _average(mean: float | None) -> str:
 
 def _without_a_body(output: AbOutput, account: Account) -> str:
     """
-    What became of the requests that received nothing.
+    What the length failures are, none of which has a body.
     """
-    answers = account.alone or account.complete - account.length.most
-    number = account.complete - answers
+    length, non_2xx = account.length.most, output.responses_non_2xx
+    nothing = _nothing(length, output, account)
+    if pages := account.empty_pages(length):
+        which = f"{pages} of them" if pages < length else "it" if length == 1 else "they"
+        error = "an error page" if pages == 1 else "error pages"
+        rest = f", and {_nothing(length - pages, output, account)}" if pages < length else ""
+        return f"most likely {which} {_are_the(pages)}, {error} without a body{rest}"
+    empty = "answers with a status and no body (such as 204)"
+    if account.none_silent and account.as_if_silent:
+        return f"by the bytes, {nothing}; by the waiting times, {empty}"
+    if account.none_silent:
+        return f"{empty}, or cut short there, as each request waited for a first byte"
+    if account.likely is not None:
+        return f"most likely {nothing}"
+    among = f", up to {non_2xx} of them non-2xx" if non_2xx else ""
+    return f"{empty}{among}, or {nothing}"
+
+
+def _nothing(number: int, output: AbOutput, account: Account) -> str:
+    """
+    That so many requests received nothing, and why.
+    """
     errors = min(account.errors.most, number)
     requests = count(number, "request")
     if errors == number:
@@ -140,6 +175,8 @@ def _without_a_body(output: AbOutput, account: Account) -> str:
     how = "the server closed the connection without an answer"
     if output.keep_alive:
         how += ", as it may between two requests on a kept one (-k)"
+    if output.tls_protocol:
+        how += ", or TLS failed"
     if errors:
         how += f", or it was reset (Receive: {output.failed_receive})"
     elif output.failed_exceptions:
@@ -163,13 +200,17 @@ def _good(output: AbOutput, account: Account) -> Finding:
     elif good.exact == complete and not failed:
         each = "the request" if complete == 1 else f"each of {complete} requests"
         same = " and the same length" if account.compared and complete > 1 else ""
+        same = " and no body" if account.html == 0 else same
         text = f"100 % good: {each} had an answer with status 2xx{same}."
         severity = Severity.OK
     elif account.likely == complete and not failed:
-        text = (
-            f"{_in_words(account)}: no failure was counted, but here a connection that is closed "
-            "without an answer is none either."
-        )
+        text = f"{_in_words(account)}: no failure was counted, but here "
+        text += "a connection that is closed without an answer is none either."
+        if account.none_silent:
+            text = (
+                f"Most likely 100 % good: each of {complete} requests got an answer, and none was "
+                "non-2xx. But an answer that is cut short is no failure here."
+            )
         severity = Severity.NOTE
     return Finding("reliability", severity, text, values)
 
@@ -189,7 +230,8 @@ def _about_failed(output: AbOutput, account: Account) -> str:
         about.append(f"includes differing lengths ({length})")
     the_same = length is not None and account.likely == account.complete - length
     if non_2xx != 0 and not (the_same and non_2xx == length):
-        about.append(f"omits non-2xx ({'not known here' if non_2xx is None else non_2xx})")
+        unknown = "may omit non-2xx, as the lines that would tell are missing"
+        about.append(unknown if non_2xx is None else f"omits non-2xx ({non_2xx})")
     *others, last = about or [""]
     listed = f"{', '.join(others)} and {last}" if others else last
     return f"; “Failed requests” ({failed}) {listed}" if listed else ""

@@ -363,7 +363,7 @@ def test_lengths_that_were_not_compared_hide_closed_connections() -> None:
     assert length.text == "Lengths were not compared (-l)."
     assert good(varied) == (0, 1000)
     assert reliable.severity is Severity.NOTE
-    assert reliable.text.startswith("Most likely 100 % good (1000 of 1000)")
+    assert reliable.text.startswith("Most likely 100 % good: each of 1000 requests got an answer")
     assert good(dataclasses.replace(varied, keep_alive_requests=990, responses_non_2xx=3)) == (
         987,
         997,
@@ -447,3 +447,164 @@ def test_failed_requests_that_are_the_error_answers_are_not_said_to_omit_them() 
     assert "omits" not in found(same)[1].text
     fewer = failing(requests_failed=20, failed_length=20, responses_non_2xx=50)
     assert "omits non-2xx (50)" in found(fewer)[1].text
+
+
+def without_bodies(others: int, heads: int, **changes: Any) -> AbOutput:  # noqa: ANN401 - as above
+    """
+    So many length failures without a body, with so many bytes of heads among them all.
+    """
+    return failing(
+        failed_length=others,
+        bytes_html=(1000 - others) * 45,
+        bytes_transferred=(1000 - others) * 352 + heads,
+        **changes,
+    )
+
+
+WAITED = {"waiting": {"min": Printed(3, 0.5)}}
+"""Every request waited for a first byte, so that each received one."""
+
+SILENT = "most likely 10 requests received nothing: the server closed the connection"
+NO_BODY = "had no body: answers with a status and no body (such as 204), or cut short there"
+
+
+@pytest.mark.parametrize(
+    ("of", "words", "likely"),
+    [
+        (without_bodies(700, 700 * 150, responses_non_2xx=700), "they are the 700 non-2xx", 300),
+        (without_bodies(3, 997, responses_non_2xx=3), "they are the 3 non-2xx", 997),
+        (without_bodies(1, 133, responses_non_2xx=1), "it is the only non-2xx", 999),
+        (
+            without_bodies(30, 2660, responses_non_2xx=20, failed_receive=10),
+            "20 of them are the 20 non-2xx, error pages without a body, and 10 requests received",
+            970,
+        ),
+        (without_bodies(700, 10, connection_times_ms=WAITED), NO_BODY, None),
+        (without_bodies(10, 0, failed_exceptions=10), SILENT, 990),
+        (without_bodies(500, 0, responses_non_2xx=500), "500 requests received nothing", 0),
+        (
+            without_bodies(10, 7, responses_non_2xx=4),
+            "answers with a status and no body (such as 204), up to 4 of them non-2xx, or 10",
+            None,
+        ),
+        (
+            without_bodies(3, 0, connection_times_ms=WAITED),
+            "the connection without an answer; by the waiting times, answers with a status and no",
+            None,
+        ),
+    ],
+)
+def test_empty_pages_are_told_from_requests_that_received_nothing(
+    of: AbOutput, words: str, likely: int | None
+) -> None:
+    """
+    As many non-2xx as length failures, or a wait for each first byte, is an answer without a body.
+    """
+    length, reliable = found(of)
+    assert words in length.text
+    assert reliable.values["good_most_likely"] == likely
+
+
+@pytest.mark.parametrize(
+    "sends_nothing", [{"failed_exceptions": 10}, {"tls_protocol": "TLSv1.3,…"}]
+)
+def test_who_has_sent_nothing_has_the_waiting_time_of_the_request_before(
+    sends_nothing: dict[str, Any],
+) -> None:
+    """
+    So a wait proves no answer where connections were refused, or where TLS may have failed.
+    """
+    of = without_bodies(10, 0, connection_times_ms=WAITED, **sends_nothing)
+    assert "10 requests received nothing" in found(of)[0].text
+    free = output(
+        document_length=None,
+        document_length_variable=True,
+        connection_times_ms=WAITED,
+        **sends_nothing,
+    )
+    assert good(free)[0] == 0
+
+
+def test_a_first_response_without_a_body_makes_all_others_fail() -> None:
+    """
+    The only non-2xx is the reference of length 0. Where bodies vary, that is most likely so.
+    """
+    first = failing(
+        document_length=0,
+        failed_length=999,
+        responses_non_2xx=1,
+        bytes_html=999 * 45,
+        bytes_transferred=999 * 352 + 150,
+    )
+    length, reliable = found(first)
+    assert (cause(first), good(first)) == ("first_response", (999, 999))
+    assert "here the only non-2xx (0 bytes)" in length.text
+    assert reliable.text.startswith("99.9 % good (999 of 1000)")
+    length, reliable = found(dataclasses.replace(first, bytes_html=999 * 45 + 1))
+    assert "the first response, most likely the only non-2xx, got no body" in length.text
+    assert reliable.values["good_most_likely"] == 999
+
+
+def test_the_bytes_prove_that_no_length_failed() -> None:
+    """
+    Where the line with the kinds of failures cannot be read.
+    """
+    of = output(requests_failed=None, failed_receive=None, failed_length=None)
+    length, _ = found(of)
+    assert length.severity is Severity.OK
+    assert length.text == (
+        "No request failed by its length: all have the document length, by the bytes transferred."
+    )
+    unknown = found(dataclasses.replace(of, bytes_html=45_001))[0]
+    assert unknown.text.startswith("Up to 1000 requests failed by the length")
+
+
+def test_tls_handshakes_that_failed_before_the_first_answer_are_not_good() -> None:
+    """
+    Their length 0 is compared with 0, so that ab counts them nowhere.
+    """
+    of = output(tls_protocol="TLSv1.3,…", bytes_html=997 * 45, bytes_transferred=997 * 352)
+    assert good(of) == (997, 997)
+
+
+def test_answers_without_a_body_have_no_length_in_common() -> None:
+    """
+    As after HEAD; and one that was cut short would not show.
+    """
+    head = output(
+        document_length=0, bytes_html=0, bytes_transferred=307_000, connection_times_ms=WAITED
+    )
+    assert found(head)[1].text == (
+        "100 % good: each of 1000 requests had an answer with status 2xx and no body."
+    )
+    varied = found(dataclasses.replace(head, bytes_transferred=307_001))[1]
+    assert varied.text == (
+        "Most likely 100 % good: each of 1000 requests got an answer, and none was non-2xx. But an "
+        "answer that is cut short is no failure here."
+    )
+
+
+def test_resets_that_no_length_shows_are_most_likely_all_that_is_bad() -> None:
+    """
+    With -l, where the bytes belong to all but them.
+    """
+    of = failing(
+        document_length=None,
+        document_length_variable=True,
+        failed_receive=27,
+        bytes_html=973 * 45,
+        bytes_transferred=973 * 352,
+    )
+    assert found(of)[1].text.startswith("Most likely 97.3 % good (973 of 1000)")
+
+
+def test_one_is_said_as_one() -> None:
+    """
+    One error page, and one answer of another length.
+    """
+    one = failing(failed_length=1, responses_non_2xx=1, bytes_html=999 * 45 + 20)
+    assert "Most likely it is the only non-2xx" in found(one)[0].text
+    first = failing(failed_length=999, responses_non_2xx=1, bytes_html=45 + 999 * 1542)
+    assert "here the only non-2xx (45 bytes)" in found(first)[0].text
+    other = found(failing(failed_length=1, bytes_html=999 * 45 + 20))[0]
+    assert other.text.startswith("1 length failure: another length than the first response")

@@ -4,6 +4,7 @@ What was read of an output, and whether it is a whole result of a finished run.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, shortened
@@ -53,9 +54,11 @@ def completeness(output: AbOutput) -> list[Finding]:
         )
         found.append(Finding("interrupted", Severity.WARNING, text))
     if output.warnings:
-        once = list(dict.fromkeys(output.warnings))
-        lines = [shortened(line, LONGEST_WARNING) for line in once[:SHOWN_WARNINGS]]
-        text = f"ab itself warns: {'; '.join(f'“{line} …”' for line in lines)}."
+        lines = [
+            f"“{shortened(line, LONGEST_WARNING)}”{f' ({times} times)' if times > 1 else ''}"
+            for line, times in Counter(output.warnings).most_common(SHOWN_WARNINGS)
+        ]
+        text = f"ab itself warns: {'; '.join(lines)}."
         found.append(Finding("own_warnings", Severity.WARNING, text))
     return found
 

@@ -493,7 +493,7 @@ RESET = "apr_socket_recv: Connection reset by peer (104)"
         (
             f"{BEGIN}...SSL handshake failed (1).\n14:error:SSL\n{ABORTED}\n",
             None,
-            ["SSL handshake failed (1).", ABORTED],
+            [ABORTED],
         ),
         (f"{HEAD}\nServer timed out\n", None, ["Server timed out"]),
     ],
@@ -510,6 +510,38 @@ def test_an_aborted_run_has_its_reason_wherever_it_stands(
     assert (found.aborted_after_requests, list(found.faults)) == (after, reasons)
     assert "There is no result." in words(logged)
     assert "incomplete" not in words(logged)
+
+
+BROKEN = [
+    "SSL handshake failed (1).",
+    "SSL handshake failed (1): error:0A000410:SSL routines::sslv3 alert handshake failure",
+    "SSL read failed (1) - closing connection",
+    "SSL write failed - closing connection",
+    "SSL connection failed",
+    "Send request failed!",
+    "Send request timed out!",
+]
+
+
+@pytest.mark.parametrize("line", BROKEN)
+def test_what_ends_one_connection_is_no_reason_to_give_up(line: str) -> None:
+    """
+    A text without a result is incomplete, and a report stays one. The line is passed on as ab's.
+    """
+    text = f"{HEAD.rstrip()}...{line}\n{line}\n"
+    (cut,) = outputs(text)
+    assert (cut.faults, cut.failure, cut.began) == ((), None, True)
+    shown = words(text)
+    assert f"ab itself warns: “{line.rstrip('.')}” (2 times)." in shown
+    assert "incomplete" in shown
+    assert words(PUBLISHED.replace(".....done", f"...\n{line}\n..done")).count(line[:-1]) == 1
+
+
+def test_ab_s_reason_ends_with_one_full_stop() -> None:
+    """
+    As the sentence does that quotes it.
+    """
+    assert "ab gave up: SSL_new failed. There is no result." in words(f"{HEAD}SSL_new failed.\n")
 
 
 def test_the_aborted_run_of_a_series_is_one_of_them() -> None:

@@ -100,14 +100,20 @@ BENCHMARKING = r"Benchmarking .{1,300}?\(be patient\)"
 FAULTS = (
     r"(?:apr_\w+|socket|bind|src_address)\b[^:]{0,120}: .*",
     r"ab: .*",
-    r"SSL\w* .*failed.*",
+    r"SSL_\w+ failed.*",
     r"Test aborted after .*",
     r"Server timed out",
     r"Bad hostname: .*",
     r"(?:Request|Response header|\w+ credentials) too long",
+)
+"""Reasons for which ab gives up: ``err``, ``apr_err`` and each ``exit``."""
+
+BROKEN = (
+    r"SSL (?:handshake|connection|connect|fd init|read|write) failed.*",
     r"Send request (?:failed|timed out)!",
 )
-"""Reasons for which ab gives up."""
+"""Reasons for which ab closes one connection and goes on: ``ssl_proceed_handshake``,
+``read_connection`` and ``write_request``; in 2.0 ``ssl_start_connect``."""
 
 TIME_COLUMNS = {3: ("min", "mean", "max"), 5: ("min", "mean", "sd", "median", "max")}
 FAILURE = re.compile(r"(Connect|Receive|Length|Exceptions): ([^,)]*)[,)]")
@@ -138,7 +144,8 @@ def _aborted(match: re.Match[str]) -> list[Value]:
 
 def _fault(match: re.Match[str]) -> list[Value]:
     began = [Value("began", "began", read=True)] if match[1] else []
-    return [Value("faults", "faults", match[2]), *began]
+    field = "faults" if match["fault"] else "warnings"
+    return [Value(field, field, match[2].rstrip(".")), *began]
 
 
 def _finished(match: re.Match[str]) -> list[Value]:
@@ -232,7 +239,10 @@ FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Value]]], ...
     (re.compile(r"(\S+) kb/s (sent|total)$"), _rate),
     (re.compile(rf"({'|'.join(map(re.escape, LABELLED))})\s*:\s*(.*)"), _labelled),
     # Without a heartbeat ab prints a fault after the dots of this line, or "done".
-    (re.compile(rf"({BENCHMARKING}\.\.\.)?({'|'.join(FAULTS)})$"), _fault),
+    (
+        re.compile(rf"({BENCHMARKING}\.\.\.)?((?P<fault>{'|'.join(FAULTS)})|{'|'.join(BROKEN)})$"),
+        _fault,
+    ),
     (re.compile(rf"{BENCHMARKING}\.\.\..*done$"), _flags("progress", "finished", "began")),
     (re.compile(rf"{BENCHMARKING}\.\.\."), _flags("progress", "began")),
     (re.compile(rf"{BENCHMARKING}$"), _flags("began")),

@@ -6,25 +6,20 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from analysis.audit.account import account_of
-from analysis.audit.findings import Finding, Severity, share, shortened
+from analysis.audit.arms import fault
+from analysis.audit.conditions import conditions, unlike
+from analysis.audit.findings import Finding, Severity, listed, share
 from analysis.formatting import GOOD_PERCENT, count, percent
 from analysis.statistics.intervals import CONFIDENCE, Interval, welch
-from experiments.records.ab.output import seconds_per_request
 from experiments.records.trials import are_comparable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
-    from experiments.records.ab.output import AbOutput
-
-LONGEST_REASON = 120
-
-SAME_DURATION = 0.02
-"""Durations that differ by less are those of one time limit (-t)."""
+    from analysis.audit.arms import Arm, GoodShare
 
 MEDIANS_FROM = 0.9
 """With this share of good answers, bad ones move a median little."""
@@ -34,53 +29,6 @@ MEANS_APART = 0.1
 
 LARGEST_LOG_RATIO = 100.0
 """A larger limit of an interval is of no use, and its exponential would soon overflow."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """
-    The runs of one alternative.
-    """
-
-    name: str
-    runs: Sequence[AbOutput]
-
-    @property
-    def measured(self) -> list[AbOutput]:
-        """
-        The runs that have a result with a rate.
-        """
-        return [run for run in self.runs if _fault(run) is None]
-
-    @property
-    def rates_per_s(self) -> list[float]:
-        """
-        The rate of every such run.
-        """
-        return [1 / time_s for run in self.measured if (time_s := seconds_per_request(run))]
-
-    @property
-    def good(self) -> tuple[float, float]:
-        """
-        The least and the largest share of good answers that all of these runs together may have.
-        """
-        least, most, complete = 0, 0, 0
-        for account in map(account_of, self.measured):
-            complete += account.complete
-            most += account.good.most
-            # Where nothing was counted against it, a run is not under suspicion.
-            unsuspected = account.likely == account.complete
-            least += account.complete if unsuspected else account.good.least
-        return least / complete, most / complete
-
-
-def _fault(run: AbOutput) -> str | None:
-    """
-    Why a run has no place in a comparison; None if it has.
-    """
-    if run.failure:
-        return shortened(run.failure, LONGEST_REASON)
-    return None if run.requests_completed and seconds_per_request(run) else "it has no rate"
 
 
 def compare(arms: Sequence[Arm]) -> list[Finding]:
@@ -93,11 +41,14 @@ def compare(arms: Sequence[Arm]) -> list[Finding]:
         text = "No comparison: fewer than two arms have a run with a result."
         return [*found, Finding("difference", Severity.WARNING, text)]
     first, *others = compared
-    found += _comparable(compared)
+    found += [*chain(*map(_copies, compared)), *conditions(compared)]
     for other in others:
+        if same := _in_both(first, other):
+            found.append(same)
+            continue
         found += [*_perhaps_bad(first, other), _difference(first, other)]
         found += _in_the_tail(first, other)
-    return [*found, _order()]
+    return [*found, *_side_by_side(found), _order()]
 
 
 def _left_out(arms: Sequence[Arm]) -> list[Finding]:
@@ -106,116 +57,74 @@ def _left_out(arms: Sequence[Arm]) -> list[Finding]:
     """
     found = []
     for arm in arms:
-        faults = {number: _fault(run) for number, run in enumerate(arm.runs, 1)}
-        faults = {number: fault for number, fault in faults.items() if fault}
+        faults = {number: fault(run) for number, run in enumerate(arm.runs, 1)}
+        faults = {number: why for number, why in faults.items() if why}
         if not faults and arm.runs:
             continue
         text = f"{arm.name} is not compared, because it has no output of ab."
         if arm.runs:
-            named = "; ".join(f"run {number}: {fault}" for number, fault in faults.items())
+            named = "; ".join(f"run {number}: {why}" for number, why in faults.items())
             text = (
                 f"{len(faults)} of {count(len(arm.runs), 'run')} of {arm.name} left out of the "
                 f"comparison ({named})."
             )
+            if arm.measured and any(run.failure for run in arm.runs):
+                text += (
+                    " Only the runs that finished are compared, which is a selection of the better "
+                    f"ones: name the failures of {arm.name} beside its rate."
+                )
         values = {"arm": arm.name, "runs": list(faults)}
         found.append(Finding("left_out", Severity.WARNING, text, values))
     return found
 
 
-def _version(run: AbOutput) -> str | None:
-    return run.version and run.version + ("" if run.workers is None else " (trunk)")
-
-
-def _keep_alive(run: AbOutput) -> str | None:
-    return None if run.keep_alive is None else "with -k" if run.keep_alive else "without -k"
-
-
-def _length(run: AbOutput) -> str | None:
-    """
-    The length of the good answers, which is not the document's if the first answer was bad.
-    """
-    if run.document_length_variable:
-        return "not compared (-l)"
-    length = account_of(run).good_bytes
-    return None if length is None else count(length, "byte")
-
-
-def _path(run: AbOutput) -> str | None:
-    return run.document_path and shortened(run.document_path, 40)
-
-
-DESCRIBED: dict[str, Callable[[AbOutput], str | None]] = {
-    "concurrency": lambda run: None if run.concurrency is None else str(run.concurrency),
-    "version of ab": _version,
-    "keep-alive": _keep_alive,
-    "TLS": lambda run: run.tls_protocol and "TLS",
-    "document length": _length,
-    "path": _path,
-}
-"""What must be the same in every run; a difference in one may change the rate by itself."""
-
-
-def _comparable(arms: Sequence[Arm]) -> list[Finding]:
-    """
-    One finding for each thing that the arms differ in.
-    """
-    described = {
-        name: [_distinct(map(describe, arm.measured)) for arm in arms]
-        for name, describe in DESCRIBED.items()
-    }
-    described["number of requests and duration"] = _amounts(arms)
-    found = []
-    for name, values in described.items():
-        known = [value for value in values if value]
-        if len(set(known)) < 2 and not any(len(value) > 1 for value in known):
-            continue
-        shown = ", ".join(
-            f"{arm.name} {' and '.join(value)}"
-            for arm, value in zip(arms, values, strict=True)
-            if value
-        )
-        text = f"The runs differ in {name}, which alone may change the rate: {shown}."
-        found.append(Finding("comparable", Severity.WARNING, text, {"differing": [name]}))
-    if found:
-        return found
-    text = (
-        f"All runs have the same {', '.join(DESCRIBED)}, and the same number of requests or "
-        "duration, as far as they tell."
-    )
-    return [Finding("comparable", Severity.OK, text, {"differing": []})]
-
-
-def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for value in values if value is not None))
-
-
-def _amounts(arms: Sequence[Arm]) -> list[tuple[str, ...]]:
-    """
-    The amounts of work of each arm, if neither the requests nor the durations are the same.
-    """
-    runs = [run for arm in arms for run in arm.measured]
-    durations_s = [run.duration_s.value for run in runs if run.duration_s]
-    same_requests = len({run.requests_completed for run in runs}) == 1
-    if same_requests or not durations_s:
-        return [() for _ in arms]
-    if max(durations_s) <= min(durations_s) * (1 + SAME_DURATION):
-        return [() for _ in arms]
-    return [
-        _distinct(
-            f"{run.requests_completed} in {run.duration_s.value:.3g} s"
-            for run in arm.measured
-            if run.duration_s
-        )
-        for arm in arms
+def _copies(arm: Arm) -> list[Finding]:
+    copies: dict[int | None, list[str]] = {}
+    for number, run in enumerate(arm.runs, 1):
+        place = arm.place_of(run)
+        if place not in {None, number}:
+            copies.setdefault(place, []).append(str(number))
+    if not copies:
+        return []
+    named = [
+        f"run {numbers[0]} is a copy of run {place}"
+        if len(numbers) == 1
+        else f"runs {listed(numbers)} are copies of run {place}"
+        for place, numbers in copies.items()
     ]
+    text = (
+        f"{arm.name} has only {count(len(arm.measured), 'run')}: {listed(named)}, the same in "
+        "every number. Copies are no replicates and count once."
+    )
+    return [Finding("copies", Severity.WARNING, text, {"arm": arm.name})]
+
+
+def _in_both(first: Arm, other: Arm) -> Finding | None:
+    """
+    That one output is in both arms.
+    """
+    for number, run in enumerate(other.runs, 1):
+        if place := first.place_of(run):
+            text = (
+                f"{other.name} is not compared with {first.name}: run {number} of {other.name} is "
+                f"run {place} of {first.name}, the same in every number. One output cannot be a "
+                "run of both."
+            )
+            values = {"baseline": first.name, "treatment": other.name}
+            return Finding("difference", Severity.ERROR, text, values)
+    return None
 
 
 def _good_shares(first: Arm, other: Arm) -> str:
-    shown = ", ".join(
-        f"{share(most, 1) if least == most else f'{share(least, 1)} to {share(most, 1)}'} of {name}"
-        for name, (least, most) in ((arm.name, arm.good) for arm in (first, other))
-    )
+    shown = " and ".join(f"{_share(arm.good)} of {arm.name}" for arm in (first, other))
     return f"{shown} were good, and times are compared from {GOOD_PERCENT}"
+
+
+def _share(good: GoodShare) -> str:
+    if good.least == good.most:
+        return share(good.most, 1)
+    limits = f"{share(good.least, 1)} to {share(good.most, 1)}"
+    return limits if good.likely is None else f"most likely {share(good.likely, 1)} ({limits})"
 
 
 def _perhaps_bad(first: Arm, other: Arm) -> list[Finding]:
@@ -223,12 +132,14 @@ def _perhaps_bad(first: Arm, other: Arm) -> list[Finding]:
     That more answers may be bad than a comparison of times allows, where this is not certain.
     """
     shares = [arm.good for arm in (first, other)]
-    if are_comparable(least for least, _ in shares):
+    if are_comparable(good.least for good in shares):
         return []
-    if not are_comparable(most for _, most in shares):
+    if not are_comparable(good.most for good in shares):
         return []
+    likely = [good.most if good.likely is None else good.likely for good in shares]
+    chance = "Perhaps" if are_comparable(likely) else "Most likely"
     text = (
-        "Perhaps not comparable in time, because bad answers may be fast: "
+        f"{chance} not comparable in time, because bad answers may be fast: "
         f"{_good_shares(first, other)}."
     )
     return [Finding("good_answers", Severity.WARNING, text)]
@@ -252,7 +163,8 @@ def _difference(first: Arm, other: Arm) -> Finding:
         "good_shares": {arm.name: arm.good for arm in (first, other)},
     }
     side_by_side = f"{shown[1]} against {shown[0]}"
-    if not are_comparable(arm.good[1] for arm in (first, other)):
+    without = f"{side_by_side}: {100 * ratio:+z.1f} %, without a confidence interval"
+    if not are_comparable(arm.good.most for arm in (first, other)):
         text = (
             f"Not comparable in time, because bad answers may be fast: "
             f"{_good_shares(first, other)} ({side_by_side})."
@@ -260,16 +172,18 @@ def _difference(first: Arm, other: Arm) -> Finding:
         return Finding("difference", Severity.WARNING, text, values)
     if min(map(len, rates)) < 2:
         text = (
-            f"{side_by_side}: {100 * ratio:+.1f} %, without a confidence interval. With one run "
-            "in an arm, the difference cannot be told from variation between runs."
+            f"{without}. With one run in an arm, the difference cannot be told from variation "
+            "between runs."
         )
+        return Finding("difference", Severity.WARNING, text, values)
+    mixed = {arm.name: list(unlike([arm])) for arm in (first, other)}
+    if any(mixed.values()):
+        differ = [f"the runs of {name} differ in {listed(w)}" for name, w in mixed.items() if w]
+        text = f"{without}: {listed(differ)}, so that they are no replicates."
         return Finding("difference", Severity.WARNING, text, values)
     interval = welch_interval(rates[0], rates[1])
     if interval.low is None or interval.high is None:
-        text = (
-            f"{side_by_side}: {100 * ratio:+.1f} %, without a confidence interval: all runs of an "
-            "arm have the same rate. Are they copies of one run?"
-        )
+        text = f"{without}: all runs of an arm have the same rate. Are they copies of one run?"
         return Finding("difference", Severity.WARNING, text, values)
     values |= {"low_percent": 100 * interval.low, "high_percent": 100 * interval.high}
     verdict = "excludes" if interval.excludes_zero else "includes"
@@ -295,23 +209,39 @@ def welch_interval(baseline: Sequence[float], treatment: Sequence[float]) -> Int
     return limits.map(lambda log_ratio: math.expm1(min(log_ratio, LARGEST_LOG_RATIO)))
 
 
+def _side_by_side(found: Sequence[Finding]) -> list[Finding]:
+    """
+    How sure all intervals are together, by Bonferroni's inequality.
+    """
+    intervals = sum(finding.values.get("low_percent") is not None for finding in found)
+    if intervals < 2:
+        return []
+    together = max(0.0, 1 - intervals * (1 - CONFIDENCE))
+    text = (
+        f"{intervals} intervals stand side by side: each has {100 * CONFIDENCE:.0f} % confidence, "
+        f"all together have at least {100 * together:.0f} % (Bonferroni)."
+    )
+    return [Finding("side_by_side", Severity.NOTE, text, {"together_percent": 100 * together})]
+
+
 def _in_the_tail(first: Arm, other: Arm) -> list[Finding]:
-    if any(arm.good[0] < MEDIANS_FROM for arm in (first, other)):
+    arms = (first, other)
+    if any(arm.good.least < MEDIANS_FROM for arm in arms) or "concurrency" in unlike(arms):
         return []
-    medians = [_mean_of_medians_ms(arm) for arm in (first, other)]
-    rates = [arm.rates_per_s for arm in (first, other)]
-    if medians[0] is None or medians[1] is None or not all(rates):
-        return []
+    medians = [_mean_of_medians_ms(arm) for arm in arms]
+    rates = [arm.rates_per_s for arm in arms]
     if not medians[0] or not medians[1]:
         return []
     of_medians = medians[1] / medians[0] - 1
+    # Whole milliseconds may hide as much.
+    hidden = 1 / min(medians[0], medians[1])
     of_means = statistics.fmean(rates[0]) / statistics.fmean(rates[1]) - 1
-    if abs(of_medians) > EQUAL_MEDIANS or abs(of_means) < MEANS_APART:
+    if abs(of_medians) > EQUAL_MEDIANS or abs(of_means) < max(MEANS_APART, 2 * hidden):
         return []
     text = (
-        f"The medians agree ({medians[0]:g} and {medians[1]:g} ms, {100 * of_medians:+.1f} %), the "
-        f"mean times per request do not ({100 * of_means:+.0f} % for {other.name}). The difference "
-        "is in the tail; stalls in one arm would explain it."
+        f"The medians agree ({medians[0]:g} and {medians[1]:g} ms, {100 * of_medians:+z.1f} %), "
+        f"the mean times per request do not ({100 * of_means:+.0f} % for {other.name}). The "
+        "difference is in the tail; stalls in one arm would explain it."
     )
     values = {"medians_percent": 100 * of_medians, "means_percent": 100 * of_means}
     return [Finding("difference_in_tail", Severity.WARNING, text, values)]

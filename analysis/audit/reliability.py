@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.account import Account, Cause, account_of
-from analysis.audit.findings import Finding, Severity, not_made, share
+from analysis.audit.findings import Finding, Severity, listed, not_made, share
 from analysis.formatting import count
 
 if TYPE_CHECKING:
@@ -232,9 +232,7 @@ def _about_failed(output: AbOutput, account: Account) -> str:
     if non_2xx != 0 and not (the_same and non_2xx == length):
         unknown = "may omit non-2xx, as the lines that would tell are missing"
         about.append(unknown if non_2xx is None else f"omits non-2xx ({non_2xx})")
-    *others, last = about or [""]
-    listed = f"{', '.join(others)} and {last}" if others else last
-    return f"; “Failed requests” ({failed}) {listed}" if listed else ""
+    return f"; “Failed requests” ({failed}) {listed(about)}" if about else ""
 
 
 def _in_words(account: Account) -> str:

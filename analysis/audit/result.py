@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from analysis.audit.arms import Arm
 from analysis.audit.checks import audit
-from analysis.audit.comparison import Arm, compare
+from analysis.audit.comparison import compare
 from analysis.audit.findings import Finding, Severity, shortened
 from analysis.audit.sources import read_source
 from analysis.statuses import ANSWERED, FOUND_SOMETHING, USAGE

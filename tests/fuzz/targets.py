@@ -22,7 +22,8 @@ from msgspec import structs
 
 from analysis import reference
 from analysis.__main__ import parser as report_parser
-from analysis.audit.comparison import Arm, compare
+from analysis.audit.arms import Arm
+from analysis.audit.comparison import compare
 from analysis.audit.options import parse_options as parse_audit
 from analysis.audit.printing import as_json, as_text
 from analysis.audit.result import Result, audited

@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import math
 import os
 import re
 import subprocess
@@ -20,7 +19,6 @@ import pytest
 
 from analysis.audit.__main__ import main
 from analysis.audit.checks import audit
-from analysis.audit.comparison import Arm, compare, welch_interval
 from analysis.audit.findings import Finding, Severity
 from analysis.audit.sources import source_of
 from experiments.records.ab.numbers import Printed
@@ -348,179 +346,6 @@ def test_ab_s_own_warnings_are_passed_on() -> None:
     assert (
         "ab itself warns: “WARNING: " in found(sample("tls-keep-alive-trunk"))["own_warnings"].text
     )
-
-
-def test_one_run_in_each_arm_gives_no_interval() -> None:
-    """
-    The published comparison, had all answers been good: -46 %, no interval, equal medians.
-    """
-    docker = dataclasses.replace(
-        reading(), responses_non_2xx=0, requests_failed=0, failed_length=0, document_length=1542
-    )
-    docker = dataclasses.replace(docker, bytes_html=1_542_000)
-    findings = compare([Arm("netns", [reading(NETNS)]), Arm("docker", [docker])])
-    of = {finding.check: finding for finding in findings}
-    assert of["difference"].values["ratio_percent"] == pytest.approx(-45.97, abs=0.01)
-    assert of["difference"].values["low_percent"] is None
-    assert of["difference"].severity is Severity.WARNING
-    assert "-46.0 %, without a confidence interval" in of["difference"].text
-    assert of["difference_in_tail"].values["means_percent"] == pytest.approx(85.1, abs=0.1)
-    assert of["comparable"].severity is Severity.OK
-    # One took 18 s and the other 34 s.
-    assert "the same number of requests or duration, as far" in of["comparable"].text
-    assert of["order"].severity is Severity.NOTE
-
-
-def test_the_published_runs_are_not_comparable_in_time() -> None:
-    """
-    Four answers of a thousand were bad; that the difference is in the tail is said all the same.
-    """
-    findings = compare([Arm("netns", [reading(NETNS)]), Arm("docker", [reading()])])
-    assert [one.check for one in findings] == [
-        "comparable",
-        "difference",
-        "difference_in_tail",
-        "order",
-    ]
-    assert findings[0].severity is Severity.OK
-    assert "100 % of netns, 99.6 % of docker were good" in findings[1].text
-    assert findings[1].values["low_percent"] is None
-
-
-def runs(*rates_per_s: float) -> list[AbOutput]:
-    """
-    Runs of these rates.
-    """
-    same = dataclasses.replace(reading(NETNS), duration_s=None, latency_mean_ms=None)
-    return [
-        dataclasses.replace(same, requests_per_second=Printed(rate, 0.005)) for rate in rates_per_s
-    ]
-
-
-def test_several_runs_give_welch_s_interval() -> None:
-    """
-    Unpaired, of the log ratio; checked against the formula by hand.
-    """
-    findings = compare([Arm("a", runs(100, 110, 105)), Arm("b", runs(80, 100))])
-    values = next(one for one in findings if one.check == "difference").values
-    centre = math.log(80 * 100) / 2 - math.log(100 * 110 * 105) / 3
-    assert values["ratio_percent"] == pytest.approx(100 * math.expm1(centre))
-    low, high = (math.log1p(values[f"{limit}_percent"] / 100) for limit in ("low", "high"))
-    assert (low + high) / 2 == pytest.approx(centre)
-    # Standard errors 0.02752 and 0.11157 by hand, so 1.1227 degrees of freedom: t is 9.7 or so.
-    assert (high - low) / 2 == pytest.approx(0.1149 * 9.92, rel=0.03)
-
-
-def test_copies_of_one_run_are_no_spread() -> None:
-    """
-    Where nothing varies there is no interval, and the audit asks whether they are copies.
-    """
-    assert welch_interval([5, 5], [6, 6]).low is None
-    findings = compare([Arm("a", runs(100, 100)), Arm("b", runs(90, 90))])
-    difference = next(finding for finding in findings if finding.check == "difference")
-    assert difference.severity is Severity.WARNING
-    assert "copies" in difference.text
-
-
-def test_unlike_runs_are_a_warning() -> None:
-    """
-    Another concurrency makes another rate.
-    """
-    unlike = dataclasses.replace(reading(), concurrency=10)
-    first = compare([Arm("a", [reading()]), Arm("b", [unlike])])[0]
-    assert first.severity is Severity.WARNING
-    assert first.values["differing"] == ["concurrency"]
-    assert "which alone may change the rate: a 50, b 10" in first.text
-
-
-def test_everything_that_makes_runs_unlike_is_named() -> None:
-    """
-    One sentence for each; what a run does not tell is not a difference.
-    """
-    sound = reading(NETNS)
-    unlike = dataclasses.replace(
-        sound,
-        version="2.0.40-dev",
-        keep_alive_requests=990,
-        tls_protocol="TLSv1.3",
-        document_length=1543,
-        bytes_html=1_543_000,
-        document_path="/other",
-        requests_completed=1001,
-        duration_s=Printed(30, 0.0005),
-    )
-    findings = compare([Arm("a", [sound]), Arm("b", [unlike])])
-    differing = [one.values["differing"] for one in findings if one.check == "comparable"]
-    assert differing == [
-        ["version of ab"],
-        ["keep-alive"],
-        ["document length"],
-        ["path"],
-        ["number of requests and duration"],
-    ]
-    silent = AbOutput(requests_completed=1000, requests_per_second=sound.requests_per_second)
-    assert compare([Arm("a", [sound]), Arm("b", [silent])])[0].severity is Severity.OK
-
-
-def test_a_time_limit_makes_no_runs_unlike() -> None:
-    """
-    The number of requests is what it measures.
-    """
-    sound = reading(NETNS)
-    more = dataclasses.replace(sound, requests_completed=2000, bytes_html=2000 * 1542)
-    assert compare([Arm("a", [sound]), Arm("b", [more])])[0].severity is Severity.OK
-
-
-def test_arms_with_bad_answers_are_not_comparable_in_time() -> None:
-    """
-    An arm of which all answers are errors says nothing about speed.
-    """
-    sound = reading(NETNS)
-    errors_only = dataclasses.replace(sound, responses_non_2xx=1000)
-    findings = compare([Arm("a", [sound]), Arm("b", [errors_only])])
-    (difference,) = [one for one in findings if one.check == "difference"]
-    assert difference.text.startswith("Not comparable in time")
-    assert "100 % of a, 0 % of b were good, and times are compared from 99.9 %" in difference.text
-    one_in_a_thousand = dataclasses.replace(sound, responses_non_2xx=1)
-    assert "difference" in {
-        one.check
-        for one in compare([Arm("a", [sound]), Arm("b", [one_in_a_thousand])])
-        if "Not comparable" not in one.text
-    }
-
-
-def test_arms_with_answers_that_may_be_bad_are_perhaps_not_comparable() -> None:
-    """
-    The difference is printed, after a warning.
-    """
-    sound = reading(NETNS)
-    varying = dataclasses.replace(sound, requests_failed=9, failed_length=9, bytes_html=1_542_400)
-    findings = compare([Arm("a", [sound]), Arm("b", [varying])])
-    assert [one.check for one in findings[:3]] == ["comparable", "good_answers", "difference"]
-    assert "Perhaps not comparable" in findings[1].text
-    uncompared = dataclasses.replace(sound, document_length=None, document_length_variable=True)
-    unlike = dataclasses.replace(uncompared, bytes_html=1_542_400)
-    findings = compare([Arm("a", [uncompared]), Arm("b", [unlike])])
-    assert "good_answers" not in {one.check for one in findings}
-
-
-def test_runs_without_a_result_are_counted_and_named() -> None:
-    """
-    With the reason of each, and an arm without any.
-    """
-    aborted = AbOutput(aborted_after_requests=299, faults=("apr_socket_recv: reset (104)",))
-    nothing = AbOutput(requests_completed=3)
-    first, second, third, *_ = compare(
-        [Arm("a", [reading(NETNS)]), Arm("b", [reading(NETNS), aborted, nothing]), Arm("c", [])]
-    )
-    assert first.text == (
-        "2 of 3 runs of b left out of the comparison (run 2: ab gave up after 299 requests: "
-        "apr_socket_recv: reset (104); run 3: it has no rate)."
-    )
-    assert second.text == "c is not compared, because it has no output of ab."
-    assert third.check == "comparable"
-    *_, last = compare([Arm("a", [reading(NETNS)]), Arm("b", [aborted])])
-    assert last.text == "No comparison: fewer than two arms have a run with a result."
 
 
 SOUND = NETNS.replace("  50%    806\n", "  50%    901\n")

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.audit.__main__ import main
+from analysis.audit.arms import Arm
 from analysis.audit.checks import audit
-from analysis.audit.comparison import Arm, compare
+from analysis.audit.comparison import compare
 from analysis.audit.findings import Severity
 from analysis.audit.printing import as_json, as_text
 from analysis.audit.result import Result, audited

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.audit.completeness import completeness
 from analysis.audit.failures import failures
+from analysis.audit.findings import Finding, Severity, listed
 from analysis.audit.identities import explained, identities
 from analysis.audit.latencies import percentiles, rounding
 from analysis.audit.load import client, connections, duration, one_number, one_run, under_way
@@ -15,7 +16,6 @@ from analysis.audit.reliability import reliability
 from analysis.audit.tail import tail
 
 if TYPE_CHECKING:
-    from analysis.audit.findings import Finding
     from experiments.records.ab.output import AbOutput
 
 
@@ -24,11 +24,10 @@ def audit(output: AbOutput) -> list[Finding]:
     Every finding on one output, apart from those of a comparison.
     """
     found = completeness(output)
-    if output.requests_completed is None:
+    if output.failure:
         return found
     version = explained(output).version
-    return [
-        *found,
+    checks = [
         *identities(output),
         one_number(output),
         *reliability(output),
@@ -42,3 +41,17 @@ def audit(output: AbOutput) -> list[Finding]:
         tail(output, version),
         one_run(output),
     ]
+    return found + (checks if output.requests_completed is not None else _of_an_excerpt(checks))
+
+
+def _of_an_excerpt(checks: list[Finding]) -> list[Finding]:
+    """
+    What could be checked without the number of requests, and what could not; nothing if nothing.
+    """
+    lacking = [each.check for each in checks if "missing" in each.values]
+    made = [each for each in checks if each.check not in {*lacking, "identities_not_checked"}]
+    if {each.check for each in made} <= {"one_run"}:
+        return []
+    names = listed([check.replace("_", " ") for check in lacking])
+    text = f"Not checked, because lines are missing: {names}."
+    return [*made, Finding("excerpt", Severity.NOTE, text, {"not_checked": lacking})]

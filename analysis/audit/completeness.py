@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from analysis.audit.findings import Finding, Severity, shortened
+from analysis.audit.findings import Finding, Severity, listed, shortened
 from analysis.formatting import count
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def completeness(output: AbOutput) -> list[Finding]:
 
 
 def _quoted(labels: Iterable[str]) -> str:
-    return ", ".join(f"“{label}”" for label in labels)
+    return listed([f"“{label}”" for label in labels])
 
 
 def _read(output: AbOutput) -> Finding:

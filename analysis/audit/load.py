@@ -146,7 +146,8 @@ def duration(output: AbOutput) -> Finding:
     seconds, concurrency = output.duration_s, output.concurrency
     complete = output.requests_completed
     if seconds is None or not concurrency or complete is None:
-        return not_made("duration", output.lacking("Time taken for tests", "Concurrency Level"))
+        needed = ("Time taken for tests", "Concurrency Level", "Complete requests")
+        return not_made("duration", output.lacking(*needed))
     rounds = complete / concurrency
     values = {"duration_s": seconds.value, "requests_per_connection": rounds}
     took = f"{plain(seconds.value)} s"
@@ -176,9 +177,11 @@ def one_run(output: AbOutput) -> Finding:
     """
     That one run has no confidence interval.
     """
-    requests = count(output.requests_completed or 0, "request")
+    requests, here = output.requests_completed, ""
+    if requests is not None:
+        here = f" ({count(requests, 'request')} here)"
     text = (
-        f"One run is one replicate, however many requests it has ({requests} here). It has no "
+        f"One run is one replicate, however many requests it has{here}. It has no "
         "confidence interval and does not predict another run. Repeat it at least five times, each "
         "time with a fresh server."
     )

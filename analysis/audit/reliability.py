@@ -20,6 +20,8 @@ def reliability(output: AbOutput) -> list[Finding]:
     """
     What the length failures are, and how many requests were answered well.
     """
+    if output.requests_completed is None:
+        return [not_made("reliability", ["Complete requests"])]
     if output.requests_completed == 0:
         return [Finding("reliability", Severity.ERROR, "No request was completed.")]
     missing = output.requests_failed is None and (

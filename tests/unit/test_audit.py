@@ -309,6 +309,46 @@ def test_percentiles_on_too_few_requests_are_named() -> None:
     assert "3 requests support none of the percentiles: fewer than 10 lie beyond." in three.text
 
 
+def test_an_excerpt_without_the_number_of_requests_is_checked_as_far_as_it_goes() -> None:
+    """
+    What could not be checked is named in one sentence, and no number of requests is made up.
+    """
+    excerpt = (
+        "Concurrency Level: 50\nTime taken for tests: 2.000 seconds\n"
+        "Requests per second: 2499.56 [#/sec] (mean)\nTime per request: 20.003 [ms] (mean)\n"
+    )
+    of = found(excerpt)
+    assert "requests per second = concurrency / mean latency" in of["identities"].text
+    assert of["excerpt"].text == (
+        "Not checked, because lines are missing: reliability, connections, under way, duration, "
+        "rounding, percentiles and tail."
+    )
+    assert "however many requests it has. It" in of["one_run"].text
+    wrong = found(excerpt.replace("20.003", "10.003"))
+    assert wrong["identity"].severity is Severity.ERROR
+    head = found(PUBLISHED.partition("Server Software")[0])
+    assert set(head) == {"read", "incomplete"}
+
+
+def test_the_host_is_known_from_the_first_line_of_progress() -> None:
+    """
+    Also through a proxy; the line of the report is the better one.
+    """
+    for proxy in ("", "[through p:8080] "):
+        head = "This is ApacheBench, Version 2.3 <$Revision$>\n"
+        line = f"{head}Benchmarking h.example {proxy}(be patient)...socket: Too many (24)\n"
+        assert "at h.example; path" in found(line)["read"].text
+    assert reading(PUBLISHED.replace("Benchmarking ", "Benchmarking x")) == reading()
+
+
+def test_times_that_round_to_nothing_are_less_than_one() -> None:
+    """
+    A mean connection time of 0 ms is not none.
+    """
+    text = sample("length-artefact")
+    assert "mean connect less than 1 of " in found(text)["connections"].text
+
+
 def test_one_run_has_no_interval() -> None:
     """
     A single text says nothing about another run.

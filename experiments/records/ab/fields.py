@@ -95,7 +95,7 @@ OWN_LABELS = {
 OWN_UNITS = re.compile(r"\[(?:#/sec|ms|Kbytes/sec)\]")
 """Labels and units of ab alone; any program may print "Requests per second"."""
 
-BENCHMARKING = r"Benchmarking .{1,300}?\(be patient\)"
+BENCHMARKING = r"Benchmarking (?P<host>.{1,300}?) (?:\[through .{1,300}?\] )?\(be patient\)"
 
 FAULTS = (
     r"(?:apr_\w+|socket|bind|src_address)\b[^:]{0,120}: .*",
@@ -134,6 +134,13 @@ def _text(field: str) -> Callable[[re.Match[str]], list[Value]]:
     return lambda match: [Value(field, field, match[1])]
 
 
+def _began(*fields: str) -> Callable[[re.Match[str]], list[Value]]:
+    return lambda match: [
+        *_flags("began", *fields)(match),
+        Value("benchmarked", "benchmarked", match["host"]),
+    ]
+
+
 def _flags(*fields: str) -> Callable[[re.Match[str]], list[Value]]:
     return lambda _: [Value(field, field, read=True) for field in fields]
 
@@ -143,9 +150,9 @@ def _aborted(match: re.Match[str]) -> list[Value]:
 
 
 def _fault(match: re.Match[str]) -> list[Value]:
-    began = [Value("began", "began", read=True)] if match[1] else []
+    began = _began()(match) if match["host"] else []
     field = "faults" if match["fault"] else "warnings"
-    return [Value(field, field, match[2].rstrip(".")), *began]
+    return [Value(field, field, match["reason"].rstrip(".")), *began]
 
 
 def _finished(match: re.Match[str]) -> list[Value]:
@@ -240,12 +247,15 @@ FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Value]]], ...
     (re.compile(rf"({'|'.join(map(re.escape, LABELLED))})\s*:\s*(.*)"), _labelled),
     # Without a heartbeat ab prints a fault after the dots of this line, or "done".
     (
-        re.compile(rf"({BENCHMARKING}\.\.\.)?((?P<fault>{'|'.join(FAULTS)})|{'|'.join(BROKEN)})$"),
+        re.compile(
+            rf"(?:{BENCHMARKING}\.\.\.)?"
+            rf"(?P<reason>(?P<fault>{'|'.join(FAULTS)})|{'|'.join(BROKEN)})$"
+        ),
         _fault,
     ),
-    (re.compile(rf"{BENCHMARKING}\.\.\..*done$"), _flags("progress", "finished", "began")),
-    (re.compile(rf"{BENCHMARKING}\.\.\."), _flags("progress", "began")),
-    (re.compile(rf"{BENCHMARKING}$"), _flags("began")),
+    (re.compile(rf"{BENCHMARKING}\.\.\..*done$"), _began("progress", "finished")),
+    (re.compile(rf"{BENCHMARKING}\.\.\."), _began("progress")),
+    (re.compile(rf"{BENCHMARKING}$"), _began()),
     (re.compile(r"Completed [0-9]+ requests$"), _flags("progress")),
     (re.compile(r"Finished [0-9]+ requests( \(interrupted\))?$"), _finished),
     (re.compile(r"\.\.done$"), _flags("progress", "finished")),

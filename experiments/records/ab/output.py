@@ -185,6 +185,8 @@ def put_together(found: Iterable[Value]) -> AbOutput:
             said[value.field] = value.read
     said |= {name: tuple(said[name]) for name in ("faults", "warnings") if name in said}
     sometimes = range(PLACES["requests_completed"], PLACES["bytes_transferred"])
+    if "benchmarked" in said:
+        said.setdefault("server_hostname", said.pop("benchmarked"))
     said["elided"] = any(gap in sometimes for gap in gaps)
     _add_what_is_left_out(said)
     unfinished = said.pop("progress", False) and not said.pop("finished", False)

@@ -336,9 +336,10 @@ class Account:
             return None
         if self.bodiless:
             return self._likely_without_bodies(length, non_2xx)
+        if self.equal_answers is not None and not self.none_silent:
+            return max(0, self.equal_answers - non_2xx)
         if errors:
-            alike = not self.compared and self._all_but_errors_are_alike
-            return self.complete - errors - non_2xx if alike else None
+            return None
         return self._likely_by_lengths(length, non_2xx)
 
     def _likely_by_lengths(self, length: int, non_2xx: int) -> int | None:
@@ -355,20 +356,36 @@ class Account:
             return matching
         if self.none_silent or non_2xx not in {0, matching}:
             return None
-        return matching - non_2xx if self.as_if_silent else None
-
-    @property
-    def _all_but_errors_are_alike(self) -> bool:
-        answered = self.complete - self.errors.most
-        bytes_each = math.gcd(self.html or 0, self.transferred or 0)
-        return answered > 0 and bytes_each % answered == 0 < bytes_each and _rarely_even(answered)
+        # What was kept has been answered: the others, it seems, were not.
+        silent = self.errors.most >= length or self.whole == matching
+        return matching - non_2xx if silent or self.as_if_silent else None
 
     @cached_property
     def as_if_silent(self) -> bool:
         """
         Whether the bytes transferred have no rest that may be heads of answers without a body.
         """
-        return (self.transferred or 0) % (self.complete - self.length.most or 1) == 0
+        matching, others = self.complete - self.length.most, self.length.most
+        even = matching and (self.transferred or 0) % matching == 0
+        return bool(even) and math.gcd(matching, others) <= FEW_ERRORS * matching
+
+    @cached_property
+    def equal_answers(self) -> int | None:
+        """
+        The answers, if lengths were not compared and the bytes are those of so many equal ones.
+
+        More than half of all answered. That two numbers have a common divisor of this size by
+        chance is rare. None if the bytes are those of several such numbers, or of none.
+        """
+        most = self.complete - self.errors.most
+        bytes_each = math.gcd(self.html or 0, self.transferred or 0)
+        if self.compared or self.errors.exact is None or not self.html or not bytes_each:
+            return None
+        if bytes_each % max(most, 1) == 0:
+            return most
+        least = max(self.complete // 2 + 1, most - SURELY_RARE)
+        found = [one for one in range(least, most) if bytes_each % one == 0]
+        return found[0] if len(found) == 1 and _rarely_even(found[0]) else None
 
 
 def account_of(output: AbOutput) -> Account:

@@ -155,13 +155,13 @@ def _without_a_body(output: AbOutput, account: Account) -> str:
         rest = f", and {_nothing(length - pages, output, account)}" if pages < length else ""
         return f"most likely {which} {_are_the(pages)}, {error} without a body{rest}"
     empty = "answers with a status and no body (such as 204)"
+    among = f", up to {min(non_2xx, length)} of them non-2xx" if non_2xx else ""
     if account.none_silent and account.as_if_silent:
         return f"by the bytes, {nothing}; by the waiting times, {empty}"
     if account.none_silent:
-        return f"{empty}, or cut short there, as each request waited for a first byte"
+        return f"{empty}{among}, or cut short there, as each request waited for a first byte"
     if account.likely is not None:
         return f"most likely {nothing}"
-    among = f", up to {non_2xx} of them non-2xx" if non_2xx else ""
     return f"{empty}{among}, or {nothing}"
 
 
@@ -249,8 +249,11 @@ def _in_words(account: Account) -> str:
     if likely is None:
         shown = f"{limits} good ({numbers})"
     else:
+        equal, why = account.equal_answers, ""
+        if equal is not None and equal < complete:
+            why = f", as the bytes are those of {equal} equal answers"
         shown = (
-            f"Most likely {share(likely, complete)} good ({likely} of {complete}); the counts "
+            f"Most likely {share(likely, complete)} good ({likely} of {complete}){why}; the counts "
             f"allow {limits} ({numbers})"
         )
     if account.may_be_cut_short:

@@ -481,7 +481,18 @@ NO_BODY = "had no body: answers with a status and no body (such as 204), or cut 
         ),
         (without_bodies(700, 10, connection_times_ms=WAITED), NO_BODY, None),
         (without_bodies(10, 0, failed_exceptions=10), SILENT, 990),
-        (without_bodies(500, 0, responses_non_2xx=500), "500 requests received nothing", 0),
+        (
+            without_bodies(500, 0, responses_non_2xx=500, keep_alive_requests=500),
+            "most likely 500 requests received nothing",
+            0,
+        ),
+        (
+            without_bodies(500, 0, responses_non_2xx=500),
+            "no body (such as 204), up to 500 of them non-2xx, or 500 requests received nothing",
+            None,
+        ),
+        (without_bodies(700, 0), "(such as 204), or 700 requests received nothing", None),
+        (without_bodies(700, 0, failed_receive=700), "most likely 700 requests received", 300),
         (
             without_bodies(10, 7, responses_non_2xx=4),
             "answers with a status and no body (such as 204), up to 4 of them non-2xx, or 10",
@@ -596,6 +607,39 @@ def test_resets_that_no_length_shows_are_most_likely_all_that_is_bad() -> None:
         bytes_transferred=973 * 352,
     )
     assert found(of)[1].text.startswith("Most likely 97.3 % good (973 of 1000)")
+
+
+@pytest.mark.parametrize(
+    ("html", "transferred", "words"),
+    [
+        (
+            973 * 46,
+            973 * 359,
+            (
+                "Most likely 97.3 % good (973 of 1000), as the bytes are those of 973 equal "
+                "answers; the counts allow 0 % to 100 %"
+            ),
+        ),
+        # 991 answers of 797 bytes, or 797 of 991.
+        (991 * 797, 991 * 797 * 2, "Most likely 100 % good (1000 of 1000); the counts allow 0 %"),
+        (973 * 46 + 1, 973 * 359, "Most likely 100 % good (1000 of 1000); the counts allow 0 %"),
+    ],
+)
+def test_equal_answers_are_counted_by_the_bytes_where_no_length_is_compared(
+    html: int, transferred: int, words: str
+) -> None:
+    """
+    With -l, where one number alone divides them.
+    """
+    of = output(
+        document_length=None,
+        document_length_variable=True,
+        bytes_html=html,
+        bytes_transferred=transferred,
+    )
+    assert found(of)[1].text.startswith(words)
+    waited = dataclasses.replace(of, connection_times_ms=WAITED)
+    assert found(waited)[1].text.startswith("Most likely 100 % good: each of 1000 requests got")
 
 
 def test_one_is_said_as_one() -> None:

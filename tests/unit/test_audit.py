@@ -341,6 +341,14 @@ def test_the_host_is_known_from_the_first_line_of_progress() -> None:
     assert reading(PUBLISHED.replace("Benchmarking ", "Benchmarking x")) == reading()
 
 
+def test_a_table_of_the_longest_request_alone_is_too_little() -> None:
+    """
+    A check that lacks lines of a table says so without their names.
+    """
+    text = re.sub(r"\n +[5-9][0-9]% .*", "", PUBLISHED)
+    assert found(text)["percentiles"].text == "Not checked: lines are missing."
+
+
 def test_times_that_round_to_nothing_are_less_than_one() -> None:
     """
     A mean connection time of 0 ms is not none.

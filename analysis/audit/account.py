@@ -54,6 +54,9 @@ CHANCE = 0.01
 SURELY_RARE = 100_000
 """By a larger number, no division comes out even by chance so often."""
 
+FAR_FROM_ZERO_MS = 5
+"""With such a median, an answer hardly comes within half a millisecond."""
+
 LEAST_HEAD_BYTES = 30
 """Fewer are a head that was cut off: a status line and one header have more."""
 
@@ -100,9 +103,9 @@ class Account:
     ``length``, ``errors`` (Receive and Write errors) and ``non_2xx`` are as printed; a missing
     count may be anything. ``compared`` says whether lengths were compared, and ``reference`` is the
     document's length. ``whole`` answers are known to be whole, whatever their status, and
-    ``none_silent`` is whether every request received something. ``late`` requests may be counted
-    that ended after the last complete one; ``unfinished`` ones, which are no complete ones, may be
-    among the non-2xx.
+    ``none_silent`` is whether every request received something; ``perhaps_silent`` is whether the
+    waiting times raise a doubt. ``late`` requests may be counted that ended after the last complete
+    one; ``unfinished`` ones, which are no complete ones, may be among the non-2xx.
     """
 
     complete: int
@@ -115,6 +118,7 @@ class Account:
     transferred: int | None
     whole: int
     none_silent: bool
+    perhaps_silent: bool
     late: int
     unfinished: int
 
@@ -344,7 +348,7 @@ class Account:
 
     def _likely_by_lengths(self, length: int, non_2xx: int) -> int | None:
         if length == 0:
-            return self.complete - non_2xx
+            return None if self.perhaps_silent else self.complete - non_2xx
         if self.reference and non_2xx == length:
             return self.complete - length
         first = self.matching_are_non_2xx and self.other_bytes
@@ -381,10 +385,10 @@ class Account:
         bytes_each = math.gcd(self.html or 0, self.transferred or 0)
         if self.compared or self.errors.exact is None or not self.html or not bytes_each:
             return None
-        if bytes_each % max(most, 1) == 0:
+        if bytes_each % max(most, 1) == 0 and not self.perhaps_silent:
             return most
         least = max(self.complete // 2 + 1, most - SURELY_RARE)
-        found = [one for one in range(least, most) if bytes_each % one == 0]
+        found = [one for one in range(least, most + 1) if bytes_each % one == 0]
         return found[0] if len(found) == 1 and _rarely_even(found[0]) else None
 
 
@@ -447,6 +451,7 @@ def account_of(output: AbOutput) -> Account:
         transferred=None if wrapped else output.bytes_transferred,
         whole=whole,
         none_silent=none_silent,
+        perhaps_silent=not compared and _one_waited_for_nothing(output),
         late=late,
         unfinished=late + cut + dropped,
     )
@@ -472,6 +477,16 @@ def may_be_cut(output: AbOutput) -> bool:
         return True
     beyond_s = seconds.value % 1
     return beyond_s <= (longest.value + 1) / 1e3
+
+
+def _one_waited_for_nothing(output: AbOutput) -> bool:
+    """
+    Whether the least waiting time is zero, and the usual one far from it.
+    """
+    least, usual = (output.time_ms("waiting", column) for column in ("min", "median"))
+    if least is None or usual is None:
+        return False
+    return least.value == 0 and usual.value >= FAR_FROM_ZERO_MS
 
 
 def _rarely_even(divisor: int) -> bool:

@@ -214,6 +214,11 @@ def _good(output: AbOutput, account: Account) -> Finding:
                 "non-2xx. But an answer that is cut short is no failure here."
             )
         severity = Severity.NOTE
+    elif account.perhaps_silent and account.likely is None and not failed:
+        text = (
+            f"{_in_words(account)}: the least waiting time is 0 ms, far from the median, so that "
+            "some requests may have received nothing. That is no failure here."
+        )
     return Finding("reliability", severity, text, values)
 
 

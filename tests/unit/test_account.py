@@ -642,6 +642,24 @@ def test_equal_answers_are_counted_by_the_bytes_where_no_length_is_compared(
     assert found(waited)[1].text.startswith("Most likely 100 % good: each of 1000 requests got")
 
 
+def test_a_wait_of_nothing_among_long_ones_may_be_a_request_that_received_nothing() -> None:
+    """
+    Where no length is compared and the bytes do not decide; they may be of fewer answers.
+    """
+    waits = {"waiting": {"min": Printed(0, 0.5), "median": Printed(18, 0.5)}}
+    of = output(document_length=None, document_length_variable=True, connection_times_ms=waits)
+    # 1000 answers of 980 bytes, or 980 of 1000.
+    for html in (980_000, 980_001):
+        said = found(dataclasses.replace(of, bytes_html=html, bytes_transferred=1_176_000))[1]
+        assert said.text.startswith("0 % to 100 % good (0 to 1000 of 1000): the least waiting time")
+        assert said.severity is Severity.WARNING
+    fewer = dataclasses.replace(of, bytes_html=973 * 46, bytes_transferred=973 * 359)
+    assert found(fewer)[1].text.startswith("Most likely 97.3 % good")
+    fast = {"waiting": {"min": Printed(0, 0.5), "median": Printed(1, 0.5)}}
+    quick = found(dataclasses.replace(of, connection_times_ms=fast))[1]
+    assert quick.text.startswith("Most likely 100 % good")
+
+
 def test_one_is_said_as_one() -> None:
     """
     One error page, and one answer of another length.

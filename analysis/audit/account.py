@@ -310,7 +310,9 @@ class Account:
         if self.alone is not None:
             # What was reset is among the others, as far as these are enough.
             reset = max(0, errors.least - (complete - self.alone))
-            least, most = self.alone - reset - bad, self.alone - non_2xx_at_least
+            # With more length failures than others, some bytes are of requests after the last one.
+            counted = min(self.alone, complete - self.length.least)
+            least, most = counted - reset - bad, self.alone - non_2xx_at_least
             most -= max(0, reset - min(self.late, complete - self.alone))
         elif self.cause is Cause.FIRST_RESPONSE:
             least, most = self.alike or 0, min(most, self.alike or 0)

@@ -379,6 +379,22 @@ def test_sums_of_bytes_that_began_again_decide_nothing() -> None:
     assert "995 to 1000 of 1000" in found(of)[1].text
 
 
+def test_bytes_after_the_last_request_prove_no_answer_before_it() -> None:
+    """
+    Before 2.2.9, kept connections have more answers than complete requests.
+    """
+    of = failing(
+        version="2.0.40-dev",
+        keep_alive_requests=599,
+        concurrency=11,
+        failed_receive=None,
+        failed_length=409,
+        bytes_html=593 * 45,
+        bytes_transferred=593 * 352,
+    )
+    assert good(of) == (591, 593)
+
+
 def test_heads_that_were_cut_off_are_no_answers() -> None:
     """
     17 bytes each hold no status and a header.

@@ -322,7 +322,8 @@ class Account:
             least = complete - self.others.most - bad
         elif self.length.most and self.alike is not None:
             answered = 0 if self.non_2xx.least == self.alike else self.alike
-            least, most = self.alike - bad, min(most, answered)
+            reset = max(0, errors.least - (complete - self.alike))
+            least, most = self.alike - reset - bad, min(most, answered)
         elif self.all_answered:
             least = complete - bad - errors.most
         elif self.reference is None:

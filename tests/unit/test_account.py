@@ -395,6 +395,21 @@ def test_bytes_after_the_last_request_prove_no_answer_before_it() -> None:
     assert good(of) == (591, 593)
 
 
+def test_answers_that_all_ended_in_a_reset_are_not_good() -> None:
+    """
+    The first request is the reference of length 0; all others have bodies of one length.
+    """
+    of = failing(
+        document_length=0,
+        failed_length=1000,
+        failed_receive=1000,
+        bytes_html=1000 * 45,
+        bytes_transferred=1000 * 352,
+        concurrency=16,
+    )
+    assert good(of)[0] == 0
+
+
 def test_heads_that_were_cut_off_are_no_answers() -> None:
     """
     17 bytes each hold no status and a header.

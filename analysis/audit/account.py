@@ -315,15 +315,16 @@ class Account:
             least, most = counted - reset - bad, self.alone - non_2xx_at_least
             most -= max(0, reset - min(self.late, complete - self.alone))
         elif self.cause is Cause.FIRST_RESPONSE:
-            least, most = self.alike or 0, min(most, self.alike or 0)
+            least, most = (self.alike or 0) - self.late, min(most, self.alike or 0)
         elif self.cause is Cause.ERROR_ANSWERS:
-            least = most = complete - self.length.most
+            least = complete - self.length.most
+            most = least + self.late
         elif self.reference:
             least = complete - self.others.most - bad
         elif self.length.most and self.alike is not None:
             answered = 0 if self.non_2xx.least == self.alike else self.alike
             reset = max(0, errors.least - (complete - self.alike))
-            least, most = self.alike - reset - bad, min(most, answered)
+            least, most = self.alike - self.late - reset - bad, min(most, answered)
         elif self.all_answered:
             least = complete - bad - errors.most
         elif self.reference is None:

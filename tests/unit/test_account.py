@@ -395,6 +395,34 @@ def test_bytes_after_the_last_request_prove_no_answer_before_it() -> None:
     assert good(of) == (591, 593)
 
 
+@pytest.mark.parametrize(
+    ("length", "failed", "non_2xx", "bodies", "limits"),
+    [
+        (0, 999, 0, 999 * 45, (988, 999)),
+        (20, 997, 3, 3 * 20 + 997 * 45, (986, 997)),
+        (45, 211, 211, 789 * 45 + 211 * 20, (789, 800)),
+    ],
+)
+def test_length_failures_after_the_last_request_are_of_kept_connections(
+    length: int, failed: int, non_2xx: int, bodies: int, limits: tuple[int, int]
+) -> None:
+    """
+    Before 2.2.9, at most one each, whatever the failures are.
+    """
+    of = failing(
+        version="2.0.40-dev",
+        keep_alive_requests=999,
+        concurrency=11,
+        document_length=length,
+        failed_length=failed,
+        responses_non_2xx=non_2xx,
+        bytes_html=bodies,
+        bytes_transferred=999 * 352,
+    )
+    assert good(of) == limits
+    assert good(dataclasses.replace(of, version="2.3"))[0] in limits
+
+
 def test_answers_that_all_ended_in_a_reset_are_not_good() -> None:
     """
     The first request is the reference of length 0; all others have bodies of one length.

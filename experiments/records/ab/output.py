@@ -35,11 +35,12 @@ class AbOutput:
     What one output of ab says; None, or an empty table, for what it does not say.
 
     The fields have the names and units of AbReport, and the order in which ab prints them.
-    ``faults`` are the reasons that ab prints when it gives up. ``began`` is whether ab's headline
-    or its first line of progress is there, ``marked`` whether a number is of ab and of no other
-    program, and ``elided`` whether the text says that lines were left out where ab prints what it
-    has only sometimes. ``unreadable`` are labels without a readable value, and ``other`` is any
-    pair of label and value that no known version of ab prints.
+    ``faults`` are the reasons that ab prints when it gives up, and ``warnings`` what it prints and
+    goes on. ``began`` is whether ab's headline or its first line of progress is there, ``marked``
+    whether a number is of ab and of no other program, and ``elided`` whether the text says that
+    lines were left out where ab prints what it has only sometimes. ``unreadable`` are labels
+    without a readable value, and ``other`` is any pair of label and value that no known version of
+    ab prints. Without a line for it, ``server_hostname`` is of the first line of progress.
     """
 
     version: str | None = None

@@ -343,10 +343,10 @@ def test_the_host_is_known_from_the_first_line_of_progress() -> None:
 
 def test_a_table_of_the_longest_request_alone_is_too_little() -> None:
     """
-    A check that lacks lines of a table says so without their names.
+    It names the line whose value it needs.
     """
     text = re.sub(r"\n +[5-9][0-9]% .*", "", PUBLISHED)
-    assert found(text)["percentiles"].text == "Not checked: lines are missing."
+    assert found(text)["percentiles"].text == "Not checked: “50%” is missing or zero."
 
 
 def test_times_that_round_to_nothing_are_less_than_one() -> None:

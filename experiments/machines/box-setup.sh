@@ -37,8 +37,13 @@ printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n' \
     >"$root/etc/systemd/network/10-dhcp.network"
 chroot "$root" systemctl --quiet enable systemd-networkd ssh ssh-host-key
 # Nothing that wakes up by itself while something is measured, and nothing to wait for.
-chroot "$root" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
-    e2scrub_all.timer fstrim.timer systemd-timesyncd 2>/dev/null || true
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+    fstrim.timer systemd-timesyncd.service; do
+    # Not every release has each of them.
+    if [ -e "$root/usr/lib/systemd/system/$unit" ]; then
+        chroot "$root" systemctl --quiet disable "$unit"
+    fi
+done
 chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service \
     systemd-tmpfiles-clean.timer
 

@@ -58,6 +58,9 @@ slow clock. With KVM, Linux prefers KVM's clock anyway.
 USERLANDS_IN_VM = "/var/cache/bridgetoll/userland"
 CACHE_IN_VM = "/var/cache/bridgetoll"
 
+STRICT = ("bash", "-euo", "pipefail", "-c")
+"""A shell in which a pipeline fails if any of its commands does: half an archive makes no disk."""
+
 NEEDED_BYTES = 6 * 10**9
 """Free disk space for a build: the tree, the disk before and after compression, and the box."""
 
@@ -266,7 +269,7 @@ def make_disk(work: Path, root: Path, contents: Userland, kernel: str) -> None:
         # module again, each time, when its source is not as old as its bytecode says.
         unset SOURCE_DATE_EPOCH
         export E2FSPROGS_FAKE_TIME={EPOCH_S}
-        exec chroot {shlex.quote(str(root))} sh -euc {shlex.quote(in_tree)}
+        exec chroot {shlex.quote(str(root))} {shlex.join(STRICT)} {shlex.quote(in_tree)}
     """
     disk = work / "disk.img"
     with disk.open("wb") as file:

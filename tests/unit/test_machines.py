@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.commands import Ended
+from experiments.commands import Ended, run_command
 from experiments.errors import HostError
 from experiments.machines import box, choice, libvirt, vagrant_vm, vm_needs
 from experiments.machines.choice import choose_machine
@@ -334,3 +334,11 @@ def test_an_unreachable_machine_is_an_error_with_the_next_step(
     ssh.write_text("#!/bin/sh\necho full >&2\nexit 3\n")
     with pytest.raises(HostError, match=r"`ls -l` in the VM failed with status 3: full"):
         Remote(tmp_path / "config", "vm").output(["ls", "-l"])
+
+
+def test_half_an_archive_makes_no_disk() -> None:
+    """
+    Where the box's disk is made, a pipeline fails with its first command, not only its last.
+    """
+    assert run_command([*box.STRICT, "true | true"], limit_s=60).ok
+    assert not run_command([*box.STRICT, "false | true"], limit_s=60).ok

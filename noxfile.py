@@ -11,6 +11,7 @@ Bridgetoll: what Docker costs compared with raw Linux network namespaces.
   nox -s ladder                              the cost of each step; 45 minutes
   nox -s latency                             open-loop latency; 35 minutes
   nox -s calibrate                           recovery of injected costs; 15 minutes
+  nox -s sweep                               the cost by how heavy a request is; 45 minutes
   nox -s audit -- FILE                       what an output of ab supports
   nox -s netns -- --help                     all options
   nox -s tests tests_vm                      all tests
@@ -149,6 +150,9 @@ latency = variant_session(
 )
 calibrate = variant_session(
     "calibrate", "Enlist injected doses of CPU time and sleep, then measure; 15 minutes."
+)
+sweep = variant_session(
+    "sweep", "Enlist both systems with heavier and heavier requests, then measure; 45 minutes."
 )
 
 

@@ -3,7 +3,7 @@ Shared code of the Flask services: JSON errors, /health, settings, start and sto
 
 Experiments vary these settings: ``LOG_REQUESTS=off`` logs no requests. ``BURN_US`` burns
 microseconds of CPU time in each request and ``SLEEP_US`` sleeps for microseconds: known costs that
-the measurement must recover.
+the measurement must recover, and a heavier service for a sweep.
 """
 
 from __future__ import annotations
@@ -100,13 +100,14 @@ def setting(name: str, default: str | None = None) -> str:
     return value
 
 
-def whole_number(name: str, default: str, highest: int) -> int:
+def whole_number(name: str, default: str, highest: int, lowest: int = 0) -> int:
     """
-    A setting from 0 to ``highest``; any other value stops the service.
+    A setting from ``lowest`` to ``highest``; any other value stops the service.
     """
     value = setting(name, default)
-    if not value.isdecimal() or int(value) > highest:
-        sys.exit(f"environment variable {name} is {value!r}; it must be from 0 to {highest}")
+    if not value.isdecimal() or not lowest <= int(value) <= highest:
+        msg = f"environment variable {name} is {value!r}; it must be from {lowest} to {highest}"
+        sys.exit(msg)
     return int(value)
 
 

@@ -154,8 +154,16 @@ FACTORS: dict[str, Factor] = {
         ("nothing", "dockerd"),
         default=both("nothing"),
     ),
+    "calls": Factor(
+        "calls of another service for each request, one after the other, with the same answer",
+        ("1", "2", "4", "8"),
+        default=both("1"),
+        overlays=dict.fromkeys(("2", "4", "8"), "calls.yaml"),
+        variable="CALLS",
+    ),
     "burn_us": Factor(
-        "CPU time in microseconds that the gateway burns per request, to test the instrument",
+        "CPU time in microseconds that the gateway burns per request, to test the instrument or "
+        "for a heavier service",
         (NOT_INJECTED,),
         pattern=r"[0-9]{1,9}",
         default=both(NOT_INJECTED),
@@ -224,6 +232,10 @@ IMPOSSIBLE: tuple[tuple[dict[str, tuple[str, ...]], str], ...] = (
     (
         {"runtime": ("container",), "beside": ("dockerd",)},
         "a container always has a dockerd; use beside = 'nothing'",
+    ),
+    (
+        {"calls": ("2", "4", "8"), "network": ("host", "veth", "tiers")},
+        "packets on the ports of one bridge prove the number of calls; use 'bridge'",
     ),
     (
         {"server": ("werkzeug",), "worker_class": ("sync",)},

@@ -256,25 +256,27 @@ def with_control(
     return [*variants, twin], [*comparisons, control]
 
 
-def doses(variants: Sequence[Variant], factors: Sequence[str]) -> list[tuple[str, str]]:
+def doses(variants: Sequence[Variant], factors: Sequence[str], plain: str) -> list[tuple[str, str]]:
     """
     Pairs of a variant without and a variant with a dose of one of these factors, otherwise equal.
 
-    Without a dose means the plainest level of each factor, or a dose of "0".
+    Without a dose, the level of each of these factors is ``plain``. Other levels that a factor
+    lists are no doses of it.
     """
 
     def without(levels: Mapping[str, str]) -> dict[str, str]:
         return {name: level for name, level in levels.items() if name not in factors}
 
-    def is_plain(levels: Mapping[str, str]) -> bool:
-        return all(levels[name] in {FACTORS[name].levels[0], "0"} for name in factors)
+    def of(levels: Mapping[str, str]) -> set[str]:
+        return {levels[name] for name in factors} - {plain}
 
-    plain = [each for each in variants if is_plain(each.levels) and not each.twin_of]
+    listed = {level for name in factors for level in FACTORS[name].levels}
+    bases = [each for each in variants if not of(each.levels) and not each.twin_of]
     return [
         (base.name, each.name)
         for each in variants
-        if not is_plain(each.levels)
-        for base in plain
+        if of(each.levels) and not of(each.levels) & listed
+        for base in bases
         if without(base.levels) == without(each.levels) and base.overlays == each.overlays
     ]
 

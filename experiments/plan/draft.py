@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from experiments.declare.factors import UNLIMITED
 from experiments.declare.profiles import (
     OPEN_FRACTIONS,
     PROFILES,
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from experiments.declare.variants import Comparison
+    from experiments.declare.variants import Comparison, Variant
+
+PRODUCTS = "products"
+"""The workload in which the gateway calls product services."""
 
 
 def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manifest:
@@ -65,6 +69,7 @@ def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manife
             msg = f"--agreement {name}: not a variant of this run; its variants: {', '.join(names)}"
             raise UsageError(msg)
     workload = choose_workload(options.workload)
+    refuse_calls(declared.choose(options.variants or []), workload.name)
     profile = PROFILES[options.profile]
     now = time.time()
     focal = focal_pairs(comparisons, ladders)
@@ -83,8 +88,8 @@ def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manife
         "comparison": [
             (each.baseline, each.treatment) for each in comparisons if each.name != CONTROL
         ],
-        "dose": doses(chosen, ("cpus", "memory")),
-        "injected": doses(chosen, ("burn_us", "sleep_us")),
+        "dose": doses(chosen, ("cpus", "memory"), UNLIMITED),
+        "injected": doses(chosen, ("burn_us", "sleep_us"), "0"),
     }
     controls = [(each.baseline, each.treatment) for each in comparisons if each.name == CONTROL]
     wholes = declared.wholes_among(names)
@@ -154,9 +159,22 @@ def targets(pairs: Mapping[str, Sequence[tuple[str, str]]], half_width: float) -
     ]
 
 
+def refuse_calls(chosen: Sequence[Variant], workload: str) -> None:
+    """
+    Raise UsageError if several calls are asked for where their number cannot be proved.
+    """
+    for each in chosen:
+        if each.levels["calls"] != "1" and workload != PRODUCTS:
+            msg = (
+                f"{each.name} calls product services several times for each request, which the "
+                f"workload {workload} does not; leave it out, or take --workload {PRODUCTS}"
+            )
+            raise UsageError(msg)
+
+
 def artefact_of(comparisons: Sequence[Comparison], workload: str) -> str:
     """
     The variant that is loaded before it is up: the published treatment; empty without that pair.
     """
     published = [each.treatment for each in comparisons if each.role == PUBLISHED]
-    return published[0] if published and workload == "products" else ""
+    return published[0] if published and workload == PRODUCTS else ""

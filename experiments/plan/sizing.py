@@ -14,8 +14,10 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.declare.factors import NOT_INJECTED
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PILOT_DEPLOYMENTS = 4
 PILOT_ROUNDS = 8
@@ -93,6 +95,23 @@ def rounds_in_time(seconds: float, deployments: int, blocks: int, costs: Costs) 
     """
     of_block = seconds / blocks / deployments - costs.deployment_s
     return max(LEAST_ROUNDS, math.floor(of_block / costs.load_s))
+
+
+def relative_length(
+    us_per_request: float, levels: Mapping[str, str], block: Sequence[Mapping[str, str]]
+) -> float:
+    """
+    The mean length of a block's loads, as a multiple of the pilot's with these levels.
+
+    Calls and CPU time make requests longer on purpose; other differences are small beside them.
+    """
+
+    def burned(levels: Mapping[str, str]) -> int:
+        return 0 if levels["burn_us"] == NOT_INJECTED else int(levels["burn_us"])
+
+    of_call_us = max(0.0, us_per_request - burned(levels)) / int(levels["calls"])
+    expected = [of_call_us * int(each["calls"]) + burned(each) for each in block]
+    return statistics.fmean(expected) / us_per_request
 
 
 def requests_wanted(us_per_request: float) -> int:

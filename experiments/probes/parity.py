@@ -65,6 +65,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "LOG_REQUESTS": ("request_log",),
     "GUNICORN_WORKERS": ("server", "workers"),
     "GUNICORN_CLASS": ("server", "worker_class"),
+    "CALLS": ("calls",),
     "BURN_US": ("burn_us",),
     "SLEEP_US": ("sleep_us",),
 }

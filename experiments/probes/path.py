@@ -28,6 +28,13 @@ The CPU time that idle docker-proxies may take: in seconds, or as a share of the
 They wake up briefly at every thaw. A working docker-proxy takes tens of per cent of the time.
 """
 
+PACKETS_PER_CALL = 7
+"""
+The fewest packets of an HTTP call with its own connection: handshake, request, answer, two FINs.
+
+Twelve are usual, so half as many calls as should be made have too few packets.
+"""
+
 STRAY_PACKETS = 50
 """Packets on an unused link that come from the kernel (neighbour and multicast discovery)."""
 
@@ -167,6 +174,7 @@ def expectations(
         many("connections accepted on the host", grown.accepted)
     return [
         *found,
+        *_of_calls(grown, int(levels.get("calls", "1")), requests),
         *_of_proxies(grown, seconds, wanted=by_proxy),
         *_of_tracking(grown, levels),
     ]
@@ -186,6 +194,23 @@ def _of_links(
             stray = packets <= STRAY_PACKETS
             found.append((what, packets, f"at most {STRAY_PACKETS}", stray))
     return found
+
+
+def _of_calls(grown: PathCounters, calls: int, requests: int) -> list[Expectation]:
+    """
+    Of several calls for each request: their packets on the ports of the services that are called.
+    """
+    if calls == 1:
+        return []
+    ports = [
+        grown.links.get(name, 0)
+        for name, kind in grown.kinds.items()
+        if kind == "veth" and name != UPLINK
+    ]
+    # The entry service has the most packets: those of all calls, and those of the clients.
+    packets = sum(ports) - max(ports, default=0)
+    least = PACKETS_PER_CALL * calls * requests
+    return [("packets on other ports", packets, f"at least {least}", packets >= least)]
 
 
 def _of_proxies(grown: PathCounters, seconds: float, *, wanted: bool) -> list[Expectation]:

@@ -18,6 +18,7 @@ from experiments.plan.sizing import (
     Costs,
     common_rate_per_s,
     noise,
+    relative_length,
     requests_wanted,
     rounds_in_time,
     rounds_wanted,
@@ -65,15 +66,16 @@ class Pilot:
         self,
         variant: Variant,
         seconds: float,
-        deployments: int,
+        variants: Sequence[Variant],
         blocks: int,
         requests: int | None = None,
     ) -> tuple[RoundsPilot, int, int]:
         """
         The pilot's record, the number of rounds per block, and the number of requests per load.
 
-        With these, ``blocks`` blocks take at most ``seconds``. ``requests`` is the number that the
-        user asked for, if any. Raises DeployError if fewer than two deployments could be loaded.
+        With these, ``blocks`` blocks of ``variants`` take at most ``seconds``. ``requests`` is the
+        number that the user asked for, if any. Raises DeployError if fewer than two deployments
+        could be loaded.
         """
         self._progress.say(
             f"pilot: {PILOT_DEPLOYMENTS} deployments of {variant.name} side by side, "
@@ -103,9 +105,10 @@ class Pilot:
         )
         mean_us = statistics.fmean(us for row in whole for us in row)
         requests = requests or requests_wanted(mean_us)
-        wanted = rounds_wanted(found, costs)
-        as_long = Costs(costs.deployment_s, costs.load_s * requests / conditions.requests)
-        rounds = min(wanted, rounds_in_time(seconds, deployments, blocks, as_long))
+        longer = relative_length(mean_us, variant.levels, [each.levels for each in variants])
+        wanted = rounds_wanted(found, Costs(costs.deployment_s, costs.load_s * longer))
+        as_long = Costs(costs.deployment_s, costs.load_s * longer * requests / conditions.requests)
+        rounds = min(wanted, rounds_in_time(seconds, len(variants), blocks, as_long))
         self._progress.say(
             f"pilot: standard deviation {found.own_sd * 100:.1f} % between loads of "
             f"{conditions.requests} requests, {found.between_sd * 100:.1f} % between deployments; "

@@ -241,12 +241,13 @@ class Runner:
         variants = list(self.variants.values())
         if needs_docker(first):
             self._start_docker_once()
-        side_by_side = len(self._names_of(1))
+        of_block = [self.variants[name] for name in self._names_of(1)]
+        side_by_side = len(of_block)
         if asked.wanted == ROUNDS_WANTED and asked.rounds is None:
             found, rounds, requests = pilot.rounds(
                 first,
                 self.progress.deadline - time.monotonic(),
-                side_by_side,
+                of_block,
                 self.rule.blocks,
                 asked.requests_asked,
             )

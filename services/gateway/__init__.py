@@ -12,9 +12,11 @@ import threading
 import requests
 from flask import Response, jsonify, request
 
-from services.web import create_app, json_error, setting
+from services.web import create_app, json_error, setting, whole_number
 
 BACKEND_TIMEOUT_S = 30.0
+CALLS = whole_number("CALLS", "1", 8, lowest=1)
+"""Calls of a backend for each request of a client; a sweep varies it."""
 
 app = create_app("gateway")
 
@@ -52,13 +54,26 @@ product_backends = RoundRobin(backends("PRODUCT_BACKENDS"))
 order_backends = RoundRobin(backends("ORDER_BACKENDS"))
 
 
-def forward(pool: RoundRobin, name: str) -> Response | tuple[Response, int]:
+def forward(pool: RoundRobin, name: str) -> Response:
     """
-    Forward the current request to the next backend; errors become JSON with 502, 503 or 504.
+    Forward the current request CALLS times, one after the other; the last answer counts.
+
+    An answer that is not good ends it and counts, so that no error is hidden by a later answer.
+    """
+    for _ in range(CALLS - 1):
+        answer = call(pool, name)
+        if not 200 <= answer.status_code < 300:
+            return answer
+    return call(pool, name)
+
+
+def call(pool: RoundRobin, name: str) -> Response:
+    """
+    The next backend's answer to the current request; errors become JSON with 502, 503 or 504.
     """
     backend = pool.next()
     if backend is None:
-        return json_error(503, f"no {name} backend is configured")
+        return app.make_response(json_error(503, f"no {name} backend is configured"))
     headers = {"Content-Type": request.content_type} if request.content_type else {}
     try:
         answer = requests.request(
@@ -69,9 +84,11 @@ def forward(pool: RoundRobin, name: str) -> Response | tuple[Response, int]:
             timeout=BACKEND_TIMEOUT_S,
         )
     except requests.Timeout:
-        return json_error(504, f"{name} backend {backend} did not answer in {BACKEND_TIMEOUT_S} s")
+        return app.make_response(
+            json_error(504, f"{name} backend {backend} did not answer in {BACKEND_TIMEOUT_S} s")
+        )
     except requests.ConnectionError:
-        return json_error(502, f"{name} backend {backend} cannot be reached")
+        return app.make_response(json_error(502, f"{name} backend {backend} cannot be reached"))
     content_type = answer.headers.get("Content-Type", "application/octet-stream")
     return Response(answer.content, status=answer.status_code, content_type=content_type)
 
@@ -86,7 +103,7 @@ def fixed() -> Response:
 
 @app.get("/api/products")
 @app.get("/api/products/<product_id>")
-def products(product_id: str | None = None) -> Response | tuple[Response, int]:
+def products(product_id: str | None = None) -> Response:
     """
     Products from the next product backend, which also validates the id.
     """
@@ -96,7 +113,7 @@ def products(product_id: str | None = None) -> Response | tuple[Response, int]:
 
 @app.route("/api/orders", methods=["GET", "POST"])
 @app.get("/api/orders/<order_id>")
-def orders(order_id: str | None = None) -> Response | tuple[Response, int]:
+def orders(order_id: str | None = None) -> Response:
     """
     Orders from the orders service, which also validates them.
     """

@@ -25,6 +25,7 @@ from experiments.plan.sizing import (
     Noise,
     common_rate_per_s,
     noise,
+    relative_length,
     requests_wanted,
     rounds_in_time,
     rounds_wanted,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from experiments.declare.variants import Variant
     from experiments.records.trials import TrialRecord
 
-NETNS = load_variants().variants["netns"]
+VARIANTS = load_variants().variants
+NETNS = VARIANTS["netns"]
 
 
 def simulated(deployments: int, rounds: int, drift_sd: float) -> list[list[float]]:
@@ -112,6 +114,47 @@ def test_the_blocks_that_must_be_end_in_time() -> None:
     assert rounds_in_time(600, deployments=10, blocks=5, costs=costs) == 14
     assert rounds_in_time(60, deployments=10, blocks=5, costs=costs) == LEAST_ROUNDS
     assert rounds_in_time(-1, deployments=10, blocks=5, costs=costs) == LEAST_ROUNDS
+
+
+def test_calls_and_cpu_time_make_the_loads_of_a_block_longer() -> None:
+    """
+    By what one call took in the pilot, whichever variant that was of.
+    """
+    levels = {name: each.levels for name, each in VARIANTS.items()}
+    light, heavy = levels["netns"], levels["netns-burn-20ms"]
+    assert relative_length(2000, light, [light] * 3) == 1
+    assert relative_length(2000, light, [light, levels["docker-calls-8"]]) == (1 + 8) / 2
+    assert relative_length(2000, light, [light, heavy]) == (1 + 11) / 2
+    assert relative_length(22_000, heavy, [light, heavy]) == pytest.approx((1 / 11 + 1) / 2)
+    assert relative_length(8000, levels["netns-calls-4"], [light]) == 1 / 4
+    # On many CPUs, a request may take less time than it burns.
+    assert relative_length(10_000, heavy, [light, heavy]) == 1
+
+
+@pytest.mark.parametrize(("spread", "light", "heavy"), [(1.0, 16, 6), (1.032, 10, 6)])
+@pytest.mark.parametrize("seconds", [300, 1e6])
+def test_the_pilot_of_heavier_variants_chooses_fewer_rounds(
+    tmp_path: Path, spread: float, light: int, heavy: int, seconds: float
+) -> None:
+    """
+    Their loads take longer than those that it measured: fewer fit in, and fewer are worth it.
+    """
+
+    def measured(number: int, variant: Variant, conditions: StubConditions) -> TrialRecord:
+        level_us = 2000 * spread ** (number % 2)
+        places = range(conditions.rounds)
+        rounds_us = [level_us * 1.08 ** ((number // 2 + place) % 2) for place in places]
+        return side_by_side(number, 0, variant.name, rounds_us, position=number)
+
+    chosen = []
+    for names in (["netns"] * 4, ["netns", "netns-calls-8"] * 2):
+        folder = tmp_path / names[1]
+        folder.mkdir()
+        pilot, _ = a_pilot(StubStage(folder, measured))
+        _, rounds, _ = pilot.rounds(NETNS, seconds, [VARIANTS[each] for each in names], 5)
+        chosen.append(rounds)
+    # Without a limit in time, deployments that do not differ are worth as many rounds as any.
+    assert chosen == [light, MOST_ROUNDS if spread == 1 and seconds > 300 else heavy]
 
 
 def test_a_load_takes_about_half_a_second() -> None:
@@ -183,7 +226,7 @@ def test_the_pilot_chooses_rounds_and_requests(tmp_path: Path) -> None:
     """
     stage = StubStage(tmp_path, twins)
     pilot, said = a_pilot(stage)
-    found, rounds, requests = pilot.rounds(NETNS, 1e6, 2, 5)
+    found, rounds, requests = pilot.rounds(NETNS, 1e6, [NETNS] * 2, 5)
     ((variants, conditions, kind),) = stage.begun
     assert (len(variants), conditions.rounds, kind) == (PILOT_DEPLOYMENTS, PILOT_ROUNDS, "pilot")
     assert (conditions.at_once, conditions.open_requests) == (frozenset(), 0)
@@ -211,7 +254,7 @@ def test_a_pilot_without_two_whole_deployments_is_an_error(tmp_path: Path) -> No
 
     pilot, _ = a_pilot(StubStage(tmp_path, measured))
     with pytest.raises(DeployError, match=r"did not become healthy(.|\n)*; --rounds N skips"):
-        pilot.rounds(NETNS, 600, 2, 5)
+        pilot.rounds(NETNS, 600, [NETNS] * 2, 5)
 
 
 def test_a_deployment_with_bad_answers_has_no_say_in_the_pilot(tmp_path: Path) -> None:
@@ -225,7 +268,7 @@ def test_a_deployment_with_bad_answers_has_no_say_in_the_pilot(tmp_path: Path) -
 
     pilot, _ = a_pilot(StubStage(tmp_path, measured))
     with pytest.raises(DeployError, match="1992 of 2000 answers of netns were good; --rounds N"):
-        pilot.rounds(NETNS, 600, 2, 5)
+        pilot.rounds(NETNS, 600, [NETNS] * 2, 5)
     with pytest.raises(DeployError, match="1494 of 1500 answers of netns were good"):
         pilot.rate([NETNS])
 
@@ -256,5 +299,5 @@ def test_a_pilot_that_is_stopped_stops_the_run(tmp_path: Path) -> None:
     """
     stage = StubStage(tmp_path, twins, stopped=True)
     with pytest.raises(KeyboardInterrupt):
-        a_pilot(stage)[0].rounds(NETNS, 600, 2, 5)
+        a_pilot(stage)[0].rounds(NETNS, 600, [NETNS] * 2, 5)
     assert len(read_trials(tmp_path, PILOT_TRIALS)) == PILOT_DEPLOYMENTS

@@ -251,6 +251,27 @@ def test_what_a_run_is_for_is_to_be_known_best() -> None:
     }
 
 
+def test_a_pair_of_the_sweep_is_to_be_known_as_any_comparison() -> None:
+    """
+    The CPU time in it is no dose that is put in to test the instrument.
+    """
+    made = planned("--variants", "netns,docker,netns-burn-1ms,docker-burn-1ms")
+    assert widths_of(made.targets) == {
+        ("netns", "docker"): pytest.approx(0.01),
+        ("netns-burn-1ms", "docker-burn-1ms"): pytest.approx(0.02),
+    }
+
+
+def test_several_calls_are_refused_where_their_number_is_not_proved() -> None:
+    """
+    Before anything is brought up, and with the workload that has them.
+    """
+    message = r"netns-calls-2 calls product services .* workload fixed .* --workload products"
+    with pytest.raises(UsageError, match=message):
+        planned("--variants", "netns,netns-calls-2", "--workload", "fixed")
+    assert planned("--variants", "netns", "--workload", "fixed").workload.name == "fixed"
+
+
 def test_what_is_put_in_to_test_the_instrument_is_to_be_known_better_still() -> None:
     """
     Because a dose is small.

@@ -109,6 +109,28 @@ def test_each_counter_that_does_not_fit_is_named(changes: dict[str, object], mes
         check_path(VARIANTS["docker-as-published"].levels, grown(**changes), 100)
 
 
+@pytest.mark.parametrize("made", [1, 2, 4, 8])
+@pytest.mark.parametrize("asked", ["2", "4", "8"])
+def test_calls_that_were_not_made_are_found_by_their_packets(made: int, asked: str) -> None:
+    """
+    A hundred requests with so many calls each, twelve packets a connection, as in real loads.
+    """
+    levels = {**VARIANTS["docker"].levels, "calls": asked}
+    links = {"stack": 1200, "veth0": 1200 * (1 + made), "veth1": 600 * made, "veth2": 600 * made}
+    counted = grown(
+        links=links,
+        kinds=dict.fromkeys(links, "veth") | {"stack": "bridge"},
+        accepted=0,
+        proxies=0,
+        proxy_s=0.0,
+    )
+    if made >= int(asked):
+        check_path(levels, counted, 100, 3)
+    else:
+        with pytest.raises(ProofError, match=f"other ports: {1200 * made}, but should be at least"):
+            check_path(levels, counted, 100, 3)
+
+
 def test_bad_answers_are_told_before_the_path_that_they_did_not_take() -> None:
     """
     A gateway that answers 502 by itself asks no other service.

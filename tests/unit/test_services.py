@@ -28,7 +28,7 @@ def gateway_with(monkeypatch: pytest.MonkeyPatch, **settings: str) -> FlaskClien
     """
     A gateway as these settings make it.
     """
-    for name in ("PRODUCT_BACKENDS", "ORDER_BACKENDS"):
+    for name in ("PRODUCT_BACKENDS", "ORDER_BACKENDS", "CALLS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -114,6 +114,48 @@ def test_the_gateway_passes_products_on(monkeypatch: pytest.MonkeyPatch, product
     assert contains(response.json, workload.expect_json)
     assert response.content_type == "application/json"
     assert client.get("/api/products/x").status_code == 400
+
+
+@pytest.mark.parametrize(("settings", "calls"), [({}, 1), ({"CALLS": "1"}, 1), ({"CALLS": "8"}, 8)])
+def test_the_gateway_makes_as_many_calls_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, product_url: str, settings: dict[str, str], calls: int
+) -> None:
+    """
+    One if it is told nothing, and the answer is the same for any number.
+    """
+    seen: list[str] = []
+    product.app.before_request_funcs.setdefault(None, []).append(lambda: seen.append("call"))
+    try:
+        client = gateway_with(monkeypatch, PRODUCT_BACKENDS=product_url, **settings)
+        workload = choose_workload("products")
+        response = client.get(workload.path)
+    finally:
+        product.app.before_request_funcs[None].pop()
+    assert len(seen) == calls
+    assert response.data == product.app.test_client().get(workload.path).data
+    assert (response.status, response.content_type) == ("200 OK", "application/json")
+
+
+def test_a_bad_answer_among_several_is_the_answer(
+    monkeypatch: pytest.MonkeyPatch, product_url: str
+) -> None:
+    """
+    A later good one does not hide it.
+    """
+    urls = f"{product_url},http://127.0.0.1:1,{product_url}"
+    client = gateway_with(monkeypatch, PRODUCT_BACKENDS=urls, CALLS="4")
+    assert client.get("/api/products").status_code == 502
+
+
+@pytest.mark.parametrize("calls", ["0", "9", "two"])
+def test_a_number_of_calls_that_is_none_stops_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, calls: str
+) -> None:
+    """
+    With what it may be.
+    """
+    with pytest.raises(SystemExit, match=f"CALLS is '{calls}'; it must be from 1 to 8"):
+        gateway_with(monkeypatch, CALLS=calls)
 
 
 def test_the_gateway_answers_the_fixed_body_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.declare.factors import FACTORS, IMPOSSIBLE, different, impossible
+from experiments.declare.factors import FACTORS, IMPOSSIBLE, UNLIMITED, different, impossible
 from experiments.declare.reading import load_variants
 from experiments.declare.variants import PUBLISHED, doses, with_control
 from experiments.declare.writing import variants_toml
@@ -117,10 +117,19 @@ def test_every_level_has_its_override_file_and_every_file_says_what_it_buys() ->
     there = {path.name for path in SERVICES.glob("*.yaml")}
     # The last one is for the length artefact, and no level.
     assert named == there - {"compose.yaml", OVERLAY.name}
-    for name in named - {"burn.yaml", "sleep.yaml"}:
+    for name in named - {"burn.yaml", "calls.yaml", "sleep.yaml"}:
         text = (SERVICES / name).read_text()
         assert "# Buys: " in text, name
         assert re.search(r"Gives\s+(# )?up: ", text), name
+
+
+def test_a_level_s_file_takes_the_level_from_its_variable() -> None:
+    """
+    A number in the file instead would be the same for every level.
+    """
+    for factor in FACTORS.values():
+        for name in {*factor.overlays.values(), factor.pattern_overlay} - {""}:
+            assert not factor.variable or f"${{{factor.variable}}}" in (SERVICES / name).read_text()
 
 
 def test_a_variant_names_its_override_files_in_the_order_of_the_factors() -> None:
@@ -209,7 +218,7 @@ def test_a_dose_comes_after_the_variant_that_differs_in_it_alone() -> None:
     declared = load_variants()
     variants, _ = with_control(declared.choose(names), declared.comparisons_among(names), [])
     assert "netns-again" in {each.name for each in variants}
-    assert doses(variants, ("cpus", "memory")) == [
+    assert doses(variants, ("cpus", "memory"), UNLIMITED) == [
         ("netns", "netns-cpus-1"),
         ("docker", "docker-cpus-1"),
         ("docker", "docker-memory-64m"),
@@ -220,11 +229,38 @@ def test_a_dose_is_nothing_without_what_it_is_a_dose_of() -> None:
     """
     Where a variant says 0, that is what others come after.
     """
-    chosen = load_variants().choose(["netns", "netns-gunicorn", "inject-0", "burn-25", "sleep-50"])
+    names = ["netns", "netns-gunicorn", "inject-0", "burn-25", "sleep-50", "netns-burn-1ms"]
+    chosen = load_variants().choose(names)
     injected = ("burn_us", "sleep_us")
-    assert doses(chosen, injected) == [("inject-0", "burn-25"), ("inject-0", "sleep-50")]
-    assert doses(chosen[3:], injected) == []
-    assert doses(chosen, ("cpus", "memory")) == []
+    assert doses(chosen, injected, "0") == [("inject-0", "burn-25"), ("inject-0", "sleep-50")]
+    assert doses(chosen[3:], injected, "0") == []
+    plain, heavier = chosen[0], chosen[-1]
+    zero = dataclasses.replace(plain, levels={**plain.levels, "burn_us": "0", "sleep_us": "0"})
+    assert doses([zero, plain, heavier], injected, "0") == []
+    assert doses(chosen, ("cpus", "memory"), UNLIMITED) == []
+
+
+def test_the_sweep_is_pairs_that_differ_in_the_runtime_alone() -> None:
+    """
+    Each is the matched pair with one dose, the same on both sides, and is compared.
+    """
+    declared = load_variants()
+    names = list(declared.groups["sweep"].variants)
+    pairs = [(each.baseline, each.treatment) for each in declared.comparisons_among(names)]
+    assert sorted(name for pair in pairs for name in pair) == sorted(names)
+    doses_of = []
+    for pair in pairs:
+        arms = [declared.variants[name] for name in pair]
+        for arm, plain in zip(arms, ("netns", "docker"), strict=True):
+            other = different(arm.levels, declared.variants[plain].levels)
+            assert set(other) <= {"burn_us", "calls"}
+            assert len(other) == (arm.name != plain)
+        (dose,) = {(each.levels["burn_us"], each.levels["calls"]) for each in arms}
+        doses_of.append(dose)
+    assert doses_of == [
+        *(("none", "1"), ("1000", "1"), ("5000", "1"), ("20000", "1")),
+        *(("none", "2"), ("none", "4"), ("none", "8")),
+    ]
 
 
 def test_a_group_may_say_by_what_short_loads_are_held_against_long_ones(tmp_path: Path) -> None:

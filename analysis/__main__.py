@@ -16,6 +16,7 @@ if __name__ == "__main__":
 
     end_at_ctrl_c()
 
+from analysis.curve import known_curve
 from analysis.drawing.figure import DIRECTORY
 from analysis.drawing.figure import write as write_figures
 from analysis.findings import Findings
@@ -45,6 +46,8 @@ from experiments.records.sessions import outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.topics.sweep.findings import Curve
+
 
 def parser() -> argparse.ArgumentParser:
     """
@@ -52,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     """
     made = argparse.ArgumentParser(
         prog="nox -s report",
-        usage="nox -s report -- [RUN …] [--output FILE] [--results DIR]",
+        usage="nox -s report -- [RUN …] [--output FILE] [--results DIR] [--curve RUN]",
         description="Write a run's report again from its records. Needs no root and no lab.",
     )
     made.add_argument(
@@ -77,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where to look for the latest run. Default: results/",
     )
+    made.add_argument(
+        "--curve",
+        type=Path,
+        metavar="RUN",
+        help="the folder of a run with a sweep (`nox -s sweep`); the report says where the matched "
+        "pair lies on its curve. Default: results/reference/, if that run has one",
+    )
     return made
 
 
@@ -88,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         runs = options.runs or [latest_run(options.results)]
         output = options.output or runs[-1] / (REPORT if len(runs) == 1 else POOLED_REPORT)
-        findings = make(runs, output)
+        findings = make(runs, output, known_curve(options.curve))
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -110,9 +120,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def make(runs: Sequence[Path], output: Path) -> Findings:
+def make(runs: Sequence[Path], output: Path, curve: Curve | None = None) -> Findings:
     """
     Write the report with its figures and data files; return the findings.
+
+    A run without a sweep is placed on this ``curve`` of another run.
 
     Raises ResultsError for records that cannot be read and for an output that is to be HTML, and
     OSError for a report that cannot be written.
@@ -124,7 +136,7 @@ def make(runs: Sequence[Path], output: Path) -> Findings:
         msg = f"--output names a file, and {output} is a folder"
         raise ResultsError(msg)
     run = read_runs(runs)
-    findings = Findings.of(run)
+    findings = Findings.of(run, curve)
     directory = DIRECTORY if len(runs) == 1 else f"pooled-{DIRECTORY}"
     drawn = figures(findings)
     text = render(findings, drawn, directory)

@@ -21,6 +21,7 @@ from analysis.topics.ladder.findings import climb, remainder
 from analysis.topics.latency.findings import latencies
 from analysis.topics.limits.findings import doses
 from analysis.topics.recommendations.findings import changes
+from analysis.topics.sweep.findings import Measured, curve, placed
 from analysis.topics.trust.simulation import resampled
 from analysis.topics.warm_up.findings import warm_up
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from analysis.topics.latency.findings import Latencies
     from analysis.topics.limits.findings import LimitDose
     from analysis.topics.recommendations.findings import Change
+    from analysis.topics.sweep.findings import Curve, Placed
     from analysis.topics.trust.simulation import Resampled
     from analysis.topics.warm_up.findings import WarmUp
     from experiments.records.manifest import Manifest
@@ -48,18 +50,19 @@ class Findings:
     The results of one run; each is computed on first access.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, other_curve: Curve | None = None) -> None:
         """
-        Compute nothing yet.
+        Compute nothing yet; ``other_curve`` is that of another run, if it has a sweep.
         """
         self.run = run
+        self.other_curve = other_curve
 
     @classmethod
-    def of(cls, run: Run) -> Findings:
+    def of(cls, run: Run, other_curve: Curve | None = None) -> Findings:
         """
         The findings of a run.
         """
-        return cls(run)
+        return cls(run, other_curve)
 
     @property
     def manifest(self) -> Manifest:
@@ -182,6 +185,26 @@ class Findings:
         Variants with resource limits against the variants without.
         """
         return doses(self.manifest, self.differences, self.costs, self.cpu_costs)
+
+    @cached_property
+    def sweep(self) -> Curve | None:
+        """
+        The cost of Docker by how heavy a request is; None if this run has no sweep.
+        """
+
+        def measured(baseline: str, treatment: str) -> Measured | None:
+            return Measured.of(self.differences.between(baseline, treatment))
+
+        return curve(self.manifest, measured)
+
+    @cached_property
+    def placed(self) -> Placed | None:
+        """
+        The matched pair on another run's curve; None if this run has a curve itself.
+        """
+        if self.sweep is not None or self.other_curve is None:
+            return None
+        return placed(self.comparisons, self.other_curve)
 
     @cached_property
     def latencies(self) -> Latencies | None:

@@ -14,6 +14,7 @@ from analysis.topics.ladder.figure import ladder
 from analysis.topics.latency.figure import latency
 from analysis.topics.limits.figure import limits
 from analysis.topics.recommendations.figure import recommendations
+from analysis.topics.sweep.figure import sweep
 from analysis.topics.trust.figure import blocks
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ FIGURES: dict[str, Callable[[Findings], Figure | None]] = {
     "ladder": ladder,
     "recommendations": recommendations,
     "limits": limits,
+    "sweep": sweep,
     "cpu": cpu,
     "latency": latency,
     "blocks": blocks,

@@ -22,6 +22,7 @@ from analysis.topics.limits.section import limits
 from analysis.topics.metrics.section import key_metrics
 from analysis.topics.overview.section import overview, terms
 from analysis.topics.recommendations.section import recommendations
+from analysis.topics.sweep.section import sweep
 from analysis.topics.threats.section import threats
 from analysis.topics.trust.section import trust
 from analysis.topics.tuning.section import tuning
@@ -67,7 +68,7 @@ READERS = (
         "Which part costs time, which change saves it, and what is not known.",
         (
             *(ladder, "ladder", recommendations, "recommendations", tuning),
-            *(limits, "limits", published_claims, unsaid),
+            *(limits, "limits", sweep, "sweep", published_claims, unsaid),
         ),
     ),
     Reader(

@@ -28,12 +28,16 @@ from analysis.audit.options import parse_options as parse_audit
 from analysis.audit.printing import as_json, as_text
 from analysis.audit.result import Result, audited
 from analysis.audit.sources import source_of
+from analysis.curve import read_curve
 from analysis.findings import Findings
+from analysis.folders import VERDICTS
 from analysis.report.markdown import render
 from analysis.report.trials_csv import trials_csv
 from analysis.report.verdicts_json import verdicts_json
-from analysis.run import read_run
+from analysis.run import Run, read_run
 from analysis.topics.latency.histograms import write_histograms
+from analysis.topics.sweep.figure import sweep as draw_sweep
+from analysis.topics.sweep.section import sweep
 from analysis.verify import __main__ as verifying
 from analysis.verify import printing
 from experiments.declare.reading import VARIANTS_FILE, load_variants
@@ -204,6 +208,26 @@ def run_targets(folder: Path) -> list[Target]:
         run_target("compressed", files, compressed, lzma.compress(files[TRIALS], preset=0)),
         run_target("request-log", files, replaced(LOG), files[LOG]),
     ]
+
+
+def curve_target(folder: Path) -> Target:
+    """
+    What the report of a sweep wrote, on which another run is placed.
+    """
+    names = ("netns", "docker", "netns-calls-4", "docker-calls-4")
+    swept, alone = Run(*run_of(names, 2)), Run(*run_of(names[:2], 2))
+    stored(folder / "swept", swept.manifest, swept.trials)
+    files = {MANIFEST: (folder / "swept" / MANIFEST).read_bytes()}
+
+    def read(data: bytes, folder: Path) -> None:
+        for name, content in {**files, VERDICTS: data}.items():
+            (folder / name).write_bytes(content)
+        findings = Findings.of(alone, read_curve(folder))
+        figure = draw_sweep(findings)
+        for text in (sweep(findings), figure.csv if figure else ""):
+            text.encode()
+
+    return Target("curve", (verdicts_json(Findings.of(swept)).encode(),), read)
 
 
 # --- what a user declares ---
@@ -474,6 +498,7 @@ def targets(folder: Path) -> dict[str, Target]:
     """
     workloads = WORKLOADS_FILE.read_bytes()
     others = [
+        curve_target(folder),
         Target("variants", (VARIANTS, as_json_table(VARIANTS)), read_variants),
         Target("workloads", (workloads, as_json_table(workloads)), read_workloads),
         Target("options", tuple(map(str.encode, OPTIONS)), read_options),

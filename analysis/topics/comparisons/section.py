@@ -38,6 +38,10 @@ ELSEWHERE = (
     "percentages on a similar machine, and the same microseconds for another service on this "
     "machine."
 )
+OTHER_MACHINES = (
+    "**Other machines were not tested.** What this project expects: the same percentages on a "
+    "similar machine. *Where does your service lie?* has other services."
+)
 WHOLE = "**Whole systems were compared.** This run does not say which part costs what."
 
 
@@ -124,7 +128,7 @@ def unsaid(findings: Findings) -> str:
             f"**{count(min(blocks), 'block')} of each.** Intervals from so few blocks are wide. "
             "That a difference is not resolved is no evidence against it."
         )
-    limits += [RUNTIMES, ELSEWHERE]
+    limits += [RUNTIMES, ELSEWHERE if findings.sweep is None else OTHER_MACHINES]
     if not findings.manifest.ladders:
         limits.append(WHOLE)
     return "\n\n".join(["## What this run does not say", "\n".join(f"- {line}" for line in limits)])

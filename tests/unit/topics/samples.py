@@ -1,5 +1,5 @@
 """
-A run with something for every topic: rounds, CPU time, limits, doses, a ladder and a twin.
+A run with something for every topic: rounds, CPU time, limits, doses, a sweep, a ladder and a twin.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PLAIN = {
     "cpus": "unlimited",
     "memory": "unlimited",
     "userland_proxy": "on",
+    "calls": "1",
     "burn_us": "none",
     "sleep_us": "none",
 }
@@ -45,6 +46,8 @@ VARIANTS: dict[str, tuple[dict[str, str], float]] = {
     "netns-cpus-0.5": ({"cpus": "0.5"}, 6000.0),
     "netns-memory-256m": ({"memory": "256m"}, 2010.0),
     "netns-memory-64m": ({"memory": "64m"}, 2900.0),
+    "netns-calls-4": ({"calls": "4"}, 6000.0),
+    "docker-calls-4": ({**DOCKER, "calls": "4"}, 7500.0),
     "inject-0": (INJECT, 1500.0),
     "burn-50": ({**INJECT, "burn_us": "50"}, 1550.0),
     "burn-500": ({**INJECT, "burn_us": "500"}, 2000.0),
@@ -55,6 +58,7 @@ LADDER = ["netns", "docker", "docker-host"]
 PAIRS = [
     Comparison("matched", "", "netns", "docker", role=MATCHED),
     Comparison("host network", "", "docker", "docker-host"),
+    Comparison("Docker, 4 calls", "", "netns-calls-4", "docker-calls-4"),
     Comparison("A/A", "", "netns", "netns-again"),
 ]
 

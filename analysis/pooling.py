@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from experiments.declare.stack import same_stack
 from experiments.errors import ResultsError
 from experiments.records.manifest import COMPLETE
 
@@ -46,6 +47,7 @@ def identity(manifest: Manifest) -> dict[str, Any]:
         # Rounded to 0.1 GiB: the kernel reserves a slightly different amount at each boot.
         "memory_gib": round((seen.memory_bytes or 0) / 2**30, 1),
         "userland": userland.content_sha256 or userland.digest,
+        "stack": same_stack(manifest.stack),
         "workload": manifest.workload,
         # A pilot may choose other numbers on the same machine.
         "requests": None if piloted else manifest.requests,

@@ -20,6 +20,7 @@ import msgspec
 
 from analysis.folders import RESULTS
 from analysis.report.verdicts_json import Verdicts
+from experiments.plan.requests import StackFile
 from experiments.records.folder import unwritable
 from experiments.records.manifest import Manifest
 from experiments.records.trials import AgreementLoad, TrialRecord
@@ -35,8 +36,13 @@ FILES = {
     "trial.schema.json": TrialRecord,
     "agreement.schema.json": AgreementLoad,
     "verdicts.schema.json": Verdicts,
+    "bridgetoll.schema.json": StackFile,
 }
-"""The type behind each schema: of whole files, or of each line of a .jsonl file."""
+"""
+The type behind each schema: of whole files, or of each line of a .jsonl file.
+
+The last one is of the user's own ``bridgetoll.toml``.
+"""
 
 
 def schema(kind: type) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from analysis.topics.limits.section import limits
 from analysis.topics.metrics.section import key_metrics
 from analysis.topics.overview.section import overview, terms
 from analysis.topics.recommendations.section import recommendations
+from analysis.topics.stack.section import in_this_order, stack
 from analysis.topics.sweep.section import sweep
 from analysis.topics.threats.section import threats
 from analysis.topics.trust.section import trust
@@ -83,7 +84,7 @@ READERS = (
     Reader(
         "To reproduce",
         "The settings, the machine, the commands, and each variant by itself.",
-        (parameters, environment, reproduce, details, cpu_details, warm_up_details),
+        (stack, parameters, environment, reproduce, details, cpu_details, warm_up_details),
     ),
 )
 """The parts for each kind of reader, in the report's order."""
@@ -100,14 +101,16 @@ def render(findings: Findings, drawn: Sequence[Figure], directory: str) -> str:
         made = [pictures[part] if isinstance(part, str) else part(findings) for part in parts]
         return [part for part in made if part]
 
-    whole = [TITLE, *text(FIRST)]
+    project = findings.manifest.stack
+    title = f"# {project.name}: Linux network namespaces and Docker" if project else TITLE
+    whole = [title, *text(FIRST)]
     for reader in READERS:
         parts = text(reader.parts)
         if reader is READERS[-1]:
             parts += [part for part in [sources(findings, drawn, directory)] if part]
         if parts:
             whole += [f"## {reader.heading}", reader.about, *map(deeper, parts)]
-    return "\n\n".join(whole) + "\n"
+    return "\n\n".join([*whole, *text([in_this_order])]) + "\n"
 
 
 def deeper(text: str) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.declare.stack import same_stack
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -54,7 +56,12 @@ def _acceleration(run: Run) -> object:
     return "emulated" if run.manifest.machine.is_emulated else "not emulated"
 
 
+def _stack(run: Run) -> object:
+    return same_stack(run.manifest.stack)
+
+
 CONDITIONS: dict[str, tuple[str, Callable[[Run], object]]] = {
+    "stack": ("Compose project and images", _stack),
     "workload": ("path, services, body, or the answer", _workload),
     "concurrency": ("requests under way at the same time", lambda run: run.manifest.concurrency),
     "any_length": (

@@ -144,6 +144,11 @@ FACTORS: dict[str, Factor] = {
         variable="MEMORY",
         pattern_overlay="limit-memory.yaml",
     ),
+    "limits": Factor(
+        "the limits in the Compose files: as they are, or none",
+        ("as given", "none"),
+        default=both("as given"),
+    ),
     "userland_proxy": Factor(
         "whether dockerd also starts docker-proxy for published ports, as it does by default",
         ("on", "off"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,15 @@ class Workload:
     """
     One workload.
 
-    ``post_json`` is the body of a POST, or None for GET; ``expect_json`` is what every answer must
-    contain. ``length_varies`` says that good answers differ in length, as by a growing number.
+    ``services`` are those that it needs, all of which every request passes; empty for all of the
+    stack, of which every request passes ``entry_service`` at least. Clients call that service at
+    ``entry_port``, its port in its own network namespace.
+
+    ``post_json`` is the body of a POST, or None for GET; a request of another ``method``, with
+    ``headers``, or with a ``body`` that is no JSON has these fields, and ``url`` is as the user
+    gave it. ``expect_json`` is what every answer must contain, ``expect_body`` is the whole body;
+    None allows any. ``length_varies`` says that good answers differ in length, as by a growing
+    number.
     """
 
     name: str
@@ -41,6 +48,30 @@ class Workload:
     expect_json: Any
     post_json: Any = None
     length_varies: bool = False
+    entry_service: str = ENTRY_SERVICE
+    entry_port: int = ENTRY_PORT
+    method: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    content_type: str = "application/json"
+    expect_body: str | None = None
+    url: str = ""
+
+    @property
+    def verb(self) -> str:
+        """
+        The method of the request.
+        """
+        return self.method or ("GET" if self.post_json is None else "POST")
+
+    @property
+    def content(self) -> bytes | None:
+        """
+        The body of the request; None without one.
+        """
+        if self.post_json is not None:
+            return json.dumps(self.post_json).encode()
+        return None if self.body is None else self.body.encode()
 
     def fault_in(self, status: int, body: bytes, length: int | None = None) -> str:
         """
@@ -48,25 +79,33 @@ class Workload:
 
         Unless lengths vary, the body of every answer has this length.
         """
-        where = f"workload {self.name} ({self.path})"
+        fault = self._fault(status, body, length)
+        return f"workload {self.name} ({self.path}): {fault}" if fault else ""
+
+    def _fault(self, status: int, body: bytes, length: int | None) -> str:
         if status != self.expect_status:
-            wanted = f"status {status}, expected {self.expect_status}"
-            return f"{where}: {wanted}; the body: {shown(body)}"
+            return f"status {status}, expected {self.expect_status}; the body: {shown(body)}"
+        fault = "" if self.expect_json is None else self._fault_in_json(body)
+        if not fault and self.expect_body is not None and body != self.expect_body.encode():
+            fault = f"the body is {shown(body)}, but should be {shown(self.expect_body.encode())}"
+        if fault or self.length_varies or length is None or len(body) == length:
+            return fault
+        return (
+            f"the body has {len(body)} bytes, expected {length}; if good answers differ in length, "
+            f"give the workload length_varies; the body: {shown(body)}"
+        )
+
+    def _fault_in_json(self, body: bytes) -> str:
         if not body:
-            return f"{where}: the body is empty"
+            return "the body is empty"
         try:
             content = json.loads(body)
         except (ValueError, RecursionError):
-            return f"{where}: the body is not JSON: {shown(body)}"
-        if not contains(content, self.expect_json):
-            expected = json.dumps(self.expect_json)[:SHOWN_CHARACTERS]
-            return f"{where}: the body is {shown(body)}, but should contain {expected}"
-        if not self.length_varies and length is not None and len(body) != length:
-            return (
-                f"{where}: the body has {len(body)} bytes, expected {length}; if good answers "
-                f"differ in length, give the workload length_varies; the body: {shown(body)}"
-            )
-        return ""
+            return f"the body is not JSON: {shown(body)}"
+        if contains(content, self.expect_json):
+            return ""
+        expected = json.dumps(self.expect_json)[:SHOWN_CHARACTERS]
+        return f"the body is {shown(body)}, but should contain {expected}"
 
 
 def load_workloads(path: Path = WORKLOADS_FILE) -> dict[str, Workload]:

@@ -10,10 +10,10 @@ import ipaddress
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from experiments.commands import output_of
+from experiments.commands import run_command
 from experiments.errors import ComposeError
 from experiments.paths import SERVICES
 
@@ -29,6 +29,9 @@ BENCHMARK_RANGE = ipaddress.IPv4Network("198.18.0.0/15")
 LONGEST_INTERFACE_NAME = 15
 """IFNAMSIZ of Linux without the closing NUL."""
 
+UNSET = re.compile(r'The \\?"(\w+)\\?" variable is not set')
+"""Compose's warning about a variable without a value or a default."""
+
 KINDS: dict[type, str] = {dict: "table", list: "list", str: "text"}
 
 
@@ -36,12 +39,15 @@ KINDS: dict[type, str] = {dict: "table", list: "list", str: "text"}
 class Network:
     """
     One bridge: its subnet, the host's address in it, and the name of its interface.
+
+    One that is ``internal`` leads nowhere else.
     """
 
     name: str
     bridge: str
     subnet: ipaddress.IPv4Network
     gateway: ipaddress.IPv4Address
+    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,14 @@ class ComposeProject:
     """
     A Compose project: its files, the chosen services, and the configuration that Compose resolved.
 
-    ``variables`` are the values of ``${…}`` in the files.
+    ``variables`` are the values of ``${…}`` in the files, and ``unset`` names those that have none.
     """
 
     files: tuple[Path, ...]
     chosen: tuple[str, ...]
     config: Mapping[str, Any]
     variables: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -76,14 +83,19 @@ def resolve(
     """
     command = [*compose_command(files), "config", "--format", "json", *chosen]
     names = ", ".join(file.name for file in files)
-    text = output_of(
-        command,
-        limit_s=CONFIG_TIMEOUT_S,
-        error=ComposeError,
-        name=f"`docker compose config` for {names}",
-        environment={**os.environ, **(variables or {})},
+    ended = run_command(
+        command, limit_s=CONFIG_TIMEOUT_S, environment={**os.environ, **(variables or {})}
     )
-    return ComposeProject(tuple(files), tuple(chosen), config_of(text, names), variables or {})
+    if not ended.ok:
+        raise ComposeError(ended.failure(f"`docker compose config` for {names}"))
+    warnings = ended.errors.decode(errors="replace")
+    return ComposeProject(
+        files=tuple(files),
+        chosen=tuple(chosen),
+        config=config_of(ended.text, names),
+        variables=variables or {},
+        unset=tuple(dict.fromkeys(UNSET.findall(warnings))),
+    )
 
 
 def config_of(text: str, names: str) -> dict[str, Any]:
@@ -120,34 +132,46 @@ def networks(project: ComposeProject) -> dict[str, Network]:
 
     Raises ComposeError if one is not a plain bridge with a subnet in 198.18.0.0/15.
     """
-    found = {}
+    found: dict[str, Network] = {}
+    wrong = []
     for name, table in TableReader("the project", project.config).tables("networks"):
-        reader = TableReader(f"networks.{name}", table)
-        reader.take("name")
-        driver = reader.take("driver")
-        if driver not in (None, "bridge"):
-            reader.refuse("driver", driver)
-        options = reader.inner("driver_opts")
-        bridge = options.text(BRIDGE_NAME_OPTION) or name
-        options.finish()
-        if len(bridge) > LONGEST_INTERFACE_NAME:
-            msg = (
-                f"{options.where}: {bridge!r} is longer than the 15 characters of an interface name"
-            )
-            raise ComposeError(msg)
-        ipam = reader.inner("ipam")
-        configs = ipam.take("config", list) or []
-        ipam.finish()
-        reader.finish()
-        if len(configs) != 1:
-            msg = f"networks.{name}.ipam.config must have exactly one subnet, not {len(configs)}"
-            raise ComposeError(msg)
-        config = TableReader(f"networks.{name}.ipam.config", configs[0])
-        found[name] = _network(name, bridge, config)
+        try:
+            found[name] = _network(name, len(found), TableReader(f"networks.{name}", table))
+        except ComposeError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ComposeError("\n".join(wrong))
     return found
 
 
-def _network(name: str, bridge: str, config: TableReader) -> Network:
+def _network(name: str, number: int, reader: TableReader) -> Network:
+    for key in ("name", "labels", "attachable"):
+        reader.take(key)
+    if reader.take("external"):
+        reader.refuse("external", value=True, reason="the lab has no other project's; remove it")
+    internal = bool(reader.take("internal"))
+    driver = reader.take("driver")
+    if driver not in (None, "bridge"):
+        reader.refuse("driver", driver, "only bridge")
+    options = reader.inner("driver_opts")
+    # "default" is the name of many networks, and the kernel lets no interface have it.
+    bridge = options.text(BRIDGE_NAME_OPTION) or f"br{number}-{name}"[:LONGEST_INTERFACE_NAME]
+    options.finish()
+    if len(bridge) > LONGEST_INTERFACE_NAME:
+        msg = f"{options.where}: {bridge!r} is longer than the 15 characters of an interface name"
+        raise ComposeError(msg)
+    ipam = reader.inner("ipam")
+    configs = ipam.take("config", list) or []
+    ipam.finish()
+    reader.finish()
+    if len(configs) != 1:
+        msg = f"networks.{name}.ipam.config must have exactly one subnet, not {len(configs)}"
+        raise ComposeError(msg)
+    config = TableReader(f"networks.{name}.ipam.config", configs[0])
+    return replace(_addressed(name, bridge, config), internal=internal)
+
+
+def _addressed(name: str, bridge: str, config: TableReader) -> Network:
     try:
         subnet = ipaddress.IPv4Network(config.text("subnet"))
         gateway = ipaddress.IPv4Address(config.text("gateway") or subnet.network_address + 1)
@@ -156,7 +180,10 @@ def _network(name: str, bridge: str, config: TableReader) -> Network:
         raise ComposeError(msg) from error
     config.finish()
     if not subnet.subnet_of(BENCHMARK_RANGE):
-        msg = f"{config.where}: subnet {subnet} is outside {BENCHMARK_RANGE}, the range of the lab"
+        msg = (
+            f"{config.where}: subnet {subnet} is outside {BENCHMARK_RANGE}, the range of the lab; "
+            "remove the subnet, or choose one there"
+        )
         raise ComposeError(msg)
     return Network(name, bridge, subnet, gateway)
 
@@ -207,7 +234,13 @@ class TableReader:
         """
         Take a list of texts; empty if it is missing.
         """
-        return [self._text(key, each) for each in self.take(key, list) or []]
+        return self.checked_texts(key, self.take(key, list) or [])
+
+    def checked_texts(self, key: str, values: Iterable[object]) -> list[str]:
+        """
+        Values of a key that must be texts.
+        """
+        return [self._text(key, each) for each in values]
 
     def number(self, key: str, most: float) -> float | None:
         """

@@ -18,7 +18,7 @@ from docker.errors import DockerException
 from experiments.commands import BY_SIGNAL, LAST_LINES, Ended, last_lines, run_command
 from experiments.deployments import Part
 from experiments.deployments.compose import compose_command
-from experiments.deployments.compose_services import seconds
+from experiments.deployments.compose_services import run_once, seconds
 from experiments.deployments.ended import (
     DOCKERD,
     NOTHING,
@@ -66,6 +66,7 @@ class ContainerDeployment:
         self._project = project
         self._site = site
         self._levels = levels
+        self._once = run_once(project.config)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -115,9 +116,14 @@ class ContainerDeployment:
         """
         found: dict[str, Part] = {}
         for name, container in self._named().items():
+            if self._runs_once(container):
+                continue
             group = self._site.group.child(str(container.id))
             found[name] = Part(first_of(group), group)
         return found
+
+    def _runs_once(self, container: Container) -> bool:
+        return container.labels.get(SERVICE_LABEL) in self._once
 
     def _named(self) -> dict[str, Container]:
         containers = self._containers()
@@ -161,7 +167,8 @@ class ContainerDeployment:
             )
             for name, container, state in states
             # One whose program is missing stays created.
-            if state["Status"] in {"exited", "dead"} or state["ExitCode"]
+            if state["ExitCode"]
+            or (state["Status"] in {"exited", "dead"} and not self._runs_once(container))
         ]
 
     def _was_killed(self, state: Mapping[str, Any]) -> bool:
@@ -197,17 +204,32 @@ class ContainerDeployment:
         once = self._site.directory / ONCE_FILE
         once.write_text(json.dumps(started_once(self._project.config)))
         command = [*compose_command([*self._project.files, once]), "--progress", "quiet"]
-        command += ["up", "--detach", "--wait", "--quiet-pull", "--no-build"]
-        ended = run_command(
-            [*command, *self._project.chosen],
-            limit_s=starting_s(self._project.config),
-            environment={
-                **os.environ,
-                **self._project.variables,
-                "DOCKER_HOST": self._daemon.socket,
-            },
-        )
-        if ended.ok:
+        command += ["up", "--detach", "--quiet-pull", "--no-build"]
+        # With --wait, Compose takes two kinds of services for failed that are not: one that has
+        # ended, whatever its status, and one whose health check is switched off.
+        services = self._project.config["services"]
+        unfit = self._once | {name for name, each in services.items() if is_unchecked(each)}
+        waited = [name for name in services if name not in unfit]
+        commands = [[*command, "--wait", *self._project.chosen]]
+        if unfit:
+            commands = [[*command, *self._project.chosen]]
+            if waited:
+                commands.append([*command, "--wait", "--no-deps", "--no-recreate", *waited])
+        for each in commands:
+            ended = run_command(
+                each,
+                limit_s=starting_s(self._project.config),
+                environment={
+                    **os.environ,
+                    **self._project.variables,
+                    "DOCKER_HOST": self._daemon.socket,
+                },
+            )
+            if not ended.ok:
+                break
+        else:
+            if unfit and (gone := self._ended()):
+                raise ended_error(gone, "when the stack was up")
             return
         # A dockerd that is ending has no status yet.
         gone = self._ended() if self._daemon.answers() else self.ended()
@@ -231,6 +253,14 @@ class ContainerDeployment:
                     check = last_check(health.get("Log") or [], limit_s)
                     found.append(unhealthy(name, check, last_words(container)))
         return found
+
+
+def is_unchecked(service: Mapping[str, Any]) -> bool:
+    """
+    Whether a service of a resolved configuration has its health check switched off.
+    """
+    check = service.get("healthcheck") or {}
+    return bool(check.get("disable")) or check.get("test") == ["NONE"]
 
 
 def started_once(config: Mapping[str, Any]) -> dict[str, Any]:

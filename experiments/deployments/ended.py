@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.commands import how_ended
+from experiments.deployments.compose_services import COMPLETED
 from experiments.errors import OutOfMemoryError, ProcessEndedError
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ DOCKERD = "dockerd"
 
 DAEMONS = frozenset({DOCKERD, "containerd", "containerd-shim", "docker-proxy"})
 """The processes of a daemon that live as long as the deployment, by their names in /proc."""
+
+LOADED = "under load"
+"""When a process ended that had been up before."""
 
 NOTHING = "(nothing was printed)"
 
@@ -53,6 +57,9 @@ class EndedProcess:
         if self.out_of_memory:
             ending += " by the kernel for memory (its limit, or all of the machine's)"
         said = f"; Docker reports: {self.docker_says}" if self.docker_says else ""
+        by_itself = not self.status and not self.out_of_memory and what != self.name
+        if by_itself and when != LOADED:
+            said += f"; it has to stay in the foreground, unless others wait for it by {COMPLETED}"
         return f"{what} {ending} {when}{said}; its last lines:\n{self.last_words or NOTHING}"
 
 

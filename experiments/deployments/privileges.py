@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import ComposeError
 from experiments.lab.capabilities import DOCKER, SERVICE, oci_names
-from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT_IN_LAB, RUN_IN_LAB
+from experiments.paths import (
+    IMAGE_STORE_IN_LAB,
+    PROJECT_IN_LAB,
+    RUN_IN_LAB,
+    STACK_IN_LAB,
+    STACK_STORE_IN_LAB,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +43,7 @@ SENSITIVE = tuple(
     Path(path)
     for path in (
         *("/dev", "/proc", "/run", "/sys", "/var/lib/docker", "/var/run"),
-        *(RUN_IN_LAB, str(IMAGE_STORE_IN_LAB)),
+        *(RUN_IN_LAB, str(IMAGE_STORE_IN_LAB), str(STACK_STORE_IN_LAB)),
     )
 )
 """Paths of the lab; a mount of one, of what is below it, or of what contains it is refused."""
@@ -114,8 +120,9 @@ def is_sensitive(source: str, *, writable: bool) -> bool:
     """
     Whether a mount of this path gives a service what is the lab's own; links are followed.
 
-    To write, only the checkout may be mounted, which is read-only in the lab: the runner uses all
-    other files, or other trials do.
+    To write, only the checkout may be mounted, which is read-only in the lab, and the user's own
+    project, of which each deployment has a copy: the runner uses all other files, or other trials
+    do.
     """
     try:
         places = {Path(source), Path(source).resolve()}
@@ -125,7 +132,8 @@ def is_sensitive(source: str, *, writable: bool) -> bool:
     for path in places:
         if any(path.is_relative_to(each) or each.is_relative_to(path) for each in SENSITIVE):
             return True
-        if writable and not path.is_relative_to(PROJECT_IN_LAB):
+        own = path.is_relative_to(PROJECT_IN_LAB) or path.is_relative_to(STACK_IN_LAB)
+        if writable and not own:
             return True
     return False
 

@@ -4,18 +4,17 @@ The stack as processes in raw network namespaces: an interpreter of the Compose 
 
 from __future__ import annotations
 
-import grp
-import pwd
 import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Self
 
 from experiments.commands import LAST_LINES, last_lines, tail
 from experiments.deployments import Part
 from experiments.deployments.compose import networks
-from experiments.deployments.compose_services import services
+from experiments.deployments.compose_services import COMPLETED, services
 from experiments.deployments.ended import (
     DOCKERD,
     NOTHING,
@@ -24,11 +23,13 @@ from experiments.deployments.ended import (
     ended_error,
     unhealthy,
 )
+from experiments.deployments.images import account_of, read_image
 from experiments.deployments.private_daemon import let_bridges_pass, private_daemon
 from experiments.deployments.starters import Place, RuncContainer, Starter
 from experiments.deployments.topology import (
     Instance,
     await_links,
+    hosts_of,
     instances,
     pass_no_firewall,
     wire,
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from experiments.lab.daemon import DockerDaemon
 
 POLL_S = 0.01
+
+COMPLETE_S = 120.0
+"""The time in which a service has to end that others wait for."""
 
 
 @dataclass
@@ -84,10 +88,11 @@ class ProcessDeployment:
         """
         self._site = site
         self._levels = levels
-        self._services = services(project)
+        self._services = services(project, cache(partial(read_image, site.image_store)))
         self._networks = networks(project)
         self._instances = instances(self._services, self._networks, site.network_namespace)
         self._running: dict[str, _Running] = {}
+        self._completed: set[str] = set()
         self._daemon: DockerDaemon | None = None
         self._stack = ExitStack()
         self._starter = Starter(
@@ -103,7 +108,7 @@ class ProcessDeployment:
             if self._levels["beside"] == "dockerd":
                 self._daemon = self._stack.enter_context(private_daemon(self._site))
             self._starter.make_shared_group()
-            self._sandbox = self._starter.make_sandbox(self._services.values())
+            self._starter.make_sandbox(self._services.values())
             self.started_at = time.monotonic()
             bridged = self._levels["network"] != "veth"
             wire(host, self._networks, self._instances, self._stack, bridged=bridged)
@@ -159,7 +164,7 @@ class ProcessDeployment:
         Every instance, with its control group if it has one.
         """
         return {
-            name: Part(running.process.pid, running.group, self._sandbox.first_process)
+            name: Part(running.process.pid, running.group, self._starter.first_process)
             for name, running in self._running.items()
         }
 
@@ -213,12 +218,15 @@ class ProcessDeployment:
                     waiting.remove(instance)
                     self._running[instance.name] = self._start(instance)
             checked = [running for running in self._running.values() if not running.healthy]
-            if waiting and not checked and not any(map(self._may_start_of, waiting)):
+            ending = [each for each in self._running.values() if each.instance.service.runs_once]
+            if waiting and not [*checked, *ending] and not any(map(self._may_start_of, waiting)):
                 names = ", ".join(instance.name for instance in waiting)
                 msg = f"these services wait for each other, or for a missing service: {names}"
                 raise ComposeError(msg)
             for running in checked:
                 self._check(running)
+            for running in ending:
+                self._await_end(running)
             time.sleep(POLL_S)
         for running in self._running.values():
             _refuse_ended(running, "when the stack was up")
@@ -230,7 +238,10 @@ class ProcessDeployment:
         for name, condition in service.depends_on.items():
             copies = [item.name for item in self._instances if item.service.name == name]
             started = [self._running[copy] for copy in copies if copy in self._running]
-            if not copies or len(started) < len(copies):
+            completed = self._completed.intersection(copies)
+            if not copies or len(started) + len(completed) < len(copies):
+                return False
+            if condition == COMPLETED and len(completed) < len(copies):
                 return False
             if condition == "service_healthy" and not all(copy.healthy for copy in started):
                 return False
@@ -247,20 +258,35 @@ class ProcessDeployment:
                 reader = self._read_into(file)
                 output = reader.stdin or file
             place = self._place(instance, group)
-            command = [*become_user(service.user), *service.command]
-            process = self._starter.start(
-                service, place, command, service_environment(service), output
-            )
+            process = self._starter.start(service, place, environment_of(service), output)
             if reader is not None and reader.stdin is not None:
                 # The service then has the only writing end, so the reader ends with it.
                 reader.stdin.close()
-        healthy = service.healthcheck is None
+        healthy = service.healthcheck is None or service.runs_once
         return _Running(
             instance, process, group, log, time.monotonic(), reader=reader, healthy=healthy
         )
 
+    def _await_end(self, running: _Running) -> None:
+        """
+        Set a service aside that has ended as it should; raises an error for another end.
+        """
+        name, status = running.instance.name, running.process.poll()
+        if status == 0:
+            self._completed.add(name)
+            del self._running[name]
+        elif status is not None:
+            raise ended_error([_ended(running)], "and others wait for its success")
+        elif time.monotonic() - running.started > COMPLETE_S:
+            msg = (
+                f"service {name}, for whose end others wait, still ran after {COMPLETE_S:g} s; its "
+                f"last lines:\n{_tail(running.log)}"
+            )
+            raise DeployError(msg)
+
     def _place(self, instance: Instance, group: ControlGroup | None) -> Place:
-        return Place(instance.name, NetworkNamespace(instance.namespace).path, group)
+        namespace = NetworkNamespace(instance.namespace).path
+        return Place(instance.name, namespace, group, hosts_of(instance, self._instances))
 
     def _read_into(self, file: IO[bytes]) -> subprocess.Popen[bytes]:
         """
@@ -297,41 +323,18 @@ class ProcessDeployment:
     def _passes(self, check: Healthcheck, running: _Running) -> bool:
         service = running.instance.service
         place = self._place(running.instance, running.group)
-        command = [*become_user(service.user), *check.command]
         running.last_check = self._starter.check(
-            service, place, command, service_environment(service), check.timeout_s
+            service, place, check.command, environment_of(service), check.timeout_s
         )
         return running.last_check.ok
 
 
-def service_environment(service: Service) -> dict[str, str]:
+def environment_of(service: Service) -> dict[str, str]:
     """
-    The complete environment of a service: Docker's defaults, then the Compose file's.
+    The complete environment of a service: Docker's defaults, then the image's and Compose file's.
     """
-    name = service.user.partition(":")[0] or "root"
-    try:
-        home = pwd.getpwnam(name).pw_dir
-    except KeyError:
-        home = "/"
+    home = account_of(service.image.layers, service.user).home
     return {"PATH": LAB_PATH, "HOME": home, **service.environment}
-
-
-def become_user(user: str) -> list[str]:
-    """
-    The command prefix that changes to a Compose ``user`` (``name`` or ``name:group``).
-
-    Raises ComposeError if the userland has no such user or group.
-    """
-    if not user or user == "root":
-        return []
-    name, _, group = user.partition(":")
-    try:
-        entry = pwd.getpwnam(name)
-        group_id = grp.getgrnam(group).gr_gid if group else entry.pw_gid
-    except KeyError as error:
-        msg = f"the userland has no user {user!r} ({error}); name another one"
-        raise ComposeError(msg) from error
-    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={group_id}", "--init-groups", "--"]
 
 
 def _refuse_ended(running: _Running, when: str) -> None:

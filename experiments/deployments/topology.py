@@ -86,6 +86,30 @@ def instances(
     return found
 
 
+def hosts_of(instance: Instance, every: Sequence[Instance]) -> str:
+    """
+    The lines of /etc/hosts of an instance: its own names, and those of all on its networks.
+    """
+    names = [("127.0.0.1", "localhost"), ("::1", "localhost ip6-localhost ip6-loopback")]
+    own = instance.service.settings.hostname or instance.name
+    if not instance.addresses:
+        names.append(("127.0.0.1", own))
+    names += [(address, name) for name, address in instance.service.settings.hosts]
+    given = {name for name, _ in instance.service.settings.hosts}
+    for other in every:
+        service = other.service
+        for network, address in other.addresses.items():
+            if network in instance.addresses:
+                known = (service.name, other.name, *service.aliases[network])
+                # Each address is there once: a resolver gives all lines, and nginx, for one, would
+                # take two for two servers.
+                known = (own, *known) if other is instance else known
+                left = [name for name in dict.fromkeys(known) if name not in given]
+                if left:
+                    names.append((str(address), " ".join(left)))
+    return "".join(f"{address}\t{name}\n" for address, name in names)
+
+
 def _free(network: Network, used: set[ipaddress.IPv4Address]) -> ipaddress.IPv4Address:
     for address in network.subnet.hosts():
         if address not in used:
@@ -143,11 +167,12 @@ def _bridges(host: str, networks: Mapping[str, Network], wanted: Sequence[Instan
                 port = ipr.link_lookup(ifname=f"veth{number}")[0]
                 ipr.link("set", index=port, master=bridges[name], state="up")
                 number += 1
+            outward = [name for name in instance.addresses if not networks[name].internal]
             with NetworkNamespace(instance.namespace).open() as inner:
                 for position, (name, address) in enumerate(instance.addresses.items()):
                     link = inner.link_lookup(ifname=f"eth{position}")[0]
                     _assign(inner, link, address, networks[name].subnet.prefixlen)
-                    if position == 0:
+                    if [name] == outward[:1]:
                         inner.route("add", dst="default", gateway=str(networks[name].gateway))
 
 

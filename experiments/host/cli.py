@@ -32,6 +32,7 @@ from experiments.machines.vm_needs import find_or_build_box
 from experiments.paths import PROJECT
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import add_mirror, given_options, measure_parser
+from experiments.plan.requests import workloads_of
 from experiments.plan.resumed import mirror_of, refuse_contradictions
 from experiments.processes import Process, stop_without
 from experiments.records.files import REPORT, latest_run
@@ -58,14 +59,20 @@ def run_measure(arguments: Sequence[str]) -> int:
     options = measure_parser().parse_args(arguments)
     if options.resume is not None:
         return run_resume(arguments)
-    manifest = draft_manifest(options, git_state())
+    source = git_state()
+    manifests = [draft_manifest(options, source, each) for each in workloads_of(options)]
     machine, reason = choose_machine(options.machine, cache_directory(), options.mirror)
     if os.geteuid() != 0 and (isinstance(machine, LocalMachine) or shutil.which("sudo")):
         return become_root(["measure", *arguments])
     with RunLock():
         name_what_has_no_report(options.results)
         print(f"machine: {reason}", flush=True)
-        return measure(machine, reason, options.results, manifest)
+        statuses = []
+        for manifest in manifests:
+            statuses.append(measure(machine, reason, options.results, manifest))
+            if statuses[-1] == INTERRUPTED_STATUS:
+                break
+        return max(statuses)
 
 
 def run_resume(arguments: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """
-The VM's side: ``python -m experiments.host.guest execute RUN``, ``… userland``, ``… environment``.
+The VM's side of a machine: ``python -m experiments.host.guest COMMAND …``.
 
-It needs only Python and the contents of the box.
+The commands are ``execute RUN [STACK]``, ``survey RUN STACK``, ``fill STACK BUILDS``, ``userland``
+and ``environment``. It needs only Python and the contents of the box.
 """
 
 from __future__ import annotations
@@ -21,21 +22,24 @@ if __name__ == "__main__":
 
     end_at_ctrl_c()
 
+from experiments.declare.stack import Stack
 from experiments.errors import INTERRUPTED_STATUS, BridgetollError
+from experiments.host.archives import read_archive
 from experiments.machines.local import LocalMachine, cache_directory
 from experiments.machines.lock import RunLock
+from experiments.machines.settings import ARCHIVES_IN_VM, STACK_IN_VM
 from experiments.output import outlive_readers
 from experiments.processes import ask_to_stop, hear_stops
 
 
-def execute(machine: LocalMachine, run: Path) -> int:
+def execute(machine: LocalMachine, run: Path, stack: Stack | None) -> int:
     """
     Execute the plan in a folder until it ends or standard input ends; the exit status.
     """
     with RunLock():
         machine.up()
         threading.Thread(target=stop_at_end_of_input, daemon=True).start()
-        return machine.execute(run)
+        return machine.execute(run, stack)
 
 
 def stop_at_end_of_input() -> None:
@@ -65,6 +69,36 @@ def environment(machine: LocalMachine) -> int:
     return 0
 
 
+def survey(machine: LocalMachine, run: Path, stack: Stack) -> int:
+    """
+    Write what a user's Compose project needs into the run's folder; the exit status.
+    """
+    with RunLock(), contextlib.redirect_stdout(sys.stderr):
+        machine.up()
+        machine.survey(run, stack)
+    return 0
+
+
+def fill(machine: LocalMachine, stack: Stack, builds: dict[str, str]) -> int:
+    """
+    Put a stack's images into the cache, and print the digest of their store.
+    """
+    with RunLock(), contextlib.redirect_stdout(sys.stderr):
+        machine.up()
+        archives = sorted(Path(ARCHIVES_IN_VM).iterdir())
+        digest = machine.fill_store(stack, [read_archive(path) for path in archives], builds)
+    print(digest)
+    return 0
+
+
+def stack_of(text: str) -> Stack:
+    """
+    A stack as the host describes it.
+    """
+    known = json.loads(text)
+    return Stack(**{**known, "folder": Path(known["folder"]), "files": tuple(known["files"])})
+
+
 def main() -> int:
     """
     Run a command and return its exit status.
@@ -72,14 +106,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.host.guest")
     parser.add_argument("--mirror", default="")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("execute").add_argument("run", type=Path)
+    executes = commands.add_parser("execute")
+    executes.add_argument("run", type=Path)
+    executes.add_argument("stack", type=stack_of, nargs="?")
+    surveys = commands.add_parser("survey")
+    surveys.add_argument("run", type=Path)
+    surveys.add_argument("stack", type=stack_of)
+    fills = commands.add_parser("fill")
+    fills.add_argument("stack", type=stack_of)
+    fills.add_argument("builds", type=json.loads)
     commands.add_parser("userland")
     commands.add_parser("environment")
     options = parser.parse_args()
-    machine = LocalMachine(cache_directory(), options.mirror)
+    machine = LocalMachine(cache_directory(), options.mirror, Path(STACK_IN_VM))
     try:
         if options.command == "execute":
-            return execute(machine, options.run)
+            return execute(machine, options.run, options.stack)
+        if options.command == "survey":
+            return survey(machine, options.run, options.stack)
+        if options.command == "fill":
+            return fill(machine, options.stack, options.builds)
         return {"userland": userland, "environment": environment}[options.command](machine)
     except BridgetollError as error:
         print(f"error: {error}", file=sys.stderr)

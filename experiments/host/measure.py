@@ -19,6 +19,7 @@ from experiments.declare.reading import VARIANTS_FILE
 from experiments.declare.writing import variants_toml
 from experiments.errors import INTERRUPTED_STATUS, HostError, ResultsError
 from experiments.host.comparable import code_digest
+from experiments.host.stack import plan_stack
 from experiments.paths import PROJECT
 from experiments.processes import Process, ignore_stops
 from experiments.records.folder import claim, make_folder, unwritable, write
@@ -54,6 +55,7 @@ def measure(machine: Machine, reason: str, results: Path, manifest: Manifest) ->
     run = new_run(results, manifest.run)
     try:
         machine.up()
+        manifest = plan_stack(machine, run, manifest)
         machine_record, userland = machine.facts()
         manifest = dataclasses.replace(
             keep_variants(run, manifest),
@@ -91,7 +93,7 @@ def carry_out(machine: Machine, run: Path, manifest: Manifest) -> int:
     try:
         try:
             machine.push(run)
-            status = machine.execute(run)
+            status = machine.execute(run, manifest.stack)
         finally:
             # However it ended: a stop that comes now must not keep the end out of the manifest.
             ignore_stops()

@@ -17,6 +17,7 @@ from experiments.host.comparable import (
     refuse_incomparable,
 )
 from experiments.host.measure import carry_out, git_state, give_back, own_session
+from experiments.host.stack import refuse_altered
 from experiments.host.unfinished import set_aside_unfinished
 from experiments.plan.resumed import altered_declarations
 from experiments.records.files import ASIDE
@@ -46,6 +47,8 @@ def resume(machine: Machine, run: Path, minutes: float | None) -> int:
     machine.recover(run)
     manifest = read_manifest(run)
     refuse_altered_overlays(run, manifest)
+    if manifest.stack:
+        refuse_altered(machine, run, manifest.stack)
     machine_record, userland = machine.facts()
     now = Circumstances(machine_record, machine.environment(), userland, code_digest(), git_state())
     found = list(differences(manifest, now))

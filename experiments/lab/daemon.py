@@ -27,8 +27,8 @@ from experiments.errors import DeployError, OutOfMemoryError, ProcessEndedError
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.docker_layout import STORAGE_DRIVER, contents, descriptions
 from experiments.lab.launch import launch_command
-from experiments.lab.mounts import Mount, bind, cgroup_mounts, room, script
-from experiments.paths import RUN_IN_LAB
+from experiments.lab.mounts import Mount, bind, cgroup_mounts, copy_on_write, room, script
+from experiments.paths import RUN_IN_LAB, STACK_IN_LAB
 from experiments.processes import first_child
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ DATA_ROOT = "/var/lib/docker"
 
 DEFAULT_BRIDGE = "198.19.255.1/24"
 """Address of docker0, which no service uses; in the range of RFC 2544."""
+
+NO_SERVER = "127.0.0.1"
+"""
+Where Docker's DNS server asks for names that it does not know.
+
+Nobody listens there, so such a query fails at once. To a server that cannot be reached it would
+wait: eight seconds for each name, with the default servers.
+"""
 
 ADDRESS_POOL = "base=198.19.0.0/17,size=24"
 """The pool of subnets for networks that name none."""
@@ -189,6 +197,7 @@ class DockerDaemon:
                 f"umount --lazy {RUN_IN_LAB} 2>/dev/null || true",
                 script(self._mounts()),
                 *self._copy_metadata(),
+                *self._own_copy_of_the_stack(),
                 "mount --rbind /run/sys /sys",
                 "exec tini -g -- " + shlex.join(self._daemon_arguments()),
             ]
@@ -198,6 +207,15 @@ class DockerDaemon:
         # Without a signal at its parent's death, because the parent is the thread that started it;
         # it ends with the lab.
         return launch_command(self.group, self.network_namespace_path, command)
+
+    def _own_copy_of_the_stack(self) -> list[str]:
+        """
+        Containers may write to the files of a user's project, and no other deployment sees that.
+        """
+        if self.fill_store is not None or not STACK_IN_LAB.exists():
+            return []
+        scratch = room("/run/stack", "mode=700")
+        return [scratch.command(), copy_on_write(STACK_IN_LAB, STACK_IN_LAB, scratch.target)]
 
     def _mounts(self) -> list[Mount]:
         # sysfs shows the interfaces of the network namespace that mounted it, hence a fresh one.
@@ -240,6 +258,7 @@ class DockerDaemon:
             *("--storage-driver", STORAGE_DRIVER),
             *("--bip", DEFAULT_BRIDGE),
             *("--default-address-pool", ADDRESS_POOL),
+            *("--dns", NO_SERVER),
             *("--cgroup-parent", f"/{self.container_group.path}"),
             f"--userland-proxy={str(self.userland_proxy).lower()}",
         ]

@@ -13,10 +13,10 @@ Docker documents none of it. The project relies on three parts:
 Docker 29 stores images in containerd by default on a fresh installation. There the layers are
 snapshots of containerd's overlayfs snapshotter, numbered in a database, and the image is a set of
 blobs named by digest; there is no ``overlay2`` or ``image`` folder. The lab's daemon is started
-with ``--storage-driver overlay2``, and Docker 29 still has this driver. When it goes, ``layer``,
-``contents`` and ``descriptions`` must find the snapshot and copy containerd's database, and
-``make_reproducible`` must settle the times in that database instead. The bundle stays where it is,
-because containerd already starts the containers.
+with ``--storage-driver overlay2``, and Docker 29 still has this driver. When it goes,
+``stored_image``, ``contents`` and ``descriptions`` must find the snapshots and copy containerd's
+database, and ``make_reproducible`` must settle the times in that database instead. The bundle stays
+where it is, because containerd already starts the containers.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import HostError
 from experiments.lab.bootstrap import EPOCH_S, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 STORAGE_DRIVER = "overlay2"
@@ -46,17 +48,71 @@ LINK_LENGTH = 26
 KEPT = frozenset({"image", "overlay2"})
 
 
-def layer(store: Path) -> Path:
+@dataclass(frozen=True)
+class StoredImage:
     """
-    The directory with the files of the store's one layer.
+    An image in a store.
 
-    Raises HostError if the store does not hold exactly one layer.
+    ``digest`` is its name in the store, ``configuration`` is its OCI image configuration, and
+    ``layers`` are the directories with its files, the uppermost first.
     """
-    layers = contents(store)
-    if len(layers) != 1:
-        msg = f"the image store {store} holds {len(layers)} layers, and should hold one"
+
+    digest: str
+    configuration: Mapping[str, Any]
+    layers: tuple[Path, ...]
+
+
+def stored_image(store: Path, name: str) -> StoredImage:
+    """
+    The image of this name in a store.
+
+    Raises HostError, with the names that there are, if the store does not have it.
+    """
+    names = image_names(store)
+    digest = names.get(full_name(name))
+    if digest is None:
+        known = ", ".join(sorted(names)) or "none"
+        msg = f"there is no image {name!r} among the images of this run, which are: {known}"
         raise HostError(msg)
-    return layers[0]
+    described = store / "image/overlay2/imagedb/content/sha256" / digest.removeprefix("sha256:")
+    configuration = json.loads(described.read_text())
+    chain, layers = "", []
+    for each in configuration["rootfs"]["diff_ids"]:
+        # The name of a layer on top of others; see "Layer ChainID" in the OCI image specification.
+        chain = hashlib.sha256(f"{chain} {each}".encode()).hexdigest() if chain else each
+        chain = chain if chain.startswith("sha256:") else f"sha256:{chain}"
+        place = store / "image/overlay2/layerdb/sha256" / chain.removeprefix("sha256:")
+        layers.append(store / "overlay2" / (place / "cache-id").read_text() / "diff")
+    return StoredImage(digest, configuration, tuple(reversed(layers)))
+
+
+def short_name(layer: Path) -> Path:
+    """
+    The link to a layer by which overlay2 mounts it: a list of them must fit into a page.
+    """
+    return layer.parent.parent / "l" / (layer.parent / "link").read_text()
+
+
+def image_names(store: Path) -> dict[str, str]:
+    """
+    The digest of every image in a store by its names.
+    """
+    file = store / "image/overlay2/repositories.json"
+    if not file.exists():
+        return {}
+    found = json.loads(file.read_text())["Repositories"].values()
+    return {name: digest for names in found for name, digest in names.items()}
+
+
+def full_name(name: str) -> str:
+    """
+    The name of an image as Docker keeps it: without Docker Hub's prefixes, and with a tag.
+    """
+    for prefix in ("docker.io/", "index.docker.io/", "library/"):
+        name = name.removeprefix(prefix)
+    if "@" in name:
+        return name
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def contents(store: Path) -> list[Path]:

@@ -54,7 +54,9 @@ class Mount:
                 lines.append(f"mount -o remount,bind,{self.options} {target}")
         else:
             options = f"-o {shlex.quote(self.options)} " if self.options else ""
-            lines.append(f"mount -t {self.kind} {options}{source} {target}")
+            # The kernel's newer interface takes 256 bytes per option, too few for three layers.
+            older = "LIBMOUNT_FORCE_MOUNT2=always " if self.kind == "overlay" else ""
+            lines.append(f"{older}mount -t {self.kind} {options}{source} {target}")
         return "\n".join(lines)
 
 
@@ -97,6 +99,19 @@ def room(target: str, options: str) -> Mount:
     A file system in memory with the room of a deployment.
     """
     return Mount("tmpfs", "room", target, f"{options},size={ROOM_BYTES}")
+
+
+def copy_on_write(folder: PurePath | str, target: PurePath | str, scratch: PurePath | str) -> str:
+    """
+    The shell script that shows a folder at ``target``; what is changed there goes to ``scratch``.
+    """
+    options = f"lowerdir={folder},upperdir={scratch}/upper,workdir={scratch}/work"
+    return "\n".join(
+        [
+            f"mkdir -p {scratch}/upper {scratch}/work",
+            Mount("overlay", "overlay", str(target), options).command(),
+        ]
+    )
 
 
 def bind(source: PurePath | str, target: str, *, writable: bool = False) -> Mount:

@@ -4,7 +4,6 @@ ApacheBench (ab), the load generator of the published report: a single-threaded 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 TEXT_FILE = "ab.txt"
 PERCENTILES_FILE = "ab-percentiles.csv"
 REQUESTS_FILE = "ab-requests.tsv"
-BODY_FILE = "request-body.json"
+BODY_FILE = "request-body"
 RESPONSE_TIMEOUT_S = 30
 """The default of ``-s``, written out because a stalled response ends the load."""
 
@@ -89,10 +88,16 @@ class ApacheBench:
             command.append("-l")
         command += ["-e", str(directory / PERCENTILES_FILE)]
         command += ["-g", str(directory / REQUESTS_FILE)]
-        if plan.workload.post_json is not None:
+        workload = plan.workload
+        if workload.content is not None:
             body = directory / BODY_FILE
-            body.write_text(json.dumps(plan.workload.post_json))
-            command += ["-p", str(body), "-T", "application/json"]
+            body.write_bytes(workload.content)
+            option = "-u" if workload.verb == "PUT" else "-p"
+            command += [option, str(body), "-T", workload.content_type]
+        elif workload.verb != "GET":
+            command += ["-m", workload.verb]
+        for name, value in workload.headers.items():
+            command += ["-H", f"{name}: {value}"]
         command += ["-n", str(plan.requests), "-c", str(plan.concurrency)]
         return [*command, f"http://{plan.address}{plan.workload.path}"]
 

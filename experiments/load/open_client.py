@@ -262,11 +262,14 @@ def request_of(address: str, workload: Workload) -> bytes:
     """
     The same bytes as ab's request, so that a service cannot tell who asks.
     """
-    body = None if workload.post_json is None else json.dumps(workload.post_json).encode()
-    lines = [f"{'GET' if body is None else 'POST'} {workload.path} HTTP/1.0"]
+    body = workload.content
+    lines = [f"{workload.verb} {workload.path} HTTP/1.0"]
     if body is not None:
-        lines += [f"Content-length: {len(body)}", "Content-type: application/json"]
-    lines += [f"Host: {address}", "User-Agent: ApacheBench/2.3", "Accept: */*"]
+        lines += [f"Content-length: {len(body)}", f"Content-type: {workload.content_type}"]
+    lines += [f"{name}: {value}" for name, value in workload.headers.items()]
+    given = {name.lower() for name in workload.headers}
+    own = {"Host": address, "User-Agent": "ApacheBench/2.3", "Accept": "*/*"}
+    lines += [f"{name}: {value}" for name, value in own.items() if name.lower() not in given]
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 

@@ -7,9 +7,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from experiments.declare.stack import Stack
     from experiments.records.manifest import Environment, MachineRecord, UserlandRecord
+
+
+class Archive(Protocol):
+    """
+    An archive of images that ``docker load`` takes.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """
+        The names of the images, as Docker keeps them.
+        """
+
+    @property
+    def source(self) -> str:
+        """
+        Where it comes from, in words.
+        """
+
+    def identity(self) -> str:
+        """
+        The same for the same images.
+        """
+
+    def place(self, scratch: Path) -> Path:
+        """
+        The archive's path, if need be in ``scratch``.
+        """
 
 
 class Machine(Protocol):
@@ -41,14 +71,32 @@ class Machine(Protocol):
         Copy the records of an earlier session that are still on the machine into the run's folder.
         """
 
+    def survey(self, run: Path, stack: Stack) -> None:
+        """
+        Write what a user's Compose project needs into the run's folder; see ``run.survey``.
+
+        Raises HostError if Compose refuses the project.
+        """
+
+    def fill_store(
+        self, stack: Stack, archives: Sequence[Archive], builds: Mapping[str, str]
+    ) -> str:
+        """
+        Put a stack's images into the cache, unless they are there; the digest of their store.
+
+        ``builds`` maps the images to build to a service that has the ``build`` table.
+        """
+
     def push(self, run: Path) -> None:
         """
         Copy the folder of a planned run to the machine.
         """
 
-    def execute(self, run: Path) -> int:
+    def execute(self, run: Path, stack: Stack | None = None) -> int:
         """
         Execute the plan with streamed output; the exit status, 130 if interrupted.
+
+        ``stack`` is the user's, if the plan is of one.
 
         Raises HostError if the machine is lost.
         """

@@ -4,6 +4,7 @@ The local machine: the sealed lab on this host's kernel.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -18,22 +19,32 @@ from experiments.lab.cached_build import remove_leftovers
 from experiments.lab.cgroups import hierarchies
 from experiments.lab.freezer import check_freezer
 from experiments.lab.lab import Lab
-from experiments.lab.mounts import bind
+from experiments.lab.mounts import Mount, bind
 from experiments.machines.host_packages import TO_BUILD, TO_ENTER, ensure
 from experiments.machines.kernel_modules import load_bridge_netfilter
 from experiments.machines.lock import RunLock
+from experiments.machines.stack_store import STACKS, fill_store
 from experiments.machines.terminal import own_terminal
 from experiments.output import say_in_handler
-from experiments.paths import IMAGE_STORE_IN_LAB, PROJECT, PROJECT_IN_LAB, RUN_IN_LAB
+from experiments.paths import (
+    IMAGE_STORE_IN_LAB,
+    PROJECT,
+    PROJECT_IN_LAB,
+    RUN_IN_LAB,
+    STACK_IN_LAB,
+    STACK_STORE_IN_LAB,
+)
 from experiments.probes.environment import environment
 from experiments.processes import handle_stops, interrupt, stops_handled_by
 from experiments.records.folder import make_folder, unwritable
 from experiments.records.manifest import MachineRecord, UserlandRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
+    from experiments.declare.stack import Stack
+    from experiments.machines import Archive
     from experiments.records.manifest import Environment
 
 PASSED_ON = ("TERM", "NO_COLOR")
@@ -69,6 +80,10 @@ def make_cache(cache: Path) -> None:
         raise HostError(msg) from error
 
 
+def _interrupted_or(status: int, words: str) -> BaseException:
+    return KeyboardInterrupt() if status == INTERRUPTED_STATUS else HostError(words)
+
+
 class LocalMachine:
     """
     This host; see ``experiments.machines.Machine``. Push and pull do nothing.
@@ -76,12 +91,15 @@ class LocalMachine:
 
     name = "local"
 
-    def __init__(self, cache: Path, mirror: str = "") -> None:
+    def __init__(self, cache: Path, mirror: str = "", stack_folder: Path | None = None) -> None:
         """
         ``cache`` contains userlands and notes of labs; ``mirror`` is empty for Debian's default.
+
+        ``stack_folder`` is where a user's Compose project is here, if not where its record says.
         """
         self._cache = cache
         self._mirror = mirror
+        self._stack_folder = stack_folder
 
     def up(self) -> None:
         """
@@ -145,13 +163,42 @@ class LocalMachine:
         Does nothing: a lab ends with its command, and the user may delete the cache.
         """
 
-    def execute(self, run: Path) -> int:
+    def survey(self, run: Path, stack: Stack) -> None:
+        """
+        Let Compose read the project in the lab.
+        """
+        command = ["python3", "-m", "experiments.run.survey"]
+        command += [stack.name, str(stack.folder), *stack.files]
+        mounts = [bind(run.resolve(), RUN_IN_LAB, writable=True), *self._mounts_of(stack)]
+        if status := self.enter(command, mounts):
+            raise _interrupted_or(status, f"the stack {stack.name} cannot be read; see above")
+
+    def fill_store(
+        self, stack: Stack, archives: Sequence[Archive], builds: Mapping[str, str]
+    ) -> str:
+        """
+        Load and build in the lab, once for these archives and this project's files.
+        """
+        here = dataclasses.replace(stack, folder=self._stack_folder or stack.folder)
+        return fill_store(self._cache, here, archives, builds, self.enter)
+
+    def _mounts_of(self, stack: Stack | None) -> list[Mount]:
+        if stack is None:
+            return []
+        mounts = [bind(self._stack_folder or stack.folder, str(STACK_IN_LAB))]
+        if stack.store:
+            store = self._cache / STACKS / stack.store / "store"
+            mounts.append(bind(store, str(STACK_STORE_IN_LAB)))
+        return mounts
+
+    def execute(self, run: Path, stack: Stack | None = None) -> int:
         """
         Execute the plan in the lab.
         """
-        mounts_of_run = bind(run.resolve(), RUN_IN_LAB, writable=True)
+        mounts = [bind(run.resolve(), RUN_IN_LAB, writable=True)]
+        mounts += self._mounts_of(stack)
         command = ["python3", "-m", "experiments.run.runner", RUN_IN_LAB, str(run)]
-        return self.enter(command, [mounts_of_run])
+        return self.enter(command, mounts)
 
     def enter(
         self, command: Sequence[str], mounts: Sequence[Any] = (), *, ask: bool = False

@@ -38,3 +38,7 @@ class VmSettings:
 
 
 VM = VmSettings(**json.loads(SETTINGS_FILE.read_text(encoding="utf-8")))
+
+STACK_IN_VM = "/var/lib/bridgetoll/stack"
+ARCHIVES_IN_VM = "/var/lib/bridgetoll/archives"
+"""Copies in the VM of a user's Compose project, and of its images' archives."""

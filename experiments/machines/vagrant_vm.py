@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from experiments.machines import box, libvirt, vm_runs
 from experiments.machines.host_packages import TO_ENTER, ensure
 from experiments.machines.local import STOPPING
 from experiments.machines.remote import CONNECTION_FAILED, Remote
-from experiments.machines.settings import VM
+from experiments.machines.settings import ARCHIVES_IN_VM, STACK_IN_VM, VM
 from experiments.machines.vagrant_client import VagrantClient
 from experiments.machines.vm_needs import (
     find_or_build_box,
@@ -28,6 +29,7 @@ from experiments.machines.vm_needs import (
     refuse_too_little_memory,
 )
 from experiments.machines.vm_notes import VmNotes
+from experiments.machines.vm_runs import folder
 from experiments.output import say_in_handler
 from experiments.paths import PROJECT
 from experiments.processes import stops_handled_by
@@ -40,7 +42,11 @@ from experiments.records.manifest import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import FrameType
+
+    from experiments.declare.stack import Stack
+    from experiments.machines import Archive
 
 
 KVM, EMULATION = "kvm", "emulation"
@@ -52,6 +58,18 @@ STATE = PROJECT / ".vagrant"
 """Vagrant's folder in the checkout, which also contains this project's notes of the VM."""
 
 PROJECT_IN_VM = "/srv/bridgetoll"
+
+
+FILL_TIMEOUT_S = 3600
+"""For the images of a stack; an emulated VM is slow."""
+
+
+def as_json(stack: Stack) -> str:
+    """
+    What the VM's side needs to know of a stack.
+    """
+    known = {"name": stack.name, "folder": STACK_IN_VM, "files": stack.files, "store": stack.store}
+    return json.dumps({**known, "configuration_sha256": stack.configuration_sha256})
 
 
 class VagrantMachine:
@@ -232,20 +250,48 @@ class VagrantMachine:
         if self._runs.origins().get(run.name) == run.resolve():
             self.pull(run)
 
+    def survey(self, run: Path, stack: Stack) -> None:
+        """
+        Let Compose read a copy of the project in the VM's lab.
+        """
+        self._remote.push(stack.folder, STACK_IN_VM, ("--exclude=.git",))
+        self._runs.push(run)
+        self._remote.output(self._command("survey", folder(run.name), as_json(stack)))
+        self._remote.pull(folder(run.name), run)
+
+    def fill_store(
+        self, stack: Stack, archives: Sequence[Archive], builds: Mapping[str, str]
+    ) -> str:
+        """
+        Copy the archives into the VM, and load and build there.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            inside = Path(scratch, "archives")
+            inside.mkdir()
+            for number, each in enumerate(archives):
+                place = each.place(Path(scratch))
+                (inside / f"{number}.tar").symlink_to(place)
+            self._remote.push(inside, ARCHIVES_IN_VM, ("--copy-links",))
+        task = self._command("fill", as_json(stack), json.dumps(dict(builds)))
+        print("VM: loading and building the stack's images", flush=True)
+        return self._remote.output(task, FILL_TIMEOUT_S).strip()
+
     def push(self, run: Path) -> None:
         """
         Copy the run's folder with its plan into the VM.
         """
         self._runs.push(run)
 
-    def execute(self, run: Path) -> int:
+    def execute(self, run: Path, stack: Stack | None = None) -> int:
         """
         Execute the plan in the VM with streamed output; its exit status.
 
         A signal that would end this process closes the standard input of the VM's side, which then
         stops in an orderly way. Raises HostError if the connection is lost.
         """
-        command = self._remote.command(self._command("execute", vm_runs.folder(run.name)))
+        known = [as_json(stack)] if stack else []
+        inside = self._command("execute", folder(run.name), *known)
+        command = self._remote.command(inside)
         stop = False
         # In its own process group, or Ctrl-C on a terminal would end ssh.
         with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:

@@ -4,6 +4,7 @@ The plan of a run: a manifest made from the options, before anything is measured
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from experiments.declare.profiles import (
     WIDER,
 )
 from experiments.declare.reading import VARIANTS_FILE, load_variants
+from experiments.declare.stack import STACK_VARIANTS_FILE, stack_of
 from experiments.declare.variants import (
     CONTROL,
     PUBLISHED,
@@ -26,8 +28,8 @@ from experiments.declare.variants import (
     focal_pairs,
     with_control,
 )
-from experiments.declare.workloads import choose_workload
 from experiments.errors import UsageError
+from experiments.plan.requests import workloads_of
 from experiments.records.manifest import (
     RATE_WANTED,
     ROUNDS_WANTED,
@@ -44,14 +46,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.declare.variants import Comparison, Variant
+    from experiments.declare.workloads import Workload
 
 PRODUCTS = "products"
 """The workload in which the gateway calls product services."""
 
 
-def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manifest:
+def draft_manifest(
+    options: argparse.Namespace, source: Source | None, workload: Workload | None = None
+) -> Manifest:
     """
     The manifest of a run that has not begun; ``source`` is the state of the checkout.
+
+    Without a ``workload`` it has the first one that the options ask for.
 
     Raises UsageError for unknown variants and workloads.
     """
@@ -68,7 +75,7 @@ def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manife
         if name not in names:
             msg = f"--agreement {name}: not a variant of this run; its variants: {', '.join(names)}"
             raise UsageError(msg)
-    workload = choose_workload(options.workload)
+    workload = workload or workloads_of(options)[0]
     refuse_calls(declared.choose(options.variants or []), workload.name)
     profile = PROFILES[options.profile]
     now = time.time()
@@ -137,7 +144,13 @@ def draft_manifest(options: argparse.Namespace, source: Source | None) -> Manife
         allowed=options.allow or [],
         allow_privileged=options.allow_privileged,
         probes=options.probes,
-        variants_file=str(options.variants_file) if options.variants_file != VARIANTS_FILE else "",
+        variants_file=str(options.variants_file)
+        if options.variants_file not in {VARIANTS_FILE, STACK_VARIANTS_FILE}
+        else "",
+        stack=dataclasses.replace(stack_of(options.stack), images_from=options.images_from)
+        if options.stack
+        else None,
+        url=workload.url if options.stack else None,
         machine=MachineRecord(),
         userland=UserlandRecord(),
         git=source,

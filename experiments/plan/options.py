@@ -23,6 +23,7 @@ from experiments.declare.profiles import (
     WIDER,
 )
 from experiments.declare.reading import VARIANTS_FILE, load_variants
+from experiments.declare.stack import FOLDER, IMAGES_FROM, STACK_VARIANTS_FILE, stack_of
 from experiments.errors import UsageError
 from experiments.paths import PROJECT
 from experiments.records.manifest import MARGIN, PROBES
@@ -42,6 +43,9 @@ examples:
   nox -s netns docker -- --workload fixed      the network path without an application
   nox -s latency                               latency in an open loop, 35 minutes
   nox -s calibrate                             recovery of injected costs, 15 minutes
+  nox -s sweep                                 the cost against the time of a request, 45 minutes
+  nox -s netns docker -- --stack compose.yaml --url http://web:8000/
+                                               your own services, from their Compose file
   nox -s measure -- --variants netns,docker    only these two variants
   nox -s measure -- --resume                   continue the newest run that did not end
   nox -s report                                rewrite the report of the latest run
@@ -56,6 +60,46 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         msg = f"{message}; `nox -s {self.prog.split()[-1]} -- --help` explains the options"
         raise UsageError(msg)
+
+
+class _OfStack(argparse.Action):
+    """
+    A stack of the user's has variants of its own, unless the user names a file of them.
+    """
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 - as argparse has it
+        _option: str | None = None,
+    ) -> None:
+        """
+        Raises UsageError if there is no such file.
+        """
+        stack = stack_of(values)
+        namespace.stack = stack.folder / stack.files[0]
+        if namespace.variants_file == VARIANTS_FILE:
+            namespace.variants_file = STACK_VARIANTS_FILE
+
+
+class _Each(argparse.Action):
+    """
+    An option that may be given several times, whatever its default.
+    """
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        _option: str | None = None,
+    ) -> None:
+        """
+        Add a value to a new list.
+        """
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*(before if isinstance(before, list) else []), values])
 
 
 def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
@@ -133,6 +177,30 @@ def measure_parser(session: str = "measure") -> argparse.ArgumentParser:
         metavar="NAME",
         help="products (as published), orders, or fixed; experiments/declare/workloads.toml "
         "describes them. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--stack",
+        type=Path,
+        action=_OfStack,
+        metavar="FILE",
+        help="measure the stack of this Compose file, as it is. Images come from archives of "
+        "`docker save` in the folder images/ beside it, or are built without a network",
+    )
+    parser.add_argument(
+        "--images-from",
+        choices=IMAGES_FROM,
+        default=FOLDER,
+        help="where images of the --stack come from, if they are not built: archives of `docker "
+        "save` and OCI layouts in the folder images/ beside the Compose file; with host, then also "
+        "this host's own Docker, which is only read. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--url",
+        action=_Each,
+        metavar="URL",
+        help="what to load of the --stack: http://SERVICE:PORT/path, with the name of a service "
+        "and its own port. Several make a run each. Default: all requests of bridgetoll.toml "
+        "beside the Compose file, which has methods, bodies and expected answers",
     )
     parser.add_argument(
         "--variants",

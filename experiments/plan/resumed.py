@@ -8,6 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from experiments.declare.reading import VARIANTS_FILE, load_variants
+from experiments.declare.stack import FOLDER, STACK_VARIANTS_FILE
 from experiments.declare.workloads import choose_workload
 from experiments.errors import UsageError
 from experiments.records.manifest import RATE_WANTED, ROUNDS_WANTED
@@ -39,6 +40,9 @@ PLANNED: dict[str, Callable[[Manifest], Any]] = {
     "seed": lambda plan: plan.seed,
     "machine": lambda plan: plan.machine.name,
     "workload": lambda plan: plan.workload.name,
+    "stack": lambda plan: plan.stack and plan.stack.folder / plan.stack.files[0],
+    "images_from": lambda plan: plan.stack.images_from if plan.stack else FOLDER,
+    "url": lambda plan: [plan.url],
     "requests": lambda plan: (
         plan.pilot.requests_asked if plan.pilot.wanted == ROUNDS_WANTED else plan.requests
     ),
@@ -141,8 +145,11 @@ def altered_declarations(plan: Manifest) -> Iterator[str]:
     What the project declares today in another way than the plan, which stands all the same.
     """
     if not plan.variants_file:
-        for words in altered_variants(VARIANTS_FILE, plan):
-            yield f"{VARIANTS_FILE.name}: {words}"
+        own = STACK_VARIANTS_FILE if plan.stack else VARIANTS_FILE
+        for words in altered_variants(own, plan):
+            yield f"{own.name}: {words}"
+    if plan.stack:
+        return
     try:
         same = choose_workload(plan.workload.name) == plan.workload
     except UsageError:

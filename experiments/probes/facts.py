@@ -41,16 +41,19 @@ SERVICE_SYSCTLS = (
 """Settings of a service's network namespace that can affect the results."""
 
 
-def facts_of(deployment: Deployment, answer: Answer) -> Facts:
+def facts_of(deployment: Deployment, answer: Answer, *, own: bool = True) -> Facts:
     """
     The facts about the answer, the services and the helper processes.
 
-    Raises ProofError if a process cannot be read as a whole.
+    Of services that are not the project's ``own``, the environment and the command line have
+    digests in place of values, which may be secrets. Raises ProofError if a process cannot be read
+    as a whole.
     """
     services = {}
     for name, part in deployment.services().items():
         try:
-            services[name] = service_facts(part)
+            found = service_facts(part)
+            services[name] = found if own else without_secrets(found)
         except (OSError, LookupError, StopIteration) as error:
             # What is read of a process that is just ending may be cut off anywhere.
             msg = f"cannot read the facts about service {name}: {error!r}"
@@ -64,6 +67,25 @@ def facts_of(deployment: Deployment, answer: Answer) -> Facts:
             raise ProofError(msg)
     kinds = sorted({part_of(name) for name in deployment.helpers()})
     return Facts(answer, kinds, services)
+
+
+def without_secrets(facts: ServiceFacts) -> ServiceFacts:
+    """
+    The facts about a service with digests of values and arguments; the program keeps its name.
+    """
+    program, *arguments = facts.command or [""]
+    return structs.replace(
+        facts,
+        environment={name: masked(value) for name, value in facts.environment.items()},
+        command=[program, *map(masked, arguments)] if facts.command else [],
+    )
+
+
+def masked(value: str) -> str:
+    """
+    The digest of a value.
+    """
+    return f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
 
 
 def service_facts(part: Part) -> ServiceFacts:

@@ -15,7 +15,7 @@ from experiments.probes.cpu import proxy_processes, running_s
 from experiments.records.trials import PathCounters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from experiments.deployments import Deployment
 
@@ -27,6 +27,9 @@ The CPU time that idle docker-proxies may take: in seconds, or as a share of the
 
 They wake up briefly at every thaw. A working docker-proxy takes tens of per cent of the time.
 """
+
+UNUSED_BRIDGE = "docker0"
+"""Docker's default bridge, which no network of a Compose project uses."""
 
 PACKETS_PER_CALL = 7
 """
@@ -103,7 +106,7 @@ def check_path(
     levels: Mapping[str, str],
     grown: PathCounters,
     requests: int,
-    services: int = 1,
+    services: int | None = 1,
     seconds: float = 0.0,
     *,
     bad: int = 0,
@@ -112,7 +115,8 @@ def check_path(
     Compare the growth of the counters during loads with the path that the levels imply.
 
     ``requests`` were completed in ``seconds`` under load, each on a separate connection;
-    ``services`` is the number of services, all of which every request passes. Raises ProofError
+    ``services`` is the number of services, all of which every request passes. None is a stack of
+    which nothing is known but that every request passes one of them. Raises ProofError
     with every counter that does not match. If ``bad`` of the answers were no good ones, they are
     the first cause, and a WrongAnswerError is raised: an entry service may answer by itself what
     it should ask others.
@@ -137,7 +141,7 @@ def expectations(
     levels: Mapping[str, str],
     grown: PathCounters,
     requests: int,
-    services: int,
+    services: int | None,
     seconds: float = 0.0,
 ) -> list[Expectation]:
     """
@@ -155,13 +159,8 @@ def expectations(
     def none(what: str, count: float) -> None:
         found.append((what, count, "0", count == 0))
 
-    found += _of_links(grown, used_links(levels, grown.kinds), network, requests)
-    if network in {"bridge", "tiers"}:
-        ports = [name for name, kind in grown.kinds.items() if kind == "veth" and name != UPLINK]
-        found.append(("ports of services", len(ports), str(services), len(ports) == services))
-        for name in ports:
-            many(f"packets on the port {name}", grown.links.get(name, 0))
-    if network == "tiers" and services > 1:
+    found += _of_ports(grown, levels, services, requests)
+    if network == "tiers" and services != 1:
         many("packets routed between the tiers", grown.forwarded)
     if network == "veth":
         none("bridges", sum(kind == "bridge" for kind in grown.kinds.values()))
@@ -180,8 +179,42 @@ def expectations(
     ]
 
 
+def _of_ports(
+    grown: PathCounters, levels: Mapping[str, str], services: int | None, requests: int
+) -> list[Expectation]:
+    """
+    Of the links in the host's namespace: those that all requests use, and services' own ends.
+    """
+    network, used = levels["network"], used_links(levels, grown.kinds)
+    ports = {
+        name: grown.links.get(name, 0)
+        for name, kind in grown.kinds.items()
+        if kind == "veth" and name != UPLINK
+    }
+    if services is None:
+        bridges = {name for name, kind in grown.kinds.items() if kind == "bridge"}
+        found = _of_links(grown, used - bridges, network, requests, bridges - {UNUSED_BRIDGE})
+        ports = {"the busiest port": max(ports.values(), default=0)}
+    else:
+        found = _of_links(grown, used, network, requests)
+        if network in {"bridge", "tiers"}:
+            number = len(ports)
+            found.append(("ports of services", number, str(services), number == services))
+    if network not in {"bridge", "tiers"}:
+        return found
+    wanted = f"at least {requests}"
+    return found + [
+        (f"packets on the port {name}", count, wanted, count >= requests)
+        for name, count in ports.items()
+    ]
+
+
 def _of_links(
-    grown: PathCounters, used: set[str], network: str, requests: int
+    grown: PathCounters,
+    used: set[str],
+    network: str,
+    requests: int,
+    open_to_use: Collection[str] = (),
 ) -> list[Expectation]:
     found: list[Expectation] = []
     for name in sorted(used | grown.links.keys()):
@@ -190,7 +223,7 @@ def _of_links(
         what = f"packets on {name} ({kind})"
         if name in used:
             found.append((what, packets, f"at least {requests}", packets >= requests))
-        elif not of_services(name, kind, network):
+        elif name not in open_to_use and not of_services(name, kind, network):
             stray = packets <= STRAY_PACKETS
             found.append((what, packets, f"at most {STRAY_PACKETS}", stray))
     return found
@@ -258,7 +291,7 @@ def used_links(levels: Mapping[str, str], kinds: Mapping[str, str]) -> set[str]:
     if network == "tiers":
         used.add("frontend")
     if network == "bridge":
-        used |= {name for name, kind in kinds.items() if kind == "bridge" and name != "docker0"}
+        used |= {name for name, kind in kinds.items() if kind == "bridge" and name != UNUSED_BRIDGE}
     return used
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import socket
 import threading
 import time
@@ -21,7 +20,7 @@ from experiments.errors import NoAnswerError, TooSlowError, WrongAnswerError
 from experiments.records.trials import Answer, Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from experiments.declare.workloads import Workload
 
@@ -33,20 +32,32 @@ ANSWERS = 4
 """Answers to check: with round-robin over two backends, two from each."""
 
 
+PATIENCE_S = 30.0
+"""The time in which a service without a health check, or one behind it, begins to answer."""
+
+RETRY_S = 0.02
+NOT_YET = (502, 503, 504)
+"""Answers of a gateway whose own services do not answer."""
+
+
 def check_answers(
-    network_namespace_path: str, address: str, workload: Workload
+    network_namespace_path: str,
+    address: str,
+    workload: Workload,
+    may_begin: Callable[[], bool] = lambda: False,
 ) -> tuple[Check, float]:
     """
     Send a few requests and compare the answers with the workload's expectation.
 
-    Returns the check, and the time of the first answer on the monotonic clock. Raises
-    WrongAnswerError with the answer if it is not as expected, and TooSlowError or NoAnswerError if
-    there is none.
+    A service that does not answer yet is asked again for half a minute, as long as it
+    ``may_begin`` to. Returns the check, and the time of the first answer on the monotonic clock.
+    Raises WrongAnswerError with the answer if it is not as expected, and TooSlowError or
+    NoAnswerError if there is none.
     """
     # In a thread, which can join a network namespace without the rest of the process.
     with ThreadPoolExecutor(max_workers=1) as executor:
         executor.submit(netns.setns, network_namespace_path, flags=0, fork=False).result()
-        answers = [executor.submit(_ask, address, workload).result()]
+        answers = [executor.submit(_ask_patiently, address, workload, may_begin).result()]
         answered_at = time.monotonic()
         answers += [executor.submit(_ask, address, workload).result() for _ in range(ANSWERS - 1)]
     for status, body, _ in answers:
@@ -57,6 +68,22 @@ def check_answers(
     return Check(address, len(answers), server, last), answered_at
 
 
+def _ask_patiently(
+    address: str, workload: Workload, may_begin: Callable[[], bool]
+) -> tuple[int, bytes, str]:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            answer = _ask(address, workload)
+        except NoAnswerError:
+            if time.monotonic() >= deadline or not may_begin():
+                raise
+        else:
+            if answer[0] not in NOT_YET or time.monotonic() >= deadline or not may_begin():
+                return answer
+        time.sleep(RETRY_S)
+
+
 def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:
     where = f"http://{address}{workload.path}"
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
@@ -64,12 +91,10 @@ def _ask(address: str, workload: Workload) -> tuple[int, bytes, str]:
     try:
         connection.connect()
         with _closing_in_time(connection.sock, late):
-            if workload.post_json is None:
-                connection.request("GET", workload.path)
-            else:
-                body = json.dumps(workload.post_json)
-                headers = {"Content-Type": "application/json"}
-                connection.request("POST", workload.path, body, headers)
+            headers = dict(workload.headers)
+            if workload.content is not None:
+                headers["Content-Type"] = workload.content_type
+            connection.request(workload.verb, workload.path, workload.content, headers)
             # It takes the connection over where the server closes after its answer.
             with connection.getresponse() as answer:
                 content = answer.read(MOST_BYTES)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 # The loader looks the types up at run time.
+from experiments.declare.stack import Stack  # noqa: TC001
 from experiments.declare.variants import Comparison, Ladder, Search, Target, Variant, Whole  # noqa: TC001
 from experiments.declare.workloads import Workload  # noqa: TC001
 from experiments.errors import ResultsError
@@ -302,6 +303,8 @@ class Manifest:
     answers of different lengths do not count as failed. ``variants_file`` is the name of the
     variants file in the run, or empty for the project's own variants. ``git`` is None outside a
     repository, and ``code_sha256`` is the digest of the code that measures (see ``code_digest``);
+    ``stack`` is the user's Compose project, or None for the project's own stack, and ``url`` is
+    what is loaded of it.
     ``network_state`` maps variants to their networks. ``sessions`` has more than one entry if the
     run was resumed; older runs have none.
     """
@@ -354,6 +357,8 @@ class Manifest:
     note: str = ""
     code_sha256: str = ""
     sessions: list[Session] = field(default_factory=list)
+    stack: Stack | None = None
+    url: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     def variant(self, name: str) -> Variant:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from pyroute2 import netns
 
-from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
 from experiments.errors import LoadError
 from experiments.paths import SERVICES
 from experiments.records.files import ARTEFACT_TRIALS
@@ -91,7 +90,8 @@ class LengthArtefact:
 
     def _load(self, trial: Trial) -> None:
         entry = trial.variant.levels["entry"]
-        address = trial.deployment.address(ENTRY_SERVICE, ENTRY_PORT, entry)
+        workload = trial.conditions.workload
+        address = trial.deployment.address(workload.entry_service, workload.entry_port, entry)
         services = trial.deployment.services()
         plan = trial.conditions.load_plan(address, trial.conditions.requests)
         with ThreadPoolExecutor(max_workers=2) as executor:

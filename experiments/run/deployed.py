@@ -9,10 +9,11 @@ import shutil
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.commands import last_lines, tail
-from experiments.declare.workloads import ENTRY_PORT, ENTRY_SERVICE
+from experiments.deployments import ended as ending
 from experiments.deployments.container import ContainerDeployment
 from experiments.deployments.ended import EndedProcess, ended_error
 from experiments.deployments.process import ProcessDeployment
@@ -51,7 +52,6 @@ from experiments.run.faults import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from experiments.declare.variants import Variant
     from experiments.deployments import Deployment, Part
@@ -215,7 +215,7 @@ class Deployed:
 
     @property
     def _when(self) -> str:
-        return "under load" if self.phase in LOADED else "after it was up"
+        return ending.LOADED if self.phase in LOADED else "after it was up"
 
     def _first_cause(self, wait_s: float = 0.0) -> BridgetollError | None:
         """
@@ -318,9 +318,19 @@ class Deployed:
         Check the answer, the placement on CPUs, and the facts.
         """
         conditions, levels, site = self.conditions, self.variant.levels, self.identity.site
-        address = self.deployment.address(ENTRY_SERVICE, ENTRY_PORT, levels["entry"])
+        workload = conditions.workload
+        address = self.deployment.address(
+            workload.entry_service, workload.entry_port, levels["entry"]
+        )
         namespace = self.client.network_namespace_path
-        check, answered_at = check_answers(namespace, address, conditions.workload)
+        own = self.identity.project.is_own
+        pids = [part.first_process for part in self.deployment.services().values()]
+
+        def may_begin() -> bool:
+            # The project's own services answer when they are healthy; others may have no check.
+            return not own and all(Path(f"/proc/{pid}").exists() for pid in pids)
+
+        check, answered_at = check_answers(namespace, address, workload, may_begin)
         self.fields["first_answer_s"] = answered_at - self.deployment.started_at
         if site.group.bind(conditions.placement.stack):
             cpus = conditions.placement.stack
@@ -334,9 +344,9 @@ class Deployed:
         self._address = address
         self.freezer = Freezer(site.group)
         if self.probed:
-            facts = facts_of(self.deployment, check.answer)
+            facts = facts_of(self.deployment, check.answer, own=own)
             self.fields["facts"] = facts
-            prove_levels(self.variant, facts)
+            prove_levels(self.variant, facts, own=own)
         if self._wants_state:
             self.state = network_state(f"/run/netns/{site.network_namespace}")
         self.refuse_changes()

@@ -77,7 +77,7 @@ class Runner:
             )
             for each in self.manifest.variants
         }
-        self.stage = Stage(run, self.manifest.workload, stop, self._show)
+        self.stage = Stage(run, self.manifest.workload, stop, self._show, self.manifest.stack)
         # What earlier sessions left unfinished was set aside before.
         self.earlier: list[TrialRecord] = read_trials(run)
         self.failures = Failures(self.earlier)
@@ -155,6 +155,8 @@ class Runner:
             self.progress.begin(begun, parts)
             for part, names in enumerate(parts, start=1):
                 self._part(begun, part, names)
+            if begun == 1 and self.manifest.stack is not None:
+                self._refuse_what_never_runs(self.manifest.stack.name)
             self._set_aside()
             self._agreement(begun)
             # The C library keeps what was freed; over hundreds of blocks that adds up.
@@ -162,6 +164,19 @@ class Runner:
             self.progress.ended()
             self.progress.interim(begun, self.plan.comparisons)
         self._end("one block is enough" if begun == 1 else f"{begun} blocks are enough")
+
+    def _refuse_what_never_runs(self, stack: str) -> None:
+        """
+        Raise DeployError if no variant came up: that is the stack's fault, and not chance.
+        """
+        trials = read_trials(self.run)
+        if all(trial.load is None for trial in trials):
+            last = trials[-1]
+            msg = (
+                f"no variant of the stack {stack} could be measured, so the run ends; the trial of "
+                f"{last.variant}: {last.error}"
+            )
+            raise DeployError(msg)
 
     def _part(self, number: int, part: int, names: list[str]) -> None:
         """

@@ -25,7 +25,7 @@ from experiments.lab.network import NetworkNamespace
 from experiments.lab.placement import choose_placement
 from experiments.load.ab import ApacheBench
 from experiments.load.sampled import Sampled
-from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES
+from experiments.paths import IMAGE_STORE_IN_LAB, SERVICES, STACK_IN_LAB, STACK_STORE_IN_LAB
 from experiments.plan.order import orders_of
 from experiments.probes.parity import Parity
 from experiments.probes.residue import check_residue, snapshot
@@ -41,6 +41,7 @@ from experiments.run.trial import Trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from experiments.declare.stack import Stack
     from experiments.declare.variants import Variant
     from experiments.declare.workloads import Workload
     from experiments.load import LoadGenerator
@@ -72,12 +73,16 @@ class Stage:
         workload: Workload,
         stop: StopRequest,
         show: Callable[[str], None],
+        stack: Stack | None = None,
     ) -> None:
         """
         ``show`` gets the current phase in words; nothing is done yet.
         """
         self.run = run
         self.workload = workload
+        self.stack = stack
+        own = stack is None or not stack.store
+        self.image_store = IMAGE_STORE_IN_LAB if own else STACK_STORE_IN_LAB
         self.stop = stop
         self.show = show
         self.load: LoadGenerator = Sampled(ApacheBench())
@@ -125,7 +130,7 @@ class Stage:
             pinned=pinned,
             groups=self.groups,
             load=self.load,
-            parity=Parity(manifest.allowed),
+            parity=Parity(manifest.allowed, own=self.stack is None),
             probing=PROBES[manifest.probes],
             seed=manifest.seed,
             at_once=frozenset(manifest.at_once),
@@ -181,9 +186,13 @@ class Stage:
         The Compose project of a variant; read once per variant.
         """
         if variant.name not in self._projects:
-            self._projects[variant.name] = resolve(
-                variant.compose_files(SERVICES), self.workload.services, variant.variables()
+            files = (
+                variant.compose_files(SERVICES)
+                if self.stack is None
+                else self.stack.compose_files(variant, STACK_IN_LAB, self.run)
             )
+            variables = variant.variables() | (self.stack.variables if self.stack else {})
+            self._projects[variant.name] = resolve(files, self.workload.services, variables)
         return self._projects[variant.name]
 
     def privileges(self) -> list[str]:
@@ -295,7 +304,8 @@ class Stage:
         It makes the kernel load modules, which is then no trial's residue; and it gives the OCI
         specification for variants that imitate a container.
         """
-        site = self.site(0)
+        # Any image will do for the specification, and the userland's has what it runs.
+        site = replace(self.site(0), image_store=IMAGE_STORE_IN_LAB)
         site.directory.mkdir(parents=True)
         site.group.create()
         try:
@@ -315,7 +325,7 @@ class Stage:
             directory=SCRATCH / f"trial-{number}",
             network_namespace=f"host-{number}",
             group=ControlGroup(f"stack-{number}", self.hierarchies),
-            image_store=IMAGE_STORE_IN_LAB,
+            image_store=self.image_store,
             docker_spec=self._docker_spec,
             processors=len(self.placement.stack),
         )

@@ -45,6 +45,7 @@ from experiments.declare.workloads import WORKLOADS_FILE, Workload, load_workloa
 from experiments.declare.writing import variants_toml
 from experiments.deployments.compose import ComposeProject, config_of, networks
 from experiments.deployments.compose_services import services
+from experiments.deployments.images import Image
 from experiments.deployments.topology import instances
 from experiments.errors import BridgetollError
 from experiments.load.ab import REQUESTS_FILE, ApacheBench
@@ -438,7 +439,7 @@ def read_compose(data: bytes, _: Path) -> None:
     """
     config = config_of(data.decode(errors="replace"), "compose.yaml")
     project = ComposeProject((), (), config)
-    instances(services(project), networks(project), "host")
+    instances(services(project, lambda _: Image(())), networks(project), "host")
 
 
 # --- what a tool or a service prints ---

@@ -5,6 +5,7 @@ Real deployments of the real stack, in raw namespaces and by Docker Compose.
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import time
 from contextlib import ExitStack
@@ -150,6 +151,50 @@ def test_the_published_tiers_are_three_routed_bridges(site: Site) -> None:
         bridges = {line.split()[0] for line in state.links if not line.startswith(("veth", "lo"))}
         assert bridges == {"frontend", "backend", "database"}
         assert "/proc/sys/net/ipv4/ip_forward:1" in state.sysctls
+
+
+LOOKED_UP_WITHIN_S = 3
+"""Far below the five seconds after which a resolver asks again."""
+
+LOOK_UP = """
+import socket, time
+began = time.monotonic()
+try:
+    socket.getaddrinfo("outside.example", 80)
+except socket.gaierror:
+    pass
+print("looked up in", round(time.monotonic() - began, 3), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"),
+    [
+        ("docker-as-published", {}),
+        ("docker", {}),
+        ("netns", {}),
+        ("netns", {"confinement": "capabilities"}),
+    ],
+)
+def test_a_name_outside_of_the_project_fails_at_once(
+    variant: str, changes: dict[str, str], site: Site
+) -> None:
+    """
+    The lab has no way out, and nobody waits for an answer that cannot come.
+    """
+    command = json.dumps(["python3", "-c", LOOK_UP])
+    keys = f"command: !override {command}, healthcheck: {{test: [CMD, 'true']}}"
+    overlay = write(site, f"services: {{product-1: {{{keys}}}}}")
+    levels = VARIANTS[variant].levels | changes
+    files = [*VARIANTS[variant].compose_files(SERVICES), overlay]
+    made = resolve(files, ["product-1"], VARIANTS[variant].variables())
+    with DEPLOYMENT_CLASSES[levels["runtime"]](made, site, levels) as deployment:
+        deadline = time.monotonic() + 60
+        while "looked up in" not in (said := "".join(deployment.logs(10).values())):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+    assert float(said.split()[-1]) < LOOKED_UP_WITHIN_S
 
 
 def test_the_published_port_is_served_by_docker_proxy(site: Site) -> None:

@@ -21,7 +21,8 @@ from experiments.declare.reading import load_variants
 from experiments.deployments.compose import resolve
 from experiments.deployments.privileges import refuse_privileges
 from experiments.errors import ComposeError
-from experiments.lab.docker_layout import layer
+from experiments.lab.docker_layout import stored_image
+from experiments.lab.image import IMAGE
 from experiments.lab.mounts import Mount, mount
 from experiments.paths import IMAGE_STORE_IN_LAB, RUN_IN_LAB, SERVICES
 from experiments.run.deployed import DEPLOYMENT_CLASSES
@@ -36,6 +37,7 @@ VARIANTS = load_variants().variants
 CONFINEMENTS = FACTORS["confinement"].levels
 PROGRAM = Path(stranger.__file__).parent
 TIMEOUT_S = 120
+(USERLAND,) = stored_image(IMAGE_STORE_IN_LAB, IMAGE).layers
 
 IPC_CREAT, IPC_RMID = 0o1000, 0
 
@@ -119,7 +121,7 @@ def marks() -> list[str]:
     """
     Marks of the stranger where the lab or another trial would see them.
     """
-    places = [*stranger.PLACES, *(f"{layer(IMAGE_STORE_IN_LAB)}{each}" for each in stranger.PLACES)]
+    places = [*stranger.PLACES, *(f"{USERLAND}{each}" for each in stranger.PLACES)]
     return [place for place in places if Path(place, stranger.MARK).exists()]
 
 

@@ -6,17 +6,29 @@ from __future__ import annotations
 
 import copy
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from experiments.deployments import compose
+from experiments.commands import Ended
+from experiments.deployments import compose, compose_services
 from experiments.deployments.compose import ComposeProject, networks
-from experiments.deployments.compose_services import seconds, services
+from experiments.deployments.compose_services import Service, Volume, seconds
 from experiments.deployments.container import started_once, starting_s
-from experiments.deployments.topology import instances
+from experiments.deployments.images import Image
+from experiments.deployments.topology import hosts_of, instances
 from experiments.errors import ComposeError
 from tests.unit.samples import COMPOSE
+
+USERLAND = Image((Path("/layer"),))
+
+
+def services(wanted: ComposeProject, image: Image = USERLAND) -> dict[str, Service]:
+    """
+    The services of a project, all of one image.
+    """
+    return compose_services.services(wanted, lambda _: image)
 
 
 def project(**changes: Any) -> ComposeProject:  # noqa: ANN401 - JSON holds anything
@@ -93,32 +105,25 @@ def test_replicas_cannot_share_a_fixed_address() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("ports", [{"published": "80"}], r"services\.web\.ports: raw namespaces cannot honour"),
-        ("cap_add", ["NET_ADMIN"], r"services\.web\.cap_add"),
+        ("future", [1], r"services\.web\.future is refused \(.*\): raw namespaces do not know it"),
+        ("devices", ["/dev/kvm"], r"services\.web\.devices is refused .*\['/dev/kvm'\]"),
+        ("secrets", [{"source": "a"}], r"secrets\.a\.file: .*; only a file of the project"),
+        ("security_opt", ["seccomp=unconfined"], r"security_opt: .* only no-new-privileges"),
+        ("extra_hosts", ["db=host-gateway"], r"extra_hosts: .*'db=host-gateway'; a name and an ad"),
         ("network_mode", "none", r"services\.web\.network_mode: .*'none'; only host"),
         ("privileged", True, r"services\.web\.privileged"),
-        (
-            "image",
-            "nginx",
-            r"services\.web\.image: .*'nginx'; the only image is bridgetoll/userland",
-        ),
         ("command", None, r"services\.web has no command"),
         ("networks", {}, r"services\.web has no network"),
-        ("networks", {"stack": {"aliases": ["a"]}}, r"networks\.stack\.aliases"),
+        ("networks", {"stack": {"gw_priority": 1}}, r"networks\.stack\.gw_priority"),
         ("deploy", {"mode": "global"}, r"services\.web\.deploy\.mode"),
-        ("deploy", {"resources": {"reservations": {"cpus": 1}}}, r"resources\.reservations"),
+        ("deploy", {"resources": {"reservations": {"devices": [1]}}}, r"reservations\.devices"),
         ("deploy", {"resources": {"limits": {"devices": [1]}}}, r"resources\.limits\.devices"),
         (
             "depends_on",
-            {"store": {"condition": "service_completed_successfully"}},
-            r"depends_on\.store\.condition",
+            {"store": {"condition": "service_gone"}},
+            r"depends_on\.store\.condition: .*; only service_started, service_healthy, service_com",
         ),
-        (
-            "volumes",
-            [{"type": "bind", "source": "/a", "target": "/b"}],
-            r"services\.web\.volumes: .*'/a:/b'; .* at the same path",
-        ),
-        ("volumes", [{"type": "volume", "source": "a", "target": "/b"}], r"web\.volumes"),
+        ("volumes", [{"type": "npipe", "target": "/b"}], r"web\.volumes: .*the type 'npipe'"),
         (
             "healthcheck",
             {"test": ["CMD", "true"], "interval": "30s"},
@@ -162,20 +167,195 @@ def test_more_replicas_than_addresses_are_refused() -> None:
         instances(services(small), networks(small), "host")
 
 
-def test_a_top_level_key_that_cannot_be_honoured_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("models", {"a": {"model": "a"}}, "models: raw namespaces cannot honour this key"),
+        ("volumes", {"data": {"driver": "nfs"}}, r"volumes\.data\.driver: .*'nfs'; only local"),
+        ("volumes", {"data": {"driver_opts": {"type": "nfs"}}}, r"volumes\.data\.driver_opts"),
+    ],
+)
+def test_a_top_level_key_that_cannot_be_honoured_is_refused(
+    key: str, value: object, message: str
+) -> None:
     """
-    Named volumes, secrets and configurations have no place in raw namespaces.
+    Such as volumes of other drivers.
     """
-    config = {**COMPOSE, "volumes": {"data": {}}}
-    with pytest.raises(ComposeError, match="volumes: raw namespaces cannot honour this key"):
-        services(ComposeProject((), (), config))
+    with pytest.raises(ComposeError, match=message):
+        services(ComposeProject((), (), {**COMPOSE, key: value}))
+
+
+IMAGE = Image(
+    layers=(Path("/upper"), Path("/lower")),
+    entrypoint=("entry",),
+    command=("default",),
+    environment={"PATH": "/image", "PORT": "8080"},
+    user="www-data",
+    working_dir="/app",
+    volumes=("/data", "/cache"),
+    healthcheck={"test": ["CMD", "ok"], "interval": "3600000000000ns"},
+)
+
+
+def test_what_the_file_does_not_say_the_image_says() -> None:
+    """
+    Program, environment, user, folder, volumes, health check.
+    """
+    bare = project(command=None, working_dir=None, user=None, healthcheck=None, volumes=None)
+    web = services(bare, IMAGE)["web"]
+    assert web.command == ("entry", "default")
+    assert web.environment == {"PATH": "/image", "PORT": "80", "EMPTY": ""}
+    assert (web.user, web.working_dir) == ("www-data", "/app")
+    new = Volume("", read_only=False, is_new=True)
+    assert web.volumes == {"/data": new, "/cache": new}
+    assert web.healthcheck is not None
+    assert (web.healthcheck.command, web.healthcheck.interval_s) == (("ok",), 3600)
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({"command": None}, ("entry", "default")),
+        ({"command": ["own"]}, ("entry", "own")),
+        ({"command": None, "entrypoint": ["other"]}, ("other",)),
+        ({"command": ["own"], "entrypoint": ["other"]}, ("other", "own")),
+        ({"command": ["own"], "entrypoint": []}, ("own",)),
+    ],
+)
+def test_another_entry_point_has_no_default_arguments(
+    changes: dict[str, Any], command: tuple[str, ...]
+) -> None:
+    """
+    As with Docker.
+    """
+    assert services(project(**changes), IMAGE)["web"].command == command
+
+
+def test_volumes_are_files_of_the_project_new_folders_or_in_memory() -> None:
+    """
+    In the place of what the image has there.
+    """
+    volumes = [
+        {"type": "bind", "source": "/srv/conf", "target": "/etc/conf", "read_only": True},
+        {"type": "volume", "source": "data", "target": "/data", "volume": {}},
+        {"type": "tmpfs", "target": "/cache", "tmpfs": {"size": "1048576"}},
+    ]
+    web = services(project(volumes=volumes), IMAGE)["web"]
+    assert web.volumes == {
+        "/etc/conf": Volume("/srv/conf", read_only=True),
+        "/data": Volume("data", read_only=False, is_new=True),
+    }
+    assert web.tmpfs["/cache"].endswith(",size=1048576")
+
+
+def test_what_needs_namespaces_of_its_own_is_read() -> None:
+    """
+    Capabilities, limits, sysctls, names, and what only Docker honours is passed over.
+    """
+    web = services(
+        project(
+            cap_add=["NET_ADMIN"],
+            cap_drop=["ALL"],
+            ulimits={"nofile": {"soft": 10, "hard": 20}, "nproc": 5},
+            sysctls={"net.core.somaxconn": "1024"},
+            extra_hosts=["db=198.18.0.31", "old:198.18.0.32"],
+            read_only=True,
+            security_opt=["no-new-privileges:true"],
+            shm_size="67108864",
+            logging={"driver": "local"},
+            ports=[{"published": "80", "target": 80}],
+        )
+    )["web"]
+    settings = web.settings
+    assert (settings.capabilities_added, settings.capabilities_dropped) == (
+        ("NET_ADMIN",),
+        ("ALL",),
+    )
+    assert settings.ulimits == {"nofile": (10, 20), "nproc": (5, 5)}
+    assert settings.sysctls == {"net.core.somaxconn": "1024"}
+    assert settings.hosts == (("db", "198.18.0.31"), ("old", "198.18.0.32"))
+    assert settings.read_only
+    assert settings.no_new_privileges
+    assert settings.shm_bytes == 67108864
+
+
+def test_secrets_and_configurations_are_files_that_nobody_writes() -> None:
+    """
+    At the places that Compose gives them, or at those of the Compose file.
+    """
+    both = project(
+        secrets=[{"source": "key"}, {"source": "key", "target": "other", "mode": "0400"}],
+        configs=[{"source": "site", "target": "/etc/site.conf"}, {"source": "site"}],
+        volumes=[],
+    )
+    files = {"secrets": {"key": {"file": "/k"}}, "configs": {"site": {"name": "s", "file": "/s"}}}
+    found = services(ComposeProject((), (), {**both.config, **files}))["web"].volumes
+    secret, site = Volume("/k", read_only=True), Volume("/s", read_only=True)
+    assert found == {
+        "/run/secrets/key": secret,
+        "/run/secrets/other": secret,
+        "/etc/site.conf": site,
+        "/site": site,
+    }
+
+
+def test_a_service_whose_end_others_wait_for_runs_once() -> None:
+    """
+    The others are none of those.
+    """
+    after = project(depends_on={"store": {"condition": "service_completed_successfully"}})
+    assert {name: each.runs_once for name, each in services(after).items()} == {
+        "web": False,
+        "store": True,
+    }
+
+
+def test_a_health_check_without_a_command_is_none() -> None:
+    """
+    Its times may be there for an image that has no check.
+    """
+    checked = services(project(healthcheck={"interval": "30s", "start_period": "1s"}))
+    assert checked["web"].healthcheck is None
+
+
+def test_an_address_of_its_own_is_in_one_line() -> None:
+    """
+    Programs that ask for their host's address get it once.
+    """
+    made = instances(services(project(hostname="front")), networks(project()), "host")
+    lines = [line for line in hosts_of(made[0], made).splitlines() if "198.18.0.3\t" in line]
+    assert lines == ["198.18.0.3\tfront web web-1"]
+
+
+def test_a_name_that_the_compose_file_gives_has_no_second_line() -> None:
+    """
+    As in a container, where such a line hides what Docker's DNS says.
+    """
+    told = project(extra_hosts=["store=198.18.0.2"])
+    made = instances(services(told), networks(told), "host")
+    lines = [line for line in hosts_of(made[0], made).splitlines() if "store" in line]
+    assert lines == ["198.18.0.2\tstore"]
+
+
+def test_every_service_is_found_by_its_names_in_its_networks() -> None:
+    """
+    Its service, its copy, its aliases, the name of its container; itself too.
+    """
+    changed = project(networks={"stack": {"aliases": ["www"]}}, container_name="front")
+    made = instances(services(changed), networks(changed), "host")
+    lines = hosts_of(made[-1], made).splitlines()
+    assert "198.18.0.3\tweb web-1 www front" in lines
+    assert "198.18.0.4\tweb web-2 www front" in lines
+    assert any(line.split("\t")[1].split()[0] == "store" for line in lines)
+    assert lines[0] == "127.0.0.1\tlocalhost"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"driver": "macvlan"}, r"networks\.stack\.driver: .*'macvlan'"),
-        ({"internal": True}, r"networks\.stack\.internal"),
+        ({"external": True}, r"networks\.stack\.external: .*; the lab has no other project's"),
+        ({"enable_ipv6": True}, r"networks\.stack\.enable_ipv6"),
         ({"ipam": {"config": []}}, "exactly one subnet, not 0"),
         (
             {"ipam": {"config": [{"subnet": "10.0.0.0/24"}]}},
@@ -232,7 +412,8 @@ def test_a_dollar_reaches_the_service_as_it_was_written(monkeypatch: pytest.Monk
     Compose prints it twice, in what it is asked for.
     """
     printed = '{"services": {"web": {"command": ["sh", "-c", "echo $$HOME; kill $$$$"]}}}'
-    monkeypatch.setattr(compose, "output_of", lambda *_, **__: printed)
+    ended = Ended((), 1, 0, printed.encode())
+    monkeypatch.setattr(compose, "run_command", lambda *_, **__: ended)
     found = compose.resolve([], []).config["services"]["web"]["command"]
     assert found == ["sh", "-c", "echo $HOME; kill $$"]
 

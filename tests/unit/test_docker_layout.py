@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from experiments.lab.docker_layout import make_reproducible
+from experiments.lab.docker_layout import make_reproducible, short_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +85,13 @@ def test_the_image_is_still_named_by_the_digest_of_its_description(tmp_path: Pat
     (description,) = (made / "image/overlay2/imagedb/content/sha256").iterdir()
     assert description.name == hashlib.sha256(description.read_bytes()).hexdigest()
     assert f"sha256:{description.name}" in (made / "image/overlay2/repositories.json").read_text()
+
+
+def test_a_layer_has_the_short_name_by_which_docker_mounts_it(tmp_path: Path) -> None:
+    """
+    The names of many layers fit into one option of a mount.
+    """
+    made = store(tmp_path, "a" * 64, "2025-01-01T00:00:00Z")
+    layer = made / "overlay2" / ("a" * 64) / "diff"
+    assert short_name(layer).resolve() == layer.resolve()
+    assert len(short_name(layer).name) == 26

@@ -69,6 +69,18 @@ def test_what_ended_a_process_is_told_alike_in_both_runtimes(
     assert silent.endswith("(nothing was printed)")
 
 
+@pytest.mark.parametrize(("status", "may_be_a_daemon"), [(0, True), (None, True), (1, False)])
+def test_a_service_that_goes_into_the_background_is_told_to_stay(
+    status: int | None, *, may_be_a_daemon: bool
+) -> None:
+    """
+    Unless it failed, or is a part of Docker.
+    """
+    told = EndedProcess("web", status).how("before it was healthy")
+    assert ("it has to stay in the foreground" in told) == may_be_a_daemon
+    assert "foreground" not in EndedProcess("dockerd", status).how("before it was healthy")
+
+
 def test_a_kill_for_memory_comes_before_what_ended_because_of_it() -> None:
     """
     It is a kind of its own.

@@ -43,6 +43,7 @@ from tests.unit.samples import manifest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.declare.stack import Stack
     from experiments.machines.remote import Remote
 
 
@@ -211,7 +212,7 @@ class StoppedAtItsEnd(LocalMachine):
     A machine whose runner was killed, and that is asked to stop when its results are fetched.
     """
 
-    def execute(self, _run: Path) -> int:
+    def execute(self, _run: Path, _stack: Stack | None = None) -> int:
         """
         Say that it was killed.
         """

@@ -26,7 +26,7 @@ from experiments.probes.cpu import (
     machine_time,
     throttled_s,
 )
-from experiments.probes.facts import differences, process_facts
+from experiments.probes.facts import differences, process_facts, without_secrets
 from experiments.probes.parity import EXPLAINED_BY, VARIABLES, Parity, prove_levels, undeclared
 from experiments.probes.path import check_path, parse_counters
 from experiments.records.cpu import CLIENT, RUNNER, STAT_FIELDS
@@ -333,6 +333,32 @@ def test_a_trial_of_an_earlier_session_is_compared_with_too() -> None:
     parity.remember(VARIANTS["bare"], facts())
     with pytest.raises(ProofError, match=r"gateway\.interpreter is "):
         parity.check(VARIANTS["bare"], facts(interpreter="9" * 64))
+
+
+def test_anybody_s_services_may_have_more_or_fewer_processes() -> None:
+    """
+    Such as a database's workers; in everything else they must be equal.
+    """
+    parity = Parity(own=False)
+    parity.check(VARIANTS["bare"], facts())
+    assert parity.check(VARIANTS["bare"], facts(processes=7)) == []
+    with pytest.raises(ProofError, match=r"gateway\.interpreter is "):
+        parity.check(VARIANTS["bare"], facts(processes=7, interpreter="9" * 64))
+
+
+def test_no_value_that_may_be_a_secret_is_kept() -> None:
+    """
+    The names are, and the program; equal values remain equal.
+    """
+    kept = without_secrets(
+        facts(environment={"KEY": "hunter2"}, command=["redis", "--pass", "hunter2"]).services[
+            "gateway"
+        ]
+    )
+    assert "hunter2" not in str(kept)
+    assert list(kept.environment) == ["KEY"]
+    assert kept.command[0] == "redis"
+    assert kept.command[2] == kept.environment["KEY"]
 
 
 def test_every_variable_that_an_override_file_sets_has_its_factor() -> None:

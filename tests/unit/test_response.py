@@ -16,7 +16,7 @@ import pytest
 from experiments.declare.workloads import choose_workload
 from experiments.errors import LoadError, NoAnswerError, TooSlowError, WrongAnswerError
 from experiments.probes import response
-from experiments.probes.response import _ask
+from experiments.probes.response import _ask, _ask_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,3 +107,54 @@ def test_a_good_answer_comes_whole() -> None:
     for workload in (FIXED, orders):
         with server([HEAD + b"Server: x\r\n\r\n", b"{", b"}"], pause_s=0.01) as address:
             assert _ask(address, workload) == (200, b"{}", "x")
+
+
+class Beginning:
+    """
+    Asks a service that does not answer at first.
+    """
+
+    def __init__(self, *answers: int | None) -> None:
+        """
+        ``answers`` are the statuses; None is no answer.
+        """
+        self._answers = list(answers)
+        self.times = 0
+
+    def __call__(self, _address: str, _workload: object) -> tuple[int, bytes, str]:
+        """
+        The next answer; the last one for ever.
+        """
+        self.times += 1
+        status = self._answers[0] if len(self._answers) == 1 else self._answers.pop(0)
+        if status is None:
+            raise NoAnswerError
+        return status, b"", ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"), [((None, 502, 200), 200), ((503, 404, 200), 404), ((500, 200), 500)]
+)
+def test_a_service_that_only_just_began_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, answers: tuple[int | None, ...], status: int
+) -> None:
+    """
+    Until it answers, or a gateway before it has an answer; any other answer counts.
+    """
+    monkeypatch.setattr(response, "_ask", Beginning(*answers))
+    assert _ask_patiently("web:1", FIXED, lambda: True)[0] == status
+
+
+@pytest.mark.parametrize(("patience_s", "lives"), [(0.1, False), (0.0, True)])
+def test_a_service_that_has_ended_or_never_answers_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, patience_s: float, *, lives: bool
+) -> None:
+    """
+    At once, or after the time for beginning.
+    """
+    asked = Beginning(None)
+    monkeypatch.setattr(response, "_ask", asked)
+    monkeypatch.setattr(response, "PATIENCE_S", patience_s)
+    with pytest.raises(NoAnswerError):
+        _ask_patiently("web:1", FIXED, lambda: lives)
+    assert asked.times == 1

@@ -27,7 +27,7 @@ ROOMS = {
     "load": {"declare", "records", "lab", *BASE},
     "probes": {"declare", "records", "lab", "deployments", *BASE},
     "run": {"declare", "records", "plan", "lab", "deployments", "load", "probes", *BASE},
-    "machines": {"records", "lab", "probes", *BASE},
+    "machines": {"declare", "records", "lab", "probes", *BASE},
     "host": {"declare", "records", "plan", "lab", "machines", *BASE},
 }
 """The rooms, and what each may import besides itself."""

@@ -64,3 +64,17 @@ def test_it_may_end_before_a_signal_reaches_it(
     sleeper.wait()
     monkeypatch.setattr(container, "poll", lambda: None)
     container.send_signal(signal.SIGTERM)
+
+
+def test_it_may_end_before_anybody_knows_of_it(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """
+    As a service does that goes into the background, or fails at once.
+    """
+    sleeper.kill()
+    sleeper.wait()
+    container = RuncContainer("one", sleeper.pid, tmp_path)
+    assert container.wait(0) == 0
+    container.kill()
+    container.delete()

@@ -109,6 +109,7 @@ def a_trial(tmp_path: Path) -> Callable[..., Trial]:
         raw.mkdir()
         plans: list[tuple[Any, Any]] = []
         identity = SimpleNamespace(
+            project=SimpleNamespace(is_own=True),
             number=number,
             block=2,
             part=1,
@@ -524,7 +525,7 @@ def test_facts_are_no_reference_before_the_whole_check_has_passed(
     trial.deployment = cast("Deployment", deployment)
     trial.client = cast("Client", SimpleNamespace(network_namespace_path="host"))
     conditions: Any = trial.conditions
-    conditions.workload = None
+    conditions.workload = SimpleNamespace(entry_service="gateway", entry_port=3000)
     conditions.probing = lambda _: True
     conditions.parity = SimpleNamespace(check=lambda *_: taken.append("facts"))
     identity: Any = trial.identity
@@ -537,7 +538,7 @@ def test_facts_are_no_reference_before_the_whole_check_has_passed(
         "prove_levels": None,
         "Freezer": trial.freezer,
     }.items():
-        monkeypatch.setattr(deployed, name, lambda *_, made=made: made)
+        monkeypatch.setattr(deployed, name, lambda *_, made=made, **__: made)
     gone = [["dockerd"], []]
     monkeypatch.setattr(deployed, "Watch", lambda _: watching(lambda *_: gone.pop(0)))
     with trial.step("check"):

@@ -33,6 +33,12 @@ RUNTIMES = (
     "rules with connection tracking, and output through a shim and a log driver. Only beside "
     "containers do a daemon, containerd and shims run, on the stack's CPUs."
 )
+OF_STACKS = (
+    "**The runtimes differ in what Docker adds.** In “matched” both arms have the same layers, "
+    "addresses, names, limits, namespaces and capabilities. Only containers have Docker's seccomp "
+    "filter, firewall rules with connection tracking, and output through a shim and a log driver. "
+    "Only beside containers do a daemon, containerd and shims run, on the stack's CPUs."
+)
 ELSEWHERE = (
     "**Other machines and services were not tested.** What this project expects: the same "
     "percentages on a similar machine, and the same microseconds for another service on this "
@@ -128,7 +134,8 @@ def unsaid(findings: Findings) -> str:
             f"**{count(min(blocks), 'block')} of each.** Intervals from so few blocks are wide. "
             "That a difference is not resolved is no evidence against it."
         )
-    limits += [RUNTIMES, ELSEWHERE if findings.sweep is None else OTHER_MACHINES]
+    limits.append(OF_STACKS if findings.manifest.stack else RUNTIMES)
+    limits.append(ELSEWHERE if findings.sweep is None else OTHER_MACHINES)
     if not findings.manifest.ladders:
         limits.append(WHOLE)
     return "\n\n".join(["## What this run does not say", "\n".join(f"- {line}" for line in limits)])

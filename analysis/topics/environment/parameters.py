@@ -26,7 +26,7 @@ def parameters(findings: Findings) -> str:
         ["Rounds per block", _rounds(manifest)],
         ["Requests at once", _at_once(manifest)],
         ["Warm-up requests", str(manifest.warmup_requests)],
-        ["Endpoint", f"`{'POST' if workload.post_json else 'GET'} {workload.path}`"],
+        ["Endpoint", f"`{workload.verb} {workload.path}`"],
         ["Workload", f"{workload.name}: {workload.about}"],
         ["Services", ", ".join(workload.services)],
         ["Blocks", _blocks(manifest)],

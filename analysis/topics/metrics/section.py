@@ -64,9 +64,10 @@ def _which_is_which(findings: Findings, shown: Sequence[JudgedComparison]) -> st
     named = [each.name for each in shown if _is_at_once(manifest, each)]
     if not named:
         return ""
+    as_published = "" if manifest.stack else ", as published"
     return (
         f"**Two kinds of loads.** The tables of {', '.join(named)} show one load of "
-        f"{manifest.requests_at_once} requests per trial, as published. Their row “Time per "
+        f"{manifest.requests_at_once} requests per trial{as_published}. Their row “Time per "
         f"request, short loads” shows the rounds, loads of {manifest.requests} requests. All other "
         "tables and all verdicts rest on the rounds, whose loads lie seconds apart."
     )

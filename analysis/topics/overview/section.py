@@ -32,8 +32,9 @@ def overview(findings: Findings) -> str:
     manifest, trials = findings.manifest, findings.trials
     day = datetime.fromtimestamp(manifest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     blocks = max((trial.block for trial in trials), default=0)
+    what = f"The stack {manifest.stack.name}" if manifest.stack else "One microservice stack"
     return (
-        "One microservice stack, deployed as plain processes in raw Linux network namespaces and "
+        f"{what}, deployed as plain processes in raw Linux network namespaces and "
         f"by Docker Compose. Run {manifest.run}, {day}: {count(len(trials), 'trial')} of "
         f"{count(len(manifest.variants), 'variant')} in {count(blocks, 'block')} of "
         f"{count(manifest.rounds, 'round')}, on {manifest.machine.reason}."

@@ -23,6 +23,7 @@ GIVES_UP = {
     ("discovery", "addresses"): "finding services by name",
     ("stdio", "docker-none"): "what docker logs shows",
     ("stdio", "docker-local"): "logs that other tools can read",
+    ("limits", "none"): "the limits' protection of other services",
     ("server", "gunicorn"): "memory for each worker, one more program",
     ("userland_proxy", "off"): "the kernel's refusal to route 127.0.0.0/8",
 }

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from analysis.topics.recommendations.findings import Left
 
 
+RECOMMENDED = (
+    "The published report recommends the host network, gunicorn (here one worker with threads in "
+    "each service) and more resources; the other changes are this project's. "
+)
+
+
 def recommendations(findings: Findings) -> str:
     """
     One row for each change; empty without any.
@@ -36,10 +42,9 @@ def recommendations(findings: Findings) -> str:
             "## What each change saves, and what it gives up",
             (
                 "Relative to the same runtime without the change, with 95 % intervals; less time "
-                "is better. The published report recommends the host network, gunicorn (here one "
-                "worker with threads in each service) and more resources; the other changes are "
-                "this project's. “Left” is against raw namespaces on a bridge with the same "
-                "server; its interval is not corrected for the number of changes."
+                f"is better. {'' if findings.manifest.stack else RECOMMENDED}“Left” is against raw "
+                "namespaces on a bridge with the same server; its interval is not corrected for "
+                "the number of changes."
             ),
             table([*headers, "Left against raw namespaces", "Gives up"], rows),
         ]

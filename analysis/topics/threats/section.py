@@ -37,6 +37,16 @@ LATE_US = 1000
 """The open loop's lateness, in microseconds, above which the report mentions it."""
 
 
+AS_PUBLISHED = "As published, ab and the gateway open a connection for every request"
+OF_STACK = "ab opens a connection for every request"
+
+
+def _what(manifest: Manifest) -> str:
+    if manifest.stack is None:
+        return "a small Flask service"
+    return f"service {manifest.workload.entry_service} of {manifest.stack.name}"
+
+
 def threats(findings: Findings) -> str:
     """
     The threats to validity, each with its size in this run.
@@ -49,11 +59,12 @@ def threats(findings: Findings) -> str:
         *_calibration(findings.recoveries),
         *_trials(findings.trials, findings.comparisons),
         (
-            "**One stack, one workload, one machine.** The percentages are of a small Flask "
-            f"service that answers `{manifest.workload.path}`. A request that does more work "
-            "pays the same cost on a larger total. As published, ab and the gateway open a "
-            "connection for every request, which makes name resolution, address translation and "
-            "proxies expensive. Disks, TLS, keep-alive and several hosts are not measured."
+            f"**One stack, one workload, one machine.** The percentages are of {_what(manifest)} "
+            f"that answers `{manifest.workload.path}`. A request that does more work "
+            "pays the same cost on a larger total. "
+            f"{OF_STACK if manifest.stack else AS_PUBLISHED}, which makes name resolution, address "
+            "translation and proxies expensive. Disks, TLS, keep-alive and several hosts are not "
+            "measured."
         ),
     ]
     return "\n\n".join(["## Threats to validity", "\n".join(f"- {line}" for line in lines)])

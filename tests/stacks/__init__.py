@@ -1,0 +1,3 @@
+"""
+Compose projects of many shapes, which the lab's tests measure, and the images that they need.
+"""

@@ -92,7 +92,8 @@ def digest_of(stack: Stack, archives: Sequence[Archive], builds: Mapping[str, st
     """
     The digest of what a store is made of, as 16 hex digits; with a build, of the whole project.
     """
-    named = [stack.configuration_sha256, dict(builds), [each.identity() for each in archives]]
+    configuration = stack.configuration_sha256 if builds else ""
+    named = [configuration, dict(builds), [each.identity() for each in archives]]
     digest = hashlib.sha256(json.dumps(named).encode())
     for path in sorted(stack.folder.rglob("*")) if builds else []:
         if path.is_file() and not path.is_symlink():

@@ -17,7 +17,7 @@ from experiments.errors import UsageError
 from experiments.host.archives import OciLayout, SavedArchive, architecture, archives_in
 from experiments.host.stack import entry_of, sources
 from experiments.load.open_client import request_of
-from experiments.machines.stack_store import hidden
+from experiments.machines.stack_store import digest_of, hidden
 from experiments.plan.draft import draft_manifest
 from experiments.plan.options import given_options, measure_parser
 from experiments.plan.overrides import addresses, overrides, subnets
@@ -295,6 +295,18 @@ def test_the_images_below_a_build_are_looked_for_too(tmp_path: Path) -> None:
     images, archives, builds = sources(stack, found, from_host=False)
     assert [each.name for each in images] == ["shop-web:latest", "db:1"]
     assert builds == {}
+
+
+def test_archives_are_loaded_once_whatever_the_compose_file_says(tmp_path: Path) -> None:
+    """
+    What is built depends on all of the project.
+    """
+    one = Stack(name="shop", folder=tmp_path, files=(), configuration_sha256="1")
+    other = dataclasses.replace(one, configuration_sha256="2")
+    packed(tmp_path / "db.tar", {"manifest.json": b"[]"})
+    archive = SavedArchive(tmp_path / "db.tar", ("db:1",))
+    assert digest_of(one, [archive], {}) == digest_of(other, [archive], {})
+    assert digest_of(one, [archive], {"web": "web"}) != digest_of(other, [archive], {"web": "web"})
 
 
 def test_no_build_gets_an_archive_as_a_part_of_its_context(tmp_path: Path) -> None:

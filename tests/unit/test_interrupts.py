@@ -18,6 +18,9 @@ from tests.unit.verify_samples import run, written
 if TYPE_CHECKING:
     from pathlib import Path
 
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""As from a terminal: the background of a script has it ignored, and so have these tests there."""
+
 INTERRUPTED_AT_AN_IMPORT = """
 import os, runpy, signal, sys
 
@@ -45,7 +48,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(module: str) -> None:
     Also in its first second, in which it imports.
     """
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AT_AN_IMPORT, module],
+        [sys.executable, "-c", f"{HEARS}\n{INTERRUPTED_AT_AN_IMPORT}", module],
         cwd=PROJECT,
         check=False,
         capture_output=True,
@@ -126,7 +129,7 @@ def test_ctrl_c_while_a_report_is_written_leaves_no_part_of_a_file(tmp_path: Pat
     written(run(folder))
     before = sorted(folder.rglob("*"))
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_WHILE_IT_WRITES, folder],
+        [sys.executable, "-c", f"{HEARS}\n{INTERRUPTED_WHILE_IT_WRITES}", folder],
         cwd=PROJECT,
         check=False,
         capture_output=True,

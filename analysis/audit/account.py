@@ -60,6 +60,9 @@ FAR_FROM_ZERO_MS = 5
 LEAST_HEAD_BYTES = 30
 """Fewer are a head that was cut off: a status line and one header have more."""
 
+SHORTEST_HEAD_BYTES = len("HTTP/1.1 200 \r\n\r\n")
+"""No answer has fewer: a status line without a reason, and the empty line (RFC 9112, 3 to 5)."""
+
 FEW_ERRORS = 0.1
 """With a larger share of errors, they may follow a pattern, in which divisions come out even."""
 
@@ -288,6 +291,15 @@ class Account:
         return self.other_bytes is None or self.other_bytes > self.reference
 
     @cached_property
+    def heads(self) -> int:
+        """
+        The answers with a whole head, at most, by the bytes that are no bodies.
+        """
+        rest = (self.transferred or 0) - (self.html or 0)
+        known = self.transferred is not None and rest >= 0
+        return rest // SHORTEST_HEAD_BYTES if known else self.complete
+
+    @cached_property
     def good(self) -> Span:
         """
         The good answers, whatever the first one was.
@@ -308,89 +320,77 @@ class Account:
         non_2xx_at_least = max(0, self.non_2xx.least - self.unfinished)
         most = complete - max(non_2xx_at_least, errors_at_least)
         if self.alone is not None:
-            # What was reset is among the others, as far as these are enough.
-            reset = max(0, errors.least - (complete - self.alone))
+            reset = self._reset_afterwards(self.alone)
             # With more length failures than others, some bytes are of requests after the last one.
             counted = min(self.alone, complete - self.length.least)
-            least, most = counted - reset - bad, self.alone - non_2xx_at_least
-            most -= max(0, reset - min(self.late, complete - self.alone))
+            least, most = counted - reset.most - bad, self.alone - non_2xx_at_least
+            most -= max(0, reset.least - min(self.late, complete - self.alone))
         elif self.cause is Cause.FIRST_RESPONSE:
             least, most = (self.alike or 0) - self.late, min(most, self.alike or 0)
         elif self.cause is Cause.ERROR_ANSWERS:
-            least = complete - self.length.most
-            most = least + self.late
+            most = complete - self.length.most + self.late
+            least = most - self.late - bad
         elif self.reference:
             least = complete - self.others.most - bad
         elif self.length.most and self.alike is not None:
             answered = 0 if self.non_2xx.least == self.alike else self.alike
-            reset = max(0, errors.least - (complete - self.alike))
-            least, most = self.alike - self.late - reset - bad, min(most, answered)
+            reset = self._reset_afterwards(self.alike)
+            least, most = self.alike - self.late - reset.most - bad, min(most, answered)
         elif self.all_answered:
             least = complete - bad - errors.most
         elif self.reference is None:
             least = self.whole - bad
-        most = max(0, min(complete, most))
+        most = max(0, min(complete, most, self.heads - non_2xx_at_least))
         return Span(max(0, min(least, most)), most)
+
+    def _reset_afterwards(self, answers: int) -> Span:
+        """
+        How many of these whole answers ended in a reset.
+
+        None if the others are as many as the resets, which is no chance.
+        """
+        others, errors = self.complete - answers, self.errors.exact
+        least = max(0, self.errors.least - others)
+        return Span(least, least if errors in {None, others} else self.errors.most)
 
     @cached_property
     def likely(self) -> int | None:
         """
-        The good answers of the one reading that is far more likely than others, if there is one.
+        The good answers, where another number needs counts and bytes that agree by chance.
         """
-        non_2xx, length, errors = self.non_2xx.exact, self.length.exact, self.errors.exact
-        if self.good.exact is not None:
-            return self.good.exact
-        if non_2xx is None or length is None or errors is None:
-            return None
-        if self.bodiless:
-            return self._likely_without_bodies(length, non_2xx)
-        if self.equal_answers is not None and not self.none_silent:
-            return max(0, self.equal_answers - non_2xx)
-        if errors:
-            return None
-        return self._likely_by_lengths(length, non_2xx)
-
-    def _likely_by_lengths(self, length: int, non_2xx: int) -> int | None:
-        if length == 0:
-            return None if self.perhaps_silent else self.complete - non_2xx
-        if self.reference and non_2xx == length:
-            return self.complete - length
-        first = self.matching_are_non_2xx and self.other_bytes
-        return length if first and (non_2xx < length or not self.reference) else None
-
-    def _likely_without_bodies(self, length: int, non_2xx: int) -> int | None:
-        matching = self.complete - length
-        if self.empty_pages(length):
-            return matching
-        if self.none_silent or non_2xx not in {0, matching}:
-            return None
-        # What was kept has been answered: the others, it seems, were not.
-        silent = self.errors.most >= length or self.whole == matching
-        return matching - non_2xx if silent or self.as_if_silent else None
+        likely = self.good.exact
+        if self.cause is Cause.ERROR_ANSWERS:
+            likely = self.good.most if self.late == 0 else None
+        elif self.bodiless and self.whole == self.complete - self.length.most:
+            # What was kept has been answered; as many have the document's length, and the others,
+            # it seems, were not answered. Errors with a length of their own would be others.
+            likely = self.whole - self.non_2xx.least if self.as_if_silent else likely
+        inside = likely is not None and self.good.least <= likely <= self.good.most
+        return likely if inside else None
 
     @cached_property
     def as_if_silent(self) -> bool:
         """
-        Whether the bytes transferred have no rest that may be heads of answers without a body.
+        Whether no length failure seems to have a head, as its status or its bytes would show.
         """
-        matching, others = self.complete - self.length.most, self.length.most
+        matching, non_2xx = self.whole, self.non_2xx.exact
+        if non_2xx == matching:
+            return True
         even = matching and (self.transferred or 0) % matching == 0
-        return bool(even) and math.gcd(matching, others) <= FEW_ERRORS * matching
+        rare = math.gcd(matching, self.length.most) <= FEW_ERRORS * matching
+        return non_2xx == 0 and bool(even) and rare
 
     @cached_property
     def equal_answers(self) -> int | None:
         """
-        The answers, if lengths were not compared and the bytes are those of so many equal ones.
+        The answers, if no length was compared and the bytes are those of so many equal ones.
 
-        More than half of all answered. That two numbers have a common divisor of this size by
-        chance is rare. None if the bytes are those of several such numbers, or of none.
+        More than half of all. None if the bytes fit several such numbers, or none.
         """
         most = self.complete - self.errors.most
         bytes_each = math.gcd(self.html or 0, self.transferred or 0)
         if self.compared or self.errors.exact is None or not self.html or not bytes_each:
             return None
-        if bytes_each % max(most, 1) == 0 and not self.perhaps_silent:
-            return most
         least = max(self.complete // 2 + 1, most - SURELY_RARE)
         found = [one for one in range(least, most + 1) if bytes_each % one == 0]
         return found[0] if len(found) == 1 and _rarely_even(found[0]) else None
@@ -437,7 +437,8 @@ def account_of(output: AbOutput) -> Account:
     waiting = output.time_ms("waiting", "min")
     sent_nothing = errors.most or output.failed_exceptions or output.tls_protocol
     none_silent = waiting is not None and waiting.value >= 1 and not (old or sent_nothing)
-    late = concurrency if old and kept else 0
+    # Before 2.2.9, more are begun than asked for (``start_connect``): at most one a connection.
+    late = concurrency if old else 0
     if version.lengths_fail:
         # After the last one, ab counts what else the same poll told (``test``). Where no more than
         # asked for were sent, a refused connection took the place of each of these.

@@ -23,12 +23,11 @@ LONGEST_REASON = 120
 
 class GoodShare(NamedTuple):
     """
-    The share of good answers: its limits, and the most likely one if there is one.
+    The limits of the share of good answers.
     """
 
     least: float
     most: float
-    likely: float | None
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,9 @@ class Arm:
         """
         accounts = [account_of(run) for run in self.measured]
         complete = sum(account.complete for account in accounts)
-        likely = [account.likely for account in accounts if account.likely is not None]
-        # Where nothing was counted against it, a run is not under suspicion.
-        least = sum(
-            account.complete if account.likely == account.complete else account.good.least
-            for account in accounts
-        )
         return GoodShare(
-            least / complete,
+            sum(account.good.least for account in accounts) / complete,
             sum(account.good.most for account in accounts) / complete,
-            sum(likely) / complete if len(likely) == len(accounts) else None,
         )
 
 

@@ -123,8 +123,7 @@ def _good_shares(first: Arm, other: Arm) -> str:
 def _share(good: GoodShare) -> str:
     if good.least == good.most:
         return share(good.most, 1)
-    limits = f"{share(good.least, 1)} to {share(good.most, 1)}"
-    return limits if good.likely is None else f"most likely {share(good.likely, 1)} ({limits})"
+    return f"{share(good.least, 1)} to {share(good.most, 1)}"
 
 
 def _perhaps_bad(first: Arm, other: Arm) -> list[Finding]:
@@ -136,13 +135,14 @@ def _perhaps_bad(first: Arm, other: Arm) -> list[Finding]:
         return []
     if not are_comparable(good.most for good in shares):
         return []
-    likely = [good.most if good.likely is None else good.likely for good in shares]
-    chance = "Perhaps" if are_comparable(likely) else "Most likely"
     text = (
-        f"{chance} not comparable in time, because bad answers may be fast: "
+        "Perhaps not comparable in time, because bad answers may be fast: "
         f"{_good_shares(first, other)}."
     )
-    return [Finding("good_answers", Severity.WARNING, text)]
+    # With -l, for one, every run may have bad answers that are counted nowhere.
+    counted = any(run.requests_failed for arm in (first, other) for run in arm.measured)
+    severity = Severity.WARNING if counted else Severity.NOTE
+    return [Finding("good_answers", severity, text)]
 
 
 def _difference(first: Arm, other: Arm) -> Finding:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.account import account_of
-from analysis.audit.findings import Finding, Severity, listed, shortened
+from analysis.audit.findings import Finding, Severity, listed, share, shortened
 from analysis.formatting import count
 
 if TYPE_CHECKING:
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 SAME_DURATION = 0.02
 """Durations that differ by less are those of one time limit (-t)."""
 
+SAME_KEPT = 0.05
+"""A server may close each connection once in a while, or the last ones."""
+
 SAME_BODY = 0.05
 """Requests whose bytes differ by less may differ in the server's name, or some were unfinished."""
 
 BODY = "request body"
+KEPT = "connections kept by the server (-k)"
 AMOUNT = "number of requests and duration"
 
 
@@ -52,7 +56,8 @@ def _length(run: AbOutput) -> str | None:
     """
     account = account_of(run)
     length = account.good_bytes
-    if not account.compared and account.likely == account.complete and account.html is not None:
+    bad = (run.requests_failed or 0) + (run.responses_non_2xx or 0)
+    if not (account.compared or bad) and account.html is not None:
         each, rest = divmod(account.html, account.complete)
         length = None if rest else each
     if length is None or (length == 0 and account.html):
@@ -143,7 +148,7 @@ def unlike(arms: Sequence[Arm]) -> dict[str, Values]:
     What matters and is not the same in all runs of these arms, with what they say of it.
     """
     found = _differing(arms, DESCRIBED)
-    of_numbers = {BODY: _bodies(arms), AMOUNT: _amounts(arms)}
+    of_numbers = {KEPT: _kept(arms), BODY: _bodies(arms), AMOUNT: _amounts(arms)}
     return found | {name: v for name, v in of_numbers.items() if v and name not in found}
 
 
@@ -174,6 +179,26 @@ def _shown(arms: Sequence[Arm], values: Values) -> str:
         for arm, value in zip(arms, values, strict=True)
         if value
     )
+
+
+def _kept(arms: Sequence[Arm]) -> Values:
+    """
+    The connections that the server kept in each arm, if they differ.
+    """
+    shares = [
+        [
+            run.keep_alive_requests / (run.requests_completed or 1)
+            for run in arm.measured
+            if run.keep_alive_requests is not None
+        ]
+        for arm in arms
+    ]
+    every = [each for of_arm in shares for each in of_arm]
+    if not every or max(every) - min(every) <= SAME_KEPT:
+        return []
+    return [
+        _distinct(f"after {share(each, 1)} of requests" for each in of_arm) for of_arm in shares
+    ]
 
 
 def _bodies(arms: Sequence[Arm]) -> Values:

@@ -91,12 +91,10 @@ def _cause_in_words(output: AbOutput, account: Account) -> str:
             f"reference has {account.reference}"
         )
     elif account.cause is Cause.FIRST_EMPTY:
-        whose = "one of the first requests"
-        if account.matching_are_non_2xx:
-            whose = f"the first response, most likely {_one_of(non_2xx)},"
+        whose = f" (perhaps {_one_of(non_2xx)})" if account.matching_are_non_2xx else ""
         text = (
-            f"The document length is 0, because {whose} got no body: all answers with a body "
-            f"differ from that ({failures}{_average(mean)})"
+            f"The document length is 0, because one of the first requests{whose} got no body: all "
+            f"answers with a body differ from that ({failures}{_average(mean)})"
         )
     else:
         text = _undecided(length, non_2xx, account)
@@ -125,18 +123,19 @@ def _undecided(length: int, non_2xx: int | None, account: Account) -> str:
             f"{differ}. No answer was non-2xx, but ab cannot tell dynamic pages from answers that "
             "were cut short or did not come"
         )
-    if account.likely == length != non_2xx:
-        return (
-            f"{differ}. Most likely they are the good answers and the first response was "
-            f"{_one_of(non_2xx)}, as {length} + {non_2xx} = {account.complete}"
-        )
-    if non_2xx == length:
-        they = "it" if length == 1 else "they"
-        return f"{differ}. Most likely {they} {_are_the(non_2xx)}: error pages of another length"
-    return (
-        f"{differ}. With {non_2xx} non-2xx, the lengths vary among the good answers, among the "
-        "errors, or some requests got no answer"
+    kinds = (
+        "error pages, good answers after a first response that was an error, pages that vary, or "
+        "answers that were cut short or did not come"
     )
+    readings = []
+    if non_2xx == length:
+        readings.append(f"{'it' if length == 1 else 'they'} {_are_the(non_2xx)}")
+    if account.matching_are_non_2xx:
+        good = "it is a good answer" if length == 1 else "they are good answers"
+        readings.append(f"the first response was {_one_of(non_2xx)} and {good}")
+    if readings:
+        return f"{differ}. Either {', or '.join(readings)}, or any of these: {kinds}"
+    return f"{differ}. With {non_2xx} non-2xx, they may be any of these: {kinds}"
 
 
 def _average(mean: float | None) -> str:
@@ -148,42 +147,42 @@ def _without_a_body(output: AbOutput, account: Account) -> str:
     What the length failures are, none of which has a body.
     """
     length, non_2xx = account.length.most, output.responses_non_2xx
-    nothing = _nothing(length, output, account)
-    if pages := account.empty_pages(length):
-        which = f"{pages} of them" if pages < length else "it" if length == 1 else "they"
-        error = "an error page" if pages == 1 else "error pages"
-        rest = f", and {_nothing(length - pages, output, account)}" if pages < length else ""
-        return f"most likely {which} {_are_the(pages)}, {error} without a body{rest}"
-    empty = "answers with a status and no body (such as 204)"
-    among = f", up to {min(non_2xx, length)} of them non-2xx" if non_2xx else ""
-    if account.none_silent and account.as_if_silent:
-        return f"by the bytes, {nothing}; by the waiting times, {empty}"
-    if account.none_silent:
-        return f"{empty}{among}, or cut short there, as each request waited for a first byte"
     if account.likely is not None:
-        return f"most likely {nothing}"
-    return f"{empty}{among}, or {nothing}"
+        return f"most likely {_nothing(length, output, account)}"
+    one = length == 1
+    pages = f"204, or up to {min(non_2xx, length)} non-2xx" if non_2xx else "such as 204"
+    empty = f"{'an answer' if one else 'answers'} with a status and no body ({pages})"
+    if account.none_silent:
+        return f"{empty}, or cut short there, as each request waited for a first byte"
+    nothing = f"{'a request' if one else 'requests'} that received nothing"
+    both = "" if one else ", or both"
+    return f"{empty}, or {nothing} ({_how(length, output, account)}){both}"
 
 
 def _nothing(number: int, output: AbOutput, account: Account) -> str:
     """
     That so many requests received nothing, and why.
     """
-    errors = min(account.errors.most, number)
-    requests = count(number, "request")
-    if errors == number:
+    return f"{count(number, 'request')} received nothing: {_how(number, output, account)}"
+
+
+def _how(number: int, output: AbOutput, account: Account) -> str:
+    """
+    How so many requests received nothing.
+    """
+    if account.errors.exact == number:
         how = "its connection was" if number == 1 else "their connections were"
-        return f"{requests} received nothing: {how} reset or refused (Receive)"
+        return f"{how} reset or refused (Receive)"
     how = "the server closed the connection without an answer"
     if output.keep_alive:
         how += ", as it may between two requests on a kept one (-k)"
     if output.tls_protocol:
         how += ", or TLS failed"
-    if errors:
+    if account.errors.most:
         how += f", or it was reset (Receive: {output.failed_receive})"
     elif output.failed_exceptions:
         how += f", or it was reset (Exceptions: {output.failed_exceptions})"
-    return f"{requests} received nothing: {how}"
+    return how
 
 
 def _good(output: AbOutput, account: Account) -> Finding:
@@ -203,23 +202,44 @@ def _good(output: AbOutput, account: Account) -> Finding:
         each = "the request" if complete == 1 else f"each of {complete} requests"
         same = " and the same length" if account.compared and complete > 1 else ""
         same = " and no body" if account.html == 0 else same
-        text = f"100 % good: {each} had an answer with status 2xx{same}."
+        # A kept connection is one on which the announced length came.
+        whole = (output.keep_alive_requests or 0) >= complete
+        check = "" if whole else " (whether that is all of it, ab does not check)"
+        text = f"100 % good: {each} had an answer with status 2xx{same}{check}."
         severity = Severity.OK
-    elif account.likely == complete and not failed:
-        text = f"{_in_words(account)}: no failure was counted, but here "
-        text += "a connection that is closed without an answer is none either."
-        if account.none_silent:
-            text = (
-                f"Most likely 100 % good: each of {complete} requests got an answer, and none was "
-                "non-2xx. But an answer that is cut short is no failure here."
-            )
-        severity = Severity.NOTE
-    elif account.perhaps_silent and account.likely is None and not failed:
-        text = (
-            f"{_in_words(account)}: the least waiting time is 0 ms, far from the median, so that "
-            "some requests may have received nothing. That is no failure here."
-        )
+    elif not (failed or account.reference or account.length.most) and good.exact is None:
+        about = "" if not output.responses_non_2xx else _about_failed(output, account)
+        text = f"{_in_words(account)}{about}: {_unseen(output, account)}."
+        if good.most == complete and not account.perhaps_silent:
+            severity = Severity.NOTE
     return Finding("reliability", severity, text, values)
+
+
+def _unseen(output: AbOutput, account: Account) -> str:
+    """
+    What may be bad although no failure was counted.
+    """
+    if account.heads < account.complete:
+        return "the bytes transferred are too few for the heads of more answers"
+    if output.workers is not None:
+        bad = "an answer that is cut short"
+    elif account.none_silent:
+        return "each request received something, but an answer that is cut short is no failure here"
+    elif account.compared:
+        bad = "a connection that is closed without an answer"
+    else:
+        bad = "a connection that is closed without an answer, or amid one,"
+    if account.perhaps_silent:
+        return (
+            "the least waiting time is 0 ms, far from the median, so that some requests may have "
+            "received nothing, which is no failure here"
+        )
+    fits = (
+        ""
+        if account.equal_answers is None
+        else (f" and the bytes fit {account.equal_answers} equal answers")
+    )
+    return f"no failure was counted{fits}, but here {bad} is none either"
 
 
 def _about_failed(output: AbOutput, account: Account) -> str:
@@ -235,30 +255,49 @@ def _about_failed(output: AbOutput, account: Account) -> str:
         about.append("counts one request under several kinds")
     if length and account.good.most > account.complete - length:
         about.append(f"includes differing lengths ({length})")
-    the_same = length is not None and account.likely == account.complete - length
-    if non_2xx != 0 and not (the_same and non_2xx == length):
-        unknown = "may omit non-2xx, as the lines that would tell are missing"
-        about.append(unknown if non_2xx is None else f"omits non-2xx ({non_2xx})")
+    if non_2xx is None:
+        about.append("may omit non-2xx, as the lines that would tell are missing")
+    elif non_2xx and account.cause is not Cause.ERROR_ANSWERS:
+        may = (
+            bool(length) and non_2xx <= (length or 0) and account.cause is not Cause.FIRST_RESPONSE
+        )
+        about.append(f"{'may omit' if may else 'omits'} non-2xx ({non_2xx})")
     return f"; “Failed requests” ({failed}) {listed(about)}" if about else ""
+
+
+def _readings(account: Account) -> str:
+    """
+    How many are good if the length failures are of one kind, where this fits the non-2xx.
+    """
+    non_2xx, length, good = account.non_2xx.exact, account.length.exact, account.good
+    if not non_2xx or not length or account.errors.most or account.unfinished:
+        return ""
+    readings: dict[int, str] = {}
+    if non_2xx == length:
+        readings[account.complete - length] = "all length failures are non-2xx"
+    if account.matching_are_non_2xx and not account.bodiless:
+        either = readings.get(length)
+        readings[length] = f"{either} or all are good" if either else "all length failures are good"
+    return "".join(
+        f"; {number} if {what}"
+        for number, what in readings.items()
+        if good.least <= number <= good.most
+    )
 
 
 def _in_words(account: Account) -> str:
     """
-    The range of good answers, the most likely number first.
+    The range of good answers, the most likely number first, and the readings with a number.
     """
     complete, whole, likely = account.complete, account.good_if_first_is_whole, account.likely
     if account.good.exact is not None:
         return f"{share(whole.least, complete)} good ({whole.least} of {complete})"
     limits = f"{share(whole.least, complete)} to {share(whole.most, complete)}"
     numbers = f"{whole.least} to {whole.most} of {complete}"
-    if likely is None:
-        shown = f"{limits} good ({numbers})"
-    else:
-        equal, why = account.equal_answers, ""
-        if equal is not None and equal < complete:
-            why = f", as the bytes are those of {equal} equal answers"
+    shown = f"{limits} good ({numbers}{_readings(account)})"
+    if likely is not None:
         shown = (
-            f"Most likely {share(likely, complete)} good ({likely} of {complete}){why}; the counts "
+            f"Most likely {share(likely, complete)} good ({likely} of {complete}); the counts "
             f"allow {limits} ({numbers})"
         )
     if account.may_be_cut_short:

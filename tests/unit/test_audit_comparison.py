@@ -103,7 +103,7 @@ def test_runs_without_any_spread_have_no_interval() -> None:
     """
     assert welch_interval([5, 5], [6, 6]).low is None
     slow, same = runs(90, 90)
-    same = dataclasses.replace(same, bytes_transferred=7)
+    same = dataclasses.replace(same, bytes_transferred=1_700_007)
     of = the_difference(Arm("a", [*runs(100), *runs(100, server_port=1)]), Arm("b", [slow, same]))
     assert of.severity is Severity.WARNING
     assert "copies" in of.text
@@ -338,12 +338,43 @@ def test_arms_with_answers_that_may_be_bad_are_perhaps_not_comparable() -> None:
         bytes_transferred=990 * 1700,
     )
     (perhaps,) = checked([Arm("a", [sound]), Arm("b", [silent])], "good_answers")
-    assert perhaps.text.startswith("Most likely not comparable")
-    assert "100 % of a and most likely 99 % (99 % to 100 %) of b were good" in perhaps.text
-    uncompared = dataclasses.replace(sound, document_length=None, document_length_variable=True)
-    unlike = dataclasses.replace(uncompared, bytes_html=1_542_400)
-    findings = compare([Arm("a", [uncompared]), Arm("b", [unlike])])
-    assert "good_answers" not in {one.check for one in findings}
+    assert perhaps.severity is Severity.WARNING
+    assert perhaps.text == (
+        "Perhaps not comparable in time, because bad answers may be fast: 100 % of a and 99 % to "
+        "100 % of b were good, and times are compared from 99.9 %."
+    )
+
+
+def test_arms_whose_bad_answers_are_counted_nowhere_are_perhaps_not_comparable() -> None:
+    """
+    A note, if the bytes allow that all are good; else they are not comparable.
+    """
+    head = {"document_length": 0, "bytes_html": 0}
+    sound = Arm("a", runs(100, **head, bytes_transferred=170_000))
+    like = Arm("b", runs(90, **head, bytes_transferred=169_000))
+    (perhaps,) = checked([sound, like], "good_answers")
+    assert perhaps.severity is Severity.NOTE
+    assert "0 % to 100 % of a and 0 % to 100 % of b were good" in perhaps.text
+    silent = Arm("b", runs(90, **head, bytes_transferred=14_000))
+    assert the_difference(sound, silent).text.startswith(
+        "Not comparable in time, because bad answers may be fast: 0 % to 100 % of a and 0 % to "
+        "82.3 % of b were good"
+    )
+
+
+def test_connections_that_one_server_kept_make_another_rate() -> None:
+    """
+    Both arms asked for it (-k). A few closings are no difference.
+    """
+    kept, nearly, closed = (
+        Arm(name, runs(rate, keep_alive_requests=requests))
+        for name, rate, requests in (("a", 100, 1000), ("b", 90, 990), ("c", 80, 0))
+    )
+    assert checked([kept, nearly], "comparable")[0].severity is Severity.OK
+    assert checked([kept, closed], "comparable")[0].text == (
+        "The runs differ in connections kept by the server (-k), which alone may change the rate: "
+        "a after 100 % of requests, c after 0 % of requests."
+    )
 
 
 def test_runs_without_a_result_are_counted_and_named() -> None:

@@ -18,8 +18,9 @@ prints no such count. What it counts (``support/ab.c``; names of functions as in
 * *Non-2xx* counts whole heads with another status, before the answer ends.
 * *HTML transferred* and *Total transferred* are all bytes that were read, also of answers that were
   cut off, dropped, or under way at the end (-t, Ctrl-C).
-* The trunk (``finalize_connection``) takes as good what has a whole head, and as many bytes as it
-  announced; it counts a failed request once, and compares no lengths.
+* The trunk (``finalize_connection``) takes as good what has a whole head and, on a connection that
+  the server keeps, as many bytes as it announced; it counts a failed request once, and compares no
+  lengths.
 
 So, with ``n`` complete requests, of which ``m`` have the document's length L and ``n - m`` do not:
 
@@ -30,9 +31,9 @@ So, with ``n`` complete requests, of which ``m`` have the document's length L an
 
 The range is narrowed only where the bytes decide: where all bytes belong to ``m`` equal answers, or
 where all others have one length. A division may come out even by chance; that chance must be small
-(``CHANCE``). Three more things are assumed: a connection is reset after its whole answer only as
-far as the counts demand it; no error page has just the length at which answers were cut short; and
-a time limit or Ctrl-C does not stop at a round number of requests.
+(``CHANCE``). Four more things are assumed: resets that are as many as the requests without an
+answer are these; answers were not all cut short at one length; no error page has just the length at
+which some were; and a time limit or Ctrl-C does not stop at a round number of requests.
 """
 
 from __future__ import annotations

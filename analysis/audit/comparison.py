@@ -64,10 +64,10 @@ def _left_out(arms: Sequence[Arm]) -> list[Finding]:
         text = f"{arm.name} is not compared, because it has no output of ab."
         if arm.runs:
             named = "; ".join(f"run {number}: {why}" for number, why in faults.items())
-            text = (
-                f"{len(faults)} of {count(len(arm.runs), 'run')} of {arm.name} left out of the "
-                f"comparison ({named})."
-            )
+            which = f"{len(faults)} of {count(len(arm.runs), 'run')} of {arm.name}"
+            if len(arm.runs) == 1:
+                which, named = f"The only run of {arm.name} is", named.removeprefix("run 1: ")
+            text = f"{which} left out of the comparison ({named})."
             if arm.measured and any(run.failure for run in arm.runs):
                 text += (
                     " Only the runs that finished are compared, which is a selection of the better "
@@ -240,11 +240,25 @@ def _in_the_tail(first: Arm, other: Arm) -> list[Finding]:
         return []
     text = (
         f"The medians agree ({medians[0]:g} and {medians[1]:g} ms, {100 * of_medians:+z.1f} %), "
-        f"the mean times per request do not ({100 * of_means:+.0f} % for {other.name}). The "
-        "difference is in the tail; stalls in one arm would explain it."
+        f"the mean times per request do not ({100 * of_means:+.0f} % for {other.name}). "
+        f"{_beside_the_median(arms, max(medians[0], medians[1]))}"
     )
     values = {"medians_percent": 100 * of_medians, "means_percent": 100 * of_means}
     return [Finding("difference_in_tail", Severity.WARNING, text, values)]
+
+
+def _beside_the_median(arms: Sequence[Arm], median_ms: float) -> str:
+    """
+    Whether slow requests make most of the difference of two means, or fast ones.
+    """
+    concurrency = arms[0].measured[0].concurrency
+    if not concurrency:
+        return "The difference is in requests that are slower or faster than the median."
+    means_ms = [1e3 * concurrency / statistics.fmean(arm.rates_per_s) for arm in arms]
+    if max(means_ms) - median_ms > (max(means_ms) - min(means_ms)) / 2:
+        return "The difference is in the tail; stalls in one arm would explain it."
+    faster = arms[means_ms.index(min(means_ms))]
+    return f"The difference is in requests of {faster.name} that are far below its median."
 
 
 def _mean_of_medians_ms(arm: Arm) -> float | None:

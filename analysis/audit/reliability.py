@@ -42,8 +42,10 @@ def _length(output: AbOutput, account: Account) -> Finding:
         "other_mean_bytes": _mean_bytes(account),
     }
     if account.cause is Cause.NOT_COMPARED:
-        why = "-l" if output.document_length_variable else "this version does not"
-        return Finding("length", Severity.OK, f"Lengths were not compared ({why}).", values)
+        why = "Lengths were not compared (-l)."
+        if not output.document_length_variable:
+            why = "Lengths were not compared, which the trunk of ab does not."
+        return Finding("length", Severity.OK, why, values)
     if account.cause is Cause.NONE:
         proof = ""
         if account.length.exact is None:
@@ -87,8 +89,8 @@ def _cause_in_words(output: AbOutput, account: Account) -> str:
         )
     elif account.cause is Cause.ERROR_ANSWERS:
         text = (
-            f"The {failures} {_are_the(non_2xx)}: error pages of {mean:g} bytes, where the "
-            f"reference has {account.reference}"
+            f"The {failures} most likely {_are_the(non_2xx)}: error pages of {mean:g} bytes, where "
+            f"the reference has {account.reference}"
         )
     elif account.cause is Cause.FIRST_EMPTY:
         whose = f" (perhaps {_one_of(non_2xx)})" if account.matching_are_non_2xx else ""
@@ -301,6 +303,9 @@ def _in_words(account: Account) -> str:
             f"allow {limits} ({numbers})"
         )
     if account.may_be_cut_short:
-        longer = count(account.others.most, "answer")
-        shown += f" if the first response was whole, else at most {longer} of another length"
+        others, known = account.others.most, account.others.exact is not None
+        shown += (
+            "; if the first response was itself cut short, the good ones are among "
+            f"{'the' if known else 'up to'} {count(others, 'answer')} of another length"
+        )
     return shown

@@ -166,8 +166,8 @@ def test_failures_of_unknown_overlap_are_between_the_largest_kind_and_the_sum() 
     of = failing(failed_receive=30, failed_length=50, bytes_html=950 * 45 + 11, concurrency=1)
     assert good(of) == (0, 970)
     assert (
-        "92 % to 97 % good (920 to 970 of 1000) if the first response was whole"
-        in found(of)[1].text
+        "92 % to 97 % good (920 to 970 of 1000); if the first response was itself cut short, the "
+        "good ones are among up to 80 answers of another length" in found(of)[1].text
     )
 
 
@@ -324,6 +324,9 @@ def test_what_length_failures_are(
         bytes_transferred=None,
     )
     assert (cause(of), good(of)) == (expected, limits)
+    if expected == "error_answers":
+        assert "767 length failures most likely are the 767 non-2xx" in found(of)[0].text
+        assert found(of)[1].text.startswith("Most likely 23.3 % good (233 of 1000); the counts")
 
 
 def test_longer_answers_make_the_first_one_suspect() -> None:
@@ -332,8 +335,8 @@ def test_longer_answers_make_the_first_one_suspect() -> None:
     """
     of = failing(failed_length=7, bytes_html=993 * 45 + 7 * 60)
     assert found(of)[1].text.startswith(
-        "99.3 % to 100 % good (993 to 1000 of 1000) if the first response was whole, else at most "
-        "7 answers of another length"
+        "99.3 % to 100 % good (993 to 1000 of 1000); if the first response was itself cut short, "
+        "the good ones are among the 7 answers of another length"
     )
     shorter = failing(failed_length=7, bytes_html=993 * 45 + 7)
     assert "if the first response" not in found(shorter)[1].text
@@ -471,7 +474,7 @@ def test_the_trunk_counts_a_failed_request_once_and_compares_no_lengths() -> Non
     """
     of = output(workers=1, requests_failed=9, responses_non_2xx=11, bytes_html=991 * 45)
     assert good(of) == (980, 989)
-    assert found(of)[0].text == "Lengths were not compared (this version does not)."
+    assert found(of)[0].text == "Lengths were not compared, which the trunk of ab does not."
     assert good(dataclasses.replace(of, bytes_html=991 * 45 - 1))[0] == 0
 
 

@@ -412,6 +412,34 @@ def test_equal_medians_say_little_where_whole_milliseconds_hide_the_difference()
     assert not tail(50, concurrency=25)
 
 
+def test_medians_agree_also_where_one_arm_has_more_fast_requests() -> None:
+    """
+    The difference of the means is in the tail only if the slower mean is far above the median.
+    """
+    same = {"percentiles_ms": {50: Printed(62, 0.5)}, "concurrency": 10}
+    (beside,) = checked(
+        [Arm("a", runs(152, **same)), Arm("b", runs(262, **same))], "difference_in_tail"
+    )
+    assert beside.text.endswith("The difference is in requests of b that are far below its median.")
+    (tail,) = checked(
+        [Arm("a", runs(152, **same)), Arm("b", runs(80, **same))], "difference_in_tail"
+    )
+    assert tail.text.endswith("The difference is in the tail; stalls in one arm would explain it.")
+    unknown = same | {"concurrency": None}
+    (either,) = checked(
+        [Arm("a", runs(152, **unknown)), Arm("b", runs(80, **unknown))], "difference_in_tail"
+    )
+    assert either.text.endswith("in requests that are slower or faster than the median.")
+
+
+def test_the_only_run_is_said_as_one() -> None:
+    """
+    Also where it is left out.
+    """
+    (left_out,) = checked([Arm("a", [AbOutput(requests_completed=3)])], "left_out")
+    assert left_out.text == "The only run of a is left out of the comparison (it has no rate)."
+
+
 def test_no_difference_has_no_minus() -> None:
     """
     It is printed as +0.0 %.

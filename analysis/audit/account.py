@@ -362,24 +362,28 @@ class Account:
         likely = self.good.exact
         if self.cause is Cause.ERROR_ANSWERS:
             likely = self.good.most if self.late == 0 else None
-        elif self.bodiless and self.whole == self.complete - self.length.most:
-            # What was kept has been answered; as many have the document's length, and the others,
-            # it seems, were not answered. Errors with a length of their own would be others.
-            likely = self.whole - self.non_2xx.least if self.as_if_silent else likely
+        elif self.bodiless and self.as_if_silent:
+            likely = self.complete - self.length.most - self.non_2xx.least
         inside = likely is not None and self.good.least <= likely <= self.good.most
         return likely if inside else None
 
     @cached_property
     def as_if_silent(self) -> bool:
         """
-        Whether no length failure seems to have a head, as its status or its bytes would show.
+        Whether length failures without a body, it seems, received nothing.
+
+        They are as many as the resets, or all others were kept. Either way no head is among the
+        bytes that would be theirs; or all that was kept is an error, and nothing else.
         """
-        matching, non_2xx = self.whole, self.non_2xx.exact
-        if non_2xx == matching:
+        others, non_2xx = self.length.most, self.non_2xx.exact
+        matching = self.complete - others
+        kept, reset = self.whole == matching, self.errors.exact == others
+        # Few are soon divided by chance.
+        even = matching * FEW_ERRORS >= 1 and (self.transferred or 0) % matching == 0
+        rare = math.gcd(matching, others) <= FEW_ERRORS * matching
+        if kept and non_2xx == matching:
             return True
-        even = matching and (self.transferred or 0) % matching == 0
-        rare = math.gcd(matching, self.length.most) <= FEW_ERRORS * matching
-        return non_2xx == 0 and bool(even) and rare
+        return non_2xx == 0 and even and (reset or (kept and rare))
 
     @cached_property
     def equal_answers(self) -> int | None:

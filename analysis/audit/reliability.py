@@ -42,9 +42,8 @@ def _length(output: AbOutput, account: Account) -> Finding:
         "other_mean_bytes": _mean_bytes(account),
     }
     if account.cause is Cause.NOT_COMPARED:
-        why = "Lengths were not compared (-l)."
-        if not output.document_length_variable:
-            why = "Lengths were not compared, which the trunk of ab does not."
+        trunk = "" if output.document_length_variable else "; the trunk of ab never does"
+        why = f"Lengths were not compared{trunk or ' (-l)'}."
         return Finding("length", Severity.OK, why, values)
     if account.cause is Cause.NONE:
         proof = ""
@@ -125,19 +124,19 @@ def _undecided(length: int, non_2xx: int | None, account: Account) -> str:
             f"{differ}. No answer was non-2xx, but ab cannot tell dynamic pages from answers that "
             "were cut short or did not come"
         )
-    kinds = (
-        "error pages, good answers after a first response that was an error, pages that vary, or "
-        "answers that were cut short or did not come"
+    one = length == 1
+    first_was = _one_of(non_2xx) if account.matching_are_non_2xx else "an error"
+    good = (
+        f"{'a good answer' if one else 'good answers'} after a first response that was {first_was}"
     )
-    readings = []
+    error = "an error page" if one else "error pages"
     if non_2xx == length:
-        readings.append(f"{'it' if length == 1 else 'they'} {_are_the(non_2xx)}")
-    if account.matching_are_non_2xx:
-        good = "it is a good answer" if length == 1 else "they are good answers"
-        readings.append(f"the first response was {_one_of(non_2xx)} and {good}")
-    if readings:
-        return f"{differ}. Either {', or '.join(readings)}, or any of these: {kinds}"
-    return f"{differ}. With {non_2xx} non-2xx, they may be any of these: {kinds}"
+        error = f"the {'only' if one else non_2xx} non-2xx"
+    vary = "a page that varies" if one else "pages that vary"
+    cut = "an answer that was cut short or did not come"
+    cut = cut if one else "answers that were cut short or did not come"
+    they = "it" if one else "they"
+    return f"{differ}. With {non_2xx} non-2xx, {they} may be {error}, {good}, {vary}, or {cut}"
 
 
 def _average(mean: float | None) -> str:
@@ -209,12 +208,19 @@ def _good(output: AbOutput, account: Account) -> Finding:
         check = "" if whole else " (whether that is all of it, ab does not check)"
         text = f"100 % good: {each} had an answer with status 2xx{same}{check}."
         severity = Severity.OK
-    elif not (failed or account.reference or account.length.most) and good.exact is None:
+    elif failed == 0 and good.exact is None and account.length.most == 0 and _may_hide(account):
         about = "" if not output.responses_non_2xx else _about_failed(output, account)
         text = f"{_in_words(account)}{about}: {_unseen(output, account)}."
         if good.most == complete and not account.perhaps_silent:
             severity = Severity.NOTE
     return Finding("reliability", severity, text, values)
+
+
+def _may_hide(account: Account) -> bool:
+    """
+    Whether no length shows what is bad, and all non-2xx are known.
+    """
+    return not account.reference and account.non_2xx.exact is not None
 
 
 def _unseen(output: AbOutput, account: Account) -> str:
@@ -236,12 +242,7 @@ def _unseen(output: AbOutput, account: Account) -> str:
             "the least waiting time is 0 ms, far from the median, so that some requests may have "
             "received nothing, which is no failure here"
         )
-    fits = (
-        ""
-        if account.equal_answers is None
-        else (f" and the bytes fit {account.equal_answers} equal answers")
-    )
-    return f"no failure was counted{fits}, but here {bad} is none either"
+    return f"no failure was counted, but here {bad} is none either"
 
 
 def _about_failed(output: AbOutput, account: Account) -> str:
@@ -272,6 +273,8 @@ def _readings(account: Account) -> str:
     How many are good if the length failures are of one kind, where this fits the non-2xx.
     """
     non_2xx, length, good = account.non_2xx.exact, account.length.exact, account.good
+    if account.equal_answers is not None:
+        return f"; the bytes fit {account.equal_answers} equal answers"
     if not non_2xx or not length or account.errors.most or account.unfinished:
         return ""
     readings: dict[int, str] = {}

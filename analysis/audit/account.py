@@ -461,7 +461,7 @@ def account_of(output: AbOutput) -> Account:
         transferred=None if wrapped else output.bytes_transferred,
         whole=whole,
         none_silent=none_silent,
-        perhaps_silent=not compared and _one_waited_for_nothing(output),
+        perhaps_silent=version.lengths_fail and not compared and _one_waited_for_nothing(output),
         late=late,
         unfinished=late + cut + dropped,
     )

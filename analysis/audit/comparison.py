@@ -244,7 +244,7 @@ def _in_the_tail(first: Arm, other: Arm) -> list[Finding]:
         f"{_beside_the_median(arms, max(medians[0], medians[1]))}"
     )
     values = {"medians_percent": 100 * of_medians, "means_percent": 100 * of_means}
-    return [Finding("difference_in_tail", Severity.WARNING, text, values)]
+    return [Finding("difference_beside_median", Severity.WARNING, text, values)]
 
 
 def _beside_the_median(arms: Sequence[Arm], median_ms: float) -> str:

@@ -255,16 +255,18 @@ def _about_failed(output: AbOutput, account: Account) -> str:
     about = []
     kinds = (output.failed_receive, length, output.failed_exceptions)
     if sum(map(bool, kinds)) > 1:
-        about.append("counts one request under several kinds")
+        counts = "counts" if failed > account.complete - account.good.least else "may count"
+        about.append(f"{counts} one request under several kinds")
     if length and account.good.most > account.complete - length:
         about.append(f"includes differing lengths ({length})")
     if non_2xx is None:
         about.append("may omit non-2xx, as the lines that would tell are missing")
     elif non_2xx and account.cause is not Cause.ERROR_ANSWERS:
-        may = (
-            bool(length) and non_2xx <= (length or 0) and account.cause is not Cause.FIRST_RESPONSE
+        omitted = non_2xx if account.cause is Cause.FIRST_RESPONSE else non_2xx - failed
+        number = str(non_2xx) if omitted == non_2xx else f"at least {omitted} of {non_2xx}"
+        about.append(
+            f"omits non-2xx ({number})" if omitted > 0 else f"may omit non-2xx ({non_2xx})"
         )
-        about.append(f"{'may omit' if may else 'omits'} non-2xx ({non_2xx})")
     return f"; “Failed requests” ({failed}) {listed(about)}" if about else ""
 
 

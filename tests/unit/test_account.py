@@ -525,7 +525,20 @@ def test_failed_requests_that_are_the_error_answers_are_not_said_to_omit_them() 
     same = failing(requests_failed=50, failed_length=50, responses_non_2xx=50)
     assert "omits" not in found(same)[1].text
     fewer = failing(requests_failed=20, failed_length=20, responses_non_2xx=50)
-    assert "omits non-2xx (50)" in found(fewer)[1].text
+    assert "omits non-2xx (at least 30 of 50)" in found(fewer)[1].text
+    none = output(responses_non_2xx=50)
+    assert "“Failed requests” (0) omits non-2xx (50)" in found(none)[1].text
+
+
+def test_kinds_of_failures_may_be_of_different_requests() -> None:
+    """
+    One is counted twice for certain only if there are more failures than bad answers.
+    """
+    apart = failing(failed_receive=30, failed_length=50, bytes_html=950 * 45 + 11, concurrency=1)
+    assert "“Failed requests” (80) may count one request under several" in found(apart)[1].text
+    silent = {"bytes_html": 473 * 45, "bytes_transferred": 473 * 352}
+    twice = failing(failed_receive=527, failed_length=527, **silent)
+    assert "“Failed requests” (1054) counts one request under several" in found(twice)[1].text
 
 
 def without_bodies(others: int, heads: int, **changes: Any) -> AbOutput:  # noqa: ANN401 - as above
@@ -737,6 +750,8 @@ def test_the_trunk_counts_who_received_nothing_and_not_who_received_too_little()
         "0 % to 100 % good (0 to 1000 of 1000): no failure was counted, but here an answer that is "
         "cut short is none either."
     )
+    waits = {"waiting": {"min": Printed(0, 0.5), "median": Printed(18, 0.5)}}
+    assert found(dataclasses.replace(of, connection_times_ms=waits))[1] == found(of)[1]
 
 
 def test_the_length_of_all_answers_is_known_to_be_whole_on_kept_connections_only() -> None:

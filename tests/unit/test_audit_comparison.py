@@ -35,7 +35,7 @@ def test_one_run_in_each_arm_gives_no_interval() -> None:
     assert of["difference"].values["low_percent"] is None
     assert of["difference"].severity is Severity.WARNING
     assert "-46.0 %, without a confidence interval" in of["difference"].text
-    assert of["difference_in_tail"].values["means_percent"] == pytest.approx(85.1, abs=0.1)
+    assert of["difference_beside_median"].values["means_percent"] == pytest.approx(85.1, abs=0.1)
     assert of["comparable"].severity is Severity.OK
     # One took 18 s and the other 34 s.
     assert "path and number of requests or duration" in of["comparable"].text
@@ -50,7 +50,7 @@ def test_the_published_runs_are_not_comparable_in_time() -> None:
     assert [one.check for one in findings] == [
         "comparable",
         "difference",
-        "difference_in_tail",
+        "difference_beside_median",
         "order",
     ]
     assert findings[0].severity is Severity.OK
@@ -405,7 +405,7 @@ def test_equal_medians_say_little_where_whole_milliseconds_hide_the_difference()
     def tail(median_ms: int, **changes: Any) -> list[Finding]:  # noqa: ANN401 - of the fields
         same = {"percentiles_ms": {50: Printed(median_ms, 0.5)}}
         arms = [Arm("a", runs(1000, **same)), Arm("b", runs(700, **same, **changes))]
-        return checked(arms, "difference_in_tail")
+        return checked(arms, "difference_beside_median")
 
     assert tail(50)
     assert not tail(1)
@@ -418,16 +418,16 @@ def test_medians_agree_also_where_one_arm_has_more_fast_requests() -> None:
     """
     same = {"percentiles_ms": {50: Printed(62, 0.5)}, "concurrency": 10}
     (beside,) = checked(
-        [Arm("a", runs(152, **same)), Arm("b", runs(262, **same))], "difference_in_tail"
+        [Arm("a", runs(152, **same)), Arm("b", runs(262, **same))], "difference_beside_median"
     )
     assert beside.text.endswith("The difference is in requests of b that are far below its median.")
     (tail,) = checked(
-        [Arm("a", runs(152, **same)), Arm("b", runs(80, **same))], "difference_in_tail"
+        [Arm("a", runs(152, **same)), Arm("b", runs(80, **same))], "difference_beside_median"
     )
     assert tail.text.endswith("The difference is in the tail; stalls in one arm would explain it.")
     unknown = same | {"concurrency": None}
     (either,) = checked(
-        [Arm("a", runs(152, **unknown)), Arm("b", runs(80, **unknown))], "difference_in_tail"
+        [Arm("a", runs(152, **unknown)), Arm("b", runs(80, **unknown))], "difference_beside_median"
     )
     assert either.text.endswith("in requests that are slower or faster than the median.")
 

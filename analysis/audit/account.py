@@ -160,7 +160,7 @@ class Account:
             return None
         if others == 0:
             return answers
-        if self.none_silent or self.empty_pages(others):
+        if self.none_silent or self._may_be_pages(others):
             return None
         # The heads of answers without a body would be in the rest of the division.
         if self.transferred is None or self.transferred % answers:
@@ -168,16 +168,15 @@ class Account:
         rare = math.gcd(answers, others) <= CHANCE * answers
         return answers if rare and _rarely_even(answers) else None
 
-    def empty_pages(self, others: int) -> int:
+    def _may_be_pages(self, others: int) -> bool:
         """
-        The non-2xx that most likely are the others, apart from errors, if no other has a body.
+        Whether the others, none of which has a body, may be non-2xx, as they are as many.
 
-        That their numbers are the same is no chance, unless those with the document's length are as
-        many.
+        Or as many apart from errors; but not if those with the document's length are as many, too.
         """
-        non_2xx = self.non_2xx.exact or 0
-        fits = non_2xx in {others, others - self.errors.most} - {self.complete - others}
-        return non_2xx if fits else 0
+        non_2xx = self.non_2xx.exact
+        as_many = {others, others - self.errors.most} - {self.complete - others}
+        return bool(non_2xx) and non_2xx in as_many
 
     @cached_property
     def bodiless(self) -> bool:
@@ -360,6 +359,8 @@ class Account:
         The good answers, where another number needs counts and bytes that agree by chance.
         """
         likely = self.good.exact
+        if likely is not None:
+            return likely
         if self.cause is Cause.ERROR_ANSWERS:
             likely = self.good.most if self.late == 0 else None
         elif self.bodiless and self.as_if_silent:

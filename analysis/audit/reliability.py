@@ -87,8 +87,9 @@ def _cause_in_words(output: AbOutput, account: Account) -> str:
             f"({count(account.reference, 'byte')})"
         )
     elif account.cause is Cause.ERROR_ANSWERS:
+        surely = "perhaps" if account.likely is None else "most likely"
         text = (
-            f"The {failures} most likely {_are_the(non_2xx)}: error pages of {mean:g} bytes, where "
+            f"The {failures} {surely} {_are_the(non_2xx)}: error pages of {mean:g} bytes, where "
             f"the reference has {account.reference}"
         )
     elif account.cause is Cause.FIRST_EMPTY:

@@ -325,6 +325,8 @@ def test_what_length_failures_are(
     )
     assert (cause(of), good(of)) == (expected, limits)
     if expected == "error_answers":
+        old = found(dataclasses.replace(of, version="2.0.40-dev"))[0]
+        assert "767 length failures perhaps are the 767 non-2xx" in old.text
         assert "767 length failures most likely are the 767 non-2xx" in found(of)[0].text
         assert found(of)[1].text.startswith("Most likely 23.3 % good (233 of 1000); the counts")
 
@@ -737,6 +739,9 @@ def test_fewer_bytes_than_heads_need_are_of_fewer_answers() -> None:
     ):
         assert good(of) == (0, 5_000 // 17 - 10)
         assert "the bytes transferred are too few for the heads of more" in found(of)[1].text
+    reset = without_bodies(40, -960 * 291, failed_receive=40, concurrency=1)
+    assert good(reset) == (0, 960 * 16 // 17)
+    assert "ost likely" not in found(reset)[0].text + found(reset)[1].text
     impossible = output(document_length=0, bytes_html=5_001, bytes_transferred=5_000)
     assert good(impossible) == (0, 1000)
 

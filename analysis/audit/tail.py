@@ -5,6 +5,7 @@ How much of the mean is a tail, and what explains it, in words.
 from __future__ import annotations
 
 import math
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.audit.findings import Finding, Severity, listed, not_made, share
@@ -23,6 +24,8 @@ from analysis.audit.tails import (
 from analysis.formatting import count, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from analysis.audit.versions import Version
     from experiments.records.ab.numbers import Printed
     from experiments.records.ab.output import AbOutput
@@ -53,13 +56,13 @@ def tail(output: AbOutput, version: Version) -> Finding:
         return not_made("tail", missing or ["50%"])
     if math.isinf(times.mean.high):
         return not_made("tail", output.lacking("Time taken for tests", "Total, mean"))
-    if reason := _no_distribution(output):
+    if reason := _no_distribution(output, times):
         text = f"Nothing can be said of a tail: {reason}."
         return Finding("tail", Severity.NOTE, text, {"reading": None})
     return _tail(output, version, times)
 
 
-def _no_distribution(output: AbOutput) -> str | None:
+def _no_distribution(output: AbOutput, times: Times) -> str | None:
     requests = output.requests_completed or 0
     if output.bytes_transferred == 0:
         return "no answer was received, so the times are those of failures"
@@ -67,6 +70,8 @@ def _no_distribution(output: AbOutput) -> str | None:
         return f"only {count(requests, 'request')} {'was' if requests == 1 else 'were'} complete"
     if output.requests_asked is not None and output.requests_asked < requests:
         return "beyond “Number of requests” ab prints means of several requests"
+    if times.levels.known[-1][1].low > times.run:
+        return "a request that took longer than the run is of another one"
     return None
 
 
@@ -123,7 +128,7 @@ def _no_tail(
     output: AbOutput, times: Times, mean: Printed | None, values: dict[str, Any], numbers: str
 ) -> Finding:
     """
-    That mean and median agree, with the slowest requests, which they do not show.
+    Whether mean and median agree, with the slowest requests, which they do not show.
     """
     if mean is None and values["mean_ms"] > BIMODAL * values["median_ms"]:
         text = f"Whether there is a tail cannot be told without the line “Total”: {numbers}."
@@ -132,11 +137,21 @@ def _no_tail(
     if longest := lines.pop("100 %", None) or output.time_ms("total", "max"):
         lines["the longest"] = longest
     shown = " and ".join(f"{name} {plain(time.value)} ms" for name, time in lines.items())
+    numbers += f"; {shown}" if shown else ""
+    if (fast := times.fast) is not None:
+        half = f": at least {fast} of {times.levels.requests} requests took less than half of it"
+        text = (
+            "The mean is far below the median, because the times of the faster half are further "
+            f"from it than those of the slower half{half if fast else ''}. {sentence(numbers)}."
+        )
+        severe = values["median_ms"] > BIMODAL * values["mean_ms"]
+        values |= {"faster_than_half_at_least": fast}
+        return Finding("tail", Severity.WARNING if severe else Severity.NOTE, text, values)
+    (mean_low, mean_high), (low, high) = astuple(times.mean), astuple(times.median)
     agree = "Mean and median agree"
-    if times.mean.high > SKEWED * times.median.low:
+    if mean_high > SKEWED * low or high > SKEWED * mean_low:
         agree = "As far as the printed numbers tell, mean and median agree"
-    text = f"{agree}: {numbers}{f'; {shown}' if shown else ''}."
-    return Finding("tail", Severity.OK, text, values)
+    return Finding("tail", Severity.OK, f"{agree}: {numbers}.", values)
 
 
 def _between(least: float, most: float) -> str:
@@ -150,7 +165,7 @@ def _connecting(
     secured = " or the TLS handshake" if output.tls_protocol else ""
     text = (
         f"The slow time is in connecting{secured}: {_number(slow)} of {times.levels.requests} "
-        f"requests took {_at_least(slow.each_ms)} ms or more, and processing at most "
+        f"requests took {_each(slow)} ms or more, and processing at most "
         f"{plain(processing.value)} ms of it."
     )
     if any(
@@ -173,7 +188,7 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
         )
     longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
     stall = "One stall" if longest is None else f"One stall of at most {plain(longest.value)} ms"
-    from_ms = f"{_at_least(slow.sure_ms)} ms or more"
+    from_ms = f"{_whole(slow.sure_ms, math.floor)} ms or more"
     now_and_then = f"slow requests now and then, about one in {_one_in(requests, slow)}"
     delayed = f"at most {count(connections, 'request')}"
     if reading is Reading.SINGLE:
@@ -182,11 +197,13 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
             f"time of all {requests} requests; one run cannot tell whether it comes again."
         )
     if reading is Reading.STALL:
-        first_s = (times.run - slow.sure_ms) / 1e3
+        at_once = replace(slow, most=min(slow.most, connections))
+        first_ms = math.ceil(times.run - slow.sure_ms)
+        first = f"{first_ms} ms" if first_ms < 1e3 else f"{plain(math.ceil(first_ms / 100) / 10)} s"
         return (
-            f"{stall} fits the tail: {slow.sure} of {requests} requests took {from_ms}, longer "
-            "than half of the run, so that all of them were under way at one moment. If each was "
-            f"slow by itself, all of them began in the first {plain(first_s, 1)} s."
+            f"{stall} fits the tail: {_number(at_once)} of {requests} requests took {from_ms}, "
+            "longer than half of the run, so that all of them were under way at one moment. If "
+            f"each was slow by itself, all of them began in the first {first}."
         )
     if reading is Reading.SEVERAL:
         stalls = max(2, -(-slow.sure // connections))
@@ -205,7 +222,7 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
         text = f"{sentence(now_and_then)} fit, {a_stall} does not, because it delays {delayed}"
     if fits.broad:
         text += "; a broad distribution fits, too, because the text tells little of the slowest"
-    of_class = f"{_number(slow)} of {requests} requests took {_at_least(slow.each_ms)} ms or more"
+    of_class = f"{_number(slow)} of {requests} requests took {_each(slow)} ms or more"
     return f"{text}. {of_class}. {_decided(times)}"
 
 
@@ -227,8 +244,18 @@ def _number(slow: Slow) -> str:
     return f"{slow.sure}" if slow.sure == slow.most else f"{slow.sure} to {slow.most}"
 
 
-def _at_least(time_ms: float) -> str:
-    return plain(math.floor(time_ms) if time_ms >= COARSE_BELOW_MS else time_ms, 1)
+def _each(slow: Slow) -> str:
+    """
+    What each of them took at least, so that no others took as long.
+    """
+    if slow.sure == slow.most:
+        return _whole(slow.sure_ms, math.floor)
+    return _whole(slow.from_ms, math.ceil)
+
+
+def _whole(time_ms: float, rounded: Callable[[float], int]) -> str:
+    tenths = 1 if time_ms >= COARSE_BELOW_MS else 10
+    return plain(rounded(time_ms * tenths) / tenths, 1)
 
 
 def _one_in(requests: int, slow: Slow) -> str:

@@ -35,6 +35,9 @@ FAR, CARRY = 5, 0.1
 Times of the median, and share of all times, of slow requests that a mean near the median hides.
 """
 
+LEFT = 0.25
+"""Share of the tail that the rest may have where slow requests explain it."""
+
 DECIDED = 0.5
 """Share of the tail that requests known to be slow must carry, or a broad distribution fits too."""
 
@@ -111,6 +114,21 @@ class Times:
         Whether the mean is above the median, however both were rounded.
         """
         return self.mean.low > SKEWED * self.median.high
+
+    @property
+    def fast(self) -> int | None:
+        """
+        How many requests surely took less than half of the median, if the mean is far below it.
+
+        The slower half takes at least its least times, and of the faster half each request that is
+        not faster than half of the median takes that much of the rest.
+        """
+        if self.median.low <= SKEWED * self.mean.high:
+            return None
+        half, requests = self.median.low / 2, self.levels.requests
+        below = requests // 2
+        rest = requests * self.mean.high - self.levels.least(below, requests)
+        return max(0, below - math.floor(rest / half))
 
     def hides(self, slow: Slow) -> bool:
         """
@@ -227,7 +245,8 @@ class Times:
         left out of those above the gap, the second falls, so that the ends decide.
         """
         requests, levels = self.levels.requests, self.levels
-        limit = SKEWED * self.median.high
+        tail = self.mean.low - self.median.high
+        limit = max(SKEWED * self.median.high, self.median.high + LEFT * tail)
 
         def left(slow: int) -> float:
             whole = requests * self.mean.low - levels.most(requests - slow, requests)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import re
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,39 @@ def test_one_stall_of_all_connections_is_told_by_its_length() -> None:
     assert finding.text.startswith(
         "One stall of at most 18000 ms fits the tail: 50 of 1000 requests took 17999 ms or more, "
         "longer than half of the run, so that all of them were under way at one moment. If each "
-        "was slow by itself, all of them began in the first 16 s."
+        "was slow by itself, all of them began in the first 16.1 s."
     )
+    short = tail(output([1.0] * 190 + [43.0] * 10, 10, 71)).text
+    assert "all of them began in the first 29 ms." in short
+
+
+def test_how_many_a_stall_delayed_is_a_range_where_the_numbers_leave_it_open() -> None:
+    """
+    Of 150 requests, the 90 % line proves 15, and the mean has room for more; there were 20.
+    """
+    finding = tail(output([1.0] * 100 + [3.0] * 30 + [306.0] * 20, 20, 313))
+    assert "15 to 20 of 150 requests took 305 ms or more, longer than half" in finding.text
+
+
+def test_slow_requests_are_found_below_a_median_of_nothing() -> None:
+    """
+    The rest may have a little tail of its own, where 25 of 500 requests carry nearly all of it.
+    """
+    rest = [0.1] * 300 + [1.5] * 100 + [4.0] * 75
+    finding = tail(output([*rest, *[803.0] * 25], 5, 4160))
+    assert finding.text.startswith("The tail is not one stall, which delays at most 5 requests: 25")
+    rest = [0.4] * 2000 + [2.0] * 700 + [4.0] * 240 + [14.0] * 50
+    stalled = tail(output([*rest, *[700.0] * 10], 10, 1160))
+    assert stalled.values["reading"] == "open"
+
+
+def test_a_printed_lower_limit_holds_for_no_other_request() -> None:
+    """
+    A request of 51.2 ms, printed as 51, is none of those above the 95 % line of 51 ms.
+    """
+    rest = [12.0] * 120 + [20.0] * 15 + [30.0] * 7
+    finding = tail(output([*rest, *[51.2] * 4, 99.0, 99.0, 120.0, 165.0], 10, 297))
+    assert "3 to 7 of 150 requests took 52 ms or more" in finding.text
 
 
 def test_more_slow_requests_than_connections_are_no_single_stall() -> None:
@@ -169,6 +201,22 @@ def test_equal_mean_and_median_are_no_tail() -> None:
     assert finding.text == (
         "Mean and median agree: median 100 ms, mean 100 ms; 99 % 100 ms and the longest 400 ms."
     )
+
+
+@pytest.mark.parametrize(
+    ("fast", "severity", "at_least"),
+    [([10.0] * 500, Severity.WARNING, 385), ([70.0] * 450, Severity.OK, None)],
+)
+def test_a_mean_far_below_the_median_is_no_agreement(
+    fast: list[float], severity: Severity, at_least: int | None
+) -> None:
+    """
+    The half that is faster may be much faster.
+    """
+    finding = tail(output(fast + [100.0] * (1000 - len(fast)), 10, 1000 * 10))
+    assert finding.severity is severity
+    assert finding.values.get("faster_than_half_at_least") == at_least
+    assert finding.text.startswith("The mean is far below the median") is (at_least is not None)
 
 
 @pytest.mark.parametrize(
@@ -313,6 +361,9 @@ def run(
     return times, max(free)
 
 
+COUNTED = re.compile(
+    r"([0-9]+)(?: to ([0-9]+))? of [0-9]+ (?:requests took|were slow \()\s?([0-9.]+) ms or more"
+)
 BASES = st.lists(st.floats(0.2, 50), min_size=1, max_size=20)
 
 
@@ -321,6 +372,14 @@ def holds(finding: Finding, times: Sequence[float], concurrency: int, run_ms: fl
     Nothing that the finding says contradicts the true times.
     """
     said = finding.values
+    mean, median = statistics.fmean(times), sorted(times)[len(times) // 2]
+    if finding.text.startswith("Mean and median agree"):
+        assert max(mean, median) <= 1.25 * min(mean, median) + 1
+    faster = sum(time < median / 2 for time in times)
+    assert said.get("faster_than_half_at_least", 0) <= faster
+    for least, most, from_ms in COUNTED.findall(finding.text):
+        slow = sum(time >= float(from_ms) for time in times)
+        assert int(least) <= slow <= int(most or least), finding.text
     if "slow_at_least" in said:
         slow = sum(time >= said["slow_from_ms"] - 1e-6 for time in times)
         assert said["slow_at_least"] <= slow <= said["slow_at_most"] <= len(times)

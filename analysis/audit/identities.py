@@ -14,8 +14,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity
-from analysis.audit.ranges import Range, plain, same
-from analysis.audit.versions import VERSIONS, Version, by_headline, candidates
+from analysis.audit.ranges import SLACK, Range, plain, same
+from analysis.audit.tails import times_of, total_mean
+from analysis.audit.versions import (
+    ADDED_UP,
+    ROUNDED,
+    VERSIONS,
+    Version,
+    adds_up,
+    by_headline,
+    candidates,
+)
 
 if TYPE_CHECKING:
     from experiments.records.ab.numbers import Printed
@@ -26,6 +35,11 @@ Check = Callable[..., "tuple[bool | None, str]"]
 
 OF_NO_KIND = 11
 """Failures without a kind at most: a header without an end is one, and ab gives up after these."""
+
+BEYOND_ASKED = "beyond “Number of requests” ab prints means of several requests"
+
+LARGEST_HEADER = 8192
+"""Bytes of the longest header that ab reads (CBUFFSIZE)."""
 
 LARGEST_INDEX = 2**31 // 99
 """Requests above which ab before 2.4.32 computes the place of a percentile with an overflow."""
@@ -137,6 +151,85 @@ def _longest(_: Version, __: AbOutput, longest: Printed, line: Printed) -> tuple
     return same(longest, line), f"{plain(longest.value)} and {plain(line.value)} ms"
 
 
+def _longest_in_run(
+    version: Version, _: AbOutput, longest: Printed, seconds: Printed
+) -> tuple[bool, str]:
+    run_ms = 1e3 * Range.of(seconds).high
+    detail = f"{plain(longest.value)} ms in a run of {plain(1e3 * seconds.value)} ms"
+    return version.request.range(longest).low <= run_ms * (1 + SLACK), detail
+
+
+def _little(
+    version: Version, output: AbOutput, mean: Printed, *values: Printed | int
+) -> tuple[bool | None, str]:
+    concurrency, seconds, requests = map(Range.of, values)
+    if adds_up(output, version):
+        return None, ADDED_UP
+    if total_mean(output, version) is None:
+        return None, "the middle column of -S is no mean in every version"
+    if output.requests_asked is not None and output.requests_asked < requests.low:
+        return None, BEYOND_ASKED
+    most = (concurrency * seconds * 1e3 / requests).high
+    return (
+        version.mean.range(mean).low <= most * (1 + SLACK),
+        f"printed is {plain(mean.value)} ms, at most {plain(most, 3)} ms have room",
+    )
+
+
+def _within(requests_under_way: Callable[[AbOutput], int]) -> Check:
+    """
+    That no more are counted than requests complete, but for those that were still under way.
+    """
+
+    def check(_: Version, output: AbOutput, counted: int, requests: int) -> tuple[bool, str]:
+        return counted <= requests + requests_under_way(output), f"{counted} of {requests}"
+
+    return check
+
+
+def _parts_of_all(
+    version: Version, output: AbOutput, html: int, transferred: int
+) -> tuple[bool | None, str]:
+    requests = (output.requests_completed or 0) + (output.concurrency or 0)
+    wrapped = transferred + 2**32 - html <= LARGEST_HEADER * requests
+    if html > transferred and version.wraps and wrapped:
+        return None, "the sum of all bytes may have begun again at zero after 32 bits"
+    return html <= transferred, f"{html} of {transferred}"
+
+
+def _fits_percentiles(
+    version: Version, output: AbOutput, mean: Printed, _: Printed, requests: int
+) -> tuple[bool | None, str]:
+    times = times_of(output, version)
+    if times is None or total_mean(output, version) is None or requests > LARGEST_INDEX:
+        return None, "the mean or the place of a percentile is not known"
+    if output.requests_asked is not None and output.requests_asked < requests:
+        return None, BEYOND_ASKED
+    levels = times.levels
+    means = Range(levels.least(0, requests) / requests, levels.most(0, requests) / requests)
+    detail = f"printed is {plain(mean.value)} ms, the percentiles allow {means} ms"
+    return version.mean.range(mean).overlaps(means), detail
+
+
+def _waiting(
+    version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]], failed: int
+) -> tuple[bool | None, str]:
+    waiting, processing = (rows.get(row, {}) for row in ("waiting", "processing"))
+    if failed or not waiting or version.request is not ROUNDED:
+        return None, "a request that failed may have the times of one before"
+    pairs = {
+        name: (time.value, processing[name].value)
+        for name, time in waiting.items()
+        if name in processing
+    }
+    wrong = [
+        f"{name} {plain(one)} and {plain(all_)} ms"
+        for name, (one, all_) in pairs.items()
+        if name != "sd" and one > all_ + 1
+    ]
+    return not wrong, ", ".join(wrong)
+
+
 def _rows(version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]]) -> tuple[bool, str]:
     for row, columns in rows.items():
         # Without deviations (-S), ab before 2.4.7 prints differences of the other rows here.
@@ -151,6 +244,12 @@ def _rows(version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]]) ->
             if values != sorted(values):
                 shown = ", ".join(f"{plain(ms)}" for ms in values)
                 return False, f"{row}, min, {middle}, max: {shown}"
+        # Before 2.0.17, sums of whole numbers overflow; a sample's deviation is at most 0.71 of
+        # its range.
+        if version.request.below < 1 and {"min", "sd", "max"} <= columns.keys():
+            most = columns["max"].value - columns["min"].value + 1
+            if columns["sd"].value > most:
+                return False, f"{row}, deviation {plain(columns['sd'].value)}, range {plain(most)}"
     return True, ""
 
 
@@ -203,6 +302,40 @@ IDENTITIES = (
         _formula(lambda connect, processing: connect + processing),
     ),
     Identity("min ≤ mean, median ≤ max in every row of times", ("Connection Times",), _rows),
+    Identity(
+        "waiting ≤ processing, if no request failed",
+        ("Connection Times", "Failed requests"),
+        _waiting,
+    ),
+    Identity(
+        "mean total fits the percentiles",
+        ("Total, mean", "50%", "Complete requests"),
+        _fits_percentiles,
+    ),
+    Identity(
+        "longest request ≤ time of the run", ("100%", "Time taken for tests"), _longest_in_run
+    ),
+    Identity(
+        "mean total ≤ concurrency × time / requests",
+        ("Total, mean", "Concurrency Level", "Time taken for tests", "Complete requests"),
+        _little,
+    ),
+    Identity(
+        "non-2xx ≤ requests, with those under way at the end",
+        ("Non-2xx responses", "Complete requests"),
+        # A connection that is given up by an exception may have had an answer (test).
+        _within(lambda of: (of.concurrency or 0) + (of.failed_exceptions or 0)),
+    ),
+    Identity(
+        "kept connections ≤ requests, with those under way at the end",
+        ("Keep-Alive requests", "Complete requests"),
+        _within(lambda of: of.concurrency or 0),
+    ),
+    Identity(
+        "HTML transferred ≤ total transferred",
+        ("HTML transferred", "Total transferred"),
+        _parts_of_all,
+    ),
 )
 
 

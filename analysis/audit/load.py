@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding, Severity, not_made
-from analysis.audit.ranges import Range, plain
+from analysis.audit.ranges import SLACK, Range, plain
 from analysis.audit.tails import total_mean
+from analysis.audit.versions import ADDED_UP, adds_up
 from analysis.formatting import count
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def under_way(output: AbOutput, version: Version) -> Finding:
     if rate is None or mean_ms is None or not concurrency:
         needed = ("Requests per second", "Total, mean", "Concurrency Level")
         return not_made("under_way", output.lacking(*needed) or [needed[1]])
+    if adds_up(output, version):
+        return Finding("under_way", Severity.NOTE, f"Not checked: {ADDED_UP}.")
     # Little's law, with the limits of the rounded numbers.
     rates = [Range.of(rate)]
     if output.duration_s is not None and output.requests_completed:
@@ -124,6 +127,13 @@ def under_way(output: AbOutput, version: Version) -> Finding:
     most = min(each.high for each in rates) * mean.high / 1e3
     achieved = output.concurrency_achieved
     values = {"at_most_under_way": most, "concurrency": concurrency, "achieved": achieved}
+    if rates[0].low * mean.low / 1e3 > concurrency * (1 + SLACK):
+        text = (
+            f"Rate × mean time is {_amount(rate.value * mean_ms.value / 1e3)} requests under way, "
+            f"more than the concurrency of {concurrency} (Little's law): one of the numbers is of "
+            "another run."
+        )
+        return Finding("under_way", Severity.WARNING, text, values)
     if most >= BUSY * concurrency and (achieved is None or achieved >= concurrency):
         surely = rates[0].low * mean.low / 1e3 >= BUSY * concurrency
         text = f"load had its concurrency of {concurrency} (Little's law: rate × mean time)."

@@ -21,6 +21,7 @@ from analysis.audit.tails import (
     times_of,
     total_mean,
 )
+from analysis.audit.versions import ADDED_UP, adds_up
 from analysis.formatting import count, sentence
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ def tail(output: AbOutput, version: Version) -> Finding:
         return not_made("tail", missing or ["50%"])
     if math.isinf(times.mean.high):
         return not_made("tail", output.lacking("Time taken for tests", "Total, mean"))
-    if reason := _no_distribution(output, times):
+    if reason := _no_distribution(output, version, times):
         text = f"Nothing can be said of a tail: {reason}."
         return Finding("tail", Severity.NOTE, text, {"reading": None})
     return _tail(output, version, times)
 
 
-def _no_distribution(output: AbOutput, times: Times) -> str | None:
+def _no_distribution(output: AbOutput, version: Version, times: Times) -> str | None:
     requests = output.requests_completed or 0
     if output.bytes_transferred == 0:
         return "no answer was received, so the times are those of failures"
@@ -70,6 +71,8 @@ def _no_distribution(output: AbOutput, times: Times) -> str | None:
         return f"only {count(requests, 'request')} {'was' if requests == 1 else 'were'} complete"
     if output.requests_asked is not None and output.requests_asked < requests:
         return "beyond “Number of requests” ab prints means of several requests"
+    if adds_up(output, version):
+        return ADDED_UP
     if times.levels.known[-1][1].low > times.run:
         return "a request that took longer than the run is of another one"
     return None

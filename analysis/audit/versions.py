@@ -54,6 +54,7 @@ class Version:
     value of the row "Processing" is one. One request may be counted under ``kinds_per_failure``
     kinds of failures, or under none. If ``lengths_fail``, every answer of another length is a
     failure. ``wraps`` is whether sums of bytes may have begun again at zero after 32 bits.
+    ``adds_up`` is whether a request's time may count from the beginning of its kept connection.
     ``index`` is the place of a percentile among the sorted requests.
     """
 
@@ -72,6 +73,7 @@ class Version:
     kinds_per_failure: int = 2
     lengths_fail: bool = True
     wraps: bool = True
+    adds_up: bool = False
     index: Callable[[int, int], int] = lambda requests, percent: requests * percent // 100
 
     def measured(self, output: AbOutput) -> AbOutput:
@@ -90,6 +92,10 @@ class Version:
 
 SINGLE_PRECISION = 4e-7
 """Relative error of a rate that is computed by some operations on C's float."""
+
+ADDED_UP = (
+    "before 2.0.51, ab counts times on a kept connection (-k) from the connection's beginning"
+)
 
 ROUNDED = Cut(0.5, 0.5)
 
@@ -163,6 +169,8 @@ V2_0 = Version(
     seconds=_microseconds,
     # 2.0.30 to 2.0.50 divide the middle column of -S by the requests twice.
     averages=False,
+    # Up to 2.0.50 a kept connection's "start = connect" is of its opening (read_connection).
+    adds_up=True,
 )
 V2_0_17 = dataclasses.replace(
     V2_0,
@@ -192,6 +200,7 @@ V2_0_16 = dataclasses.replace(
     source="2.0.16 (1.69)",
     seconds=_thousands_of_seconds,
     averages=False,
+    adds_up=True,
     index=V2_0.index,
 )
 V1_3 = dataclasses.replace(
@@ -222,6 +231,13 @@ def candidates(output: AbOutput) -> tuple[Version, ...]:
     The versions that may have printed the output: those of its headline, else all.
     """
     return by_headline(output) or VERSIONS
+
+
+def adds_up(output: AbOutput, version: Version) -> bool:
+    """
+    Whether the times may be sums over a kept connection; the headline 2.0.41-dev is of 2.0.51 on.
+    """
+    return version.adds_up and bool(output.keep_alive_requests) and output.version != "2.0.41-dev"
 
 
 def as_measured(output: AbOutput) -> AbOutput:

@@ -171,7 +171,7 @@ def test_a_sound_text_holds_every_identity() -> None:
     assert not errors(NETNS)
     for name in ("length-artefact", "post-no-deviations", "tls-keep-alive-trunk"):
         assert not errors(sample(name))
-    assert len(found(PUBLISHED)["identities"].values["holding"]) == 11
+    assert len(found(PUBLISHED)["identities"].values["holding"]) == 16
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,17 @@ def test_a_sound_text_holds_every_identity() -> None:
         ("12 1706", "12 1704", "mean total = mean connect + mean processing"),
         ("48.75", "48.77", "transfer rate = total transferred / time"),
         ("11 1702", "1801 1702", "min ≤ mean, median ≤ max"),
+        ("3901.2    804", "93901.2    804", "min ≤ mean, median ≤ max"),
+        ("90%   1010", "90%  16010", "mean total fits the percentiles"),
+        ("19310", "39310", "longest request ≤ time of the run"),
+        ("13 1707", "13 2707", "mean total ≤ concurrency × time / requests"),
+        ("responses:      4", "responses:      1051", "non-2xx ≤ requests"),
+        ("1536660", "1708661", "HTML transferred ≤ total transferred"),
+        (
+            "Total transferred",
+            "Keep-Alive requests:    1051\nTotal transferred",
+            "kept connections ≤ requests",
+        ),
     ],
 )
 def test_an_identity_that_does_not_hold_is_an_error(old: str, new: str, words: str) -> None:
@@ -195,6 +206,27 @@ def test_an_identity_that_does_not_hold_is_an_error(old: str, new: str, words: s
     A single number that was changed, beyond its rounding, is found.
     """
     assert any(words in text for text in errors(PUBLISHED.replace(old, new)))
+
+
+def test_a_wait_longer_than_the_processing_is_an_error_where_nothing_failed() -> None:
+    """
+    A request that failed may show the wait of an earlier one.
+    """
+    longer = "Waiting:       11 1702 3899.9    803   19309"
+    whole = "Waiting:       11 1702 3899.9    803   19304"
+    assert whole in PUBLISHED
+    changed = PUBLISHED.replace(whole, longer)
+    assert not errors(changed)
+    kinds = "   (Connect: 0, Receive: 0, Length: 996, Exceptions: 0)\n"
+    sound = changed.replace(kinds, "").replace("Failed requests:        996", "Failed requests: 0")
+    assert any("waiting ≤ processing" in text for text in errors(sound))
+
+
+def test_what_was_under_way_at_the_end_is_counted_without_a_contradiction() -> None:
+    """
+    Fifty more than complete, at concurrency 50.
+    """
+    assert not errors(PUBLISHED.replace("responses:      4", "responses:      1050"))
 
 
 def test_changed_bodies_are_found_where_no_length_failed() -> None:

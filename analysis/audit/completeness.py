@@ -44,7 +44,7 @@ def completeness(output: AbOutput) -> list[Finding]:
         found.append(Finding("left_out", Severity.NOTE, text))
     if output.unreadable:
         labels = list(output.unreadable[:SHOWN_LABELS])
-        text = f"Ignored, because no number as ab prints it follows: {_quoted(labels)}."
+        text = f"Ignored, because no usable number follows: {_quoted(labels)}."
         found.append(Finding("unreadable", Severity.WARNING, text, {"labels": labels}))
     if output.interrupted:
         text = (

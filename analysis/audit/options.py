@@ -68,8 +68,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="nox -s audit",
-        usage="nox -s audit -- [FILE …] [--arm NAME FILE …]… [--json]",
+        prog="python -m analysis.audit",
+        usage="python -m analysis.audit [FILE …] [--arm NAME FILE …]… [--json]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -18,6 +18,9 @@ AB_HTML = re.compile(
 )
 """A row of the table that ab prints with -w."""
 
+AB_ITSELF = re.compile(r"Complete requests: +%")
+"""What ab's program and its source have where ab prints a number."""
+
 FORMATS = {
     "ab's percentile file (-e); the audit reads the text that ab printed": (
         r"(?m)^Percentage served,Time in ms"
@@ -27,8 +30,13 @@ FORMATS = {
     ),
     "the usage message of ab: it did not run": (
         r"Usage: \S*ab\S* \[options\] \[?http|ab: (?:wrong number of arguments|invalid URL)"
-        r"|ab: Cannot use concurrency level|ab: (?:command )?not found"
+        r"|ab: Cannot use concurrency level"
     ),
+    "a shell's message that ab is not installed": (
+        r"(?i)\bab: (?:command )?not found|command not found: ab\b"
+        r"|.ab. is not recognized as|command .ab. not found"
+    ),
+    "ab's manual page": r"(?m)\AAB\(1\)|^\.TH \"?AB\"? ",
     "the JSON of k6": r'"http_req_duration"|\A\s*\{"type":\s*"(?:Metric|Point)"',
     "the JSON of oha": r'"successRate":',
     "the JSON of vegeta": r'"latencies":\s*\{\s*"total":|\A\s*\{"attack":',
@@ -42,6 +50,9 @@ FORMATS = {
     ),
     "the output of wrk2": r"Thread calibration: mean lat|Recorded Latency\)|HdrHistogram - ",
     "the output of wrk": r"Running .{1,40} test @ |Thread Stats +Avg +Stdev",
+    "the output of rewrk": r"Beginning round [0-9]+\.\.\.",
+    "the output of drill": r"(?m)^Total requests +[0-9]+\s+Successful requests +[0-9]",
+    "the output of boom": r"-------- Results --------\s+Successful calls",
     "the output of weighttp": r"weighttp|finished in [0-9]+ sec, [0-9]+ millisec",
     "the output of h2load": (
         r"starting benchmark\.\.\.|finished in [0-9.]+m?u?s, [0-9.]+ req/s"
@@ -80,6 +91,7 @@ FORMATS = {
 """Each format by the end of a sentence that names it."""
 
 MAGIC = {
+    b"\x7fELF": "a program: audit the text that it prints",
     b"\x1f\x8b": "compressed with gzip: unpack it",
     b"PK\x03\x04": "a ZIP archive: unpack it",
     b"BZh": "compressed with bzip2: unpack it",
@@ -102,7 +114,7 @@ def describe(data: bytes, text: str) -> str:
             return f"it is {name}"
     text = ESCAPES.sub("", text).replace("\0", "").strip()
     if not text:
-        return "it is empty"
+        return "it holds nothing that can be seen" if data else "it is empty"
     for name, mark in FORMATS.items():
         if re.search(mark, text[:SAMPLE_CHARACTERS]):
             return f"it looks like {name}"

@@ -29,7 +29,7 @@ LEFT_OUT = "[...]"
 NEAR = 2000
 """Characters around an anchor in which unknown lines may be of ab."""
 
-HALF_LINES = 80_000
+HALF_LINES = 30_000
 """Limit for the lines at the beginning, and for those at the end."""
 
 MOST_STREAMS = 30
@@ -46,6 +46,9 @@ ANCHOR = re.compile(
     rf"|(?:apr_\w|socket|bind)[^:\n]{{0,120}}: [^\n]{{1,100}}\({NUMBER}\))"
     r"|(?P<end>\((?:longest|last) request\))"
 )
+IN_A_WORD = re.compile(r"[^\W_]|[?&=]")
+"""What stands before an anchor that is part of another word, such as the query of a path."""
+
 LAST_ROW = re.compile(r"(?P<table>[0-9]{1,3}%[ \t]+[0-9.,]{1,15} \((?:longest|last) request\))")
 """``end`` of ANCHOR stands at the end of this line."""
 
@@ -73,6 +76,7 @@ SHAPES = {
 NAME = re.compile(r"[A-Za-z]{2,}")
 ALONE = {
     "This is ApacheBench Version",
+    "Benchmarking be patient",
     "Total of requests completed",
     "Percentage of the requests served",
     "longest request",
@@ -203,7 +207,9 @@ def _anchored(line: str, found: Split) -> Iterator[Line]:
     found_here = (
         LAST_ROW.search(line) if each.lastgroup == "end" else each for each in ANCHOR.finditer(line)
     )
-    anchors = [each for each in found_here if each and not line[: each.start()][-1:].isalnum()]
+    anchors = [
+        each for each in found_here if each and not IN_A_WORD.match(line[: each.start()][-1:])
+    ]
     if not anchors:
         yield Line(0, "", line)
         return
@@ -216,7 +222,8 @@ def _anchored(line: str, found: Split) -> Iterator[Line]:
     cuts = [each for each in anchors[1:] if each.lastgroup != "run" and len(labels) > 1]
     ends = [*(each.start() for each in cuts), len(line)]
     for anchor, end in zip([anchors[0], *cuts], ends, strict=True):
-        kind = re.sub(r"[\W0-9]+", " ", anchor[0]).strip()
+        words = re.sub("^Benchmarking .*(?=be patient)", "Benchmarking ", anchor[0])
+        kind = re.sub(r"[\W0-9]+", " ", words).strip()
         yield Line(0, prefix, line[anchor.start() : end].strip(), kind, str(anchor.lastgroup))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from analysis.audit.findings import shortened
-from analysis.audit.other_formats import AB_HTML, describe
+from analysis.audit.other_formats import AB_HTML, AB_ITSELF, describe
 from analysis.audit.prefixes import LEFT_OUT
 from analysis.audit.reading import read
 from analysis.audit.versions import as_measured
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 MB = 1_000_000
-HALF_BYTES = 2 * MB
+HALF_BYTES = MB
 """What is read of the beginning of a large file, and of its end, where ab prints its report."""
 
 MOST_BYTES = 300 * MB
-LONGEST_S = 5.0
+LONGEST_S = 3.0
 """Limits for standard input that does not end; they count after its first half."""
 
 CHUNK_BYTES = 1 << 14
-MOST_NEAR_BYTES = 2 * MB
+MOST_NEAR_BYTES = MB
 NEAR = (
     b"ApacheBench, Version",
     b"(be patient)",
@@ -60,6 +60,8 @@ HTML = (
     "this is ab's HTML (-w), which lacks most of what the audit checks: run ab without -w, and "
     "audit the text that it prints"
 )
+
+ITSELF = "this is the program of ab or its source: audit the text that ab prints"
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,9 @@ def source_of(name: str, data: bytes, further: Sequence[bytes] = (), size: str =
             f"lines of ab were read of {size}."
         )
         text = _joined([text, *(_decoded(part, sample=data) for part in further)])
-    if AB_HTML.search(text):
-        return Source(name, error=HTML, cut=cut)
+    for mark, error in ((AB_ITSELF, ITSELF), (AB_HTML, HTML)):
+        if mark.search(text):
+            return Source(name, error=error, cut=cut)
     found = read(text)
     if not found.outputs:
         error = (

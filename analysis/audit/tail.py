@@ -192,7 +192,10 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
     longest = output.percentiles_ms.get(100) or output.time_ms("total", "max")
     stall = "One stall" if longest is None else f"One stall of at most {plain(longest.value)} ms"
     from_ms = f"{_whole(slow.sure_ms, math.floor)} ms or more"
-    now_and_then = f"slow requests now and then, about one in {_one_in(requests, slow)}"
+    several = (
+        f"slow requests now and then (about one in {_one_in(requests, slow)}), several stalls or a "
+        "slow phase"
+    )
     delayed = f"at most {count(connections, 'request')}"
     if reading is Reading.SINGLE:
         return (
@@ -216,13 +219,13 @@ def _explained(output: AbOutput, times: Times, slow: Slow | None, reading: Readi
             f"ones were slow all over the run, or there were {stalls} or more stalls, or a slow "
             f"phase. {_decided(times)}"
         )
-    fits, a_stall = times.fits(slow), stall[:1].lower() + stall[1:]
+    fits = times.fits(slow)
     if fits.stall and fits.several:
-        text = f"Both fit: {a_stall} that delayed {delayed}, or {now_and_then}"
+        text = f"{stall} that delayed {delayed} fits, and so do {several}"
     elif fits.stall:
         text = f"{stall} that delayed {delayed} fits"
     else:
-        text = f"{sentence(now_and_then)} fit, {a_stall} does not, because it delays {delayed}"
+        text = f"{sentence(several)} fit; one stall does not, because it delays {delayed}"
     if fits.broad:
         text += "; a broad distribution fits, too, because the text tells little of the slowest"
     of_class = f"{_number(slow)} of {requests} requests took {_each(slow)} ms or more"

@@ -192,12 +192,12 @@ def test_a_sound_text_holds_every_identity() -> None:
         ("90%   1010", "90%  16010", "mean total fits the percentiles"),
         ("19310", "39310", "longest request ≤ time of the run"),
         ("13 1707", "13 2707", "mean total ≤ concurrency × time / requests"),
-        ("responses:      4", "responses:      1051", "non-2xx ≤ requests"),
+        ("responses:      4", "responses:      1051", "non-2xx, kept connections ≤ requests"),
         ("1536660", "1708661", "HTML transferred ≤ total transferred"),
         (
             "Total transferred",
             "Keep-Alive requests:    1051\nTotal transferred",
-            "kept connections ≤ requests",
+            "non-2xx, kept connections ≤ requests",
         ),
     ],
 )
@@ -407,6 +407,26 @@ def test_an_aborted_run_is_an_error_with_ab_s_reason() -> None:
     ):
         assert words in found(sample(name))["aborted"].text
         assert found(sample(name))["aborted"].severity is Severity.ERROR
+
+
+def test_a_reason_on_standard_error_is_missing_and_was_given() -> None:
+    """
+    Ab prints it there, and only the number of requests to standard output.
+    """
+    begun = PUBLISHED[: PUBLISHED.index(".....done")]
+    finding = found(f"{begun}\nTotal of 199 requests completed\n")["aborted"]
+    assert "after 199 requests: the text lacks the reason (standard error has it)" in finding.text
+
+
+def test_a_run_without_a_complete_request_has_no_rate() -> None:
+    """
+    Ab prints none, so that none is missing.
+    """
+    none = PUBLISHED[: PUBLISHED.index("Requests per second")].replace("996", "0")
+    none = none.replace("Complete requests:      1000", "Complete requests:      0")
+    outcome = found(none)
+    assert "incomplete" not in outcome
+    assert outcome["reliability"].severity is Severity.ERROR
 
 
 def test_an_interrupted_run_is_a_warning() -> None:

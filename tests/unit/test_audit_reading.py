@@ -161,13 +161,24 @@ def test_what_is_no_amount_is_not_there(text: str) -> None:
     ("text", "words"),
     [
         ("", "it is empty"),
-        ("\n \n", "it is empty"),
+        ("\n \n", "it holds nothing that can be seen"),
         ('{"rps": 3}', "it looks like JSON"),
+        (
+            "zsh: command not found: ab\n",
+            "it looks like a shell's message that ab is not installed",
+        ),
+        ("AB(1)    ab    AB(1)\n", "it looks like ab's manual page"),
+        ('.TH "AB" 1 "2026-04-30"\n', "it looks like ab's manual page"),
+        ("\0" * 3000, "it holds nothing that can be seen"),
+        ("\x7fELF\2\1", "it is a program: audit the text that it prints"),
+        ("Beginning round 1...\n", "it looks like the output of rewrk"),
+        ("Total requests    5\nSuccessful requests   5\n", "it looks like the output of drill"),
         ("Running 10s test @ http://x/\n  2 threads\n", "the output of wrk"),
         ("starting benchmark...\nfinished in 1.0s, 10 req/s\n", "the output of h2load"),
         ("\nSummary:\n  Total: 1.2 secs\n", "the output of hey"),
         ("Percentage served,Time in ms\n0,1.0\n", "percentile file (-e)"),
         ("starttime\tseconds\tctime\n", "gnuplot file (-g)"),
+        ("Complete requests:      %d\n<th colspan=2 %s>Server Software:</th>", "its source"),
         ("<table >\n<tr ><th colspan=2 >Server Software:</th>", "HTML (-w)"),
         ("hello\x1b[2J\x07 world", "it begins “hello? world”"),
     ],
@@ -177,6 +188,26 @@ def test_other_texts_are_recognised(text: str, words: str) -> None:
     What was given instead is named, without its control characters.
     """
     assert words in str(source_of("x", text.encode()).error)
+
+
+def test_a_run_that_gave_up_at_once_has_one_line() -> None:
+    """
+    Without its headline, too.
+    """
+    line = "Benchmarking x (be patient)...apr_sockaddr_info_get() for x: Name not known (670002)\n"
+    (output,) = source_of("x", line.encode()).outputs
+    assert output.failure is not None
+    assert "Name not known" in output.failure
+
+
+def test_a_label_within_a_path_is_no_line_of_its_own() -> None:
+    """
+    A query may have any words.
+    """
+    path = "/a?Failed requests: 5"
+    (output,) = source_of("x", PUBLISHED.replace("/api/products", path).encode()).outputs
+    assert output.document_path == path
+    assert output.requests_failed == 996
 
 
 def test_several_outputs_in_one_file_are_told_apart() -> None:
@@ -202,7 +233,7 @@ def test_huge_files_are_read_at_both_ends(
     assert main([str(path)]) == 10
     printed = " ".join(capsys.readouterr().out.split())
     assert (
-        "Only the first 2 MB, the last 2 MB and up to 2 MB near lines of ab were read of 8 MB"
+        "Only the first 1 MB, the last 1 MB and up to 1 MB near lines of ab were read of 4 MB"
         in (printed)
     )
     assert "server Werkzeug/3.1.3 at" in printed

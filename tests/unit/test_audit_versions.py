@@ -304,6 +304,16 @@ def test_times_on_a_kept_connection_may_count_from_its_beginning(
     assert findings["tail"].text.startswith(said) is adds_up
 
 
+def test_a_negative_port_is_one_above_32767() -> None:
+    """
+    Ab 2.0 prints ports as signed numbers of 16 bits; no other number is read so.
+    """
+    (output,) = source_of("x", f"{V2_0}Server Port:            -28215\n".encode()).outputs
+    assert output.server_port == 37321
+    (output,) = source_of("x", V2_0.replace(":        0", ":        -1").encode()).outputs
+    assert output.requests_failed is None
+
+
 def test_bytes_beyond_32_bits_are_no_contradiction() -> None:
     """
     Before 2.2.9 the sums of bytes may have begun again at zero.

@@ -217,7 +217,10 @@ def _labelled(match: re.Match[str]) -> list[Value]:
     elif label == "Document Length" and text.startswith("Variable"):
         found = Value("document_length_variable", label, read=True)
     elif label in COUNTS:
-        found = Value(COUNTS[label], label, read_count(text))
+        # ab 2.0 prints ports as signed numbers of 16 bits (%hd, output_results).
+        wrapped = re.match("-[0-9]{1,5}$", text) if label == "Server Port" else None
+        number = int(wrapped[0]) + 2**16 if wrapped else read_count(text)
+        found = Value(COUNTS[label], label, number)
     else:
         found = Value(DECIMALS[label], label, read_decimal(text))
     own = found.read is not None and (label in OWN_LABELS or OWN_UNITS.search(text))

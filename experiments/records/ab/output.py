@@ -103,9 +103,14 @@ class AbOutput:
     @property
     def missing(self) -> list[str]:
         """
-        The labels of the required fields that could not be read.
+        The labels of the required fields that could not be read; ab prints no rate of nothing.
         """
-        return [LABELS[name] for name in REQUIRED if getattr(self, name) is None]
+        unprinted = {"requests_per_second"} if self.requests_completed == 0 else set()
+        return [
+            LABELS[name]
+            for name in REQUIRED
+            if getattr(self, name) is None and name not in unprinted
+        ]
 
     @property
     def failure(self) -> str | None:
@@ -116,7 +121,9 @@ class AbOutput:
         if done is None and (not self.faults or self.requests_completed is not None):
             return None
         after = "" if done is None else f" after {done} request{'' if done == 1 else 's'}"
-        return f"ab gave up{after}: {'; '.join(self.faults[:3]) or 'it gives no reason'}"
+        # ab prints the reason to standard error (err, apr_err).
+        reason = "; ".join(self.faults[:3]) or "the text lacks the reason (standard error has it)"
+        return f"ab gave up{after}: {reason}"
 
     @property
     def keep_alive(self) -> bool | None:

@@ -29,7 +29,7 @@ LEFT_OUT = "[...]"
 NEAR = 2000
 """Characters around an anchor in which unknown lines may be of ab."""
 
-HALF_LINES = 30_000
+HALF_LINES = 20_000
 """Limit for the lines at the beginning, and for those at the end."""
 
 MOST_STREAMS = 30

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 MB = 1_000_000
-HALF_BYTES = MB
+HALF_BYTES = MB // 2
 """What is read of the beginning of a large file, and of its end, where ab prints its report."""
 
 MOST_BYTES = 300 * MB
@@ -37,7 +37,7 @@ LONGEST_S = 3.0
 """Limits for standard input that does not end; they count after its first half."""
 
 CHUNK_BYTES = 1 << 14
-MOST_NEAR_BYTES = MB
+MOST_NEAR_BYTES = MB // 2
 NEAR = (
     b"ApacheBench, Version",
     b"(be patient)",

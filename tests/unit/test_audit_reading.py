@@ -233,7 +233,7 @@ def test_huge_files_are_read_at_both_ends(
     assert main([str(path)]) == 10
     printed = " ".join(capsys.readouterr().out.split())
     assert (
-        "Only the first 1 MB, the last 1 MB and up to 1 MB near lines of ab were read of 4 MB"
+        "Only the first 0.5 MB, the last 0.5 MB and up to 0.5 MB near lines of ab were read of 2 MB"
         in (printed)
     )
     assert "server Werkzeug/3.1.3 at" in printed

@@ -845,7 +845,7 @@ def test_an_endless_pipe_ends(
     monkeypatch.setattr(sys, "stdin", piped)
     assert main([]) == 2
     printed = " ".join(capsys.readouterr().out.split())
-    assert "it begins “y” (Only the first 1 MB, the last 1 MB and up to 1 MB near" in printed
+    assert "it begins “y” (Only the first 0.5 MB, the last 0.5 MB and up to 0.5 MB near" in printed
     assert "MB that did not end)" in printed
 
 
@@ -865,7 +865,7 @@ def test_a_long_pipe_is_read_at_both_ends(
     assert main([]) == 10
     printed = " ".join(capsys.readouterr().out.split())
     assert "29.21" in printed
-    assert "near lines of ab were read of 3 MB." in printed
+    assert "near lines of ab were read of 1 MB." in printed
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

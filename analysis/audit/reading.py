@@ -15,11 +15,13 @@ from analysis.audit.findings import Finding, Severity, shortened
 from analysis.audit.homes import bring_home
 from analysis.audit.markup import plain
 from analysis.audit.prefixes import split
+from analysis.audit.ranges import same
 from analysis.audit.structured import messages
 from analysis.audit.wrapping import unwrapped
 from analysis.formatting import count
-from experiments.records.ab.fields import COUNTS, DECIMALS
+from experiments.records.ab.fields import COUNTS, DECIMALS, LABELS
 from experiments.records.ab.lines import whole_lines
+from experiments.records.ab.numbers import Printed
 from experiments.records.ab.splitting import pieces_per_output, read_outputs
 
 if TYPE_CHECKING:
@@ -99,6 +101,13 @@ def _read_stream(stream: Stream, taken_off: list[str], parts: Split, found: Read
     # Other lines with a colon are of other programs.
     outputs = [replace(each, other={}) for each in islice(read_outputs(lines), MOST_OUTPUTS)]
     notes = _taken_off(stream, taken_off)
+    runs = [each for place, each in enumerate(outputs) if not _is_summary(outputs[:place], each)]
+    if len(runs) < len(outputs):
+        text = (
+            "Lines that repeat the numbers of a run were read as its summary, not as another run."
+        )
+        notes.append(Finding("summary", Severity.NOTE, text))
+        outputs = runs
     others = [line for other in parts.streams if other is not stream for line in other.lines]
     others = [line for line in [*parts.strangers, *others] if OTHER.match(line.prefix or line.text)]
     if stream.has_name and others:
@@ -110,6 +119,26 @@ def _read_stream(stream: Stream, taken_off: list[str], parts: Split, found: Read
         text = "Further lines like those of ab were not read: they are too few for an output."
         notes.append(Finding("further_lines", Severity.NOTE, text))
     found.outputs += [(output, notes) for output in outputs if output.is_of_ab]
+
+
+def _is_summary(before: Sequence[AbOutput], excerpt: AbOutput) -> bool:
+    """
+    Whether an excerpt has the rate of the run before it, and nothing that differs beyond rounding.
+    """
+    whole = before and before[-1].percentiles_ms and not excerpt.began
+    if not whole or excerpt.connection_times_ms or excerpt.percentiles_ms:
+        return False
+    # Without a line for them, these are zero.
+    pairs = [
+        (getattr(excerpt, name), getattr(before[-1], name))
+        for name in {*LABELS} - {"responses_non_2xx", "write_errors"}
+    ]
+    return excerpt.requests_per_second is not None and all(
+        said is None
+        or said == known
+        or (isinstance(said, Printed) and isinstance(known, Printed) and same(said, known))
+        for said, known in pairs
+    )
 
 
 def _taken_off(stream: Stream, markup: list[str]) -> list[Finding]:

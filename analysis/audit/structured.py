@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LONGEST_RECORD = 1_000_000
 """Characters; a longer line is no record."""
 
+LONGEST_AROUND = 1000
+"""Characters around a record, which are put before each line in it."""
+
 DEEPEST = 8
 BEGINS = re.compile(r"[{\[]\s*[\"{\[]")
 DOCUMENT = re.compile(r"[\s,]*(?=[{\[])")
@@ -76,10 +79,10 @@ def _by_lines(text: str) -> Iterator[Record]:
             found, end = DECODER.raw_decode(line, begin.start()) if begin else (None, 0)
         except (ValueError, RecursionError):
             begin = None
-        if begin is None:
+        around = f"{line[: begin.start()]}{line[end:].strip()}" if begin else ""
+        if begin is None or len(around) > LONGEST_AROUND:
             yield Record(line, {})
         else:
-            around = f"{line[: begin.start()]}{line[end:].strip()}"
             yield from (Record(around, texts) for texts in _objects(found))
 
 

@@ -200,6 +200,21 @@ def test_a_run_that_gave_up_at_once_has_one_line() -> None:
     assert "Name not known" in output.failure
 
 
+def test_a_summary_of_a_run_is_no_further_run() -> None:
+    """
+    Its numbers are those of the run, rounded or not; other numbers are another run.
+    """
+    summary = (
+        "== summary ==\nConcurrency Level: 50\nTime taken for tests: 34.2 seconds\n"
+        "Complete requests: 1000\nRequests per second: 29.2 [#/sec] (mean)\n"
+    )
+    source = source_of("x", f"{PUBLISHED}\n{summary}".encode())
+    assert len(source.outputs) == 1
+    assert "summary" in [finding.check for finding in source.notes[0]]
+    another = source_of("x", f"{PUBLISHED}\n{summary.replace('29.2', '29.4')}".encode())
+    assert len(another.outputs) == 2
+
+
 def test_a_label_within_a_path_is_no_line_of_its_own() -> None:
     """
     A query may have any words.

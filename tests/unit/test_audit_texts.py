@@ -20,6 +20,7 @@ from analysis.audit import sources
 from analysis.audit.__main__ import main
 from analysis.audit.result import audited
 from analysis.audit.sources import HALF_BYTES, Source, read_source, source_of
+from analysis.audit.structured import messages
 from tests.unit.test_audit import NETNS, PUBLISHED, SAMPLES, reading
 
 if TYPE_CHECKING:
@@ -884,6 +885,15 @@ def test_outputs_in_the_middle_of_a_long_log_are_found(
     found = read_source(str(path))
     assert list(found.outputs) == [reading(), reading(NETNS)]
     assert found.cut is not None
+
+
+def test_records_without_line_ends_do_not_multiply_the_text() -> None:
+    """
+    What stands around a record in its line is put before each of its lines only if it is short.
+    """
+    record = json.dumps({"log": PUBLISHED})
+    text = record * 30 + record[:50]
+    assert len(messages(text)[0]) < 2 * len(text)
 
 
 def test_not_everything_near_lines_of_ab_is_kept(tmp_path: Path) -> None:

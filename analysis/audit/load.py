@@ -130,8 +130,8 @@ def under_way(output: AbOutput, version: Version) -> Finding:
     if rates[0].low * mean.low / 1e3 > concurrency * (1 + SLACK):
         text = (
             f"Rate × mean time is {_amount(rate.value * mean_ms.value / 1e3)} requests under way, "
-            f"more than the concurrency of {concurrency} (Little's law): one of the numbers is of "
-            "another run."
+            f"more than the concurrency of {concurrency} (Little's law): one of the "
+            "numbers was changed, or is of another run."
         )
         return Finding("under_way", Severity.WARNING, text, values)
     if most >= BUSY * concurrency and (achieved is None or achieved >= concurrency):

@@ -282,6 +282,15 @@ def test_a_rate_at_ab_s_own_limit_is_a_warning() -> None:
     assert found(secured)["client"].text.startswith("Whether ab was the bottleneck is not known")
 
 
+def test_more_requests_under_way_than_connections_are_no_load_as_planned() -> None:
+    """
+    Little's law leaves no room for them.
+    """
+    finding = found(PUBLISHED.replace("13 1707", "13 2707"))["under_way"]
+    assert finding.severity is Severity.WARNING
+    assert finding.text.startswith("Rate × mean time is 79.1 requests under way, more than the")
+
+
 def test_idle_connections_are_a_warning() -> None:
     """
     A mean time of half of the mean latency says that half of the connections had nothing to do.

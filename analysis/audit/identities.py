@@ -18,7 +18,6 @@ from analysis.audit.ranges import SLACK, Range, plain, same
 from analysis.audit.tails import times_of, total_mean
 from analysis.audit.versions import (
     ADDED_UP,
-    ROUNDED,
     VERSIONS,
     Version,
     adds_up,
@@ -208,10 +207,10 @@ def _fits_percentiles(
 
 
 def _waiting(
-    version: Version, _: AbOutput, rows: dict[str, dict[str, Printed]], failed: int
+    _: Version, __: AbOutput, rows: dict[str, dict[str, Printed]], failed: int
 ) -> tuple[bool | None, str]:
     waiting, processing = (rows.get(row, {}) for row in ("waiting", "processing"))
-    if failed or not waiting or version.request is not ROUNDED:
+    if failed or not waiting:
         return None, "a request that failed may have the times of one before"
     pairs = {
         name: (time.value, processing[name].value)
@@ -389,7 +388,11 @@ def _judged(output: AbOutput, version: Version) -> Judgement:
 
 def _failing(output: AbOutput, judgement: Judgement) -> list[Finding]:
     others = [] if not by_headline(output) else [_judged(output, other) for other in VERSIONS]
-    explaining = [other.version.name for other in others if not other.failing]
+    explaining = [
+        other.version.name
+        for other in others
+        if not other.failing and judgement.failing.keys() <= {*other.holding}
+    ]
     severity = Severity.ERROR
     if explaining:
         severity = Severity.WARNING

@@ -220,6 +220,7 @@ def test_a_wait_longer_than_the_processing_is_an_error_where_nothing_failed() ->
     kinds = "   (Connect: 0, Receive: 0, Length: 996, Exceptions: 0)\n"
     sound = changed.replace(kinds, "").replace("Failed requests:        996", "Failed requests: 0")
     assert any("waiting ≤ processing" in text for text in errors(sound))
+    assert "of another output" not in "".join(errors(sound))
 
 
 def test_what_was_under_way_at_the_end_is_counted_without_a_contradiction() -> None:

@@ -338,9 +338,13 @@ def identities(output: AbOutput) -> list[Finding]:
     found = _printed_time(output, judgement.version)
     found += _failing(output, judgement) or _of_another(output, judgement.version)
     if judgement.holding:
+        number, failing = len(judgement.holding), len(judgement.failing)
+        which = f"{number} of {number + failing}" if failing else f"All {number}"
+        if number + failing == 1:
+            which = "The only one"
         text = (
-            f"{len(judgement.holding)} hold within the printed rounding, by the rules of ab "
-            f"{judgement.version.name}: {'; '.join(judgement.holding)}."
+            f"{which} that can be checked {'holds' if number == 1 else 'hold'} within the printed "
+            f"rounding, by the rules of ab {judgement.version.name} (--json names them)."
         )
         values = {
             "holding": judgement.holding,
@@ -349,8 +353,10 @@ def identities(output: AbOutput) -> list[Finding]:
         }
         found.append(Finding("identities", Severity.OK, text, values))
     if judgement.lacking:
-        named = "; ".join(f"{words} ({detail})" for words, detail in judgement.lacking.items())
-        text = f"{len(judgement.lacking)} not checked: {named}."
+        text = (
+            f"{len(judgement.lacking)} not checked, for lack of lines or because requests failed "
+            "(--json names them)."
+        )
         lacking = {"lacking": judgement.lacking}
         found.append(Finding("identities_not_checked", Severity.NOTE, text, lacking))
     return found

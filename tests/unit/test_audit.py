@@ -360,7 +360,9 @@ def test_an_excerpt_without_the_number_of_requests_is_checked_as_far_as_it_goes(
         "Requests per second: 2499.56 [#/sec] (mean)\nTime per request: 20.003 [ms] (mean)\n"
     )
     of = found(excerpt)
-    assert "requests per second = concurrency / mean latency" in of["identities"].text
+    assert of["identities"].values["holding"] == [
+        "requests per second = concurrency / mean latency"
+    ]
     assert of["excerpt"].text == (
         "Not checked, because lines are missing: reliability, connections, under way, duration, "
         "rounding, percentiles and tail."

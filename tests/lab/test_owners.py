@@ -168,6 +168,8 @@ def test_a_closed_terminal_stops_a_run_in_order_and_with_a_report(tmp_path: Path
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(PROJECT)
+        # These tests may run under nohup, with which a run outlives its terminal.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         words = command(tmp_path)
         os.execve(words[0], words, environment())  # noqa: S606 - a terminal needs fork and exec
     seen = b""

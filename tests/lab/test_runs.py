@@ -310,21 +310,22 @@ def test_a_key_that_cannot_be_honoured_ends_the_run_before_any_trial(tmp_path: P
     """
     By its name, and the manifest says that the run failed.
     """
-    file = variants_file(tmp_path, "process", 'services: {gateway: {ports: ["80:80"]}}')
+    file = variants_file(tmp_path, "process", "services: {gateway: {tty: true}}")
     process = measure("--results", str(tmp_path / "results"), *TINY, "--variants-file", str(file))
     text = finish(process)
     assert process.returncode == 1
     assert (
-        "variant own (compose.yaml, own-1-own.yaml): services.gateway.ports: raw namespaces" in text
+        "variant own (compose.yaml, own-1-own.yaml): services.gateway.tty is refused (its value "
+        "is True): a terminal would change how the program prints; remove it" in text
     )
     run = latest_run(tmp_path / "results")
     manifest = read_manifest(run)
     assert manifest.state == "failed"
-    assert "services.gateway.ports" in manifest.note
+    assert "services.gateway.tty" in manifest.note
     assert read_trials(run) == []
     assert report([str(run)]) == 0
     text = (run / "report.md").read_text()
-    assert "services.gateway.ports" in text
+    assert "services.gateway.tty" in text
     assert "unknown" in text
 
 

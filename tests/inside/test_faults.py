@@ -145,13 +145,13 @@ def test_what_ends_during_the_first_check_is_no_reference_for_later_trials(
     """
     killed: list[int] = []
 
-    def kill_first(deployment: Deployment, answer: Answer) -> Facts:
+    def kill_first(deployment: Deployment, answer: Answer, *, own: bool) -> Facts:
         parts = {**deployment.services(), **deployment.helpers()}
         pid = parts[next(reversed(parts))].first_process
         if len(killed) < len(ARMS):
             killed.append(pid)
             os.kill(pid, signal.SIGKILL)
-        return facts_of(deployment, answer)
+        return facts_of(deployment, answer, own=own)
 
     monkeypatch.setattr(deployed, "facts_of", kill_first)
     variants = [VARIANTS[arm] for arm in ARMS]

@@ -71,8 +71,8 @@ class Stack:
     A Compose project that is not this project's own.
 
     ``folder`` is on the user's machine, and ``files`` are the Compose files below it.
-    ``images_from`` says where images are looked for. ``store`` is
-    the digest of its image store in the cache; empty if the userland's has all images.
+    ``images_from`` says where images are looked for. ``store`` is the digest of its image store in
+    the cache; empty if the userland's has all images.
     ``configuration_sha256`` is the digest of what Compose makes of the files, values of environment
     variables included; the values themselves are nowhere in a run.
     """

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
     # Before the other imports, which take a second.
@@ -20,17 +22,19 @@ from experiments.lab.cgroups import ControlGroup, hierarchies
 from experiments.lab.daemon import DockerDaemon
 from experiments.lab.network import NetworkNamespace
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 IMAGE = "bridgetoll/userland"
 SOURCE = "/userland"
 STORE = "/store"
 IMPORT_TIMEOUT_S = 600
 
 
-def import_userland() -> None:
+@contextmanager
+def filling(store: Path) -> Iterator[DockerDaemon]:
     """
-    Import the tree at ``SOURCE`` as ``IMAGE`` into the image store at ``STORE``.
-
-    Raises HostError if tar or the daemon fails.
+    A daemon whose data root is the image store ``store``, in a network of its own with no way out.
     """
     found = hierarchies(inside_lab=True)
     group, containers = ControlGroup("daemon", found), ControlGroup("containers", found)
@@ -42,9 +46,19 @@ def import_userland() -> None:
             directory=Path("/run/image"),
             group=group,
             container_group=containers,
-            fill_store=Path(STORE),
+            fill_store=store,
         ) as daemon,
     ):
+        yield daemon
+
+
+def import_userland() -> None:
+    """
+    Import the tree at ``SOURCE`` as ``IMAGE`` into the image store at ``STORE``.
+
+    Raises HostError if tar or the daemon fails.
+    """
+    with filling(Path(STORE)) as daemon:
         archive = ["tar", "--directory", SOURCE, "--create", "--one-file-system", "--sort=name"]
         command = ["docker", "--host", daemon.socket, "import", "-", IMAGE]
         with subprocess.Popen([*archive, "."], stdout=subprocess.PIPE) as tar:

@@ -20,10 +20,7 @@ if __name__ == "__main__":
 from experiments.commands import run_command
 from experiments.deployments.compose import resolve
 from experiments.errors import BridgetollError, HostError
-from experiments.lab.cgroups import ControlGroup, hierarchies
-from experiments.lab.daemon import DockerDaemon
-from experiments.lab.image import STORE
-from experiments.lab.network import NetworkNamespace
+from experiments.lab.image import STORE, filling
 from experiments.paths import STACK_IN_LAB
 from experiments.run.refusals import BUILD_IT_YOURSELF
 
@@ -43,19 +40,7 @@ def fill(task: Mapping[str, Any]) -> None:
 
     Raises HostError with Docker's words for an archive or a Dockerfile that it refuses.
     """
-    found = hierarchies(inside_lab=True)
-    group, containers = ControlGroup("daemon", found), ControlGroup("containers", found)
-    group.create()
-    with (
-        NetworkNamespace("image") as namespace,
-        DockerDaemon(
-            network_namespace_path=namespace.path,
-            directory=Path("/run/image"),
-            group=group,
-            container_group=containers,
-            fill_store=Path(STORE),
-        ) as daemon,
-    ):
+    with filling(Path(STORE)) as daemon:
         docker = ["docker", "--host", daemon.socket]
         for archive in task["archives"]:
             print(f"images: loading {archive}", flush=True)

@@ -13,10 +13,8 @@ from experiments.commands import output_of
 from experiments.errors import HostError
 from experiments.lab.bootstrap import DEBIAN_ADVICE, mmdebstrap_command, run_step
 from experiments.lab.cached_build import CachedBuild
-from experiments.lab.cgroups import ControlGroup, hierarchies
-from experiments.lab.daemon import DockerDaemon
+from experiments.lab.image import filling
 from experiments.lab.mounts import bind
-from experiments.lab.network import NetworkNamespace
 from experiments.machines.host_packages import TO_BUILD, ensure
 from experiments.machines.local import cache_directory
 
@@ -74,19 +72,7 @@ def save() -> None:
     """
     In the lab: import the tree, build the images on top of it, and save all.
     """
-    found = hierarchies(inside_lab=True)
-    group, containers = ControlGroup("daemon", found), ControlGroup("containers", found)
-    group.create()
-    with (
-        NetworkNamespace("image") as namespace,
-        DockerDaemon(
-            network_namespace_path=namespace.path,
-            directory=Path("/run/image"),
-            group=group,
-            container_group=containers,
-            fill_store=PLACE_IN_LAB / "store",
-        ) as daemon,
-    ):
+    with filling(PLACE_IN_LAB / "store") as daemon:
         docker = ["docker", "--host", daemon.socket]
         commands = [["import", "--change", 'CMD ["sh"]', str(PLACE_IN_LAB / TREE), BASE]]
         commands += [
